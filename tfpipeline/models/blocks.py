@@ -1,0 +1,82 @@
+"""The building blocks that every network of the package is made of.
+
+A convolution, its BatchNormalization and its ReLU are three layers, because tfmot
+recognizes the chain Conv2D, BatchNormalization, ReLU by its separate layers and
+because a BatchNormalization can only be folded into the convolution directly in
+front of it.
+"""
+
+from tfpipeline.compat import keras, tf
+
+layers = keras.layers
+
+
+def image_input(input_shape: tuple[int, int, int]) -> tf.Tensor:
+    """Returns the input tensor [batch, H, W, C], pixels scaled to [-1, 127/128]."""
+    return keras.Input(shape=input_shape, name="image")
+
+
+def conv(
+    x: tf.Tensor,
+    filters: int,
+    kernel_size: int,
+    name: str,
+    *,
+    batch_norm: bool,
+    strides: int = 1,
+    use_bias: bool = True,
+    relu: bool = True,
+) -> tf.Tensor:
+    """Adds a convolution, then its BatchNormalization and its ReLU where wanted.
+
+    Args:
+      x: float [batch, H, W, C].
+      filters: output channels.
+      kernel_size: side of the square kernel; the padding is 'same'.
+      name: the convolution's layer name; the others are `<name>_bn`, `<name>_relu`.
+      batch_norm: follow the convolution by BatchNormalization, whose offset then
+        takes the place of the convolution's own bias.
+      strides: step of the convolution in both directions.
+      use_bias: whether a convolution without BatchNormalization has a bias.
+      relu: end in a ReLU.
+
+    Returns:
+      float [batch, ceil(H / strides), ceil(W / strides), filters].
+    """
+    x = layers.Conv2D(
+        filters,
+        kernel_size,
+        strides=strides,
+        padding="same",
+        use_bias=use_bias and not batch_norm,
+        # Keeps the variance of activations constant through ReLU layers, without
+        # which the deeper networks do not train when they have no normalization.
+        kernel_initializer="he_normal",
+        name=name,
+    )(x)
+    if batch_norm:
+        x = layers.BatchNormalization(name=f"{name}_bn")(x)
+    if relu:
+        x = layers.ReLU(name=f"{name}_relu")(x)
+    return x
+
+
+def max_pool(x: tf.Tensor, name: str) -> tf.Tensor:
+    """Halves height and width (rounded down) by a 2x2 maximum."""
+    return layers.MaxPooling2D(2, name=name)(x)
+
+
+def drop(x: tf.Tensor, rate: float, name: str) -> tf.Tensor:
+    """Adds Dropout of `rate`; adds no layer at all for a rate of zero."""
+    return layers.Dropout(rate, name=name)(x) if rate else x
+
+
+def classifier(x: tf.Tensor, num_classes: int) -> tf.Tensor:
+    """Flattens and adds the last dense layer, with biases: [batch, num_classes] logits.
+
+    The layer is float32 under any global Keras dtype policy, because a loss of
+    bfloat16 logits is too coarse to train on.
+    """
+    if len(x.shape) > 2:
+        x = layers.Flatten(name="flatten")(x)
+    return layers.Dense(num_classes, name="logits", dtype="float32")(x)

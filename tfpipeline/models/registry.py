@@ -1,0 +1,130 @@
+"""The table of networks: what `--model` accepts, and how to build each of them."""
+
+import dataclasses
+from collections.abc import Callable
+
+from tfpipeline import errors
+from tfpipeline.compat import keras
+from tfpipeline.models import cmsisnet, nascifarnet
+
+_MAX78000_CIFAR_STUDY = "CIFAR on MAX78000 study"
+
+
+@dataclasses.dataclass(frozen=True)
+class ModelSpec:
+    """One network and its defaults.
+
+    Attributes:
+      name: what `--model` takes; also the Keras model's name.
+      build: the network's function, called with every option given; `build` of this
+        module fills in the defaults below and checks the input first.
+      input_shape: default (height, width, channels).
+      num_classes: default number of logits.
+      description: one line on what the network is and where it stands.
+      weight_bits: the widths that the network's study stores weights in, or None
+        where it does not say.
+      source: where the layers are from.
+      min_side: smallest height and width for which no pooling runs out of pixels.
+      batch_norm: whether it has BatchNormalization unless told otherwise.
+      dropout: its own dropout rate.
+    """
+
+    name: str
+    build: Callable[..., keras.Model]
+    input_shape: tuple[int, int, int]
+    num_classes: int
+    description: str
+    weight_bits: tuple[int, ...] | None
+    source: str
+    min_side: int
+    batch_norm: bool = True
+    dropout: float = 0.0
+
+
+_SPECS = (
+    ModelSpec(
+        name="cmsisnet",
+        build=cmsisnet.cmsisnet,
+        input_shape=(32, 32, 3),
+        num_classes=10,
+        description="the study's fastest: 1.97 ms on MAX78000, 87.15 % on CIFAR-10",
+        weight_bits=(8,),
+        source=_MAX78000_CIFAR_STUDY,
+        min_side=8,
+    ),
+    ModelSpec(
+        name="nascifarnet",
+        build=nascifarnet.nascifarnet,
+        input_shape=(32, 32, 3),
+        num_classes=10,
+        description="the study's most accurate: 4.57 ms on MAX78000, 90.13 % on "
+        "CIFAR-10",
+        weight_bits=(8,),
+        source=_MAX78000_CIFAR_STUDY,
+        min_side=16,
+    ),
+)
+
+MODELS: dict[str, ModelSpec] = {spec.name: spec for spec in _SPECS}
+
+
+def build(
+    name: str,
+    *,
+    input_shape: tuple[int, int, int] | None = None,
+    num_classes: int | None = None,
+    batch_norm: bool | None = None,
+    dropout: float | None = None,
+) -> keras.Model:
+    """Builds the network called `name`, with fresh weights.
+
+    Args:
+      name: a key of `MODELS`.
+      input_shape: (height, width, channels); None for the network's own.
+      num_classes: number of logits; None for the network's own.
+      batch_norm: BatchNormalization after each convolution, a training aid that is
+        folded away before quantization; None for the network's own choice (all have
+        it except FaceNet, whose published form has no convolution biases).
+      dropout: rate in [0, 1) at the network's dropout positions; None for its own.
+
+    Returns:
+      A functional Keras model from pixels in [-1, 127/128], float
+      [batch, H, W, C], to float32 logits [batch, num_classes].
+
+    Raises:
+      errors.UsageError: an unknown name, or an option that does not fit the network.
+    """
+    spec = MODELS.get(name)
+    if spec is None:
+        raise errors.UsageError(
+            f"unknown model {name!r}; choose one of: {', '.join(MODELS)}"
+        )
+    shape = spec.input_shape if input_shape is None else tuple(input_shape)
+    classes = spec.num_classes if num_classes is None else num_classes
+    rate = spec.dropout if dropout is None else dropout
+    _check_input_shape(spec, shape)
+    if classes < 2:
+        raise errors.UsageError(
+            f"{name}: num_classes must be at least 2; found {classes}"
+        )
+    if not 0 <= rate < 1:
+        raise errors.UsageError(f"{name}: dropout must be in [0, 1); found {rate}")
+    return spec.build(
+        shape,
+        classes,
+        batch_norm=spec.batch_norm if batch_norm is None else batch_norm,
+        dropout=rate,
+    )
+
+
+def _check_input_shape(spec: ModelSpec, shape: tuple[int, ...]) -> None:
+    if len(shape) != 3 or any(not isinstance(n, int) or n < 1 for n in shape):
+        raise errors.UsageError(
+            f"{spec.name}: input_shape must be three positive integers (height, "
+            f"width, channels); found {shape}"
+        )
+    if min(shape[:2]) < spec.min_side:
+        raise errors.UsageError(
+            f"{spec.name}: an input of {shape[0]}x{shape[1]} is too small for its "
+            f"pooling layers; height and width must be at least {spec.min_side}"
+        )
