@@ -10,6 +10,11 @@ from tfpipeline.compat import keras, tf
 
 layers = keras.layers
 
+# Weight of the old moving average. The Keras default of 0.99 still holds 37 % of the
+# initial values after 100 steps, more steps than an epoch of a small data set has, so
+# its validation figures lag behind; 0.9 holds 0.003 %.
+_MOMENTUM = 0.9
+
 
 def image_input(input_shape: tuple[int, int, int]) -> tf.Tensor:
     """Returns the input tensor [batch, H, W, C], pixels scaled to [-1, 127/128]."""
@@ -55,15 +60,15 @@ def conv(
         name=name,
     )(x)
     if batch_norm:
-        x = layers.BatchNormalization(name=f"{name}_bn")(x)
+        x = layers.BatchNormalization(momentum=_MOMENTUM, name=f"{name}_bn")(x)
     if relu:
         x = layers.ReLU(name=f"{name}_relu")(x)
     return x
 
 
-def max_pool(x: tf.Tensor, name: str) -> tf.Tensor:
-    """Halves height and width (rounded down) by a 2x2 maximum."""
-    return layers.MaxPooling2D(2, name=name)(x)
+def max_pool(x: tf.Tensor, name: str, *, size: int = 2) -> tf.Tensor:
+    """Divides height and width by `size` (rounded down), keeping each maximum."""
+    return layers.MaxPooling2D(size, name=name)(x)
 
 
 def drop(x: tf.Tensor, rate: float, name: str) -> tf.Tensor:

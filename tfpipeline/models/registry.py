@@ -5,9 +5,17 @@ from collections.abc import Callable
 
 from tfpipeline import errors
 from tfpipeline.compat import keras
-from tfpipeline.models import cmsisnet, nascifarnet
+from tfpipeline.models import (
+    cmsis_cifar10,
+    cmsisnet,
+    facenet,
+    nascifarnet,
+    resnet8,
+    simplenet,
+)
 
-_MAX78000_CIFAR_STUDY = "CIFAR on MAX78000 study"
+_FACE_STUDY = "Face detection using MAX78000"
+_CIFAR_STUDY = "CIFAR image classification on MAX78000"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,13 +51,68 @@ class ModelSpec:
 
 _SPECS = (
     ModelSpec(
+        name="facenet_v1",
+        build=facenet.facenet_v1,
+        input_shape=(88, 88, 3),
+        num_classes=2,
+        description="face / no face; 85 % in its study",
+        weight_bits=(8,),
+        source=_FACE_STUDY,
+        min_side=16,
+        batch_norm=False,
+    ),
+    ModelSpec(
+        name="facenet_v2",
+        build=facenet.facenet_v2,
+        input_shape=(88, 88, 3),
+        num_classes=2,
+        description="face / no face; 86 %, 3081.31 us expected",
+        weight_bits=(8,),
+        source=_FACE_STUDY,
+        min_side=32,
+        batch_norm=False,
+    ),
+    ModelSpec(
+        name="facenet_v3",
+        build=facenet.facenet_v3,
+        input_shape=(88, 88, 3),
+        num_classes=2,
+        description="facenet_v2 with 4-bit weights",
+        weight_bits=(4,),
+        source=_FACE_STUDY,
+        min_side=32,
+        batch_norm=False,
+    ),
+    ModelSpec(
+        name="facenet_v6",
+        build=facenet.facenet_v6,
+        input_shape=(88, 88, 3),
+        num_classes=2,
+        description="face / no face for speed; 1307.51 us expected",
+        weight_bits=(8,),
+        source=_FACE_STUDY,
+        min_side=16,
+        batch_norm=False,
+    ),
+    ModelSpec(
+        name="facenet_v7",
+        build=facenet.facenet_v7,
+        input_shape=(88, 88, 3),
+        num_classes=2,
+        description="the fastest face / no face; 658.95 us expected",
+        weight_bits=(8,),
+        source=_FACE_STUDY,
+        min_side=16,
+        batch_norm=False,
+    ),
+    ModelSpec(
         name="cmsisnet",
         build=cmsisnet.cmsisnet,
         input_shape=(32, 32, 3),
         num_classes=10,
-        description="the study's fastest: 1.97 ms on MAX78000, 87.15 % on CIFAR-10",
+        description="the study's fastest on CIFAR-10: 87.15 %, 1.97 ms",
         weight_bits=(8,),
-        source=_MAX78000_CIFAR_STUDY,
+        source=_CIFAR_STUDY,
         min_side=8,
     ),
     ModelSpec(
@@ -57,11 +120,42 @@ _SPECS = (
         build=nascifarnet.nascifarnet,
         input_shape=(32, 32, 3),
         num_classes=10,
-        description="the study's most accurate: 4.57 ms on MAX78000, 90.13 % on "
-        "CIFAR-10",
+        description="the study's most accurate on CIFAR-10: 90.13 %, 4.57 ms",
         weight_bits=(8,),
-        source=_MAX78000_CIFAR_STUDY,
+        source=_CIFAR_STUDY,
         min_side=16,
+    ),
+    ModelSpec(
+        name="simplenet",
+        build=simplenet.simplenet,
+        input_shape=(32, 32, 3),
+        num_classes=10,
+        description="87.57 % on CIFAR-10; the study prints 401,599 parameters, which "
+        "its layers do not have",
+        weight_bits=(8,),
+        source=_CIFAR_STUDY,
+        min_side=32,
+        dropout=0.3,
+    ),
+    ModelSpec(
+        name="cmsis_cifar10",
+        build=cmsis_cifar10.cmsis_cifar10,
+        input_shape=(32, 32, 3),
+        num_classes=10,
+        description="the STM32 reference on CIFAR-10: 79.9 %, 99.1 ms at 216 MHz",
+        weight_bits=(8,),
+        source="CMSIS-NN paper, arXiv:1801.06601",
+        min_side=8,
+    ),
+    ModelSpec(
+        name="resnet8",
+        build=resnet8.resnet8,
+        input_shape=(32, 32, 3),
+        num_classes=10,
+        description="the benchmark's image classification reference on CIFAR-10",
+        weight_bits=(8,),
+        source="MLPerf Tiny",
+        min_side=4,
     ),
 )
 
