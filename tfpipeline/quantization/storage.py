@@ -1,0 +1,100 @@
+"""Networks in a folder: architecture as JSON, weights as NumPy arrays.
+
+tfmot's models cannot be loaded from Keras' own `.keras` format (the ranges are not
+rebuilt). Here a quantization-aware model is stored as its float architecture and all
+its arrays, ranges included, and built again by the scheme when it is loaded.
+
+Files: `architecture.json` {"scheme": "float" or "int8", "architecture": Keras JSON,
+"arrays": [[name, shape], ...]} and `weights.npz`. Both appear whole or not at all.
+"""
+
+import io
+import json
+import os
+import pathlib
+import zipfile
+from typing import Any
+
+import numpy as np
+
+from tfpipeline import atomic_files, errors
+from tfpipeline.compat import keras, tfmot
+from tfpipeline.quantization import float_twin, tflite_int8, topology
+
+_ARCHITECTURE = "architecture.json"
+_WEIGHTS = "weights.npz"
+_FLOAT = "float"
+_INT8 = "int8"
+
+
+def save(model: keras.Model, folder: str | os.PathLike[str]) -> None:
+    """Writes a float or an int8 quantization-aware model into `folder`.
+
+    The same model gives the same bytes.
+
+    Raises:
+        QuantizationError: the model is not functional.
+        StorageError: the folder cannot be written.
+    """
+    model = topology.require_functional(model)
+    wrapper = tfmot.quantization.keras.QuantizeWrapper
+    quantized = any(isinstance(layer, wrapper) for layer in model.layers)
+    description = {
+        "scheme": _INT8 if quantized else _FLOAT,
+        "architecture": (
+            float_twin.architecture(model) if quantized else topology.to_dict(model)
+        ),
+        "arrays": _arrays(model),
+    }
+    stream = io.BytesIO()
+    np.savez(stream, *model.get_weights())
+    folder = pathlib.Path(folder)
+    atomic_files.write_bytes(folder / _WEIGHTS, stream.getvalue())
+    atomic_files.write_json(folder / _ARCHITECTURE, description)
+
+
+def load(folder: str | os.PathLike[str]) -> keras.Model:
+    """Reads the model that `save` wrote; its outputs are identical to the original's.
+
+    Raises:
+        StorageError: a file is absent, truncated, or does not belong to the other.
+    """
+    path = pathlib.Path(folder) / _ARCHITECTURE
+    description = atomic_files.read_json(path)
+    try:
+        scheme = description["scheme"]
+        expected = description["arrays"]
+        model = topology.from_dict(description["architecture"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise errors.StorageError(
+            f"{path} does not describe a network: {error!r}"
+        ) from error
+    if scheme not in (_FLOAT, _INT8):
+        raise errors.StorageError(
+            f"{path}: scheme must be {_FLOAT} or {_INT8}. Received: {scheme!r}."
+        )
+    if scheme == _INT8:
+        model = tflite_int8.build(model)
+    values = _read_weights(pathlib.Path(folder) / _WEIGHTS)
+    shapes = [list(value.shape) for value in values]
+    if expected != _arrays(model) or shapes != [shape for _, shape in expected]:
+        raise errors.StorageError(
+            f"{folder}: {_WEIGHTS} and {_ARCHITECTURE} do not belong together; use a "
+            "folder that was written in one piece."
+        )
+    model.set_weights(values)
+    return model
+
+
+def _arrays(model: keras.Model) -> list[Any]:
+    """Returns [name, shape] of every weight, in the order of `get_weights`."""
+    arrays = [[weight.name, weight.shape.as_list()] for weight in model.weights]
+    return json.loads(json.dumps(arrays))
+
+
+def _read_weights(path: pathlib.Path) -> list[np.ndarray]:
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            return [archive[f"arr_{index}"] for index in range(len(archive.files))]
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        raise errors.StorageError(f"cannot read {path}: {error}") from error

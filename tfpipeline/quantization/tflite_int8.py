@@ -1,0 +1,304 @@
+"""The int8 scheme of TensorFlow Lite: tfmot's default 8-bit scheme, completed.
+
+Weights: 8 bits, symmetric, [-127, 127]; a scale a channel for convolutions, one scale
+for Dense. Activations: 8 bits, asymmetric, one scale a tensor. Training runs on the
+network with folded batch normalization (see `batch_norm_folding`), so the
+fake-quantized graph is layer by layer the deployed one.
+
+Two things differ from `tfmot.quantization.keras.quantize_model`:
+
+* tfmot 0.8.1 gives a Conv2D, DepthwiseConv2D, Dense or Add that a separate ReLU layer
+  follows a configuration that quantizes nothing (default_8bit_transforms.py,
+  LayerReLUQuantize). For Add that is right, the output is quantized after the ReLU;
+  a convolution would train with float weights while TensorFlow Lite deploys 8-bit
+  ones. Here such a layer keeps its weight quantizer.
+* The input range is fixed to exactly [-1, 127/128] and no training step can move it:
+  int8 scale 1/128, zero point 0, and a microcontroller feeds `pixel - 128`.
+
+MaxPooling2D, Flatten, Reshape and Dropout get no quantizer and keep the range of their
+input. AveragePooling2D gets its own range, for which TensorFlow Lite, whose operator
+needs equal scales, adds a QUANTIZE operator; GlobalAveragePooling2D (MEAN) needs none.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+from tfpipeline import errors
+from tfpipeline.compat import keras, tfmot
+from tfpipeline.quantization import batch_norm_folding, ranges, topology
+
+INPUT_MIN = -1.0
+INPUT_MAX = 127 / 128
+INPUT_SCALE = 1 / 128
+INPUT_ZERO_POINT = 0
+
+_LAYERS = keras.layers
+_QUANT = tfmot.quantization.keras
+
+# Layers that pass values on: input and output have the same scale.
+_SAME_RANGE = (
+    _LAYERS.Cropping2D,
+    _LAYERS.Dropout,
+    _LAYERS.Flatten,
+    _LAYERS.GlobalMaxPooling2D,
+    _LAYERS.MaxPooling2D,
+    _LAYERS.Permute,
+    _LAYERS.Reshape,
+    _LAYERS.SpatialDropout2D,
+    _LAYERS.ZeroPadding2D,
+)
+# Functions whose int8 output range is fixed by TensorFlow Lite's specification
+# (softmax and sigmoid: scale 1/256, zero point -128; tanh: scale 1/128, zero point 0).
+_FIXED_RANGE_ACTIVATIONS = ("softmax", "sigmoid", "tanh")
+_ACTIVATIONS = ("linear", "relu", "relu6", *_FIXED_RANGE_ACTIVATIONS)
+_FUSED_ACTIVATIONS = ("linear", "relu")
+
+
+def prepare_qat(folded_model: keras.Model, images: np.ndarray) -> keras.Model:
+    """Returns `folded_model` with fake quantization, its ranges set from `images`.
+
+    Args:
+        folded_model: functional model without batch normalization, as from
+            `batch_norm_folding.fold`, one float32 input in [-1, 127/128].
+        images: calibration images, float32 [N, H, W, C] in [-1, 127/128].
+
+    Returns:
+        A new model for training and evaluation; `folded_model` stays as it is.
+
+    Raises:
+        QuantizationError: a layer that the scheme cannot quantize, or images of
+            another type, shape or scale than the network's input.
+    """
+    images = check_calibration_images(folded_model, images)
+    qat_model = build(folded_model)
+    ranges.set_from_weights(qat_model)
+    ranges.calibrate(qat_model, folded_model, images)
+    return qat_model
+
+
+def build(folded_model: keras.Model) -> keras.Model:
+    """Returns `folded_model` with fake quantization, ranges still at tfmot's start.
+
+    For restoring weights and ranges afterwards; otherwise use `prepare_qat`.
+
+    Raises:
+        QuantizationError: a layer that the scheme cannot quantize.
+    """
+    model = topology.require_functional(folded_model)
+    _check_supported(model)
+    with _QUANT.quantize_scope({"WeightsOnlyConfig": WeightsOnlyConfig}):
+        annotated = _QUANT.quantize_annotate_model(model)
+        qat_model = _QUANT.quantize_apply(annotated, _Scheme())
+    left = unquantized_layers(qat_model)
+    if left:
+        raise errors.QuantizationError(
+            f"the int8 scheme leaves {', '.join(map(repr, left))} of model "
+            f"{model.name!r} in float; rewrite the network with layers that "
+            "docs/quantization.md lists."
+        )
+    return qat_model
+
+
+def unquantized_layers(qat_model: keras.Model) -> tuple[str, ...]:
+    """Returns the names of layers that compute in float in `qat_model`.
+
+    A layer counts as quantized when its kernel has a range and its output has one, or
+    when the output is quantized by a ReLU or Concatenate that alone reads it.
+    """
+    readers = topology.consumers(topology.to_dict(qat_model))
+    roles: dict[str, set[str]] = {layer.name: set() for layer in qat_model.layers}
+    for found in ranges.find(qat_model):
+        roles[found.wrapper].add(found.role)
+
+    def quantized(wrapper: Any) -> bool:
+        if not isinstance(wrapper, _QUANT.QuantizeWrapper):
+            kind = type(wrapper).__name__
+            return kind == "InputLayer" or (
+                kind == "QuantizeLayer" and wrapper.quantizer is not None
+            )
+        kernels = {ranges.short_name(w) for w in wrapper.weights} & set(
+            ranges.WEIGHT_ROLES
+        )
+        if kernels - roles[wrapper.name]:
+            return False
+        if roles[wrapper.name] & set(ranges.OUTPUT_ROLES):
+            return True
+        if _keeps_range(wrapper.layer):
+            return True
+        reading = [qat_model.get_layer(name) for name in readers[wrapper.name]]
+        return bool(reading) and all(map(_quantizes_for_its_input, reading))
+
+    return tuple(
+        getattr(wrapper, "layer", wrapper).name
+        for wrapper in qat_model.layers
+        if not quantized(wrapper)
+    )
+
+
+def representative_dataset(
+    images: np.ndarray,
+) -> Callable[[], Iterator[list[np.ndarray]]]:
+    """Returns the generator function that the converter calibrates with (PTQ).
+
+    Args:
+        images: float32 [N, H, W, C] in [-1, 127/128], the recorded calibration images.
+
+    Returns:
+        A function for `TFLiteConverter.representative_dataset`; each element is one
+        image as [float32 [1, H, W, C]].
+    """
+
+    def generate() -> Iterator[list[np.ndarray]]:
+        for index in range(len(images)):
+            yield [np.asarray(images[index : index + 1], np.float32)]
+
+    return generate
+
+
+def check_calibration_images(model: keras.Model, images: np.ndarray) -> np.ndarray:
+    """Returns `images` if they fit the input of `model`.
+
+    Raises:
+        QuantizationError: another dtype, rank or shape, no image, or values outside
+            [-1, 127/128].
+    """
+    model = topology.require_functional(model)
+    expected = tuple(model.inputs[0].shape[1:])
+    if len(model.inputs) != 1:
+        raise errors.QuantizationError(
+            f"model {model.name!r} has {len(model.inputs)} inputs; the int8 scheme "
+            "supports exactly one."
+        )
+    images = np.asarray(images)
+    if images.dtype != np.float32 or images.shape[1:] != expected or not len(images):
+        raise errors.QuantizationError(
+            f"calibration images must be float32 [N, {', '.join(map(str, expected))}] "
+            f"with N > 0. Received: {images.dtype} {list(images.shape)}."
+        )
+    low, high = float(images.min()), float(images.max())
+    if not (low >= INPUT_MIN and high <= INPUT_MAX):
+        raise errors.QuantizationError(
+            "calibration images must lie in [-1, 127/128] (pixel / 128 - 1). "
+            f"Received: [{low:g}, {high:g}]."
+        )
+    return images
+
+
+class WeightsOnlyConfig(_QUANT.QuantizeConfig):
+    """Quantizes the weights as the default scheme does, and leaves the output alone.
+
+    For a layer whose output is quantized behind the ReLU that follows it.
+    """
+
+    def get_weights_and_quantizers(self, layer: Any) -> list[Any]:
+        return _default_config(layer).get_weights_and_quantizers(layer)
+
+    def set_quantize_weights(self, layer: Any, quantize_weights: list[Any]) -> None:
+        _default_config(layer).set_quantize_weights(layer, quantize_weights)
+
+    def get_activations_and_quantizers(self, layer: Any) -> list[Any]:
+        return []
+
+    def set_quantize_activations(self, layer: Any, quantize_activations: Any) -> None:
+        pass
+
+    def get_output_quantizers(self, layer: Any) -> list[Any]:
+        return []
+
+    def get_config(self) -> dict[str, Any]:
+        return {}
+
+
+class _Layout(_QUANT.QuantizeLayoutTransform):
+    """The default layout, with weights quantized everywhere and a fixed input range."""
+
+    def apply(
+        self, model: keras.Model, layer_quantize_map: dict[str, Any]
+    ) -> tuple[keras.Model, dict[str, Any]]:
+        default = _QUANT.default_8bit.Default8BitQuantizeLayoutTransform()
+        model, layer_quantize_map = default.apply(model, layer_quantize_map)
+        for layer in model.layers:
+            config = layer_quantize_map.get(layer.name, {}).get("quantize_config")
+            if config is None or config.get_weights_and_quantizers(layer):
+                continue
+            if _default_config(layer).get_weights_and_quantizers(layer):
+                layer_quantize_map[layer.name]["quantize_config"] = WeightsOnlyConfig()
+        model = keras.models.clone_model(model, clone_function=_with_fixed_range)
+        return model, layer_quantize_map
+
+
+class _Scheme(_QUANT.default_8bit.Default8BitQuantizeScheme):
+    """tfmot's default 8-bit scheme with `_Layout`."""
+
+    def get_layout_transformer(self) -> _Layout:
+        return _Layout()
+
+
+def _with_fixed_range(layer: Any) -> Any:
+    """Gives tfmot's input quantizer the fixed range; returns other layers as is."""
+    if type(layer).__name__ != "QuantizeLayer":
+        return layer
+    fixed = _QUANT.quantizers.FixedQuantizer(
+        num_bits=8, init_min=INPUT_MIN, init_max=INPUT_MAX, narrow_range=False
+    )
+    # A fixed name: tfmot numbers these layers by process, and names identify weights.
+    return type(layer)(fixed, name="quantize_input")
+
+
+def _default_config(layer: Any) -> Any:
+    registry = _QUANT.default_8bit.Default8BitQuantizeRegistry()
+    return registry.get_quantize_config(layer)
+
+
+def _check_supported(model: keras.Model) -> None:
+    registry = _QUANT.default_8bit.Default8BitQuantizeRegistry()
+    for layer in model.layers:
+        kind = type(layer).__name__
+        if isinstance(layer, _LAYERS.InputLayer):
+            continue
+        if batch_norm_folding.is_normalization(layer):
+            raise errors.QuantizationError(
+                f"{kind} {layer.name!r} is not folded; pass the network through "
+                "tfpipeline.quantization.batch_norm_folding.fold first."
+            )
+        if not registry.supports(layer):
+            raise errors.QuantizationError(
+                f"layer {layer.name!r}: {kind} cannot be quantized by the int8 scheme; "
+                "express it with supported layers (Conv2D, DepthwiseConv2D, Dense, "
+                "ReLU, Add, Concatenate, pooling) or move it out of the network."
+            )
+        _check_activation(layer)
+
+
+def _check_activation(layer: Any) -> None:
+    if not hasattr(layer, "activation"):
+        return
+    name = getattr(layer.activation, "__name__", type(layer.activation).__name__)
+    alone = isinstance(layer, _LAYERS.Activation)
+    allowed = _ACTIVATIONS if alone else _FUSED_ACTIVATIONS
+    if name not in allowed:
+        advice = "" if alone else " or give the activation its own layer"
+        raise errors.QuantizationError(
+            f"layer {layer.name!r}: activation {name!r} cannot be quantized here; use "
+            f"one of {', '.join(allowed)}{advice}."
+        )
+
+
+def _keeps_range(layer: Any) -> bool:
+    """Says whether the output of `layer` needs no range of its own."""
+    if isinstance(layer, (*_SAME_RANGE, _LAYERS.Softmax)):
+        return True
+    if isinstance(layer, _LAYERS.Activation):
+        name = layer.activation.__name__
+        return name == "linear" or name in _FIXED_RANGE_ACTIVATIONS
+    return False
+
+
+def _quantizes_for_its_input(wrapper: Any) -> bool:
+    """Says whether TensorFlow Lite fuses `wrapper` with the layer before it."""
+    layer = getattr(wrapper, "layer", wrapper)
+    if isinstance(layer, _LAYERS.Activation):
+        return layer.activation.__name__ in ("relu", "relu6")
+    return isinstance(layer, (_LAYERS.ReLU, _LAYERS.Concatenate))
