@@ -1,0 +1,116 @@
+"""Keras networks as full-integer int8 `.tflite` files, by TensorFlow's converter."""
+
+import contextlib
+import os
+import warnings
+from collections.abc import Iterator
+
+import numpy as np
+import numpy.typing as npt
+
+from tfpipeline import errors
+from tfpipeline.compat import keras, tf
+from tfpipeline.quantization import tflite_int8
+from tfpipeline.targets.tflm import flatbuffer
+
+MAX_MESSAGE_CHARACTERS = 300
+
+
+def convert_qat(qat_model: keras.Model) -> bytes:
+    """Converts a quantization-aware trained network with the ranges it learned.
+
+    Args:
+        qat_model: what `tfmot.quantization.keras.quantize_model` or
+            `tflite_int8.prepare_qat` made, one input and one output.
+
+    Returns:
+        A `.tflite` of batch 1 with int8 input and output, int8 weights (per channel
+        in convolutions) and int32 biases.
+
+    Raises:
+        ExportError: the network does not convert, or an operator stays in float; names
+            the operator and the tensor.
+    """
+    # supported_ops stays at its default: with TFLITE_BUILTINS_INT8 the converter asks
+    # for a representative data set although the ranges are in the network.
+    return _convert(qat_model, None)
+
+
+def convert_ptq(
+    float_model: keras.Model, calibration_images: npt.NDArray[np.float32]
+) -> bytes:
+    """Converts a float network, with the ranges seen on calibration images.
+
+    Args:
+        float_model: a Keras network, one input and one output.
+        calibration_images: float32 `[N, H, W, C]` of the training split, as the
+            network reads them.
+
+    Returns:
+        A `.tflite` as `convert_qat` makes it.
+
+    Raises:
+        ExportError: as `convert_qat`, or the images do not fit the network.
+    """
+    wanted = tuple(float_model.input_shape[1:])
+    if len(calibration_images) == 0 or calibration_images.shape[1:] != wanted:
+        raise errors.ExportError(
+            f"calibration images must be (N >= 1, {', '.join(map(str, wanted))}); "
+            f"found {calibration_images.shape}"
+        )
+    return _convert(float_model, calibration_images.astype(np.float32, copy=False))
+
+
+def _convert(
+    model: keras.Model, calibration_images: npt.NDArray[np.float32] | None
+) -> bytes:
+    # A batch of one known at conversion: with a dynamic batch, reshapes become SHAPE,
+    # STRIDED_SLICE and PACK, which cost a microcontroller code and time.
+    signature = tf.TensorSpec((1, *model.input_shape[1:]), tf.float32, name="image")
+    function = tf.function(lambda image: model(image, training=False))
+    concrete = function.get_concrete_function(signature)
+    converter = tf.lite.TFLiteConverter.from_concrete_functions([concrete], model)
+    converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    converter.inference_input_type = tf.int8
+    converter.inference_output_type = tf.int8
+    if calibration_images is not None:
+        converter.representative_dataset = tflite_int8.representative_dataset(
+            calibration_images
+        )
+        converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+    try:
+        with _quiet():
+            flat = bytes(converter.convert())
+    except Exception as error:  # ConverterError derives from Exception itself.
+        raise errors.ExportError(
+            f"'{model.name}' does not convert to int8 TFLite: {_summary(error)}"
+        ) from error
+    flatbuffer.require_integer(flat)
+    return flat
+
+
+def _summary(error: Exception) -> str:
+    """The lines of a converter's message that name an operator, or its first line."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    named = [line for line in lines if "error:" in line]
+    return (named or lines or [type(error).__name__])[0][:MAX_MESSAGE_CHARACTERS]
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Hides the progress that the converter's C++ writes to stderr, and its warnings.
+
+    Among them is "Statistics for quantized inputs were expected, but not specified",
+    which does not apply: the ranges are in the network or come from the images.
+    """
+    saved = os.dup(2)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        os.dup2(saved, 2)
+        os.close(saved)
+        os.close(nowhere)

@@ -1,0 +1,333 @@
+"""What an int8 `.tflite` computes, measured against the networks it came from.
+
+TensorFlow Lite Micro's own interpreter is the reference; XNNPACK only makes accuracy
+over many images quick and judges nothing alone.
+"""
+
+import dataclasses
+import hashlib
+import importlib.metadata
+import json
+import math
+import os
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from export import folder as folder_lib
+from tfpipeline import errors
+from tfpipeline.targets.tflm import (
+    agreement,
+    arena,
+    flatbuffer,
+    interpreter,
+    reference,
+)
+
+FloatArray = npt.NDArray[np.floating[Any]]
+
+# The fewest images on which TFLite's reference is compared with TFLite Micro, where the
+# split has as many.
+MIN_COMPARED_IMAGES = 256
+
+# TFLite Micro runs 50 to 110 images a second and core for the networks here.
+DEFAULT_MICRO_IMAGES = 512
+
+DEFAULT_TOLERANCE_POINTS = 0.5
+MIN_TOLERANCE_IMAGES = 2
+CONSISTENCY_REASON = (
+    "the fake-quantized network rounds in float, each integer operator may differ from "
+    "it by 1 LSB, and an image whose two best classes are that close may change its "
+    "class either way"
+)
+
+MODEL_FILE = "model.tflite"
+VERIFICATION_FILE = "verification.json"
+
+_RUNTIMES = ("tflite-micro", "ai-edge-litert", "numpy")
+
+
+@dataclasses.dataclass(frozen=True)
+class Port:
+    """The network's input or output: `real = (int8 - zero_point) * scale`."""
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: str
+    scale: float
+    zero_point: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Accuracies:
+    """Parts of the same `images` images that each network classifies as labeled.
+
+    None where that network was not given or not run on these images.
+    `same_class_as_fake_quantized` is the part of them on which the integer network
+    (TFLite Micro where it ran) and the fake-quantized one choose the same class.
+    """
+
+    images: int
+    float_network: float | None
+    fake_quantized: float | None
+    tflite_fast: float
+    tflite_reference: float | None = None
+    tflite_micro: float | None = None
+    same_class_as_fake_quantized: float | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Verification:
+    """All that `verify` found out; `to_dict` is what `verification.json` holds."""
+
+    model_bytes: int
+    model_sha256: str
+    operators: tuple[str, ...]
+    input: Port
+    output: Port
+    arena: arena.ArenaReport
+    all_images: Accuracies | None
+    same_images: Accuracies | None
+    same_images_selection: str
+    operator_agreement: tuple[agreement.OperatorAgreement, ...]
+    end_to_end: agreement.EndToEnd
+    tolerance_points: float
+    versions: dict[str, str]
+
+    def to_dict(self) -> dict[str, Any]:
+        """The verification as JSON values, with the reasons beside the tolerances."""
+        values = dataclasses.asdict(self)
+        values["tolerance_reasons"] = {
+            "operator_agreement": agreement.TOLERANCE_REASON,
+            "tolerance_points": CONSISTENCY_REASON,
+        }
+        return values
+
+
+def verify(
+    model: bytes,
+    images: FloatArray,
+    labels: npt.NDArray[np.integer[Any]],
+    *,
+    float_logits: FloatArray | None = None,
+    fake_quant_logits: FloatArray | None = None,
+    micro_images: int = DEFAULT_MICRO_IMAGES,
+    tolerance_points: float = DEFAULT_TOLERANCE_POINTS,
+    processes: int = 2,
+) -> Verification:
+    """Runs an int8 network in all its forms on the same images.
+
+    Args:
+        model: a full-integer `.tflite`.
+        images: float32 `[N, H, W, C]` as the float network reads them, all of the
+            split that is reported.
+        labels: class numbers `[N]`.
+        float_logits: the float network's outputs on `images`, `[N, classes]`.
+        fake_quant_logits: the quantization-aware network's outputs on `images`; None
+            for post-training quantization, which has none.
+        micro_images: on how many of the images, evenly spaced, TFLite Micro and
+            TFLite's reference kernels run.
+        tolerance_points: how far the accuracies of the integer and the fake-quantized
+            network may lie apart, in percentage points; two images are always allowed.
+        processes: child processes at a time.
+
+    Raises:
+        ExportError: not a full-integer network, or it does not run in TFLite Micro.
+        VerificationError: TFLite and TFLite Micro disagree, or the integer network does
+            not agree with the fake-quantized one; names both numbers.
+    """
+    program = flatbuffer.require_integer(model)
+    logits = {"float": float_logits, "fake-quantized": fake_quant_logits}
+    _check(program, images, labels, logits, micro_images)
+    quantized = reference.quantize_input(model, images)
+    fast = reference.predict(model, quantized, processes=processes)
+    everything = _accuracies(labels, float_logits, fake_quant_logits, fast)
+    _check_consistency("TFLite", fast, labels, fake_quant_logits, tolerance_points)
+
+    chosen = _evenly_spaced(len(images), micro_images)
+    micro, exact, rows, end_to_end = _compare(model, quantized[chosen], processes)
+    some_float = None if float_logits is None else float_logits[chosen]
+    some_fake = None if fake_quant_logits is None else fake_quant_logits[chosen]
+    same = dataclasses.replace(
+        _accuracies(labels[chosen], some_float, some_fake, fast[chosen]),
+        tflite_reference=reference.accuracy(exact, labels[chosen]),
+        tflite_micro=reference.accuracy(micro, labels[chosen]),
+        same_class_as_fake_quantized=_same_class(micro, some_fake),
+    )
+    _check_consistency(
+        "TFLite Micro", micro, labels[chosen], some_fake, tolerance_points
+    )
+    return dataclasses.replace(
+        _verification(model, rows, end_to_end),
+        all_images=everything,
+        same_images=same,
+        same_images_selection=(
+            f"image i * {len(images)} // {len(chosen)} for i from 0 to {len(chosen) - 1}"
+        ),
+        tolerance_points=tolerance_points,
+    )
+
+
+def inspect(model: bytes, *, images: int = 16, processes: int = 2) -> Verification:
+    """Verifies a `.tflite` of which nothing else is known, on random int8 images.
+
+    Checks that it is full integer, that TFLite Micro runs it and agrees with TFLite's
+    reference, and finds its arena; there are no accuracies.
+
+    Raises:
+        ExportError: not a TFLite file, damaged, or not full integer.
+        VerificationError: TFLite and TFLite Micro disagree.
+    """
+    program = flatbuffer.require_integer(model)
+    shape = (images, *program.input.shape[1:])
+    random = np.random.default_rng(0).integers(-128, 128, shape, np.int8)
+    _, _, rows, end_to_end = _compare(model, random, processes)
+    return _verification(model, rows, end_to_end)
+
+
+def write(
+    path: str | os.PathLike[str], model: bytes, verification: Verification
+) -> None:
+    """Writes `model.tflite` and `verification.json` as the folder `path`.
+
+    The folder appears whole or not at all; an older one stays until then.
+
+    Raises:
+        StorageError: it cannot be written.
+        ExportError: `verification` is of another model.
+    """
+    if verification.model_sha256 != hashlib.sha256(model).hexdigest():
+        raise errors.ExportError("the verification is of another model than the one")
+    with folder_lib.replace(path) as temporary:
+        (temporary / MODEL_FILE).write_bytes(model)
+        (temporary / VERIFICATION_FILE).write_text(
+            json.dumps(verification.to_dict(), indent=2) + "\n", encoding="utf-8"
+        )
+
+
+def _compare(
+    model: bytes, images: npt.NDArray[np.int8], processes: int
+) -> tuple[
+    npt.NDArray[np.int8],
+    npt.NDArray[np.int8],
+    tuple[agreement.OperatorAgreement, ...],
+    agreement.EndToEnd,
+]:
+    # TFLite first: it checks the file's structure, which TFLite Micro trusts.
+    exact = reference.predict(model, images, kernels="reference", processes=processes)
+    micro = interpreter.predict(model, images, processes=processes)
+    rows = agreement.compare_operators(model, images, processes=processes)
+    return micro, exact, rows, agreement.compare_outputs(model, exact, micro)
+
+
+def _verification(
+    model: bytes,
+    rows: tuple[agreement.OperatorAgreement, ...],
+    end_to_end: agreement.EndToEnd,
+) -> Verification:
+    program = flatbuffer.read(model)
+    return Verification(
+        model_bytes=len(model),
+        model_sha256=hashlib.sha256(model).hexdigest(),
+        operators=tuple(operator.name for operator in program.operators),
+        input=_port(program.input),
+        output=_port(program.output),
+        arena=arena.find_arena(model),
+        all_images=None,
+        same_images=None,
+        same_images_selection="",
+        operator_agreement=rows,
+        end_to_end=end_to_end,
+        tolerance_points=DEFAULT_TOLERANCE_POINTS,
+        versions={name: importlib.metadata.version(name) for name in _RUNTIMES},
+    )
+
+
+def _port(tensor: flatbuffer.Tensor) -> Port:
+    return Port(
+        name=tensor.name,
+        shape=tensor.shape,
+        dtype=tensor.dtype,
+        scale=tensor.scales[0],
+        zero_point=tensor.zero_points[0],
+    )
+
+
+def _accuracies(
+    labels: npt.NDArray[np.integer[Any]],
+    float_logits: FloatArray | None,
+    fake_quant_logits: FloatArray | None,
+    fast: npt.NDArray[np.int8],
+) -> Accuracies:
+    def optional(outputs: FloatArray | None) -> float | None:
+        return None if outputs is None else reference.accuracy(outputs, labels)
+
+    return Accuracies(
+        images=len(labels),
+        float_network=optional(float_logits),
+        fake_quantized=optional(fake_quant_logits),
+        tflite_fast=reference.accuracy(fast, labels),
+        same_class_as_fake_quantized=_same_class(fast, fake_quant_logits),
+    )
+
+
+def _same_class(
+    outputs: npt.NDArray[np.int8], fake_quant_logits: FloatArray | None
+) -> float | None:
+    if fake_quant_logits is None:
+        return None
+    return reference.accuracy(outputs, np.argmax(fake_quant_logits, axis=1))
+
+
+def _check_consistency(
+    who: str,
+    outputs: npt.NDArray[np.int8],
+    labels: npt.NDArray[np.integer[Any]],
+    fake_quant_logits: FloatArray | None,
+    tolerance_points: float,
+) -> None:
+    if fake_quant_logits is None:
+        return
+    images = len(labels)
+    integer = round(reference.accuracy(outputs, labels) * images)
+    fake = round(reference.accuracy(fake_quant_logits, labels) * images)
+    allowed = max(math.floor(images * tolerance_points / 100), MIN_TOLERANCE_IMAGES)
+    if abs(integer - fake) > allowed:
+        raise errors.VerificationError(
+            f"the integer network does not agree with its fake-quantized accuracy: "
+            f"{who} {100 * integer / images:.2f} % ({integer} of {images} images), "
+            f"fake-quantized {100 * fake / images:.2f} % ({fake}); at most {allowed} "
+            f"images may differ ({tolerance_points} points)"
+        )
+
+
+def _evenly_spaced(total: int, count: int) -> npt.NDArray[np.int64]:
+    """`count` indices below `total`, spread so that a sorted split is covered too."""
+    count = min(count, total)
+    return np.arange(count, dtype=np.int64) * total // count
+
+
+def _check(
+    program: flatbuffer.Program,
+    images: FloatArray,
+    labels: npt.NDArray[np.integer[Any]],
+    logits: dict[str, FloatArray | None],
+    micro_images: int,
+) -> None:
+    if images.shape[1:] != program.input.shape[1:] or len(images) < 1:
+        raise errors.UsageError(
+            f"images must be (N >= 1, {', '.join(map(str, program.input.shape[1:]))}); "
+            f"found {images.shape}"
+        )
+    if len(labels) != len(images):
+        raise errors.UsageError(f"{len(labels)} labels for {len(images)} images")
+    for name, outputs in logits.items():
+        if outputs is not None and len(outputs) != len(images):
+            raise errors.UsageError(
+                f"{len(outputs)} {name} outputs for {len(images)} images"
+            )
+    if micro_images < min(MIN_COMPARED_IMAGES, len(images)):
+        raise errors.UsageError(
+            f"micro_images must be at least {MIN_COMPARED_IMAGES}; found {micro_images}"
+        )

@@ -1,0 +1,284 @@
+"""A `.tflite` file as plain values, read without TensorFlow and without trusting it.
+
+The file is parsed in Python through the schema package `tflite`, so that a truncated or
+hostile file ends in one `ExportError` before any C++ interpreter sees it.
+"""
+
+import dataclasses
+import math
+import struct
+from collections.abc import Iterator
+
+import numpy as np
+import tflite
+
+from tfpipeline import errors
+
+# "The file identifier of TFLite", bytes 4 to 7 of the file: tensorflow/lite schema.fbs.
+FILE_IDENTIFIER = b"TFL3"
+
+# Bounds on what a parser accepts. The largest network here has about 60 tensors; TFLite
+# itself supports tensors of at most 8 dimensions in its kernels.
+MAX_TENSORS = 65_536
+MAX_OPERATORS = 65_536
+MAX_OPERANDS = 4_096
+MAX_RANK = 8
+
+FLOAT_TYPES = frozenset({"float16", "float32", "float64", "bfloat16"})
+
+_TYPE_NAMES = {
+    value: name.lower()
+    for name, value in vars(tflite.TensorType).items()
+    if not name.startswith("_")
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Tensor:
+    """One tensor: `shape` with the batch first, `scales` as float32 values.
+
+    `scales` and `zero_points` are empty for a tensor that is not quantized, and have
+    one entry a slice of `axis` for per-channel weights.
+    """
+
+    index: int
+    name: str
+    shape: tuple[int, ...]
+    dtype: str
+    scales: tuple[float, ...]
+    zero_points: tuple[int, ...]
+    axis: int
+    is_constant: bool
+
+    @property
+    def num_bytes(self) -> int:
+        """Size of the data, from the shape; types unknown to NumPy count one byte."""
+        try:
+            item_bytes = np.dtype(self.dtype).itemsize
+        except TypeError:
+            item_bytes = 1
+        return math.prod(self.shape) * item_bytes
+
+
+@dataclasses.dataclass(frozen=True)
+class Operator:
+    """One operator; `inputs` and `outputs` are tensor indices, -1 an absent input."""
+
+    index: int
+    name: str
+    inputs: tuple[int, ...]
+    outputs: tuple[int, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class Program:
+    """The main subgraph of a `.tflite` file, operators in their order of execution."""
+
+    tensors: tuple[Tensor, ...]
+    operators: tuple[Operator, ...]
+    inputs: tuple[int, ...]
+    outputs: tuple[int, ...]
+
+    @property
+    def input(self) -> Tensor:
+        """The network's only input."""
+        return self.tensors[self.inputs[0]]
+
+    @property
+    def output(self) -> Tensor:
+        """The network's only output."""
+        return self.tensors[self.outputs[0]]
+
+    @property
+    def activation_bytes(self) -> int:
+        """Sum of the sizes of all tensors that are not constant."""
+        return sum(t.num_bytes for t in self.tensors if not t.is_constant)
+
+
+def read(model: bytes) -> Program:
+    """Parses a `.tflite` file with one input, one output and one subgraph.
+
+    Raises:
+        ExportError: not a TFLite file, truncated, or inconsistent.
+    """
+    if len(model) < 8 or model[4:8] != FILE_IDENTIFIER:
+        raise errors.ExportError(
+            f"not a TFLite file: bytes 4 to 7 must be {FILE_IDENTIFIER!r}; "
+            f"found {bytes(model[4:8])!r} in a file of {len(model)} bytes"
+        )
+    try:
+        return _read(bytes(model))
+    except (struct.error, IndexError, TypeError, ValueError, AttributeError) as error:
+        raise errors.ExportError(
+            f"damaged TFLite file of {len(model)} bytes, truncated or overwritten: "
+            f"{error or type(error).__name__}. Export it again."
+        ) from error
+
+
+def float_operators(model: bytes) -> list[str]:
+    """Names every operator that reads or writes a floating-point tensor.
+
+    Returns:
+        One sentence an operand, in the order of execution; empty for a full integer
+        network. A float input or output that no operator touches is named as well.
+    """
+    program = read(model)
+    found = []
+    touched = set()
+    for operator in program.operators:
+        for verb, indices in (("reads", operator.inputs), ("writes", operator.outputs)):
+            for tensor in _present(program, indices):
+                touched.add(tensor.index)
+                if tensor.dtype in FLOAT_TYPES:
+                    found.append(
+                        f"operator {operator.index} {operator.name} {verb} "
+                        f"{tensor.dtype} tensor '{tensor.name}'"
+                    )
+    for tensor in _present(program, program.inputs + program.outputs):
+        if tensor.dtype in FLOAT_TYPES and tensor.index not in touched:
+            found.append(f"the network itself has {tensor.dtype} '{tensor.name}'")
+    return found
+
+
+def require_integer(model: bytes) -> Program:
+    """Parses `model` and checks that it is full integer with int8 input and output.
+
+    Raises:
+        ExportError: naming the operator and the tensor that are not integer.
+    """
+    found = float_operators(model)
+    if found:
+        more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
+        raise errors.ExportError(
+            f"the network is not full integer: {found[0]}{more}. Use layers that the "
+            "quantization scheme covers, see the supported-layers table."
+        )
+    program = read(model)
+    for role, tensor in (("input", program.input), ("output", program.output)):
+        if tensor.dtype != "int8" or len(tensor.scales) != 1:
+            raise errors.ExportError(
+                f"the network's {role} '{tensor.name}' must be int8 with one scale; "
+                f"found {tensor.dtype} with {len(tensor.scales)} scales"
+            )
+    return program
+
+
+def _read(model: bytes) -> Program:
+    root = tflite.Model.GetRootAsModel(model, 0)
+    subgraphs = root.SubgraphsLength()
+    if subgraphs != 1:
+        raise ValueError(f"exactly one subgraph is supported, found {subgraphs}")
+    _bound("operator codes", root.OperatorCodesLength(), MAX_OPERATORS)
+    _bound("buffers", root.BuffersLength(), MAX_TENSORS)
+    data_bytes = [_buffer_bytes(root, i) for i in range(root.BuffersLength())]
+    names = [_operator_name(root, i) for i in range(root.OperatorCodesLength())]
+    subgraph = root.Subgraphs(0)
+    _bound("tensors", subgraph.TensorsLength(), MAX_TENSORS)
+    _bound("operators", subgraph.OperatorsLength(), MAX_OPERATORS)
+    tensors = tuple(
+        _tensor(subgraph.Tensors(i), i, data_bytes)
+        for i in range(subgraph.TensorsLength())
+    )
+    operators = tuple(
+        _operator(subgraph.Operators(i), i, names)
+        for i in range(subgraph.OperatorsLength())
+    )
+    program = Program(
+        tensors, operators, _indices(subgraph, "Inputs"), _indices(subgraph, "Outputs")
+    )
+    _check(program)
+    return program
+
+
+def _check(program: Program) -> None:
+    if len(program.inputs) != 1 or len(program.outputs) != 1:
+        raise ValueError(
+            f"one input and one output are supported, found {len(program.inputs)} and "
+            f"{len(program.outputs)}"
+        )
+    if not program.operators:
+        raise ValueError("it has no operators")
+    for indices in (
+        program.inputs,
+        program.outputs,
+        *(operator.outputs for operator in program.operators),
+        *(operator.inputs for operator in program.operators),
+    ):
+        for index in indices:
+            if not -1 <= index < len(program.tensors):
+                raise ValueError(
+                    f"tensor {index} of {len(program.tensors)} is referred to"
+                )
+    if min(program.inputs + program.outputs) < 0:
+        raise ValueError("the input or the output is absent")
+
+
+def _present(program: Program, indices: tuple[int, ...]) -> Iterator[Tensor]:
+    return (program.tensors[index] for index in indices if index >= 0)
+
+
+def _tensor(tensor: tflite.Tensor, index: int, data_bytes: list[int]) -> Tensor:
+    _bound("dimensions of a tensor", tensor.ShapeLength(), MAX_RANK)
+    shape = tuple(int(tensor.Shape(i)) for i in range(tensor.ShapeLength()))
+    if any(size < 0 for size in shape):
+        raise ValueError(f"tensor {index} has the shape {shape}")
+    quantization = tensor.Quantization()
+    scales: tuple[float, ...] = ()
+    zero_points: tuple[int, ...] = ()
+    axis = 0
+    if quantization is not None and quantization.ScaleLength():
+        scales = tuple(float(v) for v in quantization.ScaleAsNumpy())
+        if quantization.ZeroPointLength():
+            zero_points = tuple(int(v) for v in quantization.ZeroPointAsNumpy())
+        axis = int(quantization.QuantizedDimension())
+    return Tensor(
+        index=index,
+        name=(tensor.Name() or b"").decode("utf-8", "replace"),
+        shape=shape,
+        dtype=_TYPE_NAMES.get(tensor.Type(), f"type {tensor.Type()}"),
+        scales=scales,
+        zero_points=zero_points,
+        axis=axis,
+        is_constant=data_bytes[tensor.Buffer()] > 0,
+    )
+
+
+def _operator(operator: tflite.Operator, index: int, names: list[str]) -> Operator:
+    return Operator(
+        index=index,
+        name=names[operator.OpcodeIndex()],
+        inputs=_indices(operator, "Inputs"),
+        outputs=_indices(operator, "Outputs"),
+    )
+
+
+def _operator_name(root: tflite.Model, index: int) -> str:
+    code = root.OperatorCodes(index)
+    # Files before schema 3a carry only the one-byte field; see schema.fbs.
+    builtin = max(code.BuiltinCode(), code.DeprecatedBuiltinCode())
+    if builtin == tflite.BuiltinOperator.CUSTOM:
+        return (code.CustomCode() or b"CUSTOM").decode("utf-8", "replace")
+    try:
+        return str(tflite.opcode2name(builtin))
+    except (KeyError, ValueError):
+        return f"BUILTIN_{builtin}"
+
+
+def _buffer_bytes(root: tflite.Model, index: int) -> int:
+    buffer = root.Buffers(index)
+    if buffer.DataLength() == 0:
+        return 0
+    # frombuffer inside raises ValueError where the vector leaves the file.
+    return int(buffer.DataAsNumpy().size)
+
+
+def _indices(table: tflite.SubGraph | tflite.Operator, field: str) -> tuple[int, ...]:
+    length = getattr(table, f"{field}Length")()
+    _bound(f"{field.lower()} of an operator", length, MAX_OPERANDS)
+    get = getattr(table, field)
+    return tuple(int(get(i)) for i in range(length))
+
+
+def _bound(what: str, found: int, limit: int) -> None:
+    if not 0 <= found <= limit:
+        raise ValueError(f"at most {limit} {what} are accepted, found {found}")

@@ -1,0 +1,103 @@
+"""TensorFlow Lite on this machine, through `ai_edge_litert`: fast, or by the reference.
+
+`fast` is XNNPACK, for accuracy over many images: it rounds differently from the
+reference by 1 LSB an operator and is never the oracle. `reference` is BUILTIN_REF, the
+portable kernels that TFLite Micro's are derived from.
+"""
+
+import numpy as np
+import numpy.typing as npt
+
+from tfpipeline import errors
+from tfpipeline.targets.tflm import flatbuffer, interpreter, pool
+
+Int8Array = npt.NDArray[np.int8]
+
+KERNELS = ("fast", "reference")
+
+# Images quantized at a time, so that the float32 copy stays small.
+CHUNK_IMAGES = 256
+
+
+def predict(
+    model: bytes,
+    images: Int8Array,
+    *,
+    kernels: str = "fast",
+    processes: int = 2,
+    timeout_seconds: float = pool.DEFAULT_TIMEOUT_SECONDS,
+) -> Int8Array:
+    """Runs int8 images `[N, H, W, C]` through TFLite and returns int8 `[N, classes]`.
+
+    Each of `processes` children takes a part of the images with one thread.
+
+    Raises:
+        VerificationError: a child failed or crashed; names the exit signal.
+        UsageError: unknown `kernels`, or images that do not fit the input.
+    """
+    if kernels not in KERNELS:
+        raise errors.UsageError(
+            f"kernels must be one of {', '.join(KERNELS)}; found '{kernels}'"
+        )
+    interpreter.check_images(flatbuffer.require_integer(model), images)
+    jobs = [
+        pool.Job(
+            "tflite_predict",
+            model,
+            {"images": part},
+            {"kernels": kernels, "threads": 1},
+        )
+        for part in np.array_split(images, min(processes, len(images)))
+    ]
+    replies = pool.run(jobs, processes=processes, timeout_seconds=timeout_seconds)
+    pool.require(replies, f"TFLite with {kernels} kernels")
+    return np.concatenate([reply.arrays["outputs"] for reply in replies])
+
+
+def quantize_input(model: bytes, images: npt.NDArray[np.float32]) -> Int8Array:
+    """Quantizes the float network's input to the int8 network's.
+
+    `clip(round(x / scale) + zero_point, -128, 127)` in float32, ties away from zero:
+    the arithmetic of TFLite's QUANTIZE (`AffineQuantize` in
+    tensorflow/lite/kernels/internal/reference/quantize.h).
+
+    Args:
+        model: a `.tflite` with int8 input.
+        images: float `[N, H, W, C]`, as the float network reads them.
+
+    Raises:
+        UsageError: `images` is not floating point; integers must be normalized first,
+            as the data set's input pipeline does.
+    """
+    if not np.issubdtype(images.dtype, np.floating):
+        raise errors.UsageError(
+            f"images must be what the float network reads, float32; found "
+            f"{images.dtype}. Normalize them as in training."
+        )
+    tensor = flatbuffer.require_integer(model).input
+    scale = np.float32(tensor.scales[0])
+    zero_point = np.float32(tensor.zero_points[0])
+    result = np.empty(images.shape, np.int8)
+    for start in range(0, len(images), CHUNK_IMAGES):
+        steps = images[start : start + CHUNK_IMAGES].astype(np.float32) / scale
+        rounded = np.trunc(steps + np.copysign(np.float32(0.5), steps))
+        result[start : start + CHUNK_IMAGES] = np.clip(
+            rounded + zero_point, -128, 127
+        ).astype(np.int8)
+    return result
+
+
+def accuracy(
+    outputs: npt.NDArray[np.generic], labels: npt.NDArray[np.integer]
+) -> float:
+    """Part of `labels` `[N]` that is the first largest of `outputs` `[N, classes]`.
+
+    Raises:
+        UsageError: the numbers of rows differ, or there is a single class.
+    """
+    if outputs.ndim != 2 or outputs.shape[1] < 2 or len(outputs) != len(labels):
+        raise errors.UsageError(
+            f"outputs must be (N, classes >= 2) for {len(labels)} labels; found "
+            f"{outputs.shape}"
+        )
+    return float(np.mean(np.argmax(outputs, axis=1) == labels))

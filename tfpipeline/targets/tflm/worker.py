@@ -1,0 +1,148 @@
+"""The child process of `pool.py`: runs one task on one network, without TensorFlow.
+
+`python -m tfpipeline.targets.tflm.worker FOLDER` reads `request.json`, `model.tflite`
+and `arrays.npz` there, and leaves `values.json` and `results.npz`.
+"""
+
+import json
+import pathlib
+import sys
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+Arrays = Mapping[str, npt.NDArray[Any]]
+Result = tuple[dict[str, npt.NDArray[Any]], dict[str, Any]]
+
+
+def tflm_predict(model: bytes, arrays: Arrays, options: Mapping[str, Any]) -> Result:
+    """Runs `arrays["images"]` through TFLite Micro in an arena of the given size.
+
+    The option `report` prints the recorded allocations to stderr, where C++ writes.
+    """
+    interpreter = _micro(model, options["arena_bytes"], preserve=False)
+    outputs = []
+    for image in arrays["images"]:
+        interpreter.set_input(image[np.newaxis], 0)
+        interpreter.invoke()
+        outputs.append(interpreter.get_output(0)[0].copy())
+    if options.get("report"):
+        interpreter.print_allocations()
+    return {"outputs": np.stack(outputs)}, {}
+
+
+def tflite_predict(model: bytes, arrays: Arrays, options: Mapping[str, Any]) -> Result:
+    """Runs `arrays["images"]` through TFLite, one image at a time.
+
+    A batch of one needs no resize, which networks with a constant RESHAPE would not
+    survive, and costs 10 to 17 % of speed (measured, XNNPACK, two cores).
+    """
+    interpreter = _lite(model, options["kernels"], options["threads"])
+    source = interpreter.get_input_details()[0]["index"]
+    target = interpreter.get_output_details()[0]["index"]
+    outputs = []
+    for image in arrays["images"]:
+        interpreter.set_tensor(source, image[np.newaxis])
+        interpreter.invoke()
+        outputs.append(interpreter.get_tensor(target)[0])
+    return {"outputs": np.stack(outputs)}, {}
+
+
+def compare_operators(
+    model: bytes, arrays: Arrays, options: Mapping[str, Any]
+) -> Result:
+    """Compares each operator of TFLite's reference with TFLite Micro's, on its own.
+
+    TFLite Micro records all tensors; each reference operator then reads what TFLite
+    Micro's operator read. Returns, an operator result: how many elements were compared,
+    how many differ and by how much at most.
+    """
+    # Imported here: the schema's classes cost 0.2 s, and only this task needs them.
+    from tfpipeline.targets.tflm import detach
+
+    detached, forced, produced = detach.detach(model)
+    micro = _micro(model, options["arena_bytes"], preserve=True)
+    reference = _lite(detached, "reference", 1)
+    sources = [detail["index"] for detail in reference.get_input_details()]
+    targets = [detail["index"] for detail in reference.get_output_details()]
+    elements = np.zeros(len(produced), np.int64)
+    differing = np.zeros(len(produced), np.int64)
+    largest = np.zeros(len(produced), np.int64)
+    for image in arrays["images"]:
+        micro.set_input(image[np.newaxis], 0)
+        micro.invoke()
+        for source, tensor in zip(sources, forced, strict=True):
+            reference.set_tensor(source, micro.GetTensor(tensor, 0)["tensor_data"])
+        reference.invoke()
+        for row, (target, tensor) in enumerate(zip(targets, produced, strict=True)):
+            expected = micro.GetTensor(tensor, 0)["tensor_data"].astype(np.int64)
+            error = np.abs(reference.get_tensor(target) - expected)
+            elements[row] += error.size
+            differing[row] += np.count_nonzero(error)
+            largest[row] = max(largest[row], error.max(initial=0))
+    return {
+        "tensors": np.array(produced, np.int64),
+        "elements": elements,
+        "differing": differing,
+        "largest": largest,
+    }, {}
+
+
+Task = Callable[[bytes, Arrays, Mapping[str, Any]], Result]
+TASKS: dict[str, Task] = {
+    "tflm_predict": tflm_predict,
+    "tflite_predict": tflite_predict,
+    "compare_operators": compare_operators,
+}
+
+
+def main(folder: pathlib.Path) -> None:
+    """Runs the request that stands in `folder`."""
+    request = json.loads((folder / "request.json").read_text(encoding="utf-8"))
+    with np.load(folder / "arrays.npz", allow_pickle=False) as stored:
+        inputs = {name: stored[name] for name in stored.files}
+    model = (folder / "model.tflite").read_bytes()
+    arrays, values = TASKS[request["task"]](model, inputs, request["options"])
+    (folder / "values.json").write_text(json.dumps(values), encoding="utf-8")
+    results: dict[str, Any] = arrays
+    np.savez(folder / "results.npz", **results)
+
+
+def _micro(model: bytes, arena_bytes: int, *, preserve: bool) -> Any:
+    from tflite_micro import runtime
+
+    configuration = runtime.InterpreterConfig
+    return runtime.Interpreter.from_bytes(
+        model,
+        arena_size=arena_bytes,
+        intrepreter_config=(
+            configuration.kPreserveAllTensors
+            if preserve
+            else configuration.kAllocationRecording
+        ),
+    )
+
+
+def _lite(model: bytes, kernels: str, threads: int) -> Any:
+    from ai_edge_litert import interpreter as litert
+
+    resolver = litert.OpResolverType
+    interpreter = litert.Interpreter(
+        model_content=model,
+        num_threads=threads,
+        experimental_op_resolver_type=(
+            resolver.BUILTIN_REF if kernels == "reference" else resolver.AUTO
+        ),
+    )
+    interpreter.allocate_tensors()
+    return interpreter
+
+
+if __name__ == "__main__":
+    try:
+        main(pathlib.Path(sys.argv[1]))
+    except Exception as error:
+        # One line after what C++ wrote to stderr; the parent quotes its end.
+        sys.exit(f"{type(error).__name__}: {error}")
