@@ -181,9 +181,6 @@ def facenet_v7(
     | logits | 2        |     800 |     800 |      2 |
     | total  |          | 343,232 |   2,357 |      2 |
 
-    Everything passes the single channel of conv1, so a fresh network may start out
-    dead (conv1 negative everywhere): another seed, or `batch_norm`, revives it.
-
     Args:
       input_shape: (height, width, channels), height and width at least 16.
       num_classes: number of logits.

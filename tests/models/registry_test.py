@@ -1,0 +1,194 @@
+"""Every registered network builds, runs, can be folded, and refuses what cannot be."""
+
+import re
+
+import numpy as np
+import pytest
+
+from tfpipeline import errors
+from tfpipeline.compat import keras
+from tfpipeline.models import counts, registry
+
+NAMES = tuple(registry.MODELS)
+
+# What tfmot's default 8-bit scheme and TensorFlow Lite Micro both support.
+PORTABLE_LAYERS = {
+    "Add",
+    "BatchNormalization",
+    "Conv2D",
+    "Dense",
+    "Dropout",
+    "Flatten",
+    "GlobalAveragePooling2D",
+    "InputLayer",
+    "MaxPooling2D",
+    "ReLU",
+}
+
+
+@pytest.fixture(scope="module", params=NAMES)
+def model(request) -> keras.Model:
+    """Each network with BatchNormalization and Dropout."""
+    keras.utils.set_random_seed(1)
+    return registry.build(request.param, batch_norm=True, dropout=0.25)
+
+
+def test_names_are_those_promised():
+    assert tuple(registry.MODELS) == (
+        *("facenet_v1", "facenet_v2", "facenet_v3", "facenet_v6", "facenet_v7"),
+        *("cmsisnet", "nascifarnet", "simplenet", "cmsis_cifar10", "resnet8"),
+    )
+
+
+def test_specs_are_filed_under_their_names(model):
+    spec = registry.MODELS[model.name]
+    assert spec.name == model.name
+    assert model.input_shape == (None, *spec.input_shape)
+    assert model.output_shape == (None, spec.num_classes)
+
+
+def test_forward_on_zeros_gives_finite_logits(model):
+    spec = registry.MODELS[model.name]
+    logits = np.asarray(model(np.zeros((1, *spec.input_shape), np.float32)))
+    assert logits.shape == (1, spec.num_classes)
+    assert np.isfinite(logits).all()
+
+
+def test_logits_depend_on_the_image_and_have_no_softmax(model):
+    shape = registry.MODELS[model.name].input_shape
+    images = np.random.default_rng(3).uniform(-1, 127 / 128, (4, *shape))
+    logits = np.asarray(model(images.astype(np.float32)))
+    assert len(np.unique(logits, axis=0)) == 4
+    assert model.layers[-1].activation is keras.activations.linear
+    assert np.abs(logits.sum(axis=1) - 1).max() > 1e-3
+
+
+def test_layers_are_portable_and_uniquely_named(model):
+    assert {type(layer).__name__ for layer in model.layers} <= PORTABLE_LAYERS
+    names = [layer.name for layer in model.layers]
+    assert len(set(names)) == len(names)
+    assert names[0] == "image" and names[-1] == "logits"
+
+
+def test_every_batch_norm_folds_into_the_convolution_it_is_named_after(model):
+    folds = {name: conv.name for name, conv in counts.foldable(model).items()}
+    assert folds
+    assert all(name == f"{conv}_bn" for name, conv in folds.items())
+    assert not any(
+        layer.use_bias for layer in model.layers if f"{layer.name}_bn" in folds
+    )
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_own_defaults_of_batch_norm_and_dropout(name):
+    spec = registry.MODELS[name]
+    layers = registry.build(name).layers
+    assert (
+        any(isinstance(layer, keras.layers.BatchNormalization) for layer in layers)
+        == spec.batch_norm
+    )
+    rates = {layer.rate for layer in layers if isinstance(layer, keras.layers.Dropout)}
+    assert rates == ({spec.dropout} if spec.dropout else set())
+
+
+def test_dropout_of_simplenet_stands_after_its_first_three_pools():
+    names = [layer.name for layer in registry.build("simplenet").layers]
+    for index in (1, 2, 3):
+        assert names[names.index(f"pool{index}") + 1] == f"dropout{index}"
+    assert registry.build("simplenet", dropout=0.0).name == "simplenet"
+
+
+def test_layer_names_of_a_checkpoint_stay_what_they_are():
+    names = [layer.name for layer in registry.build("cmsisnet").layers]
+    assert names[:8] == [
+        *("image", "conv1", "conv1_bn", "conv1_relu"),
+        *("conv2", "conv2_bn", "conv2_relu", "pool1"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "input_shape", "num_classes"),
+    [
+        ("nascifarnet", (32, 32, 3), 100),
+        ("facenet_v1", (64, 64, 3), 2),
+        ("facenet_v2", (64, 48, 1), 7),
+        ("cmsis_cifar10", (33, 20, 3), 4),
+        ("resnet8", (64, 64, 3), 5),
+    ],
+)
+def test_other_inputs_and_classes(name, input_shape, num_classes):
+    model = registry.build(name, input_shape=input_shape, num_classes=num_classes)
+    logits = np.asarray(model(np.zeros((1, *input_shape), np.float32)))
+    assert logits.shape == (1, num_classes)
+    assert np.isfinite(logits).all()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_smallest_side_builds_and_one_less_is_refused(name):
+    side = registry.MODELS[name].min_side
+    model = registry.build(name, input_shape=(side, side + 3, 3))
+    halved = [
+        layer.input_shape[1]
+        for layer in model.layers
+        if isinstance(layer, keras.layers.MaxPooling2D)
+        or getattr(layer, "strides", None) == (2, 2)
+    ]
+    # The last step down still has as many pixels as it reduces to one.
+    assert min(halved) == (4 if name == "simplenet" else 2)
+    with pytest.raises(errors.UsageError) as refusal:
+        registry.build(name, input_shape=(side + 3, side - 1, 3))
+    assert str(refusal.value) == (
+        f"{name}: an input of {side + 3}x{side - 1} is too small for its pooling "
+        f"layers; height and width must be at least {side}"
+    )
+
+
+@pytest.mark.parametrize(
+    "input_shape", [(32, 32), (32, 32, 0), (32, 32, -3), (32.0, 32, 3), (None, 32, 3)]
+)
+def test_input_shape_that_is_not_three_positive_integers(input_shape):
+    with pytest.raises(errors.UsageError, match="must be three positive integers"):
+        registry.build("cmsisnet", input_shape=input_shape)
+
+
+def test_unknown_name_lists_the_choices():
+    with pytest.raises(errors.UsageError) as refusal:
+        registry.build("cmsisnett")
+    assert str(refusal.value) == (
+        f"unknown model 'cmsisnett'; choose one of: {', '.join(NAMES)}"
+    )
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"num_classes": 1}, "cmsisnet: num_classes must be at least 2; found 1"),
+        ({"dropout": 1.0}, "cmsisnet: dropout must be in [0, 1); found 1.0"),
+        ({"dropout": -0.1}, "cmsisnet: dropout must be in [0, 1); found -0.1"),
+    ],
+)
+def test_option_out_of_bounds(options, message):
+    with pytest.raises(errors.UsageError, match=re.escape(message)):
+        registry.build("cmsisnet", **options)
+
+
+@pytest.mark.parametrize("name", ["cmsisnet", "resnet8"])
+def test_logits_stay_float32_under_a_bfloat16_policy(name):
+    before = keras.mixed_precision.global_policy()
+    keras.mixed_precision.set_global_policy("mixed_bfloat16")
+    try:
+        model = registry.build(name)
+        logits = model(np.zeros((1, 32, 32, 3), np.float32))
+    finally:
+        keras.mixed_precision.set_global_policy(before)
+    assert logits.dtype == np.float32
+    assert model.get_layer("conv1").compute_dtype == "bfloat16"
+
+
+def test_same_seed_gives_the_same_weights():
+    weights = []
+    for _ in range(2):
+        keras.utils.set_random_seed(7)
+        weights.append(registry.build("facenet_v6").get_weights())
+    for first, second in zip(*weights, strict=True):
+        np.testing.assert_array_equal(first, second)
