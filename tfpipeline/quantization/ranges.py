@@ -12,9 +12,7 @@ import numpy as np
 
 from tfpipeline import errors
 from tfpipeline.compat import keras, tf
-
-INITIAL_LIMIT = 6.0
-"""tfmot's initial range is [-6, 6] (tfmot 0.8.1, quantizers._add_range_weights)."""
+from tfpipeline.quantization import channel_quantizer
 
 WEIGHT_ROLES = ("kernel", "depthwise_kernel")
 OUTPUT_ROLES = ("post_activation", "output")
@@ -68,18 +66,21 @@ def set_from_weights(qat_model: keras.Model) -> None:
     """Sets every weight range to the symmetric range of the current weights.
 
     Training does this at the start of each step, so the ranges lag one update behind
-    the weights. Call this after weights were changed by anything else than a training
-    step (averaged weights, a restored checkpoint), and before evaluation or export.
+    the weights. Call this before evaluation or export, and after weights were changed
+    by anything else than a training step (averaged weights).
     """
-    for found in find(qat_model):
-        if found.role not in WEIGHT_ROLES:
+    for entry in find(qat_model):
+        if entry.role not in WEIGHT_ROLES:
             continue
-        weight = _weight(qat_model.get_layer(found.wrapper), found.role)
-        # Scalar range: the whole tensor; [channels]: all axes but the last.
-        axes = tuple(range(weight.ndim - found.minimum.shape.rank))
-        limit = np.max(np.abs(weight), axis=axes)
-        found.minimum.assign(-limit)
-        found.maximum.assign(limit)
+        weight = float_weight(qat_model, entry)
+        if entry.role == "depthwise_kernel":
+            weight = channel_quantizer.by_channel(weight)
+        if entry.minimum.shape.rank == 0:
+            limits = tf.reduce_max(tf.abs(weight))
+        else:
+            limits = channel_quantizer.channel_limits(weight)
+        entry.minimum.assign(-limits)
+        entry.maximum.assign(limits)
 
 
 def calibrate(
@@ -118,17 +119,32 @@ def calibrate(
 
 def initial(qat_model: keras.Model) -> tuple[Range, ...]:
     """Returns the ranges that still are tfmot's [-6, 6]."""
+    limit = channel_quantizer.INITIAL_LIMIT
     return tuple(
         entry
         for entry in find(qat_model)
-        if np.all(entry.minimum.numpy() == -INITIAL_LIMIT)
-        and np.all(entry.maximum.numpy() == INITIAL_LIMIT)
+        if np.all(entry.minimum.numpy() == -limit)
+        and np.all(entry.maximum.numpy() == limit)
     )
 
 
 def short_name(variable: tf.Variable) -> str:
     """Returns `kernel` for a variable named `conv/kernel:0`."""
     return variable.name.split(":")[0].split("/")[-1]
+
+
+def float_weight(qat_model: keras.Model, entry: Range) -> tf.Variable:
+    """Returns the weight that `entry` bounds.
+
+    The wrapped layer's own attribute holds the rounded tensor, not the variable.
+    """
+    wrapper = qat_model.get_layer(entry.wrapper)
+    for variable in wrapper.weights:
+        if short_name(variable) == entry.role:
+            return variable
+    raise errors.QuantizationError(
+        f"layer {entry.layer!r} has a range for {entry.role!r} but no such weight."
+    )
 
 
 def _extremes(
@@ -166,13 +182,3 @@ def _outputs(layer: keras.layers.Layer) -> list[tf.Tensor]:
             tensors.append(layer.get_output_at(len(tensors)))
         except ValueError:
             return tensors
-
-
-def _weight(wrapper: keras.layers.Layer, role: str) -> np.ndarray:
-    """Returns the float weight; `wrapper.layer.kernel` is the quantized tensor."""
-    for variable in wrapper.weights:
-        if short_name(variable) == role:
-            return variable.numpy()
-    raise errors.QuantizationError(
-        f"layer {wrapper.name!r} has a range for {role!r} but no such weight."
-    )

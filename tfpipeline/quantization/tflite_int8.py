@@ -5,13 +5,14 @@ for Dense. Activations: 8 bits, asymmetric, one scale a tensor. Training runs on
 network with folded batch normalization (see `batch_norm_folding`), so the
 fake-quantized graph is layer by layer the deployed one.
 
-Two things differ from `tfmot.quantization.keras.quantize_model`:
+What differs from `tfmot.quantization.keras.quantize_model` (tfmot 0.8.1):
 
-* tfmot 0.8.1 gives a Conv2D, DepthwiseConv2D, Dense or Add that a separate ReLU layer
-  follows a configuration that quantizes nothing (default_8bit_transforms.py,
-  LayerReLUQuantize). For Add that is right, the output is quantized after the ReLU;
-  a convolution would train with float weights while TensorFlow Lite deploys 8-bit
-  ones. Here such a layer keeps its weight quantizer.
+* tfmot gives a Conv2D, DepthwiseConv2D or Dense that a separate ReLU layer follows a
+  configuration that quantizes nothing (default_8bit_transforms.py, LayerReLUQuantize),
+  so it would train with float weights while TensorFlow Lite deploys 8-bit ones. Here
+  such a layer keeps its weight quantizer; only its output is left to the ReLU, or to
+  the Concatenate, that alone reads it.
+* Convolutions have their own weight quantizer, see `channel_quantizer`.
 * The input range is fixed to exactly [-1, 127/128] and no training step can move it:
   int8 scale 1/128, zero point 0, and a microcontroller feeds `pixel - 128`.
 
@@ -27,7 +28,12 @@ import numpy as np
 
 from tfpipeline import errors
 from tfpipeline.compat import keras, tfmot
-from tfpipeline.quantization import batch_norm_folding, ranges, topology
+from tfpipeline.quantization import (
+    batch_norm_folding,
+    channel_quantizer,
+    ranges,
+    topology,
+)
 
 INPUT_MIN = -1.0
 INPUT_MAX = 127 / 128
@@ -37,18 +43,30 @@ INPUT_ZERO_POINT = 0
 _LAYERS = keras.layers
 _QUANT = tfmot.quantization.keras
 
+_KERNEL_LAYERS = (_LAYERS.Conv2D, _LAYERS.Dense, _LAYERS.DepthwiseConv2D)
 # Layers that pass values on: input and output have the same scale.
-_SAME_RANGE = (
-    _LAYERS.Cropping2D,
+_SAME_RANGE_LAYERS = (
     _LAYERS.Dropout,
     _LAYERS.Flatten,
     _LAYERS.GlobalMaxPooling2D,
     _LAYERS.MaxPooling2D,
-    _LAYERS.Permute,
     _LAYERS.Reshape,
     _LAYERS.SpatialDropout2D,
     _LAYERS.ZeroPadding2D,
 )
+SUPPORTED_LAYERS = (
+    *_KERNEL_LAYERS,
+    *_SAME_RANGE_LAYERS,
+    _LAYERS.Activation,
+    _LAYERS.Add,
+    _LAYERS.AveragePooling2D,
+    _LAYERS.Concatenate,
+    _LAYERS.GlobalAveragePooling2D,
+    _LAYERS.ReLU,
+    _LAYERS.Softmax,
+)
+"""The layer classes that the scheme quantizes; a subclass of one is not supported."""
+
 # Functions whose int8 output range is fixed by TensorFlow Lite's specification
 # (softmax and sigmoid: scale 1/256, zero point -128; tanh: scale 1/128, zero point 0).
 _FIXED_RANGE_ACTIVATIONS = ("softmax", "sigmoid", "tanh")
@@ -88,15 +106,13 @@ def build(folded_model: keras.Model) -> keras.Model:
     """
     model = topology.require_functional(folded_model)
     _check_supported(model)
-    with _QUANT.quantize_scope({"WeightsOnlyConfig": WeightsOnlyConfig}):
-        annotated = _QUANT.quantize_annotate_model(model)
-        qat_model = _QUANT.quantize_apply(annotated, _Scheme())
+    annotated = _QUANT.quantize_annotate_model(model)
+    qat_model = _QUANT.quantize_apply(annotated, _Scheme())
     left = unquantized_layers(qat_model)
     if left:
         raise errors.QuantizationError(
             f"the int8 scheme leaves {', '.join(map(repr, left))} of model "
-            f"{model.name!r} in float; rewrite the network with layers that "
-            "docs/quantization.md lists."
+            f"{model.name!r} in float; connect them to layers that round their output."
         )
     return qat_model
 
@@ -186,45 +202,59 @@ def check_calibration_images(model: keras.Model, images: np.ndarray) -> np.ndarr
     return images
 
 
-class WeightsOnlyConfig(_QUANT.QuantizeConfig):
-    """Quantizes the weights as the default scheme does, and leaves the output alone.
+class KernelConfig(_QUANT.QuantizeConfig):
+    """Quantizes a layer's kernel, and its output unless a later layer does that.
 
-    For a layer whose output is quantized behind the ReLU that follows it.
+    Attributes:
+        quantize_output: round what follows the layer's own activation function.
     """
 
+    def __init__(self, quantize_output: bool) -> None:
+        self.quantize_output = quantize_output
+
     def get_weights_and_quantizers(self, layer: Any) -> list[Any]:
-        return _default_config(layer).get_weights_and_quantizers(layer)
+        pairs = _default_config(layer).get_weights_and_quantizers(layer)
+        if not isinstance(layer, _LAYERS.Conv2D | _LAYERS.DepthwiseConv2D):
+            return pairs
+        depthwise = isinstance(layer, _LAYERS.DepthwiseConv2D)
+        quantizer = channel_quantizer.ChannelQuantizer(depthwise)
+        return [(kernel, quantizer) for kernel, _ in pairs]
 
     def set_quantize_weights(self, layer: Any, quantize_weights: list[Any]) -> None:
         _default_config(layer).set_quantize_weights(layer, quantize_weights)
 
     def get_activations_and_quantizers(self, layer: Any) -> list[Any]:
-        return []
+        if not self.quantize_output:
+            return []
+        return _default_config(layer).get_activations_and_quantizers(layer)
 
     def set_quantize_activations(self, layer: Any, quantize_activations: Any) -> None:
-        pass
+        if self.quantize_output:
+            config = _default_config(layer)
+            config.set_quantize_activations(layer, quantize_activations)
 
     def get_output_quantizers(self, layer: Any) -> list[Any]:
         return []
 
     def get_config(self) -> dict[str, Any]:
-        return {}
+        return {"quantize_output": self.quantize_output}
 
 
 class _Layout(_QUANT.QuantizeLayoutTransform):
-    """The default layout, with weights quantized everywhere and a fixed input range."""
+    """The default layout with `KernelConfig` and a fixed input range."""
 
     def apply(
         self, model: keras.Model, layer_quantize_map: dict[str, Any]
     ) -> tuple[keras.Model, dict[str, Any]]:
         default = _QUANT.default_8bit.Default8BitQuantizeLayoutTransform()
         model, layer_quantize_map = default.apply(model, layer_quantize_map)
+        readers = topology.consumers(topology.to_dict(model))
         for layer in model.layers:
-            config = layer_quantize_map.get(layer.name, {}).get("quantize_config")
-            if config is None or config.get_weights_and_quantizers(layer):
+            if not isinstance(layer, _KERNEL_LAYERS):
                 continue
-            if _default_config(layer).get_weights_and_quantizers(layer):
-                layer_quantize_map[layer.name]["quantize_config"] = WeightsOnlyConfig()
+            reading = [model.get_layer(name) for name in readers[layer.name]]
+            fused = len(reading) == 1 and _quantizes_for_its_input(reading[0])
+            layer_quantize_map[layer.name]["quantize_config"] = KernelConfig(not fused)
         model = keras.models.clone_model(model, clone_function=_with_fixed_range)
         return model, layer_quantize_map
 
@@ -253,26 +283,32 @@ def _default_config(layer: Any) -> Any:
 
 
 def _check_supported(model: keras.Model) -> None:
-    registry = _QUANT.default_8bit.Default8BitQuantizeRegistry()
     for layer in model.layers:
-        kind = type(layer).__name__
-        if isinstance(layer, _LAYERS.InputLayer):
+        kind = type(layer)
+        if kind is _LAYERS.InputLayer:
             continue
         if batch_norm_folding.is_normalization(layer):
             raise errors.QuantizationError(
-                f"{kind} {layer.name!r} is not folded; pass the network through "
-                "tfpipeline.quantization.batch_norm_folding.fold first."
+                f"{kind.__name__} {layer.name!r} is not folded; pass the network "
+                "through tfpipeline.quantization.batch_norm_folding.fold first."
             )
-        if not registry.supports(layer):
+        if kind not in SUPPORTED_LAYERS:
+            names = sorted(supported.__name__ for supported in SUPPORTED_LAYERS)
             raise errors.QuantizationError(
-                f"layer {layer.name!r}: {kind} cannot be quantized by the int8 scheme; "
-                "express it with supported layers (Conv2D, DepthwiseConv2D, Dense, "
-                "ReLU, Add, Concatenate, pooling) or move it out of the network."
+                f"layer {layer.name!r}: {kind.__name__} cannot be quantized by the "
+                f"int8 scheme; use {', '.join(names)}."
             )
         _check_activation(layer)
 
 
 def _check_activation(layer: Any) -> None:
+    if isinstance(layer, _LAYERS.ReLU):
+        shape = (layer.max_value, float(layer.negative_slope), float(layer.threshold))
+        if shape not in ((None, 0.0, 0.0), (6.0, 0.0, 0.0)):
+            raise errors.QuantizationError(
+                f"layer {layer.name!r}: a ReLU must be plain or have max_value 6. "
+                f"Received: max_value, negative_slope, threshold = {shape}."
+            )
     if not hasattr(layer, "activation"):
         return
     name = getattr(layer.activation, "__name__", type(layer.activation).__name__)
@@ -288,7 +324,7 @@ def _check_activation(layer: Any) -> None:
 
 def _keeps_range(layer: Any) -> bool:
     """Says whether the output of `layer` needs no range of its own."""
-    if isinstance(layer, (*_SAME_RANGE, _LAYERS.Softmax)):
+    if isinstance(layer, (*_SAME_RANGE_LAYERS, _LAYERS.Softmax)):
         return True
     if isinstance(layer, _LAYERS.Activation):
         name = layer.activation.__name__
