@@ -22,6 +22,7 @@ from tfpipeline.targets.tflm import (
     arena,
     flatbuffer,
     interpreter,
+    pool,
     reference,
 )
 
@@ -41,6 +42,9 @@ CONSISTENCY_REASON = (
     "it by 1 LSB, and an image whose two best classes are that close may change its "
     "class either way"
 )
+
+# A file of unknown origin may make an interpreter loop; each step gets this long.
+INSPECTION_TIMEOUT_SECONDS = 120.0
 
 MODEL_FILE = "model.tflite"
 VERIFICATION_FILE = "verification.json"
@@ -146,7 +150,9 @@ def verify(
     _check_consistency("TFLite", fast, labels, fake_quant_logits, tolerance_points)
 
     chosen = _evenly_spaced(len(images), micro_images)
-    micro, exact, rows, end_to_end = _compare(model, quantized[chosen], processes)
+    micro, exact, rows, end_to_end = _compare(
+        model, quantized[chosen], processes, pool.DEFAULT_TIMEOUT_SECONDS
+    )
     some_float = None if float_logits is None else float_logits[chosen]
     some_fake = None if fake_quant_logits is None else fake_quant_logits[chosen]
     same = dataclasses.replace(
@@ -163,13 +169,19 @@ def verify(
         all_images=everything,
         same_images=same,
         same_images_selection=(
-            f"image i * {len(images)} // {len(chosen)} for i from 0 to {len(chosen) - 1}"
+            f"image i * {len(images)} // {len(chosen)}, i from 0 to {len(chosen) - 1}"
         ),
         tolerance_points=tolerance_points,
     )
 
 
-def inspect(model: bytes, *, images: int = 16, processes: int = 2) -> Verification:
+def inspect(
+    model: bytes,
+    *,
+    images: int = 16,
+    processes: int = 2,
+    timeout_seconds: float = INSPECTION_TIMEOUT_SECONDS,
+) -> Verification:
     """Verifies a `.tflite` of which nothing else is known, on random int8 images.
 
     Checks that it is full integer, that TFLite Micro runs it and agrees with TFLite's
@@ -182,7 +194,7 @@ def inspect(model: bytes, *, images: int = 16, processes: int = 2) -> Verificati
     program = flatbuffer.require_integer(model)
     shape = (images, *program.input.shape[1:])
     random = np.random.default_rng(0).integers(-128, 128, shape, np.int8)
-    _, _, rows, end_to_end = _compare(model, random, processes)
+    _, _, rows, end_to_end = _compare(model, random, processes, timeout_seconds)
     return _verification(model, rows, end_to_end)
 
 
@@ -207,7 +219,10 @@ def write(
 
 
 def _compare(
-    model: bytes, images: npt.NDArray[np.int8], processes: int
+    model: bytes,
+    images: npt.NDArray[np.int8],
+    processes: int,
+    timeout_seconds: float,
 ) -> tuple[
     npt.NDArray[np.int8],
     npt.NDArray[np.int8],
@@ -215,9 +230,13 @@ def _compare(
     agreement.EndToEnd,
 ]:
     # TFLite first: it checks the file's structure, which TFLite Micro trusts.
-    exact = reference.predict(model, images, kernels="reference", processes=processes)
-    micro = interpreter.predict(model, images, processes=processes)
-    rows = agreement.compare_operators(model, images, processes=processes)
+    limits: dict[str, Any] = {
+        "processes": processes,
+        "timeout_seconds": timeout_seconds,
+    }
+    exact = reference.predict(model, images, kernels="reference", **limits)
+    micro = interpreter.predict(model, images, **limits)
+    rows = agreement.compare_operators(model, images, **limits)
     return micro, exact, rows, agreement.compare_outputs(model, exact, micro)
 
 

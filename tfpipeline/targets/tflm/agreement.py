@@ -53,7 +53,11 @@ class EndToEnd:
 
 
 def compare_operators(
-    model: bytes, images: npt.NDArray[np.int8], *, processes: int = 2
+    model: bytes,
+    images: npt.NDArray[np.int8],
+    *,
+    processes: int = 2,
+    timeout_seconds: float = pool.DEFAULT_TIMEOUT_SECONDS,
 ) -> tuple[OperatorAgreement, ...]:
     """Compares TFLite's reference with TFLite Micro, each operator on its own.
 
@@ -64,6 +68,7 @@ def compare_operators(
         model: a full-integer `.tflite`.
         images: int8 `[N, H, W, C]`.
         processes: children at a time.
+        timeout_seconds: limit for all of it.
 
     Raises:
         VerificationError: an operator differs by more than its tolerance, or a child
@@ -78,6 +83,7 @@ def compare_operators(
             for part in np.array_split(images, min(processes, len(images)))
         ],
         processes=processes,
+        timeout_seconds=timeout_seconds,
     )
     pool.require(replies, "the comparison of TFLite with TFLite Micro")
     counts = [reply.arrays for reply in replies]

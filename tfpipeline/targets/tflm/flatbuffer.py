@@ -23,6 +23,8 @@ MAX_TENSORS = 65_536
 MAX_OPERATORS = 65_536
 MAX_OPERANDS = 4_096
 MAX_RANK = 8
+# A tensor of 64 MiB is beyond any microcontroller; a damaged shape easily exceeds it.
+MAX_TENSOR_BYTES = 2**26
 
 FLOAT_TYPES = frozenset({"float16", "float32", "float64", "bfloat16"})
 
@@ -155,10 +157,16 @@ def require_integer(model: bytes) -> Program:
         )
     program = read(model)
     for role, tensor in (("input", program.input), ("output", program.output)):
-        if tensor.dtype != "int8" or len(tensor.scales) != 1:
+        is_int8 = tensor.dtype == "int8" and len(tensor.scales) == 1
+        if not is_int8 or not 0 < tensor.scales[0] < math.inf:
             raise errors.ExportError(
-                f"the network's {role} '{tensor.name}' must be int8 with one scale; "
-                f"found {tensor.dtype} with {len(tensor.scales)} scales"
+                f"the network's {role} '{tensor.name}' must be int8 with one positive "
+                f"scale; found {tensor.dtype} with the scales {tensor.scales}"
+            )
+        if len(tensor.shape) < 2 or tensor.shape[0] != 1 or 0 in tensor.shape:
+            raise errors.ExportError(
+                f"the network's {role} '{tensor.name}' must have a batch of 1; found "
+                f"the shape {tensor.shape}"
             )
     return program
 
@@ -230,8 +238,10 @@ def _tensor(tensor: tflite.Tensor, index: int, data_bytes: list[int]) -> Tensor:
         scales = tuple(float(v) for v in quantization.ScaleAsNumpy())
         if quantization.ZeroPointLength():
             zero_points = tuple(int(v) for v in quantization.ZeroPointAsNumpy())
+        else:
+            zero_points = (0,) * len(scales)
         axis = int(quantization.QuantizedDimension())
-    return Tensor(
+    result = Tensor(
         index=index,
         name=(tensor.Name() or b"").decode("utf-8", "replace"),
         shape=shape,
@@ -241,6 +251,8 @@ def _tensor(tensor: tflite.Tensor, index: int, data_bytes: list[int]) -> Tensor:
         axis=axis,
         is_constant=data_bytes[tensor.Buffer()] > 0,
     )
+    _bound(f"bytes in tensor {index}", result.num_bytes, MAX_TENSOR_BYTES)
+    return result
 
 
 def _operator(operator: tflite.Operator, index: int, names: list[str]) -> Operator:

@@ -35,6 +35,8 @@ MAX_MESSAGE_CHARACTERS = 400
 
 DEFAULT_TIMEOUT_SECONDS = 3600.0
 
+WORKER = "tfpipeline.targets.tflm.worker"
+
 
 @dataclasses.dataclass(frozen=True)
 class Job:
@@ -145,7 +147,8 @@ def _start(job: Job, folder: pathlib.Path) -> Iterator[_Child]:
     )
     with (folder / "stderr.txt").open("wb") as stderr:
         process = subprocess.Popen(
-            [sys.executable, "-m", "tfpipeline.targets.tflm.worker", str(folder)],
+            # -P: the working folder is no place to import from.
+            [sys.executable, "-P", "-m", WORKER, str(folder)],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=stderr,
