@@ -1,0 +1,49 @@
+"""The float network as a `.tflite`: what deployment without quantization costs."""
+
+import hashlib
+import os
+from typing import Any
+
+from export import folder as folder_lib
+from tfpipeline import atomic_files, errors
+from tfpipeline.compat import keras, tf
+
+MODEL_FILE = "model.tflite"
+
+
+def convert(model: keras.Model) -> bytes:
+    """Converts a float Keras network to a float32 `.tflite` of batch 1.
+
+    Raises:
+        ExportError: the network does not convert.
+    """
+    signature = tf.TensorSpec((1, *model.input_shape[1:]), tf.float32, name="image")
+    function = tf.function(lambda image: model(image, training=False))
+    try:
+        concrete = function.get_concrete_function(signature)
+        converter = tf.lite.TFLiteConverter.from_concrete_functions([concrete], model)
+        return bytes(converter.convert())
+    except (ValueError, RuntimeError, TypeError, tf.errors.OpError) as error:
+        first = next(iter(str(error).strip().splitlines()), type(error).__name__)
+        raise errors.ExportError(
+            f"'{model.name}' does not convert to float32 TFLite: {first}"
+        ) from error
+
+
+def export(model: keras.Model, path: str | os.PathLike[str]) -> dict[str, Any]:
+    """Writes `model.tflite` as the folder `path`, whole or not at all.
+
+    Returns:
+        {"model_bytes", "model_sha256"}.
+
+    Raises:
+        ExportError: the network does not convert.
+        StorageError: the folder cannot be written.
+    """
+    flat = convert(model)
+    with folder_lib.replace(path) as temporary:
+        atomic_files.write_bytes(temporary / MODEL_FILE, flat)
+    return {
+        "model_bytes": len(flat),
+        "model_sha256": hashlib.sha256(flat).hexdigest(),
+    }

@@ -1,0 +1,170 @@
+"""Random image transforms on whole batches, each switchable, repeatable by seed.
+
+The six of the CIFAR study (its slide "data augmentation and analysis of its impact"):
+random crop, horizontal flip, rotation, color jitter, Gaussian noise, normalize.
+All randomness is stateless: the same (seed, step) gives the same batch, which is what
+lets an interrupted run resume to the same weights.
+"""
+
+import dataclasses
+
+from tfpipeline import errors
+from tfpipeline.compat import tf
+
+
+@dataclasses.dataclass(frozen=True)
+class Augmentation:
+    """Which transforms run, and how strongly.
+
+    Attributes:
+        random_crop: pixels of shift in each direction, at most; the border is
+            reflected. 0: off. 4 is the usual choice for 32x32 images.
+        horizontal_flip: mirror half of the images.
+        rotation: degrees, at most, to either side (bilinear, reflected border).
+        color_jitter: strength of brightness, contrast and saturation changes; each
+            factor is drawn from [1 - strength, 1 + strength].
+        gaussian_noise: standard deviation in units of the full pixel range (0.1 is the
+            study's value); the result is clipped to the pixel range.
+        normalize: see `to_input`.
+    """
+
+    random_crop: int = 0
+    horizontal_flip: bool = False
+    rotation: float = 0.0
+    color_jitter: float = 0.0
+    gaussian_noise: float = 0.0
+    normalize: bool = True
+
+    def __post_init__(self) -> None:
+        for field, low, high in (
+            ("random_crop", 0, 64),
+            ("rotation", 0.0, 180.0),
+            ("color_jitter", 0.0, 1.0),
+            ("gaussian_noise", 0.0, 1.0),
+        ):
+            value = getattr(self, field)
+            if not low <= value <= high:
+                raise errors.UsageError(
+                    f"{field} must be from {low} to {high}. Received: {value}"
+                )
+
+
+def to_input(pixels: tf.Tensor, normalize: bool) -> tf.Tensor:
+    """Maps pixels (uint8 or float 0..255, any shape) to the network's float32 input.
+
+    Normalized: (pixel - 128) / 128, in [-1, 127/128]; otherwise pixel / 256, in
+    [0, 255/256]. Both are exact in float32, and the int8 input of the deployed network
+    is `pixel - 128` in both (scale 1/128 and zero point 0; 1/256 and -128).
+    """
+    pixels = tf.cast(pixels, tf.float32)
+    return (pixels - 128.0) / 128.0 if normalize else pixels / 256.0
+
+
+def augment(
+    images: tf.Tensor, augmentation: Augmentation, seed: tf.Tensor
+) -> tf.Tensor:
+    """Applies the transforms that are switched on, then `to_input`.
+
+    Args:
+        images: uint8 [N, H, W, C].
+        augmentation: what to apply.
+        seed: int32 [2], for example (run seed, step).
+
+    Returns:
+        float32 [N, H, W, C], see `to_input`.
+    """
+    seeds = tf.unstack(
+        tf.random.experimental.stateless_split(tf.cast(seed, tf.int32), 5), num=5
+    )
+    if augmentation.random_crop or augmentation.horizontal_flip:
+        images = _shift_and_flip(images, augmentation, seeds[0])
+    pixels = tf.cast(images, tf.float32)
+    if augmentation.rotation:
+        pixels = _rotate(pixels, augmentation.rotation, seeds[1])
+    if augmentation.color_jitter:
+        pixels = _jitter(pixels, augmentation.color_jitter, seeds[2])
+    if augmentation.gaussian_noise:
+        pixels += tf.random.stateless_normal(
+            tf.shape(pixels), seeds[3], stddev=255.0 * augmentation.gaussian_noise
+        )
+    if augmentation.color_jitter or augmentation.gaussian_noise:
+        pixels = tf.clip_by_value(pixels, 0.0, 255.0)
+    return to_input(pixels, augmentation.normalize)
+
+
+def _shift_and_flip(
+    images: tf.Tensor, augmentation: Augmentation, seed: tf.Tensor
+) -> tf.Tensor:
+    """Crop after reflecting the border, and mirror, as two gathers (no padding copy)."""
+    count, height, width = tf.unstack(tf.shape(images)[:3], num=3)
+    seeds = tf.unstack(tf.random.experimental.stateless_split(seed, 3), num=3)
+    rows = tf.tile(tf.range(height)[None], (count, 1))
+    columns = tf.tile(tf.range(width)[None], (count, 1))
+    shift = augmentation.random_crop
+    if shift:
+        limits = {"minval": -shift, "maxval": shift + 1, "dtype": tf.int32}
+        rows += tf.random.stateless_uniform((count, 1), seeds[0], **limits)
+        columns += tf.random.stateless_uniform((count, 1), seeds[1], **limits)
+        rows, columns = _reflect(rows, height), _reflect(columns, width)
+    if augmentation.horizontal_flip:
+        mirrored = tf.random.stateless_uniform((count, 1), seeds[2]) < 0.5
+        columns = tf.where(mirrored, tf.reverse(columns, (1,)), columns)
+    images = tf.gather(images, rows, axis=1, batch_dims=1)
+    return tf.gather(
+        images, columns[:, None] + 0 * rows[:, :, None], axis=2, batch_dims=2
+    )
+
+
+def _reflect(positions: tf.Tensor, size: tf.Tensor) -> tf.Tensor:
+    """Positions outside 0..size-1 mirrored back in (the border is not repeated)."""
+    last = tf.maximum(size - 1, 1)
+    folded = tf.math.floormod(positions, 2 * last)
+    return tf.minimum(tf.minimum(folded, 2 * last - folded), size - 1)
+
+
+def _rotate(pixels: tf.Tensor, degrees: float, seed: tf.Tensor) -> tf.Tensor:
+    shape = tf.shape(pixels)
+    center_y = (tf.cast(shape[1], tf.float32) - 1.0) / 2.0
+    center_x = (tf.cast(shape[2], tf.float32) - 1.0) / 2.0
+    limit = degrees * 3.14159265 / 180.0
+    angle = tf.random.stateless_uniform((shape[0],), seed, -limit, limit)
+    cosine, sine = tf.cos(angle), tf.sin(angle)
+    zero = tf.zeros_like(angle)
+    # Rows of the projective matrix that maps an output pixel to its input pixel.
+    transforms = tf.stack(
+        (
+            cosine,
+            -sine,
+            center_x - cosine * center_x + sine * center_y,
+            sine,
+            cosine,
+            center_y - sine * center_x - cosine * center_y,
+            zero,
+            zero,
+        ),
+        axis=1,
+    )
+    return tf.raw_ops.ImageProjectiveTransformV3(
+        images=pixels,
+        transforms=transforms,
+        output_shape=shape[1:3],
+        fill_value=0.0,
+        interpolation="BILINEAR",
+        fill_mode="REFLECT",
+    )
+
+
+def _jitter(pixels: tf.Tensor, strength: float, seed: tf.Tensor) -> tf.Tensor:
+    shape = (tf.shape(pixels)[0], 3)
+    factors = tf.random.stateless_uniform(shape, seed, 1.0 - strength, 1.0 + strength)
+    brightness, contrast, saturation = tf.unstack(
+        factors[:, :, None, None, None], axis=1
+    )
+    pixels *= brightness
+    mean = tf.reduce_mean(pixels, axis=(1, 2, 3), keepdims=True)
+    pixels = mean + contrast * (pixels - mean)
+    if pixels.shape[-1] == 3:
+        # ITU-R BT.601 luma.
+        gray = tf.tensordot(pixels, tf.constant((0.299, 0.587, 0.114)), 1)[..., None]
+        pixels = gray + saturation * (pixels - gray)
+    return pixels

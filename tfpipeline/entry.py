@@ -1,0 +1,60 @@
+"""How every entry point starts and ends: absl, one line for an error, an exit code."""
+
+import logging
+import sys
+import traceback
+from collections.abc import Callable, Sequence
+
+from absl import app, flags
+
+from tfpipeline import errors
+
+flags.DEFINE_bool("debug", False, "Show the traceback of an error, and more log lines.")
+
+# Exit codes: 1 an unexpected error, 2 an error that the message explains,
+# 130 interrupted from the keyboard (128 + SIGINT).
+EXIT_UNEXPECTED = 1
+EXIT_EXPLAINED = 2
+EXIT_INTERRUPTED = 130
+
+
+def run(main: Callable[[Sequence[str]], int | None], name: str) -> None:
+    """Parses flags, runs `main` and exits with its code.
+
+    A PipelineError becomes one line on standard error and exit code 2. Everything
+    else that is raised is a defect or a broken machine: one line as well, exit code 1.
+    `--debug` prints the traceback before the line.
+
+    Args:
+        main: takes the arguments left after flags; returns an exit code, None for 0.
+        name: of the program, for the line.
+    """
+
+    def guarded(argv: Sequence[str]) -> int:
+        try:
+            if len(argv) > 1:
+                raise errors.UsageError(
+                    f"unexpected argument '{argv[1]}'; flags are --name=value. "
+                    "See --help"
+                )
+            return main(argv) or 0
+        except errors.PipelineError as error:
+            return _report(name, str(error), EXIT_EXPLAINED)
+        except KeyboardInterrupt:
+            return _report(name, "interrupted; the same command resumes", 130)
+        except MemoryError:
+            return _report(name, "out of memory; try a smaller --batch_size", 2)
+        except Exception as error:  # the last resort of a program, not of a library
+            first = next(iter(str(error).strip().splitlines()), "")
+            text = f"unexpected {type(error).__name__}: {first} (--debug shows where)"
+            return _report(name, text, EXIT_UNEXPECTED)
+
+    app.run(guarded)
+
+
+def _report(name: str, text: str, code: int) -> int:
+    if flags.FLAGS.debug:
+        traceback.print_exc()
+    logging.shutdown()
+    sys.stderr.write(f"{name}: error: {' '.join(text.split())}\n")
+    return code

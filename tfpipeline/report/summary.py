@@ -1,0 +1,119 @@
+"""What each step cost in accuracy, and where everything lies, as text."""
+
+from typing import Any
+
+import numpy as np
+
+from tfpipeline import run_folder
+
+# Row names of the accuracy table, in the order in which networks come about.
+FLOAT = "float32"
+PTQ = "int8, PTQ"
+FAKE_QUANT = "QAT, fake-quantized"
+QAT = "int8, QAT"
+
+
+def accuracy_row(
+    name: str,
+    outputs: dict[str, np.ndarray],
+    labels: dict[str, np.ndarray],
+    model_bytes: int | None = None,
+) -> dict[str, Any]:
+    """One row of the accuracy table.
+
+    Args:
+        name: of the network's form.
+        outputs: split name -> [N, classes], logits or their integers.
+        labels: split name -> [N].
+        model_bytes: size of its `.tflite`, where there is one.
+    """
+    row: dict[str, Any] = {"network": name}
+    for split, values in outputs.items():
+        hits = np.argmax(values, axis=-1) == labels[split]
+        row[f"{split}_accuracy"] = float(np.mean(hits))
+    row["model_bytes"] = model_bytes
+    return row
+
+
+def render(results: dict[str, Any], folder: run_folder.RunFolder) -> str:
+    """The summary of a run.
+
+    Args:
+        results: what results.json holds.
+        folder: of the run.
+    """
+    flags = results["flags"]
+    lines = [f"{flags['model']} on {flags['dataset']}", ""]
+    lines += _accuracy_lines(results["accuracy"])
+    lines.append("")
+    for stage in ("float", "qat"):
+        if stage in results:
+            record = results[stage]
+            lines.append(
+                f"{stage:5s} training: {record['epochs']} epochs in "
+                f"{record['seconds'] / 60:.1f} min, best epoch {record['best_epoch']}"
+            )
+    if "int8" in results["exports"]:
+        lines += ["", *_int8_lines(results["exports"]["int8"])]
+    lines += ["", "files:", *_file_lines(results, folder)]
+    return "\n".join(lines) + "\n"
+
+
+def _accuracy_lines(rows: list[dict[str, Any]]) -> list[str]:
+    lines = [
+        f"{'network':22s}{'validation':>12s}{'test':>10s}{'cost':>10s}{'size':>13s}"
+    ]
+    reference = rows[0]["test_accuracy"]
+    for row in rows:
+        cost = 100 * (row["test_accuracy"] - reference)
+        size = f"{row['model_bytes']:,} B" if row["model_bytes"] else ""
+        lines.append(
+            f"{row['network']:22s}{100 * row['validation_accuracy']:10.2f} %"
+            f"{100 * row['test_accuracy']:8.2f} %{cost:+10.2f}{size:>13s}"
+        )
+    lines.append("cost: percentage points of test accuracy against float32")
+    return lines
+
+
+def _int8_lines(record: dict[str, Any]) -> list[str]:
+    same = record["same_images"]
+    agreement = record["end_to_end"]
+    lines = [f"on the same {same['images']} test images:"]
+    for name, key in (
+        ("float32", "float_network"),
+        ("fake-quantized", "fake_quantized"),
+        ("TFLite (XNNPACK)", "tflite_fast"),
+        ("TFLite reference", "tflite_reference"),
+        ("TensorFlow Lite Micro", "tflite_micro"),
+    ):
+        if same[key] is not None:
+            lines.append(f"  {name:22s}{100 * same[key]:7.2f} %")
+    lines += [
+        f"TFLite reference against TFLite Micro: {agreement['differing_images']} of "
+        f"{agreement['images']} images differ, by {agreement['max_lsb']} LSB at most",
+        f"smallest arena that runs here: {record['arena']['arena_bytes']:,} B; "
+        f"operators: {', '.join(sorted(set(record['operators'])))}",
+    ]
+    return lines
+
+
+def _file_lines(results: dict[str, Any], folder: run_folder.RunFolder) -> list[str]:
+    entries = [(folder.root / "metrics.jsonl", "one line an epoch")]
+    entries += [
+        (folder.model(stage), f"the best {stage} network")
+        for stage in ("float", "qat")
+        if stage in results
+    ]
+    for target, record in results["exports"].items():
+        entries.append(
+            (
+                folder.export(target) / "model.tflite",
+                f"for {target}, {record['model_bytes']:,} B",
+            )
+        )
+        if "end_to_end" in record:
+            entries.append(
+                (folder.export(target) / "verification.json", "how it was verified")
+            )
+    entries.append((folder.results_json, "the figures above"))
+    return [f"  {path}  ({what})" for path, what in entries]

@@ -1,0 +1,52 @@
+"""Logits, loss and accuracy of a Keras network over a split."""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from tfpipeline.compat import keras, tf
+from tfpipeline.data import pipeline
+
+_BATCH = 250
+
+
+def forward_function(model: keras.Model) -> Callable[[tf.Tensor], tf.Tensor]:
+    """`model` in inference mode as a compiled function to float32 logits."""
+    return tf.function(
+        lambda images: tf.cast(model(images, training=False), tf.float32),
+        reduce_retracing=True,
+    )
+
+
+def logits(
+    forward: Callable[[tf.Tensor], tf.Tensor], images: np.ndarray, normalize: bool
+) -> np.ndarray:
+    """Runs a network over images in batches.
+
+    Args:
+        forward: from `forward_function`, or a model.
+        images: uint8 [N, H, W, C].
+        normalize: see pipeline.normalized.
+
+    Returns:
+        float32 [N, classes].
+    """
+    parts = [
+        forward(
+            tf.constant(pipeline.normalized(images[start : start + _BATCH], normalize))
+        )
+        for start in range(0, len(images), _BATCH)
+    ]
+    return np.concatenate([part.numpy() for part in parts])
+
+
+def accuracy(values: np.ndarray, labels: np.ndarray) -> float:
+    """Share of rows of `values` [N, classes] whose largest entry is at `labels` [N]."""
+    return float(np.mean(np.argmax(values, axis=-1) == labels))
+
+
+def cross_entropy(values: np.ndarray, labels: np.ndarray) -> float:
+    """Mean cross entropy (nats) of logits [N, classes] with `labels` [N]."""
+    shifted = values.astype(np.float64) - values.max(axis=-1, keepdims=True)
+    log_sum = np.log(np.exp(shifted).sum(axis=-1))
+    return float(np.mean(log_sum - shifted[np.arange(len(labels)), labels]))

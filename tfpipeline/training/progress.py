@@ -1,0 +1,130 @@
+"""What a person sees of a training stage, and what is left for tools to read."""
+
+import json
+import logging
+import pathlib
+import sys
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import rich.console
+import rich.progress
+
+from tfpipeline import atomic_files
+from tfpipeline.compat import tf
+
+_LOG = logging.getLogger(__name__)
+
+
+class Progress:
+    """One line an epoch, a live bar within it on a terminal, metrics and events.
+
+    Files: `metrics.jsonl` in the run's folder holds one JSON object an epoch of every
+    stage; `tensorboard/<stage>` the same numbers as TensorBoard events.
+    """
+
+    def __init__(
+        self,
+        folder: pathlib.Path | None,
+        stage: str,
+        epochs: int,
+        earlier: Sequence[dict[str, Any]] = (),
+    ) -> None:
+        """Args:
+        folder: the run's folder; None writes no files.
+        stage: its name in the lines and files.
+        epochs: how many at most.
+        earlier: records of earlier stages, kept at the top of metrics.jsonl.
+        """
+        self._folder = folder
+        self._stage = stage
+        self._epochs = epochs
+        self._earlier = list(earlier)
+        self._console = rich.console.Console(stderr=True)
+        self._bar: rich.progress.Progress | None = None
+        self._writer = (
+            tf.summary.create_file_writer(str(folder / "tensorboard" / stage))
+            if folder
+            else None
+        )
+
+    def begin_epoch(self, epoch: int, steps: int) -> None:
+        """Opens the bar of `epoch` (counted from 0) when a person is watching."""
+        if not self._console.is_terminal:
+            return
+        self._bar = rich.progress.Progress(
+            rich.progress.TextColumn(f"{self._stage} epoch {epoch + 1}/{self._epochs}"),
+            rich.progress.BarColumn(),
+            rich.progress.MofNCompleteColumn(),
+            rich.progress.TextColumn("{task.fields[loss]}"),
+            rich.progress.TimeRemainingColumn(),
+            console=self._console,
+            transient=True,
+        )
+        self._bar.add_task("", total=steps, loss="")
+        self._bar.start()
+
+    def advance(self, steps: int, loss: float) -> None:
+        """Moves the bar by `steps`."""
+        if self._bar is not None:
+            self._bar.update(
+                self._bar.task_ids[0], advance=steps, loss=f"loss {loss:.4f}"
+            )
+
+    def stop_bar(self) -> None:
+        """Removes the bar, also when the epoch was cut short."""
+        if self._bar is not None:
+            self._bar.stop()
+            self._bar = None
+
+    def end_epoch(self, history: Sequence[dict[str, Any]]) -> None:
+        """Prints the newest record's line and writes the files."""
+        self.stop_bar()
+        _LOG.info("%s", line(history, self._epochs))
+        if self._folder is None:
+            return
+        records = self._earlier + list(history)
+        text = "".join(json.dumps(record) + "\n" for record in records)
+        atomic_files.write_text(self._folder / "metrics.jsonl", text)
+        record = history[-1]
+        with self._writer.as_default(step=record["epoch"]):
+            for name, value in record.items():
+                if isinstance(value, float):
+                    tf.summary.scalar(name, value)
+        self._writer.flush()
+
+
+def line(history: Sequence[dict[str, Any]], epochs: int) -> str:
+    """The line of the newest epoch: losses, accuracies, speed, time left at most."""
+    record = history[-1]
+    left = (
+        (epochs - record["epoch"]) * sum(r["seconds"] for r in history) / len(history)
+    )
+    best = " *" if record["best_epoch"] == record["epoch"] else ""
+    return (
+        f"{record['stage']:5s} epoch {record['epoch']:3d}/{epochs}"
+        f"  loss {record['loss']:.4f}  accuracy {100 * record['accuracy']:6.2f} %"
+        f"  val_loss {record['val_loss']:.4f}"
+        f"  val_accuracy {100 * record['val_accuracy']:6.2f} %"
+        f"  {record['images_per_second']:.0f} images/s"
+        f"  left {duration(left)}{best}"
+    )
+
+
+def duration(seconds: float) -> str:
+    """Seconds as h:mm:ss or m:ss."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
+
+
+def log_to_terminal(debug: bool) -> None:
+    """Sends the package's log lines to standard error, plain and without prefix."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(logging.Formatter("%(message)s"))
+    root = logging.getLogger("tfpipeline")
+    root.handlers = [handler]
+    root.propagate = False
+    root.setLevel(logging.DEBUG if debug else logging.INFO)
+    _LOG.debug("log started %s", time.strftime("%Y-%m-%d %H:%M:%S"))
