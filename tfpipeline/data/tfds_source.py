@@ -13,6 +13,8 @@ from tfpipeline import errors
 from tfpipeline.compat import tf
 
 _INFO_FILE = "dataset_info.json"
+# TFDS names the folder that it still writes `incomplete.<random>_<version>`.
+_VERSION = re.compile(r"\d+\.\d+\.\d+")
 # Records parsed and decoded per step. One kernel call parses a batch, which takes
 # a quarter of the time of TFDS's own example-by-example reading (10,000 CIFAR images:
 # 0.5 s against 1.9 s on two cores).
@@ -45,15 +47,18 @@ def find_prepared(
     if (root / _INFO_FILE).is_file():
         return _checked_name(root, folder_names)
     for folder in (*(root / name for name in folder_names), root):
-        versions = sorted(folder.glob(f"*/{_INFO_FILE}"), key=_version_key)
+        versions = [
+            path.parent
+            for path in folder.glob(f"*/{_INFO_FILE}")
+            if _VERSION.fullmatch(path.parent.name)
+        ]
         if versions:
-            return _checked_name(versions[-1].parent, folder_names)
+            return _checked_name(max(versions, key=_version_key), folder_names)
     return None
 
 
-def _version_key(info_file: pathlib.Path) -> tuple[int, ...]:
-    parts = info_file.parent.name.split(".")
-    return tuple(int(part) if part.isdigit() else -1 for part in parts)
+def _version_key(folder: pathlib.Path) -> tuple[int, ...]:
+    return tuple(int(part) for part in folder.name.split("."))
 
 
 def _checked_name(folder: pathlib.Path, names: tuple[str, ...]) -> pathlib.Path:
@@ -76,7 +81,7 @@ def open_prepared(folder: pathlib.Path) -> tfds.core.DatasetBuilder:
         builder = tfds.builder_from_directory(folder)
     except (OSError, ValueError, KeyError) as error:
         raise errors.DataError(
-            f"{folder} is not a readable TFDS folder: {_first_line(error)}"
+            f"{folder} is not a readable TFDS folder: {first_line(error)}"
         ) from error
     for split in builder.info.splits.values():
         for path in split.filepaths:
@@ -225,7 +230,7 @@ def _reading(
     except tf.errors.OpError as error:
         fault = next(
             _faults(_paths(builder, split), find_fault),
-            f"split '{split}' in {builder.data_path}: {_first_line(error)}",
+            f"split '{split}' in {builder.data_path}: {first_line(error)}",
         )
         raise errors.DataError(
             f"{fault}. Copy or prepare the data set again."
@@ -243,7 +248,7 @@ def _faults(paths: list[str], find_fault: Callable[[tf.Tensor], str]) -> Iterato
                     yield f"record {index} of {path}: {fault}"
                 index += 1
         except tf.errors.OpError as error:
-            yield f"{path} is damaged after record {index}: {_first_line(error)}"
+            yield f"{path} is damaged after record {index}: {first_line(error)}"
 
 
 def _image_fault(
@@ -256,7 +261,7 @@ def _image_fault(
         example = tf.io.parse_single_example(record, features)
         found = tf.io.decode_image(example["image"], expand_animations=False).shape
     except tf.errors.OpError as error:
-        return f"cannot be decoded: {_first_line(error)}"
+        return f"cannot be decoded: {first_line(error)}"
     if tuple(found) == image_shape:
         return ""
     return f"image of shape {tuple(found)} where {image_shape} is expected"
@@ -267,7 +272,7 @@ def _fault(parse: Callable[[tf.Tensor], Any], record: tf.Tensor) -> str:
     try:
         parse(record)
     except tf.errors.OpError as error:
-        return f"cannot be decoded: {_first_line(error)}"
+        return f"cannot be decoded: {first_line(error)}"
     return ""
 
 
@@ -281,7 +286,7 @@ def _check_count(
         )
 
 
-def _first_line(error: Exception) -> str:
+def first_line(error: Exception) -> str:
     """The first line of an error's message, without TensorFlow's name of the node."""
     message = str(getattr(error, "message", None) or error).strip()
     line = message.splitlines()[0] if message else repr(error)
