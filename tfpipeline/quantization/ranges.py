@@ -154,7 +154,7 @@ def _extremes(
     tensors = [_outputs(model.get_layer(name)) for name in names]
     probe = keras.Model(model.inputs, tensors)
 
-    @tf.function(reduce_retracing=True)
+    @tf.function(autograph=False, reduce_retracing=True)
     def batch_extremes(batch: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         values = probe(batch, training=False)
         lowest = [
