@@ -64,7 +64,8 @@ def load(path: pathlib.Path) -> Checkpoint:
         StorageError: the file is truncated, corrupt, or not a checkpoint.
     """
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        # NumPy leaves a file open that it opened itself and then could not read.
+        with path.open("rb") as stream, np.load(stream) as archive:
             arrays = {name: archive[name] for name in archive.files}
         head = json.loads(arrays.pop("head").tobytes().decode("utf-8"))
         groups: dict[str, list[np.ndarray]] = {

@@ -12,9 +12,10 @@ _BATCH = 250
 
 def forward_function(model: keras.Model) -> Callable[[tf.Tensor], tf.Tensor]:
     """`model` in inference mode as a compiled function to float32 logits."""
+    signature = [tf.TensorSpec((None, *model.input_shape[1:]), tf.float32)]
     return tf.function(
         lambda images: tf.cast(model(images, training=False), tf.float32),
-        reduce_retracing=True,
+        input_signature=signature,
     )
 
 

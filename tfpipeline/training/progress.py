@@ -4,7 +4,6 @@ import json
 import logging
 import pathlib
 import sys
-import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -127,4 +126,6 @@ def log_to_terminal(debug: bool) -> None:
     root.handlers = [handler]
     root.propagate = False
     root.setLevel(logging.DEBUG if debug else logging.INFO)
-    _LOG.debug("log started %s", time.strftime("%Y-%m-%d %H:%M:%S"))
+    # Libraries say "Load dataset info" and the like; a person needs their errors only.
+    for library in ("absl", "tensorflow"):
+        logging.getLogger(library).setLevel(logging.INFO if debug else logging.ERROR)

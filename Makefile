@@ -1,0 +1,44 @@
+# Every target installs what it needs into .venv first. See BUILD.md.
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+RUN := runs/demo
+JOBS ?= 2
+
+.PHONY: help install demo test test-slow test-real lint format bench docs clean
+
+help:  ## what there is
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+install: $(STAMP)  ## create .venv with the pinned requirements
+
+$(STAMP): setup.cfg pyproject.toml constraints.txt
+	@command -v $(PYTHON) >/dev/null || { echo "make: $(PYTHON) is not installed; give another with PYTHON=python3.12" >&2; exit 2; }
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@touch $@
+
+demo: $(STAMP)  ## train, quantize, export and verify a small network: runs/demo
+	@$(BIN)/python -m tfpipeline.train --flagfile=experiments/demo/demo.flags --workdir=$(RUN)
+
+test: $(STAMP)  ## the default tests
+	@$(BIN)/python -m pytest -m "not slow" $(PYTEST_FLAGS)
+
+test-slow: $(STAMP)  ## tests of over ten seconds: every network end to end, kill and resume
+	@$(BIN)/python -m pytest -m slow $(PYTEST_FLAGS)
+
+lint: $(STAMP)  ## ruff, and mypy on the NumPy side
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+
+format: $(STAMP)  ## apply ruff's fixes and format
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+bench: $(STAMP)  ## speeds as ratios in one run
+	@$(BIN)/python -m tests.benchmarks
+
+clean:  ## remove what the targets made
+	rm -rf $(VENV) runs build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

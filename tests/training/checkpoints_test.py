@@ -1,0 +1,91 @@
+"""Checkpoints: whole or absent, the newest readable one wins."""
+
+import logging
+
+import numpy as np
+import pytest
+
+from tfpipeline import errors
+from tfpipeline.training import checkpoints
+
+
+def _checkpoint(epoch: int) -> checkpoints.Checkpoint:
+    generator = np.random.default_rng(epoch)
+    arrays = [generator.normal(size=(3, 4)).astype(np.float32), np.float32(epoch)]
+    return checkpoints.Checkpoint(
+        epoch=epoch,
+        weights=arrays,
+        optimizer=[np.int64(7 * epoch), *arrays],
+        best_weights=arrays[::-1],
+        history=({"epoch": epoch, "val_loss": 0.5},),
+    )
+
+
+def _assert_equal(found, expected):
+    assert (found.epoch, found.history) == (expected.epoch, expected.history)
+    for group in ("weights", "optimizer", "best_weights"):
+        pairs = zip(getattr(found, group), getattr(expected, group), strict=True)
+        for left, right in pairs:
+            assert left.dtype == np.asarray(right).dtype
+            np.testing.assert_array_equal(left, right)
+
+
+def test_round_trip(tmp_path):
+    checkpoints.save(tmp_path, _checkpoint(3))
+    _assert_equal(checkpoints.load_newest(tmp_path), _checkpoint(3))
+
+
+def test_keeps_the_newest_two_and_leaves_no_temporary_file(tmp_path):
+    for epoch in (1, 2, 3, 10):
+        checkpoints.save(tmp_path, _checkpoint(epoch))
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "epoch-00003.npz",
+        "epoch-00010.npz",
+    ]
+    assert checkpoints.load_newest(tmp_path).epoch == 10
+
+
+@pytest.mark.parametrize("keep", [0, 1, 100, -1])
+def test_truncated_newest_falls_back_with_a_warning(tmp_path, caplog, keep):
+    checkpoints.save(tmp_path, _checkpoint(1))
+    newest = checkpoints.save(tmp_path, _checkpoint(2))
+    newest.write_bytes(newest.read_bytes()[:keep])
+    with caplog.at_level(logging.WARNING, logger="tfpipeline"):
+        _assert_equal(checkpoints.load_newest(tmp_path), _checkpoint(1))
+    assert "epoch-00002.npz" in caplog.text and "falling back" in caplog.text
+
+
+def test_flipped_byte_in_an_array_is_noticed(tmp_path):
+    checkpoints.save(tmp_path, _checkpoint(1))
+    newest = checkpoints.save(tmp_path, _checkpoint(2))
+    data = bytearray(newest.read_bytes())
+    position = data.index(np.float32(_checkpoint(2).weights[0][1, 1]).tobytes())
+    data[position] ^= 1
+    newest.write_bytes(bytes(data))
+    assert checkpoints.load_newest(tmp_path).epoch == 1
+
+
+def test_no_readable_checkpoint_is_an_error_that_says_what_to_do(tmp_path):
+    path = checkpoints.save(tmp_path, _checkpoint(1))
+    path.write_bytes(b"PK")
+    with pytest.raises(errors.StorageError, match="Remove that folder"):
+        checkpoints.load_newest(tmp_path)
+
+
+def test_empty_folder_has_none(tmp_path):
+    assert checkpoints.load_newest(tmp_path) is None
+    assert checkpoints.newest_path(tmp_path) is None
+
+
+def test_a_failed_write_keeps_the_older_checkpoints(tmp_path, monkeypatch):
+    checkpoints.save(tmp_path, _checkpoint(1))
+
+    def full_disk(*args, **kwargs):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(np, "savez", full_disk)
+    with pytest.raises(errors.StorageError, match="No space left on device"):
+        checkpoints.save(tmp_path, _checkpoint(2))
+    monkeypatch.undo()
+    assert [path.name for path in tmp_path.iterdir()] == ["epoch-00001.npz"]
+    _assert_equal(checkpoints.load_newest(tmp_path), _checkpoint(1))

@@ -1,0 +1,98 @@
+"""Optimizers: schedules by formula, and the two kinds of weight decay."""
+
+import math
+
+import numpy as np
+import pytest
+
+from tfpipeline import errors
+from tfpipeline.compat import tf
+from tfpipeline.training import optimizers
+
+
+def _rates(config, epochs=4, steps_per_epoch=5):
+    variable = tf.Variable(np.ones((2, 2), np.float32))
+    optimizer = optimizers.build(
+        config, steps_per_epoch=steps_per_epoch, epochs=epochs, variables=[variable]
+    )
+    rates = []
+    for _ in range(epochs * steps_per_epoch):
+        optimizer.apply_gradients([(tf.zeros((2, 2)), variable)])
+        rates.append(float(optimizer.learning_rate))  # of the step just done
+    return rates
+
+
+def test_constant():
+    config = optimizers.OptimizerConfig(learning_rate=0.25, weight_decay=0.0)
+    assert _rates(config) == [0.25] * 20
+
+
+def test_step_multiplies_after_each_milestone():
+    config = optimizers.OptimizerConfig(
+        learning_rate=1.0, schedule="step", milestones=(1, 3), decay=0.5
+    )
+    # Keras' PiecewiseConstantDecay keeps the old value at the boundary itself.
+    expected = [1.0] * 6 + [0.5] * 10 + [0.25] * 4
+    assert _rates(config) == expected
+
+
+def test_cosine_with_warmup_rises_then_falls_to_a_hundredth():
+    config = optimizers.OptimizerConfig(
+        learning_rate=0.1, schedule="cosine", warmup_epochs=1
+    )
+    rates = _rates(config)
+    np.testing.assert_allclose(rates[:5], [0.0, 0.02, 0.04, 0.06, 0.08], rtol=1e-6)
+    for step in range(15):
+        expected = 0.1 * (0.99 * (1 + math.cos(math.pi * step / 15)) / 2 + 0.01)
+        # float32 arithmetic of the schedule.
+        assert rates[5 + step] == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("mode", "expected"),
+    [
+        # SGD, rate 0.1, gradient 1, weight 2, decay 0.5: L2 adds 0.5 x 2 to the
+        # gradient, which the training loop does, so the optimizer sees the gradient.
+        ("l2", 2.0 - 0.1 * 1.0),
+        # Decoupled: the kernel also loses rate x decay x kernel = 0.1.
+        ("decoupled", 2.0 - 0.1 * 0.5 * 2.0 - 0.1 * 1.0),
+    ],
+)
+def test_weight_decay_acts_on_kernels_only(mode, expected):
+    config = optimizers.OptimizerConfig(
+        name="sgd",
+        learning_rate=0.1,
+        momentum=0.0,
+        weight_decay=0.5,
+        weight_decay_mode=mode,
+    )
+    kernel = tf.Variable(np.full((1, 1), 2.0, np.float32), name="kernel")
+    bias = tf.Variable(np.full((1,), 2.0, np.float32), name="bias")
+    optimizer = optimizers.build(
+        config, steps_per_epoch=1, epochs=1, variables=[kernel, bias]
+    )
+    optimizer.apply_gradients([(tf.ones((1, 1)), kernel), (tf.ones((1,)), bias)])
+    assert kernel.numpy()[0, 0] == pytest.approx(expected, rel=1e-6)
+    assert bias.numpy()[0] == pytest.approx(1.9, rel=1e-6)
+    assert config.l2 == (0.5 if mode == "l2" else 0.0)
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"name": "lion"}, "name must be one of adam, sgd"),
+        ({"schedule": "cubic"}, "schedule must be one of constant, cosine, step"),
+        ({"weight_decay_mode": "l1"}, "must be one of l2, decoupled"),
+        ({"warmup_epochs": 1.0}, "cosine schedule only"),
+        ({"schedule": "step"}, "needs milestones"),
+    ],
+)
+def test_refused(fields, message):
+    with pytest.raises(errors.UsageError, match=message):
+        optimizers.OptimizerConfig(**fields)
+
+
+def test_warmup_longer_than_the_stage_is_refused():
+    config = optimizers.OptimizerConfig(schedule="cosine", warmup_epochs=4)
+    with pytest.raises(errors.UsageError, match="less than the 4 epochs"):
+        _rates(config)
