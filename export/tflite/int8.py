@@ -31,6 +31,11 @@ def convert_qat(qat_model: keras.Model) -> bytes:
         ExportError: the network does not convert, or an operator stays in float; names
             the operator and the tensor.
     """
+    if not any("Quantize" in type(layer).__name__ for layer in qat_model.layers):
+        raise errors.ExportError(
+            f"'{qat_model.name}' has no fake quantizers: convert it with calibration "
+            "images (--quantization=ptq), or train it quantization-aware first"
+        )
     # supported_ops stays at its default: with TFLITE_BUILTINS_INT8 the converter asks
     # for a representative data set although the ranges are in the network.
     return _convert(qat_model, None)

@@ -7,7 +7,6 @@ over many images quick and judges nothing alone.
 import dataclasses
 import hashlib
 import importlib.metadata
-import json
 import math
 import os
 from typing import Any
@@ -16,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from export import folder as folder_lib
-from tfpipeline import errors
+from tfpipeline import atomic_files, errors
 from tfpipeline.targets.tflm import (
     agreement,
     arena,
@@ -212,10 +211,8 @@ def write(
     if verification.model_sha256 != hashlib.sha256(model).hexdigest():
         raise errors.ExportError("the verification is of another model than the one")
     with folder_lib.replace(path) as temporary:
-        (temporary / MODEL_FILE).write_bytes(model)
-        (temporary / VERIFICATION_FILE).write_text(
-            json.dumps(verification.to_dict(), indent=2) + "\n", encoding="utf-8"
-        )
+        atomic_files.write_bytes(temporary / MODEL_FILE, model)
+        atomic_files.write_json(temporary / VERIFICATION_FILE, verification.to_dict())
 
 
 def _compare(

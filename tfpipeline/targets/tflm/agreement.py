@@ -77,16 +77,13 @@ def compare_operators(
     program = flatbuffer.require_integer(model)
     interpreter.check_images(program, images)
     options = {"arena_bytes": interpreter.generous_arena_bytes(program, preserve=True)}
-    replies = pool.run(
-        [
-            pool.Job("compare_operators", model, {"images": part}, options)
-            for part in np.array_split(images, min(processes, len(images)))
-        ],
+    counts = pool.map_images(
+        pool.Job("compare_operators", model, options=options),
+        images,
+        who="the comparison of TFLite with TFLite Micro",
         processes=processes,
         timeout_seconds=timeout_seconds,
     )
-    pool.require(replies, "the comparison of TFLite with TFLite Micro")
-    counts = [reply.arrays for reply in replies]
     elements = np.sum([count["elements"] for count in counts], axis=0)
     differing = np.sum([count["differing"] for count in counts], axis=0)
     largest = np.max([count["largest"] for count in counts], axis=0)

@@ -26,6 +26,9 @@ MAX_RANK = 8
 # A tensor of 64 MiB is beyond any microcontroller; a damaged shape easily exceeds it.
 MAX_TENSOR_BYTES = 2**26
 
+# Operators that only stand at the border of a float part.
+CONVERSIONS = frozenset({"QUANTIZE", "DEQUANTIZE"})
+
 FLOAT_TYPES = frozenset({"float16", "float32", "float64", "bfloat16"})
 
 _TYPE_NAMES = {
@@ -121,25 +124,10 @@ def float_operators(model: bytes) -> list[str]:
     """Names every operator that reads or writes a floating-point tensor.
 
     Returns:
-        One sentence an operand, in the order of execution; empty for a full integer
-        network. A float input or output that no operator touches is named as well.
+        One sentence an operand, in the order of execution; empty for a full-integer
+        network.
     """
-    program = read(model)
-    found = []
-    touched = set()
-    for operator in program.operators:
-        for verb, indices in (("reads", operator.inputs), ("writes", operator.outputs)):
-            for tensor in _present(program, indices):
-                touched.add(tensor.index)
-                if tensor.dtype in FLOAT_TYPES:
-                    found.append(
-                        f"operator {operator.index} {operator.name} {verb} "
-                        f"{tensor.dtype} tensor '{tensor.name}'"
-                    )
-    for tensor in _present(program, program.inputs + program.outputs):
-        if tensor.dtype in FLOAT_TYPES and tensor.index not in touched:
-            found.append(f"the network itself has {tensor.dtype} '{tensor.name}'")
-    return found
+    return [_sentence(*operand) for operand in _float_operands(read(model))]
 
 
 def require_integer(model: bytes) -> Program:
@@ -148,14 +136,19 @@ def require_integer(model: bytes) -> Program:
     Raises:
         ExportError: naming the operator and the tensor that are not integer.
     """
-    found = float_operators(model)
+    program = read(model)
+    found = _float_operands(program)
     if found:
+        # A layer left in float stands between conversions, and its result carries the
+        # layer's name: that is what must be named.
+        layers = [f for f in found if f[0].name not in CONVERSIONS]
+        results = [f for f in layers if f[1] == "writes"]
+        cause = (results or layers or found)[0]
         more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
         raise errors.ExportError(
-            f"the network is not full integer: {found[0]}{more}. Use layers that the "
-            "quantization scheme covers, see the supported-layers table."
+            f"the network is not full integer: {_sentence(*cause)}{more}. Use layers "
+            "that the quantization scheme covers."
         )
-    program = read(model)
     for role, tensor in (("input", program.input), ("output", program.output)):
         is_int8 = tensor.dtype == "int8" and len(tensor.scales) == 1
         if not is_int8 or not 0 < tensor.scales[0] < math.inf:
@@ -169,6 +162,23 @@ def require_integer(model: bytes) -> Program:
                 f"the shape {tensor.shape}"
             )
     return program
+
+
+def _float_operands(program: Program) -> list[tuple[Operator, str, Tensor]]:
+    return [
+        (operator, verb, tensor)
+        for operator in program.operators
+        for verb, indices in (("reads", operator.inputs), ("writes", operator.outputs))
+        for tensor in _present(program, indices)
+        if tensor.dtype in FLOAT_TYPES
+    ]
+
+
+def _sentence(operator: Operator, verb: str, tensor: Tensor) -> str:
+    return (
+        f"operator {operator.index} {operator.name} {verb} {tensor.dtype} tensor "
+        f"'{tensor.name}'"
+    )
 
 
 def _read(model: bytes) -> Program:

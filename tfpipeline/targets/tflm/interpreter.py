@@ -56,13 +56,14 @@ def predict(
     check_images(program, images)
     if arena_bytes is None:
         arena_bytes = generous_arena_bytes(program)
-    jobs = [
-        pool.Job("tflm_predict", model, {"images": part}, {"arena_bytes": arena_bytes})
-        for part in np.array_split(images, min(processes, len(images)))
-    ]
-    replies = pool.run(jobs, processes=processes, timeout_seconds=timeout_seconds)
-    pool.require(replies, f"TFLite Micro in an arena of {arena_bytes} bytes")
-    return np.concatenate([reply.arrays["outputs"] for reply in replies])
+    parts = pool.map_images(
+        pool.Job("tflm_predict", model, options={"arena_bytes": arena_bytes}),
+        images,
+        who=f"TFLite Micro in an arena of {arena_bytes} bytes",
+        processes=processes,
+        timeout_seconds=timeout_seconds,
+    )
+    return np.concatenate([part["outputs"] for part in parts])
 
 
 def check_images(program: flatbuffer.Program, images: Int8Array) -> None:

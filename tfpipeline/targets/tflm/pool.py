@@ -73,8 +73,6 @@ def run(
     Raises:
         StorageError: the temporary folder cannot be written.
     """
-    if processes < 1:
-        raise errors.UsageError(f"processes must be at least 1; found {processes}")
     deadline = time.monotonic() + timeout_seconds
     waiting = collections.deque(enumerate(jobs))
     replies: list[Reply] = [Reply()] * len(jobs)
@@ -102,15 +100,35 @@ def run(
     return replies
 
 
-def require(replies: Sequence[Reply], who: str) -> None:
-    """Raises for the first reply that failed.
+def map_images(
+    job: Job,
+    images: npt.NDArray[np.int8],
+    *,
+    who: str,
+    processes: int,
+    timeout_seconds: float,
+) -> list[Arrays]:
+    """Runs `job` on consecutive parts of `images`, one part a process.
+
+    Returns:
+        The arrays of the parts, in their order.
 
     Raises:
         VerificationError: "`who` ..." with the failure, such as the exit signal.
+        UsageError: `processes` is not positive.
+        StorageError: the temporary folder cannot be written.
     """
+    if processes < 1:
+        raise errors.UsageError(f"processes must be at least 1; found {processes}")
+    jobs = [
+        dataclasses.replace(job, arrays={**job.arrays, "images": part})
+        for part in np.array_split(images, min(processes, len(images)))
+    ]
+    replies = run(jobs, processes=processes, timeout_seconds=timeout_seconds)
     for reply in replies:
         if reply.failure is not None:
             raise errors.VerificationError(f"{who} {reply.failure}")
+    return [reply.arrays for reply in replies]
 
 
 @dataclasses.dataclass(frozen=True)

@@ -40,18 +40,14 @@ def predict(
             f"kernels must be one of {', '.join(KERNELS)}; found '{kernels}'"
         )
     interpreter.check_images(flatbuffer.require_integer(model), images)
-    jobs = [
-        pool.Job(
-            "tflite_predict",
-            model,
-            {"images": part},
-            {"kernels": kernels, "threads": 1},
-        )
-        for part in np.array_split(images, min(processes, len(images)))
-    ]
-    replies = pool.run(jobs, processes=processes, timeout_seconds=timeout_seconds)
-    pool.require(replies, f"TFLite with {kernels} kernels")
-    return np.concatenate([reply.arrays["outputs"] for reply in replies])
+    parts = pool.map_images(
+        pool.Job("tflite_predict", model, options={"kernels": kernels}),
+        images,
+        who=f"TFLite with {kernels} kernels",
+        processes=processes,
+        timeout_seconds=timeout_seconds,
+    )
+    return np.concatenate([part["outputs"] for part in parts])
 
 
 def quantize_input(model: bytes, images: npt.NDArray[np.float32]) -> Int8Array:

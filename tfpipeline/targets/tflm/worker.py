@@ -39,7 +39,7 @@ def tflite_predict(model: bytes, arrays: Arrays, options: Mapping[str, Any]) -> 
     A batch of one needs no resize, which networks with a constant RESHAPE would not
     survive, and costs 10 to 17 % of speed (measured, XNNPACK, two cores).
     """
-    interpreter = _lite(model, options["kernels"], options["threads"])
+    interpreter = _lite(model, options["kernels"])
     source = interpreter.get_input_details()[0]["index"]
     target = interpreter.get_output_details()[0]["index"]
     outputs = []
@@ -64,7 +64,7 @@ def compare_operators(
 
     detached, forced, produced = detach.detach(model)
     micro = _micro(model, options["arena_bytes"], preserve=True)
-    reference = _lite(detached, "reference", 1)
+    reference = _lite(detached, "reference")
     sources = [detail["index"] for detail in reference.get_input_details()]
     targets = [detail["index"] for detail in reference.get_output_details()]
     elements = np.zeros(len(produced), np.int64)
@@ -125,13 +125,13 @@ def _micro(model: bytes, arena_bytes: int, *, preserve: bool) -> Any:
     )
 
 
-def _lite(model: bytes, kernels: str, threads: int) -> Any:
+def _lite(model: bytes, kernels: str) -> Any:
     from ai_edge_litert import interpreter as litert
 
     resolver = litert.OpResolverType
     interpreter = litert.Interpreter(
         model_content=model,
-        num_threads=threads,
+        num_threads=1,
         experimental_op_resolver_type=(
             resolver.BUILTIN_REF if kernels == "reference" else resolver.AUTO
         ),

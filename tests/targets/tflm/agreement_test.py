@@ -1,0 +1,74 @@
+"""TFLite's reference against TFLite Micro, operator by operator."""
+
+import pathlib
+
+import numpy as np
+import pytest
+
+from tfpipeline import errors
+from tfpipeline.targets.tflm import agreement, detach, flatbuffer
+
+GOLDEN = pathlib.Path(__file__).parents[2] / "golden" / "tflite_int8"
+IMAGES = np.random.default_rng(3).integers(-128, 128, (300, 8, 8, 3), np.int8)
+
+
+def golden(name: str) -> bytes:
+    return (GOLDEN / f"{name}.tflite").read_bytes()
+
+
+@pytest.mark.parametrize("name", ["plain_qat", "depthwise_ptq", "residual_qat"])
+def test_only_fully_connected_differs(name):
+    rows = agreement.compare_operators(golden(name), IMAGES)
+    program = flatbuffer.read(golden(name))
+
+    assert [row.name for row in rows] == [o.name for o in program.operators]
+    for row, operator in zip(rows, program.operators, strict=True):
+        shape = program.tensors[operator.outputs[0]].shape
+        assert row.elements == len(IMAGES) * np.prod(shape)
+    assert {row.name for row in rows if row.differing} == {"FULLY_CONNECTED"}
+    assert max(row.max_lsb for row in rows) == 1
+
+
+def test_without_its_tolerance_fully_connected_is_refused(monkeypatch):
+    monkeypatch.setattr(agreement, "TOLERANCE_LSB", {})
+    with pytest.raises(
+        errors.VerificationError,
+        match=r"FULLY_CONNECTED .* differ by 1 LSB in \d+ of 3000 results; allowed 0",
+    ):
+        agreement.compare_operators(golden("depthwise_qat"), IMAGES)
+
+
+@pytest.mark.parametrize(
+    ("name", "tolerance"),
+    [("concat_qat", 0), ("depthwise_qat", 1), ("plain_qat", None)],
+)
+def test_end_to_end_tolerance_follows_the_network(name, tolerance):
+    micro = np.zeros((4, 10), np.int8)
+    off = micro.copy()
+    off[2, 3] = 1
+    result = agreement.compare_outputs(golden(name), micro, micro)
+    assert result == agreement.EndToEnd(4, 0, 0, 4, tolerance)
+    if tolerance == 0:
+        with pytest.raises(errors.VerificationError, match="1 LSB on 1 of 4 images"):
+            agreement.compare_outputs(golden(name), off, micro)
+    else:
+        result = agreement.compare_outputs(golden(name), off, micro)
+        assert result == agreement.EndToEnd(4, 1, 1, 3, tolerance)
+
+
+def test_one_step_is_the_limit_for_a_last_fully_connected():
+    micro = np.zeros((4, 10), np.int8)
+    with pytest.raises(errors.VerificationError, match="2 LSB on 4 of 4 images"):
+        agreement.compare_outputs(golden("depthwise_qat"), micro + 2, micro)
+
+
+def test_detached_operators_read_only_inputs():
+    detached, forced, produced = detach.detach(golden("residual_qat"))
+    original = flatbuffer.read(golden("residual_qat"))
+
+    assert forced[0] == original.inputs[0]
+    assert produced == tuple(o.outputs[0] for o in original.operators)
+    # The addition reads two results; every result but the last is read by something.
+    assert forced[1:] == produced[:-1]
+    with pytest.raises(errors.ExportError, match="one input and one output"):
+        flatbuffer.read(detached)
