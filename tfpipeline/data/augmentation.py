@@ -95,7 +95,7 @@ def augment(
 def _shift_and_flip(
     images: tf.Tensor, augmentation: Augmentation, seed: tf.Tensor
 ) -> tf.Tensor:
-    """Crop after reflecting the border, and mirror, as two gathers (no padding copy)."""
+    """Crops from the reflected image, and mirrors: two gathers, no padded copy."""
     count, height, width = tf.unstack(tf.shape(images)[:3], num=3)
     seeds = tf.unstack(tf.random.experimental.stateless_split(seed, 3), num=3)
     rows = tf.tile(tf.range(height)[None], (count, 1))

@@ -1,0 +1,60 @@
+"""Batches: each image at most once an epoch, the same ones for the same seed."""
+
+import numpy as np
+import pytest
+
+from tfpipeline.data import augmentation, pipeline, splits
+
+
+def _split(count=50):
+    generator = np.random.default_rng(0)
+    images = generator.integers(0, 256, (count, 4, 4, 3), np.uint8)
+    return splits.Split(images, np.arange(count, dtype=np.int32))
+
+
+def _epoch(split, epoch=0, seed=0, batch_size=8, **fields):
+    batches = pipeline.training_batches(
+        split,
+        augmentation.Augmentation(**fields),
+        batch_size=batch_size,
+        seed=seed,
+        epoch=epoch,
+    )
+    images, labels = zip(*batches.as_numpy_iterator(), strict=True)
+    return np.concatenate(images), np.concatenate(labels)
+
+
+def test_epoch_is_full_batches_of_distinct_images():
+    split = _split()
+    images, labels = _epoch(split)
+    assert len(labels) == 48 == pipeline.steps_per_epoch(50, 8) * 8
+    assert len(set(labels.tolist())) == 48
+    np.testing.assert_array_equal(images, pipeline.normalized(split.images[labels]))
+
+
+def test_left_out_images_change_between_epochs():
+    split = _split()
+    left_out = [
+        set(range(50)) - set(_epoch(split, epoch)[1].tolist()) for epoch in range(6)
+    ]
+    assert len(set(map(frozenset, left_out))) > 1
+
+
+def test_depends_on_seed_and_epoch_only():
+    split = _split()
+    options = {"random_crop": 1, "gaussian_noise": 0.1}
+    first = _epoch(split, 2, 5, **options)
+    again = _epoch(split, 2, 5, **options)
+    for left, right in zip(first, again, strict=True):
+        np.testing.assert_array_equal(left, right)
+    assert not np.array_equal(first[1], _epoch(split, 3, 5, **options)[1])
+    assert not np.array_equal(first[1], _epoch(split, 2, 6, **options)[1])
+
+
+@pytest.mark.parametrize("normalize", [True, False])
+def test_numpy_and_tensorflow_normalize_alike(normalize):
+    pixels = np.arange(256, dtype=np.uint8)
+    np.testing.assert_array_equal(
+        pipeline.normalized(pixels, normalize),
+        augmentation.to_input(pixels, normalize).numpy(),
+    )
