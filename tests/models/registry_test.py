@@ -165,11 +165,58 @@ def test_unknown_name_lists_the_choices():
         ({"num_classes": 1}, "cmsisnet: num_classes must be at least 2; found 1"),
         ({"dropout": 1.0}, "cmsisnet: dropout must be in [0, 1); found 1.0"),
         ({"dropout": -0.1}, "cmsisnet: dropout must be in [0, 1); found -0.1"),
+        ({"width": 0.0}, "cmsisnet: width must be in (0, 8]; found 0.0"),
+        ({"width": -0.5}, "cmsisnet: width must be in (0, 8]; found -0.5"),
+        ({"width": 8.01}, "cmsisnet: width must be in (0, 8]; found 8.01"),
+        ({"width": float("nan")}, "cmsisnet: width must be in (0, 8]; found nan"),
     ],
 )
 def test_option_out_of_bounds(options, message):
     with pytest.raises(errors.UsageError, match=re.escape(message)):
         registry.build("cmsisnet", **options)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_half_width_halves_every_layer_but_the_last(name):
+    spec = registry.MODELS[name]
+    half = registry.build(name, width=0.5)
+    logits = np.asarray(half(np.zeros((1, *spec.input_shape), np.float32)))
+    assert logits.shape == (1, spec.num_classes)
+    assert np.isfinite(logits).all()
+    layers = counts.count(half).layers
+    published = counts.count(registry.build(name)).layers
+    assert layers[0].output_shape[-1] == max(1, published[0].output_shape[-1] // 2)
+    if name == "facenet_v7":
+        # Its first layer cannot go below its one channel: 1, 1, 2, 4, 8 channels.
+        assert [layer.weights for layer in layers] == [27, 9, 18, 72, 288, 400]
+        assert [layer.macs for layer in layers] == [
+            *(88 * 88 * 27, 44 * 44 * 9, 22 * 22 * 18, 11 * 11 * 72, 5 * 5 * 288, 400)
+        ]
+        return
+    for layer, full in zip(layers, published, strict=True):
+        last = full.name == "logits"
+        # The first layer keeps the image's channels, the last one its classes.
+        share = 2 if last or full is published[0] else 4
+        assert layer == counts.LayerCounts(
+            full.name,
+            full.kind,
+            full.output_shape if last else _half_channels(full.output_shape),
+            full.macs // share,
+            full.weights // share,
+            full.biases if last else full.biases // 2,
+        )
+
+
+def _half_channels(shape):
+    return *shape[:2], shape[2] // 2
+
+
+def test_largest_width_and_batch_norm():
+    totals = counts.count(registry.build("facenet_v7", width=8, batch_norm=True))
+    assert [layer.output_shape[-1] for layer in totals.layers] == [
+        *(8, 16, 32, 64, 128, 2)
+    ]
+    assert totals.biases == 8 + 16 + 32 + 64 + 128 + 2
 
 
 @pytest.mark.parametrize("name", ["cmsisnet", "resnet8"])

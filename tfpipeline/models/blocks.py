@@ -21,6 +21,19 @@ def image_input(input_shape: tuple[int, int, int]) -> tf.Tensor:
     return keras.Input(shape=input_shape, name="image")
 
 
+def channels(filters: int, width: float) -> int:
+    """Scales the channels of one layer: `filters * width` as an integer, at least 1.
+
+    Args:
+      filters: channels at width 1, at least 1.
+      width: factor, greater than 0.
+
+    Returns:
+      The nearest integer (of two equally near ones the even one), but never 0.
+    """
+    return max(1, round(filters * width))
+
+
 def conv(
     x: tf.Tensor,
     filters: int,
@@ -28,6 +41,7 @@ def conv(
     name: str,
     *,
     batch_norm: bool,
+    width: float = 1.0,
     strides: int = 1,
     use_bias: bool = True,
     relu: bool = True,
@@ -36,20 +50,21 @@ def conv(
 
     Args:
       x: float [batch, H, W, C].
-      filters: output channels.
+      filters: output channels at width 1.
       kernel_size: side of the square kernel; the padding is 'same'.
       name: the convolution's layer name; the others are `<name>_bn`, `<name>_relu`.
       batch_norm: follow the convolution by BatchNormalization, whose offset then
         takes the place of the convolution's own bias.
+      width: factor on `filters`, rounded as in `channels`.
       strides: step of the convolution in both directions.
       use_bias: whether a convolution without BatchNormalization has a bias.
       relu: end in a ReLU.
 
     Returns:
-      float [batch, ceil(H / strides), ceil(W / strides), filters].
+      float [batch, ceil(H / strides), ceil(W / strides), channels].
     """
     x = layers.Conv2D(
-        filters,
+        channels(filters, width),
         kernel_size,
         strides=strides,
         padding="same",

@@ -10,6 +10,7 @@ def cmsis_cifar10(
     *,
     batch_norm: bool,
     dropout: float,
+    width: float = 1.0,
 ) -> keras.Model:
     """Builds the network of Lai, Suda, Chandra, "CMSIS-NN", arXiv:1801.06601.
 
@@ -39,13 +40,16 @@ def cmsis_cifar10(
       num_classes: number of logits.
       batch_norm: a BatchNormalization after each convolution, to be folded.
       dropout: rate in front of the dense layer; 0 for none (the paper's own).
+      width: factor on the channels of every layer but the last; 1 as published.
 
     Returns:
       A functional model, [batch, H, W, C] float to [batch, num_classes] logits.
     """
     image = x = blocks.image_input(input_shape)
     for index, filters in enumerate((32, 32, 64), start=1):
-        x = blocks.conv(x, filters, 5, f"conv{index}", batch_norm=batch_norm)
+        x = blocks.conv(
+            x, filters, 5, f"conv{index}", batch_norm=batch_norm, width=width
+        )
         x = keras.layers.MaxPooling2D(
             3, strides=2, padding="same", name=f"pool{index}"
         )(x)

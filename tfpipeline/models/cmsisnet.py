@@ -10,6 +10,7 @@ def cmsisnet(
     *,
     batch_norm: bool,
     dropout: float,
+    width: float = 1.0,
 ) -> keras.Model:
     """Builds cmsisnet: the CMSIS-NN paper's net with each 5x5 made of two 3x3.
 
@@ -38,20 +39,21 @@ def cmsisnet(
       num_classes: number of logits.
       batch_norm: a BatchNormalization after each convolution, to be folded.
       dropout: rate in front of the dense layer; 0 for none (the study's own).
+      width: factor on the channels of every layer but the last; 1 as published.
 
     Returns:
       A functional model, [batch, H, W, C] float to [batch, num_classes] logits.
     """
     image = blocks.image_input(input_shape)
-    x = blocks.conv(image, 32, 3, "conv1", batch_norm=batch_norm)
-    x = blocks.conv(x, 32, 3, "conv2", batch_norm=batch_norm)
+    x = blocks.conv(image, 32, 3, "conv1", batch_norm=batch_norm, width=width)
+    x = blocks.conv(x, 32, 3, "conv2", batch_norm=batch_norm, width=width)
     x = blocks.max_pool(x, "pool1")
-    x = blocks.conv(x, 32, 3, "conv3", batch_norm=batch_norm)
-    x = blocks.conv(x, 32, 3, "conv4", batch_norm=batch_norm)
+    x = blocks.conv(x, 32, 3, "conv3", batch_norm=batch_norm, width=width)
+    x = blocks.conv(x, 32, 3, "conv4", batch_norm=batch_norm, width=width)
     x = blocks.max_pool(x, "pool2")
-    x = blocks.conv(x, 64, 3, "conv5", batch_norm=batch_norm)
+    x = blocks.conv(x, 64, 3, "conv5", batch_norm=batch_norm, width=width)
     x = blocks.max_pool(x, "pool3")
-    x = blocks.conv(x, 64, 3, "conv6", batch_norm=batch_norm)
+    x = blocks.conv(x, 64, 3, "conv6", batch_norm=batch_norm, width=width)
     x = blocks.drop(x, dropout, "dropout")
     logits = blocks.classifier(x, num_classes)
     return keras.Model(image, logits, name="cmsisnet")

@@ -20,6 +20,7 @@ def facenet_v1(
     *,
     batch_norm: bool,
     dropout: float,
+    width: float = 1.0,
 ) -> keras.Model:
     """Builds FaceNet v1 (85 % in its study).
 
@@ -41,12 +42,19 @@ def facenet_v1(
       batch_norm: a BatchNormalization after each convolution. It adds 92 biases to
         the deployed form, which the study's network does not have.
       dropout: rate in front of the dense layer; 0 for none (the study's own).
+      width: factor on the channels of every layer but the last; 1 as published.
 
     Returns:
       A functional model, [batch, H, W, C] float to [batch, num_classes] logits.
     """
     return _facenet(
-        "facenet_v1", (4, 8, 16, 32, 32), input_shape, num_classes, batch_norm, dropout
+        "facenet_v1",
+        (4, 8, 16, 32, 32),
+        input_shape,
+        num_classes,
+        batch_norm,
+        dropout,
+        width,
     )
 
 
@@ -56,6 +64,7 @@ def facenet_v2(
     *,
     batch_norm: bool,
     dropout: float,
+    width: float = 1.0,
 ) -> keras.Model:
     """Builds FaceNet v2 (86 % in its study, with 8-bit weights).
 
@@ -78,6 +87,7 @@ def facenet_v2(
       batch_norm: a BatchNormalization after each convolution. It adds 248 biases to
         the deployed form, which the study's network does not have.
       dropout: rate in front of the dense layer; 0 for none (the study's own).
+      width: factor on the channels of every layer but the last; 1 as published.
 
     Returns:
       A functional model, [batch, H, W, C] float to [batch, num_classes] logits.
@@ -89,6 +99,7 @@ def facenet_v2(
         num_classes,
         batch_norm,
         dropout,
+        width,
     )
 
 
@@ -98,6 +109,7 @@ def facenet_v3(
     *,
     batch_norm: bool,
     dropout: float,
+    width: float = 1.0,
 ) -> keras.Model:
     """Builds FaceNet v3: the layers and counts of v2, meant for 4-bit weights.
 
@@ -110,6 +122,7 @@ def facenet_v3(
       num_classes: number of logits.
       batch_norm: as in `facenet_v2`: 248 biases more than the study's network.
       dropout: rate in front of the dense layer; 0 for none (the study's own).
+      width: factor on the channels of every layer but the last; 1 as published.
 
     Returns:
       A functional model, [batch, H, W, C] float to [batch, num_classes] logits.
@@ -121,6 +134,7 @@ def facenet_v3(
         num_classes,
         batch_norm,
         dropout,
+        width,
     )
 
 
@@ -130,6 +144,7 @@ def facenet_v6(
     *,
     batch_norm: bool,
     dropout: float,
+    width: float = 1.0,
 ) -> keras.Model:
     """Builds FaceNet v6 (1,307.51 us expected in its study, against v2's 3,081.31).
 
@@ -151,12 +166,19 @@ def facenet_v6(
       batch_norm: a BatchNormalization after each convolution. It adds 36 biases to
         the deployed form, which the study's network does not have.
       dropout: rate in front of the dense layer; 0 for none (the study's own).
+      width: factor on the channels of every layer but the last; 1 as published.
 
     Returns:
       A functional model, [batch, H, W, C] float to [batch, num_classes] logits.
     """
     return _facenet(
-        "facenet_v6", (4, 4, 4, 8, 16), input_shape, num_classes, batch_norm, dropout
+        "facenet_v6",
+        (4, 4, 4, 8, 16),
+        input_shape,
+        num_classes,
+        batch_norm,
+        dropout,
+        width,
     )
 
 
@@ -166,6 +188,7 @@ def facenet_v7(
     *,
     batch_norm: bool,
     dropout: float,
+    width: float = 1.0,
 ) -> keras.Model:
     """Builds FaceNet v7 (658.95 us expected in its study, its fastest).
 
@@ -187,12 +210,19 @@ def facenet_v7(
       batch_norm: a BatchNormalization after each convolution. It adds 31 biases to
         the deployed form, which the study's network does not have.
       dropout: rate in front of the dense layer; 0 for none (the study's own).
+      width: factor on the channels of every layer but the last; 1 as published.
 
     Returns:
       A functional model, [batch, H, W, C] float to [batch, num_classes] logits.
     """
     return _facenet(
-        "facenet_v7", (1, 2, 4, 8, 16), input_shape, num_classes, batch_norm, dropout
+        "facenet_v7",
+        (1, 2, 4, 8, 16),
+        input_shape,
+        num_classes,
+        batch_norm,
+        dropout,
+        width,
     )
 
 
@@ -203,13 +233,20 @@ def _facenet(
     num_classes: int,
     batch_norm: bool,
     dropout: float,
+    width: float,
 ) -> keras.Model:
     image = x = blocks.image_input(input_shape)
     for index, channels in enumerate(filters, start=1):
         if index > 1:
             x = blocks.max_pool(x, f"pool{index - 1}")
         x = blocks.conv(
-            x, channels, 3, f"conv{index}", batch_norm=batch_norm, use_bias=False
+            x,
+            channels,
+            3,
+            f"conv{index}",
+            batch_norm=batch_norm,
+            width=width,
+            use_bias=False,
         )
     x = blocks.drop(x, dropout, "dropout")
     return keras.Model(image, blocks.classifier(x, num_classes), name=name)

@@ -10,6 +10,7 @@ def resnet8(
     *,
     batch_norm: bool,
     dropout: float,
+    width: float = 1.0,
 ) -> keras.Model:
     """Builds the ResNet8 of MLPerf Tiny: three residual blocks, the last two halving.
 
@@ -38,15 +39,16 @@ def resnet8(
       num_classes: number of logits.
       batch_norm: a BatchNormalization after each 3x3 convolution, to be folded.
       dropout: rate in front of the dense layer; 0 for none (the benchmark's own).
+      width: factor on the channels of every layer but the last; 1 as published.
 
     Returns:
       A functional model, [batch, H, W, C] float to [batch, num_classes] logits.
     """
     image = blocks.image_input(input_shape)
-    x = blocks.conv(image, 16, 3, "conv1", batch_norm=batch_norm)
-    x = _residual(x, 16, "block1", batch_norm=batch_norm, halve=False)
-    x = _residual(x, 32, "block2", batch_norm=batch_norm, halve=True)
-    x = _residual(x, 64, "block3", batch_norm=batch_norm, halve=True)
+    x = blocks.conv(image, 16, 3, "conv1", batch_norm=batch_norm, width=width)
+    x = _residual(x, 16, "block1", batch_norm=batch_norm, width=width, halve=False)
+    x = _residual(x, 32, "block2", batch_norm=batch_norm, width=width, halve=True)
+    x = _residual(x, 64, "block3", batch_norm=batch_norm, width=width, halve=True)
     x = keras.layers.GlobalAveragePooling2D(name="pool")(x)
     x = blocks.drop(x, dropout, "dropout")
     logits = blocks.classifier(x, num_classes)
@@ -54,15 +56,33 @@ def resnet8(
 
 
 def _residual(
-    x: tf.Tensor, filters: int, name: str, *, batch_norm: bool, halve: bool
+    x: tf.Tensor,
+    filters: int,
+    name: str,
+    *,
+    batch_norm: bool,
+    width: float,
+    halve: bool,
 ) -> tf.Tensor:
     """Adds two 3x3 convolutions to `x`, or to its 1x1 convolution when halving."""
     strides = 2 if halve else 1
     body = blocks.conv(
-        x, filters, 3, f"{name}_conv1", batch_norm=batch_norm, strides=strides
+        x,
+        filters,
+        3,
+        f"{name}_conv1",
+        batch_norm=batch_norm,
+        width=width,
+        strides=strides,
     )
     body = blocks.conv(
-        body, filters, 3, f"{name}_conv2", batch_norm=batch_norm, relu=False
+        body,
+        filters,
+        3,
+        f"{name}_conv2",
+        batch_norm=batch_norm,
+        width=width,
+        relu=False,
     )
     if halve:
         x = blocks.conv(
@@ -71,6 +91,7 @@ def _residual(
             1,
             f"{name}_shortcut",
             batch_norm=False,
+            width=width,
             strides=strides,
             relu=False,
         )

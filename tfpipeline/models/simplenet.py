@@ -10,6 +10,7 @@ def simplenet(
     *,
     batch_norm: bool,
     dropout: float,
+    width: float = 1.0,
 ) -> keras.Model:
     """Builds simplenet as the study lists it, behind a 3->32 stem.
 
@@ -46,24 +47,25 @@ def simplenet(
       num_classes: number of logits.
       batch_norm: a BatchNormalization after each convolution, to be folded.
       dropout: rate after each of the first three pools (the study's own is 0.3).
+      width: factor on the channels of every layer but the last; 1 as published.
 
     Returns:
       A functional model, [batch, H, W, C] float to [batch, num_classes] logits.
     """
     image = blocks.image_input(input_shape)
-    x = blocks.conv(image, 32, 3, "conv1", batch_norm=batch_norm)
-    x = blocks.conv(x, 32, 3, "conv2", batch_norm=batch_norm)
-    x = blocks.conv(x, 32, 3, "conv3", batch_norm=batch_norm)
+    x = blocks.conv(image, 32, 3, "conv1", batch_norm=batch_norm, width=width)
+    x = blocks.conv(x, 32, 3, "conv2", batch_norm=batch_norm, width=width)
+    x = blocks.conv(x, 32, 3, "conv3", batch_norm=batch_norm, width=width)
     x = blocks.max_pool(x, "pool1")
     x = blocks.drop(x, dropout, "dropout1")
-    x = blocks.conv(x, 32, 3, "conv4", batch_norm=batch_norm)
+    x = blocks.conv(x, 32, 3, "conv4", batch_norm=batch_norm, width=width)
     x = blocks.max_pool(x, "pool2")
     x = blocks.drop(x, dropout, "dropout2")
-    x = blocks.conv(x, 64, 3, "conv5", batch_norm=batch_norm)
-    x = blocks.conv(x, 128, 3, "conv6", batch_norm=batch_norm)
+    x = blocks.conv(x, 64, 3, "conv5", batch_norm=batch_norm, width=width)
+    x = blocks.conv(x, 128, 3, "conv6", batch_norm=batch_norm, width=width)
     x = blocks.max_pool(x, "pool3")
     x = blocks.drop(x, dropout, "dropout3")
-    x = blocks.conv(x, 256, 3, "conv7", batch_norm=batch_norm)
+    x = blocks.conv(x, 256, 3, "conv7", batch_norm=batch_norm, width=width)
     x = blocks.max_pool(x, "pool4", size=4)
     logits = blocks.classifier(x, num_classes)
     return keras.Model(image, logits, name="simplenet")

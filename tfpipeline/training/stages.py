@@ -153,6 +153,7 @@ def build(
             num_classes=dataset.num_classes,
             batch_norm=config.batch_norm,
             dropout=config.dropout,
+            width=config.width,
         )
     finally:
         keras.mixed_precision.set_global_policy("float32")
