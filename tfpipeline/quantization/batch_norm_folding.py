@@ -100,7 +100,7 @@ def _check_pair(layer: Any, norm: Any) -> None:
             norm,
             f"follows the activation {layer.activation.__name__!r} of {layer.name!r}",
         )
-    axes = list(np.atleast_1d(norm.axis))
+    axes = [int(axis) for axis in np.atleast_1d(norm.axis)]
     if axes != [len(layer.output_shape) - 1]:
         raise _error(norm, f"normalizes axis {axes}, not the channels (the last axis)")
 

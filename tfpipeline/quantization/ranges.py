@@ -21,7 +21,7 @@ OUTPUT_ROLES = ("post_activation", "output")
 # quantizes it without error; 1 keeps the scales around it ordinary.
 _RANGE_OF_ZERO = 1.0
 
-_NAME = re.compile(r".*/(?P<role>\w+)_min(_\d+)?:0$")
+_NAME = re.compile(rf".*/(?P<role>{'|'.join(WEIGHT_ROLES + OUTPUT_ROLES)})_min:0$")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -151,26 +151,24 @@ def _extremes(
     model: keras.Model, names: list[str], images: np.ndarray, batch_size: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """Returns (minima, maxima) over `images` of the outputs of the layers `names`."""
-    tensors = [_outputs(model.get_layer(name)) for name in names]
+    uses = [_outputs(model.get_layer(name)) for name in names]
+    tensors = [tensor for outputs in uses for tensor in outputs]
+    owners = np.repeat(np.arange(len(names)), [len(outputs) for outputs in uses])
     probe = keras.Model(model.inputs, tensors)
 
     @tf.function(autograph=False, reduce_retracing=True)
     def batch_extremes(batch: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        values = probe(batch, training=False)
-        lowest = [
-            tf.reduce_min([tf.reduce_min(value) for value in uses]) for uses in values
-        ]
-        highest = [
-            tf.reduce_max([tf.reduce_max(value) for value in uses]) for uses in values
-        ]
-        return tf.stack(lowest), tf.stack(highest)
+        values = tf.nest.flatten(probe(batch, training=False))
+        lowest = tf.stack([tf.reduce_min(value) for value in values])
+        return lowest, tf.stack([tf.reduce_max(value) for value in values])
 
-    batches = [
-        batch_extremes(tf.constant(images[start : start + batch_size]))
-        for start in range(0, len(images), batch_size)
-    ]
-    lowest = np.min([low.numpy() for low, _ in batches], axis=0)
-    highest = np.max([high.numpy() for _, high in batches], axis=0)
+    lowest = np.full(len(names), np.inf, np.float32)
+    highest = -lowest
+    with np.errstate(invalid="ignore"):  # NaN passes on to `calibrate`, which reports.
+        for start in range(0, len(images), batch_size):
+            low, high = batch_extremes(tf.constant(images[start : start + batch_size]))
+            np.minimum.at(lowest, owners, low.numpy())
+            np.maximum.at(highest, owners, high.numpy())
     return lowest, highest
 
 

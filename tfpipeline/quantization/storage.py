@@ -94,7 +94,9 @@ def _arrays(model: keras.Model) -> list[Any]:
 
 def _read_weights(path: pathlib.Path) -> list[np.ndarray]:
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        # Read first: np.load leaves a file that it cannot read open.
+        stream = io.BytesIO(path.read_bytes())
+        with np.load(stream, allow_pickle=False) as archive:
             return [archive[f"arr_{index}"] for index in range(len(archive.files))]
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
         raise errors.StorageError(f"cannot read {path}: {error}") from error
