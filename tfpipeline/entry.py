@@ -1,6 +1,5 @@
 """How every entry point starts and ends: absl, one line for an error, an exit code."""
 
-import logging
 import sys
 import traceback
 from collections.abc import Callable, Sequence
@@ -18,7 +17,11 @@ EXIT_EXPLAINED = 2
 EXIT_INTERRUPTED = 130
 
 
-def run(main: Callable[[Sequence[str]], int | None], name: str) -> None:
+def run(
+    main: Callable[[Sequence[str]], int | None],
+    name: str,
+    argv: Sequence[str] | None = None,
+) -> None:
     """Parses flags, runs `main` and exits with its code.
 
     A PipelineError becomes one line on standard error and exit code 2. Everything
@@ -28,6 +31,7 @@ def run(main: Callable[[Sequence[str]], int | None], name: str) -> None:
     Args:
         main: takes the arguments left after flags; returns an exit code, None for 0.
         name: of the program, for the line.
+        argv: program and flags; None for those of the process.
     """
 
     def guarded(argv: Sequence[str]) -> int:
@@ -41,20 +45,23 @@ def run(main: Callable[[Sequence[str]], int | None], name: str) -> None:
         except errors.PipelineError as error:
             return _report(name, str(error), EXIT_EXPLAINED)
         except KeyboardInterrupt:
-            return _report(name, "interrupted; the same command resumes", 130)
+            return _report(
+                name, "interrupted; the same command resumes", EXIT_INTERRUPTED
+            )
         except MemoryError:
-            return _report(name, "out of memory; try a smaller --batch_size", 2)
+            return _report(
+                name, "out of memory; try a smaller --batch_size", EXIT_EXPLAINED
+            )
         except Exception as error:  # the last resort of a program, not of a library
             first = next(iter(str(error).strip().splitlines()), "")
             text = f"unexpected {type(error).__name__}: {first} (--debug shows where)"
             return _report(name, text, EXIT_UNEXPECTED)
 
-    app.run(guarded)
+    app.run(guarded, argv=list(argv) if argv is not None else None)
 
 
 def _report(name: str, text: str, code: int) -> int:
     if flags.FLAGS.debug:
         traceback.print_exc()
-    logging.shutdown()
     sys.stderr.write(f"{name}: error: {' '.join(text.split())}\n")
     return code

@@ -69,7 +69,13 @@ def begin(folder: RunFolder, record: dict[str, Any]) -> bool:
         atomic_files.write_json(folder.run_json, record)
         return False
     earlier = atomic_files.read_json(folder.run_json)
-    old, new = earlier.get("flags", {}), record["flags"]
+    try:
+        old, fingerprint = dict(earlier["flags"]), earlier["data"]["fingerprint"]
+    except (KeyError, TypeError, ValueError) as error:
+        raise errors.StorageError(
+            f"{folder.run_json} does not describe a run. Choose another --workdir"
+        ) from error
+    new = record["flags"]
     changed = [
         f"--{name} was {old.get(name)!r} and is now {new.get(name)!r}"
         for name in sorted(old.keys() | new.keys())
@@ -80,7 +86,7 @@ def begin(folder: RunFolder, record: dict[str, Any]) -> bool:
             f"{folder.root} holds another run: {'; '.join(changed)}. "
             "Choose another --workdir, or give the same flags to resume"
         )
-    if earlier["data"]["fingerprint"] != record["data"]["fingerprint"]:
+    if fingerprint != record["data"]["fingerprint"]:
         raise errors.UsageError(
             f"{folder.root} holds a run on other images than --data_dir gives now. "
             "Choose another --workdir"

@@ -1,0 +1,282 @@
+"""The train driver from flags to files: a whole run, resumption, and wrong uses."""
+
+import json
+import pathlib
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+from absl.testing import flagsaver
+
+from tfpipeline import entry, train
+from tfpipeline.data import catalog
+
+_ROOT = pathlib.Path(__file__).resolve().parents[2]
+# Small enough for a test, large enough that every stage moves weights.
+_TINY = (
+    "--dataset=procedural_objects",
+    "--train_limit=600",
+    "--model=cmsisnet",
+    "--width=0.25",
+    "--learning_rate=0.003",
+    "--epochs=3",
+    "--early_stopping_patience=0",
+    "--qat_epochs=2",
+    "--batch_size=32",
+    "--random_crop=2",
+    "--horizontal_flip",
+    "--dropout=0.1",
+    "--calibration_images=64",
+    "--verification_images=256",
+    "--consistency_tolerance=2.5",
+)
+
+
+def _run(*arguments: object) -> int:
+    """Runs the driver in this process; returns its exit code."""
+    with flagsaver.flagsaver(), pytest.raises(SystemExit) as stopped:
+        entry.run(train.main, "train", ["train", *map(str, arguments)])
+    return stopped.value.code
+
+
+@pytest.fixture(scope="module")
+def whole_run(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("whole")
+    assert _run(*_TINY, f"--workdir={folder}") == 0
+    return folder
+
+
+def test_a_run_leaves_what_the_docs_promise(whole_run):
+    for name in (
+        "run.json",
+        "splits.json",
+        "metrics.jsonl",
+        "results.json",
+        "summary.txt",
+        "float/architecture.json",
+        "float/weights.npz",
+        "qat/architecture.json",
+        "qat/weights.npz",
+        "export/int8/model.tflite",
+        "export/int8/verification.json",
+    ):
+        assert (whole_run / name).stat().st_size > 0, name
+    assert list((whole_run / "tensorboard" / "qat").iterdir())
+    assert not list(whole_run.rglob("*.tmp"))
+    records = [json.loads(x) for x in (whole_run / "metrics.jsonl").open()]
+    assert [(r["stage"], r["epoch"]) for r in records] == [
+        ("float", 1),
+        ("float", 2),
+        ("float", 3),
+        ("qat", 1),
+        ("qat", 2),
+    ]
+
+
+def test_qat_starts_with_a_tenth_of_the_learning_rate(whole_run):
+    records = [json.loads(x) for x in (whole_run / "metrics.jsonl").open()]
+    rates = {record["stage"]: record["learning_rate"] for record in records}
+    assert rates["float"] == pytest.approx(0.003, rel=1e-6)
+    assert rates["qat"] == pytest.approx(0.0003, rel=1e-6)
+
+
+def test_splits_are_recorded_and_disjoint(whole_run):
+    record = json.loads((whole_run / "splits.json").read_text())
+    validation = set(record["validation_indices"])
+    calibration = set(record["calibration_indices"])
+    assert (len(validation), len(calibration)) == (60, 64)
+    assert not validation & calibration
+    assert validation | calibration <= set(range(600))
+
+
+def test_summary_names_every_step_and_its_cost(whole_run):
+    text = (whole_run / "summary.txt").read_text()
+    for part in (
+        "float32",
+        "int8, PTQ",
+        "QAT, fake-quantized",
+        "int8, QAT",
+        "TensorFlow Lite Micro",
+        "smallest arena",
+        str(whole_run / "export" / "int8" / "model.tflite"),
+    ):
+        assert part in text
+
+
+def test_integers_agree_with_fake_quantization(whole_run):
+    verification = json.loads(
+        (whole_run / "export" / "int8" / "verification.json").read_text()
+    )
+    same = verification["same_images"]
+    # 120 test images here; each image is 0.83 points.
+    assert abs(same["tflite_micro"] - same["fake_quantized"]) <= 3 / 120
+    assert verification["input"]["scale"] == 1 / 128
+    assert verification["input"]["zero_point"] == 0
+
+
+def test_the_same_command_again_only_repeats_the_end(whole_run):
+    before = (whole_run / "qat" / "weights.npz").read_bytes()
+    stamp = (whole_run / "qat" / "weights.npz").stat().st_mtime_ns
+    results = json.loads((whole_run / "results.json").read_text())
+    assert _run(*_TINY, f"--workdir={whole_run}") == 0
+    assert (whole_run / "qat" / "weights.npz").read_bytes() == before
+    assert (whole_run / "qat" / "weights.npz").stat().st_mtime_ns == stamp
+    again = json.loads((whole_run / "results.json").read_text())
+    assert again["accuracy"] == results["accuracy"]
+
+
+def test_another_command_in_the_same_workdir_is_refused(whole_run, capfd):
+    assert _run(*_TINY, "--epochs=4", f"--workdir={whole_run}") == 2
+    error = capfd.readouterr().err
+    assert "--epochs was 3 and is now 4" in error and "another --workdir" in error
+    assert "Traceback" not in error
+
+
+def _start(folder: pathlib.Path) -> subprocess.Popen:
+    command = (sys.executable, "-m", "tfpipeline.train", *_TINY, f"--workdir={folder}")
+    return subprocess.Popen(
+        command, cwd=_ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+
+
+def _kill_when(folder: pathlib.Path, pattern: str) -> None:
+    process = _start(folder)
+    deadline = time.monotonic() + 300
+    while not list(folder.glob(pattern)):
+        assert process.poll() is None, process.communicate()[0]
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+
+
+@pytest.mark.slow
+def test_killed_twice_and_resumed_ends_with_the_same_weights(whole_run, tmp_path):
+    _kill_when(tmp_path, "checkpoints/float/epoch-00002.npz")
+    _kill_when(tmp_path, "checkpoints/qat/epoch-00001.npz")
+    process = _start(tmp_path)
+    output = process.communicate(timeout=300)[0]
+    assert process.returncode == 0, output
+    assert "resuming the run" in output
+    for name in ("float/weights.npz", "qat/weights.npz"):
+        with np.load(whole_run / name) as left, np.load(tmp_path / name) as right:
+            assert left.files == right.files
+            for key in left.files:
+                np.testing.assert_array_equal(left[key], right[key])
+    assert (tmp_path / "export/int8/model.tflite").read_bytes() == (
+        whole_run / "export/int8/model.tflite"
+    ).read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "parts"),
+    [
+        (("--dataset=cifar11",), ("dataset", "cifar10", "procedural_objects")),
+        (("--model=lenet",), ("model", "cmsisnet", "facenet_v1")),
+        (("--epochs=0",), ("epochs", "0")),
+        (("--optimiser=adam",), ("optimiser", "Did you mean: optimizer")),
+        (("--strategy=tpu",), ("strategy", "mirrored")),
+    ],
+)
+def test_a_wrong_flag_names_the_choices(arguments, parts, capfd):
+    with flagsaver.flagsaver(), pytest.raises(SystemExit) as stopped:
+        entry.run(train.main, "train", ["train", *arguments])
+    assert stopped.value.code != 0
+    error = capfd.readouterr().err
+    for part in parts:
+        assert part in error
+    assert "Traceback" not in error
+
+
+@pytest.mark.parametrize(
+    ("arguments", "parts"),
+    [
+        ((), ("--workdir=DIR",)),
+        (("--workdir=w", "stray"), ("unexpected argument 'stray'",)),
+        (("--workdir=w", "--weight_bits=4"), ("--weight_bits must be 8",)),
+        (("--workdir=w", "--export=elf"), ("--export takes int8",)),
+        (("--workdir=w", "--quantization=none"), ("--export=float32",)),
+        (
+            ("--workdir=w", "--learning_rate_milestones=a,b"),
+            ("whole epochs", "a,b"),
+        ),
+    ],
+)
+def test_a_wrong_combination_is_one_line(
+    arguments, parts, capfd, monkeypatch, tmp_path
+):
+    monkeypatch.chdir(tmp_path)
+    assert _run(*arguments) == 2
+    error = capfd.readouterr().err
+    lines = [line for line in error.splitlines() if line.startswith("train: error:")]
+    assert len(lines) == 1
+    for part in parts:
+        assert part in lines[0]
+    assert not list(tmp_path.iterdir())
+
+
+def test_absent_data_set_says_how_to_provide_it(capfd, tmp_path):
+    code = _run(
+        "--dataset=cifar10", f"--data_dir={tmp_path}", f"--workdir={tmp_path / 'run'}"
+    )
+    error = capfd.readouterr().err
+    assert code == 2
+    assert "cifar10" in error and "--data_dir" in error and "Traceback" not in error
+    assert not (tmp_path / "run").exists()
+
+
+def test_unwritable_workdir_is_one_line(capfd, tmp_path):
+    blocker = tmp_path / "file"
+    blocker.write_text("not a folder")
+    assert _run(*_TINY, f"--workdir={blocker}") == 2
+    error = capfd.readouterr().err
+    assert "cannot write" in error and "Traceback" not in error
+    assert blocker.read_text() == "not a folder"
+
+
+def test_debug_shows_the_traceback(capfd):
+    assert _run("--debug") == 2
+    assert "Traceback" in capfd.readouterr().err
+
+
+def test_print_config_prints_the_resolved_run_and_stops(capfd):
+    assert _run("--print_config", "--model=simplenet", "--seed=7") == 0
+    printed = json.loads(capfd.readouterr().out)
+    assert printed["model"] == "simplenet" and printed["seed"] == 7
+    assert printed["qat_learning_rate_divisor"] == 10
+
+
+@pytest.mark.parametrize(
+    "path", sorted((_ROOT / "experiments").rglob("*.flags")), ids=lambda path: path.name
+)
+def test_every_flagfile_parses(path, capfd, monkeypatch):
+    monkeypatch.chdir(_ROOT)
+    assert _run(f"--flagfile={path}", "--print_config") == 0
+    assert json.loads(capfd.readouterr().out)["dataset"] in catalog.DATASETS
+
+
+def test_quantization_none_exports_float32(tmp_path):
+    code = _run(
+        *_TINY,
+        "--epochs=1",
+        "--quantization=none",
+        "--export=float32",
+        f"--workdir={tmp_path}",
+    )
+    assert code == 0
+    assert (tmp_path / "export/float32/model.tflite").stat().st_size > 1000
+    assert not (tmp_path / "qat").exists()
+    results = json.loads((tmp_path / "results.json").read_text())
+    assert [row["network"] for row in results["accuracy"]] == ["float32"]
+
+
+def test_quantization_ptq_exports_the_calibrated_network(tmp_path):
+    code = _run(*_TINY, "--epochs=1", "--quantization=ptq", f"--workdir={tmp_path}")
+    assert code == 0
+    results = json.loads((tmp_path / "results.json").read_text())
+    assert [row["network"] for row in results["accuracy"]] == ["float32", "int8, PTQ"]
+    record = results["exports"]["int8"]
+    assert record["input"]["zero_point"] == 0 and record["input"]["scale"] == 1 / 128

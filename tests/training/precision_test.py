@@ -1,0 +1,38 @@
+"""Which number format float training computes in."""
+
+import pytest
+
+from tfpipeline import errors
+from tfpipeline.training import precision
+
+
+@pytest.mark.parametrize(
+    ("flags", "expected"),
+    [
+        ("fpu sse avx2", "float32"),
+        ("fpu avx512f avx512_bf16", "bfloat16"),
+        ("fpu amx_bf16", "bfloat16"),
+        (None, "float32"),
+    ],
+)
+def test_auto_follows_the_processor(flags, expected, tmp_path, monkeypatch):
+    path = tmp_path / "cpuinfo"
+    if flags is not None:
+        path.write_text(f"processor\t: 0\nflags\t\t: {flags}\n")
+    found = precision._cpu_flags(path)
+    monkeypatch.setattr(precision, "_cpu_flags", lambda: found)
+    monkeypatch.setattr(precision.tf.config, "list_physical_devices", lambda kind: [])
+    assert precision.resolve("auto") == expected
+
+
+def test_explicit_choices_are_kept():
+    assert precision.resolve("float32") == "float32"
+    assert precision.resolve("bfloat16") == "bfloat16"
+    assert precision.policy("bfloat16").compute_dtype == "bfloat16"
+    assert precision.policy("bfloat16").variable_dtype == "float32"
+    assert precision.policy("float32").compute_dtype == "float32"
+
+
+def test_unknown_names_the_choices():
+    with pytest.raises(errors.UsageError, match="auto, float32, bfloat16"):
+        precision.resolve("float16")
