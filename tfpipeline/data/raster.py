@@ -3,6 +3,8 @@
 Colors are float32 in 0..1, channels last. Coordinates are float32, y down and x right.
 """
 
+from collections.abc import Iterator
+
 import numpy as np
 
 
@@ -21,19 +23,14 @@ def value_noise(
         float32 [count, size, size] in 0..1.
     """
     grid = generator.random((count, cells + 1, cells + 1), np.float32)
-    weights = _interpolation(size, cells)
-    return np.matmul(np.matmul(weights, grid), weights.T)
-
-
-def _interpolation(size: int, cells: int) -> np.ndarray:
-    """float32 [size, cells + 1]: each row mixes two neighboring grid values."""
-    position = (np.arange(size) + 0.5) * cells / size
+    position = (np.arange(size, dtype=np.float32) + 0.5) * np.float32(cells / size)
     cell = np.minimum(position.astype(np.int64), cells - 1)
-    fraction = smooth_step(position - cell)
-    weights = np.zeros((size, cells + 1), np.float32)
-    weights[np.arange(size), cell] = 1.0 - fraction
-    weights[np.arange(size), cell + 1] = fraction
-    return weights
+    share = smooth_step(position - cell.astype(np.float32))
+    # Plain sums rather than a matrix product, whose threads cost more than they give.
+    rows = grid[:, cell]
+    rows = rows + (grid[:, cell + 1] - rows) * share[:, None]
+    left = rows[:, :, cell]
+    return left + (rows[:, :, cell + 1] - left) * share
 
 
 def smooth_step(value: np.ndarray) -> np.ndarray:
@@ -50,12 +47,16 @@ def coverage(inside: np.ndarray, edge: float | np.ndarray) -> np.ndarray:
         edge: its value at which the mask has just become 1; 0 there and -edge are the
             middle and the outer end of the ramp.
     """
-    return np.clip(0.5 + 0.5 * inside / edge, 0.0, 1.0)
+    ramp = 0.5 + inside * (0.5 / edge)
+    return np.clip(ramp, 0.0, 1.0, out=ramp)
 
 
 def mix(below: np.ndarray, above: np.ndarray, mask: np.ndarray) -> np.ndarray:
     """Lays colors `above` over `below` [..., H, W, 3] with `mask` [..., H, W]."""
-    return below + (above - below) * mask[..., None]
+    # In place: fresh memory for each step would take most of the time.
+    mixed = (above - below) * mask[..., None]
+    mixed += below
+    return mixed
 
 
 def downsample(images: np.ndarray, factor: int) -> np.ndarray:
@@ -78,17 +79,24 @@ def blur(images: np.ndarray, sigma: np.ndarray) -> np.ndarray:
     offsets = np.arange(-radius, radius + 1, dtype=np.float32)
     kernel = np.exp(-0.5 * (offsets / np.maximum(sigma, 1e-3)[:, None]) ** 2)
     kernel = (kernel / kernel.sum(axis=1, keepdims=True)).astype(np.float32)
-    for axis in (1, 2):
-        pad = [(0, 0)] * images.ndim
-        pad[axis] = (radius, radius)
-        padded = np.pad(images, pad, mode="edge")
-        length = images.shape[axis]
-        blurred = np.zeros_like(images)
-        for tap in range(2 * radius + 1):
-            part = np.take(padded, np.arange(tap, tap + length), axis=axis)
-            blurred += part * kernel[:, tap, None, None, None]
-        images = blurred
-    return images
+    weights = kernel[:, :, None, None, None]
+    height, width = images.shape[1:3]
+    padded = np.pad(images, ((0, 0), (radius, radius), (0, 0), (0, 0)), mode="edge")
+    images = _weighted_sum(
+        padded[:, tap : tap + height] * weights[:, tap] for tap in range(2 * radius + 1)
+    )
+    padded = np.pad(images, ((0, 0), (0, 0), (radius, radius), (0, 0)), mode="edge")
+    return _weighted_sum(
+        padded[:, :, tap : tap + width] * weights[:, tap]
+        for tap in range(2 * radius + 1)
+    )
+
+
+def _weighted_sum(terms: Iterator[np.ndarray]) -> np.ndarray:
+    total = next(terms)
+    for term in terms:
+        total += term
+    return total
 
 
 def to_uint8(images: np.ndarray) -> np.ndarray:

@@ -102,7 +102,7 @@ def read_images(
     builder: tfds.core.DatasetBuilder,
     split: str,
     image_shape: tuple[int, int, int],
-    limit: int | None = None,
+    positions: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Reads `image` and `label` of a split into memory.
 
@@ -113,7 +113,7 @@ def read_images(
         builder: an opened data set whose images all have one shape.
         split: name of a split, without slicing.
         image_shape: the (H, W, C) that every image must have.
-        limit: how many examples from the start; all when None.
+        positions: int64, ascending: which examples; all when None.
 
     Returns:
         images uint8 [N, H, W, C] and labels: int64 [N], or object [N] of bytes where
@@ -122,12 +122,9 @@ def read_images(
     Raises:
         DataError: a record is unreadable, or an image has another shape.
     """
-    wanted = num_examples(builder, split, limit)
-    text_label = isinstance(builder.info.features["label"], tfds.features.Text)
-    record = {
-        "image": tf.io.FixedLenFeature([], tf.string),
-        "label": tf.io.FixedLenFeature([], tf.string if text_label else tf.int64),
-    }
+    wanted = _count(builder, split, positions)
+    label = _label_feature(builder)
+    record = {"image": tf.io.FixedLenFeature([], tf.string), "label": label}
 
     def decode(image: tf.Tensor) -> tf.Tensor:
         image = tf.io.decode_image(
@@ -141,13 +138,12 @@ def read_images(
         return images, batch["label"]
 
     batches = (
-        _records(builder, split)
-        .take(wanted)
+        _records(builder, split, positions)
         .batch(_BATCH_SIZE)
         .map(decode_batch, num_parallel_calls=tf.data.AUTOTUNE)
     )
     images = np.empty((wanted, *image_shape), np.uint8)
-    labels = [np.empty(0, object if text_label else np.int64)]
+    labels = [np.empty(0, label.dtype.as_numpy_dtype)]
     position = 0
     for batch, batch_labels in _reading(
         builder, split, batches, lambda item: _image_fault(item, record, image_shape)
@@ -160,14 +156,16 @@ def read_images(
 
 
 def read_examples(
-    builder: tfds.core.DatasetBuilder, split: str, limit: int | None = None
+    builder: tfds.core.DatasetBuilder,
+    split: str,
+    positions: np.ndarray | None = None,
 ) -> Iterator[dict[str, Any]]:
     """Iterates over the examples of a split one at a time, in the records' order.
 
     Args:
         builder: an opened data set.
         split: name of a split, without slicing.
-        limit: how many examples from the start; all when None.
+        positions: int64, ascending: which examples; all when None.
 
     Yields:
         The features as NumPy values; `image` is decoded (uint8 [H, W, C], any size).
@@ -175,12 +173,10 @@ def read_examples(
     Raises:
         DataError: a record or an image is unreadable.
     """
-    wanted = num_examples(builder, split, limit)
+    wanted = _count(builder, split, positions)
     parse = builder.info.features.deserialize_example
-    examples = (
-        _records(builder, split)
-        .take(wanted)
-        .map(parse, num_parallel_calls=tf.data.AUTOTUNE)
+    examples = _records(builder, split, positions).map(
+        parse, num_parallel_calls=tf.data.AUTOTUNE
     )
     count = 0
     for example in _reading(builder, split, examples, lambda item: _fault(parse, item)):
@@ -189,10 +185,27 @@ def read_examples(
     _check_count(builder, split, count, wanted)
 
 
-def num_examples(
-    builder: tfds.core.DatasetBuilder, split: str, limit: int | None = None
-) -> int:
-    """Examples of a split, at most `limit`.
+def read_labels(builder: tfds.core.DatasetBuilder, split: str) -> np.ndarray:
+    """Reads the labels of a split without decoding its images.
+
+    Returns:
+        int64 [N], or object [N] of bytes where the feature is a text.
+
+    Raises:
+        DataError: a record is unreadable.
+    """
+    record = {"label": _label_feature(builder)}
+    batches = (
+        _records(builder, split)
+        .batch(_BATCH_SIZE)
+        .map(lambda records: tf.io.parse_example(records, record)["label"])
+    )
+    labels = list(_reading(builder, split, batches, lambda _: ""))
+    return np.concatenate(labels)
+
+
+def num_examples(builder: tfds.core.DatasetBuilder, split: str) -> int:
+    """Examples of a split.
 
     Raises:
         DataError: the data set has no such split; the message lists the splits.
@@ -202,12 +215,40 @@ def num_examples(
             f"{builder.data_path} has no split '{split}'. "
             f"It has: {', '.join(builder.info.splits)}"
         )
-    count = builder.info.splits[split].num_examples
-    return count if limit is None else min(count, limit)
+    return int(builder.info.splits[split].num_examples)
 
 
-def _records(builder: tfds.core.DatasetBuilder, split: str) -> tf.data.Dataset:
-    return tf.data.TFRecordDataset(_paths(builder, split))
+def _count(
+    builder: tfds.core.DatasetBuilder, split: str, positions: np.ndarray | None
+) -> int:
+    total = num_examples(builder, split)
+    return total if positions is None else len(positions)
+
+
+def _label_feature(builder: tfds.core.DatasetBuilder) -> tf.io.FixedLenFeature:
+    is_text = isinstance(builder.info.features["label"], tfds.features.Text)
+    return tf.io.FixedLenFeature([], tf.string if is_text else tf.int64)
+
+
+def _records(
+    builder: tfds.core.DatasetBuilder,
+    split: str,
+    positions: np.ndarray | None = None,
+) -> tf.data.Dataset:
+    """The serialized examples at `positions` (ascending), or all."""
+    records = tf.data.TFRecordDataset(_paths(builder, split))
+    if positions is None:
+        return records
+    is_chosen = np.zeros(num_examples(builder, split), np.bool_)
+    is_chosen[positions] = True
+    mask = tf.constant(is_chosen)
+    return (
+        records.take(len(is_chosen))
+        .enumerate()
+        .filter(lambda position, _: mask[position])
+        .map(lambda _, record: record)
+        .take(len(positions))
+    )
 
 
 def _paths(builder: tfds.core.DatasetBuilder, split: str) -> list[str]:
