@@ -4,12 +4,12 @@ python -m export --model=NETWORK.tflite --targets=int8 --output=FOLDER
 """
 
 import pathlib
-import sys
+from collections.abc import Sequence
 
-from absl import app, flags
+from absl import flags
 
 from export.tflite import verify
-from tfpipeline import errors
+from tfpipeline import entry, errors
 
 TARGETS = ("int8",)
 
@@ -24,15 +24,11 @@ _TARGETS = flags.DEFINE_list(
 _OUTPUT = flags.DEFINE_string(
     "output", None, "Folder that gets model.tflite and verification.json; optional."
 )
-_DEBUG = flags.DEFINE_bool("debug", False, "Show the traceback of an error.")
 
 
-def main(argv: list[str]) -> None:
+def main(argv: Sequence[str]) -> None:
     """Verifies the network of --model and reports in a few lines."""
-    if len(argv) > 1:
-        raise errors.UsageError(
-            f"unexpected argument '{argv[1]}': give the network as --model={argv[1]}"
-        )
+    del argv  # entry.run refuses any.
     for target in _TARGETS.value:
         if target not in TARGETS:
             raise errors.UsageError(
@@ -86,15 +82,5 @@ def _report(verification: verify.Verification) -> list[str]:
     return lines
 
 
-def _run(argv: list[str]) -> None:
-    try:
-        main(argv)
-    except errors.PipelineError as error:
-        if _DEBUG.value:
-            raise
-        print(f"export: {error}", file=sys.stderr)
-        sys.exit(2)
-
-
 if __name__ == "__main__":
-    app.run(_run)
+    entry.run(main, "export")

@@ -29,6 +29,7 @@ def replace(path: str | os.PathLike[str]) -> Iterator[pathlib.Path]:
     temporary = None
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
+        _remove_leftovers(target)
         temporary = pathlib.Path(
             tempfile.mkdtemp(
                 dir=target.parent, prefix=f".{target.name}.", suffix=".tmp"
@@ -50,6 +51,16 @@ def replace(path: str | os.PathLike[str]) -> Iterator[pathlib.Path]:
         # After an exchange this is the older folder.
         if temporary is not None:
             shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _remove_leftovers(target: pathlib.Path) -> None:
+    """Removes what a killed process left; one process at a time writes a folder."""
+    for leftover in target.parent.glob(f".{target.name}.*.tmp*"):
+        # Killed between the two steps of a swap: the older folder is the only one.
+        if leftover.suffix == ".old" and not target.exists():
+            os.rename(leftover, target)
+        else:
+            shutil.rmtree(leftover, ignore_errors=True)
 
 
 def _take_place(temporary: pathlib.Path, target: pathlib.Path) -> None:

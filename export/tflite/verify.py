@@ -197,6 +197,11 @@ def inspect(
     return _verification(model, rows, end_to_end)
 
 
+def sha256(model: bytes) -> str:
+    """The digest that identifies a model in `verification.json`."""
+    return hashlib.sha256(model).hexdigest()
+
+
 def write(
     path: str | os.PathLike[str], model: bytes, verification: Verification
 ) -> None:
@@ -208,7 +213,7 @@ def write(
         StorageError: it cannot be written.
         ExportError: `verification` is of another model.
     """
-    if verification.model_sha256 != hashlib.sha256(model).hexdigest():
+    if verification.model_sha256 != sha256(model):
         raise errors.ExportError("the verification is of another model than the one")
     with folder_lib.replace(path) as temporary:
         atomic_files.write_bytes(temporary / MODEL_FILE, model)
@@ -245,7 +250,7 @@ def _verification(
     program = flatbuffer.read(model)
     return Verification(
         model_bytes=len(model),
-        model_sha256=hashlib.sha256(model).hexdigest(),
+        model_sha256=sha256(model),
         operators=tuple(operator.name for operator in program.operators),
         input=_port(program.input),
         output=_port(program.output),
@@ -343,7 +348,8 @@ def _check(
             raise errors.UsageError(
                 f"{len(outputs)} {name} outputs for {len(images)} images"
             )
-    if micro_images < min(MIN_COMPARED_IMAGES, len(images)):
+    fewest = min(MIN_COMPARED_IMAGES, len(images))
+    if micro_images < fewest:
         raise errors.UsageError(
-            f"micro_images must be at least {MIN_COMPARED_IMAGES}; found {micro_images}"
+            f"micro_images must be at least {fewest}; found {micro_images}"
         )

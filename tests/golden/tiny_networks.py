@@ -11,7 +11,8 @@ import numpy as np
 
 from export.tflite import int8
 from tfpipeline import atomic_files
-from tfpipeline.compat import keras, tfmot
+from tfpipeline.compat import keras
+from tfpipeline.quantization import tflite_int8
 
 FOLDER = pathlib.Path(__file__).parent / "tflite_int8"
 CALIBRATION_IMAGES = 32
@@ -66,6 +67,8 @@ NETWORKS: tuple[Callable[[], keras.Model], ...] = (plain, depthwise, residual, c
 
 def build(network: Callable[[], keras.Model]) -> keras.Model:
     """Builds `network` with weights that depend on nothing but this line."""
+    # Without it the layers' names would count those built before.
+    keras.backend.reset_uids()
     keras.utils.set_random_seed(7)
     return network()
 
@@ -77,12 +80,8 @@ def images(count: int, seed: int = 1) -> np.ndarray:
 
 
 def fake_quantized(model: keras.Model) -> keras.Model:
-    """Wraps `model` by tfmot's default scheme, its ranges taken from random images."""
-    wrapped = tfmot.quantization.keras.quantize_model(model)
-    # The moving averages start at +-6 and keep 0.99 of it a step.
-    for _ in range(100):
-        wrapped(images(CALIBRATION_IMAGES), training=True)
-    return wrapped
+    """`model` with fake quantizers, their ranges from the calibration images."""
+    return tflite_int8.prepare_qat(model, images(CALIBRATION_IMAGES))
 
 
 def main() -> None:

@@ -24,7 +24,7 @@ ALIGNMENT = 16
 # 5,120).
 FIRST_STEP_BYTES = 64
 
-DEFAULT_TIMEOUT_SECONDS = 60.0
+DEFAULT_TIMEOUT_SECONDS = 120.0
 
 _RECORDED = re.compile(r"Arena allocation (total|head|tail) (\d+) bytes")
 

@@ -1,0 +1,139 @@
+"""The verification of an int8 network, on golden networks and without TensorFlow."""
+
+import dataclasses
+import errno
+import json
+import pathlib
+
+import numpy as np
+import pytest
+
+from export.tflite import verify
+from tfpipeline import errors
+from tfpipeline.targets.tflm import flatbuffer, interpreter, reference
+
+GOLDEN = pathlib.Path(__file__).parents[1] / "golden" / "tflite_int8"
+MODEL = (GOLDEN / "depthwise_qat.tflite").read_bytes()
+COUNT = 300
+
+
+@pytest.fixture(scope="module")
+def data():
+    """Images, and the real-valued outputs of TFLite Micro on them."""
+    pixels = np.random.default_rng(9).integers(0, 256, (COUNT, 8, 8, 3))
+    images = ((pixels - 128) / 128).astype(np.float32)
+    outputs = interpreter.predict(MODEL, reference.quantize_input(MODEL, images))
+    port = flatbuffer.read(MODEL).output
+    logits = (outputs.astype(np.float32) - port.zero_points[0]) * port.scales[0]
+    return images, logits
+
+
+@pytest.fixture(scope="module")
+def verification(data):
+    images, logits = data
+    # Labels as the network sees them, but for every tenth image.
+    labels = np.argmax(logits, axis=1)
+    labels[::10] = (labels[::10] + 1) % 10
+    return verify.verify(
+        MODEL,
+        images,
+        labels,
+        float_logits=-logits,
+        fake_quant_logits=logits,
+        micro_images=256,
+    )
+
+
+def test_accuracies_are_on_the_same_images(verification):
+    assert verification.all_images.images == COUNT
+    assert verification.all_images.fake_quantized == 0.9
+    assert verification.same_images.images == 256
+    # 26 of the 256 evenly spaced images have another label.
+    relabeled = np.sum(np.arange(256) * COUNT // 256 % 10 == 0)
+    assert verification.same_images.fake_quantized == 1 - relabeled / 256
+    assert verification.same_images.tflite_micro == 1 - relabeled / 256
+    assert verification.same_images.same_class_as_fake_quantized == 1.0
+    assert verification.same_images.float_network < 0.5
+    # One LSB on the logits may flip a near tie, and no more than that.
+    assert abs(verification.same_images.tflite_reference - 0.9) < 0.02
+
+
+def test_report_is_json_and_gives_its_reasons(verification):
+    values = json.loads(json.dumps(verification.to_dict()))
+
+    assert values["model_bytes"] == len(MODEL)
+    assert values["operators"][-1] == "FULLY_CONNECTED"
+    assert values["operator_agreement"][-1]["tolerance_lsb"] == 1
+    assert values["operator_agreement"][0]["tolerance_lsb"] == 0
+    assert "requantizes in float" in values["tolerance_reasons"]["operator_agreement"]
+    assert "1 LSB" in values["tolerance_reasons"]["tolerance_points"]
+    assert values["input"]["scale"] == flatbuffer.read(MODEL).input.scales[0]
+    assert values["arena"]["is_smallest"] is True
+    assert values["end_to_end"]["images"] == 256
+    assert set(values["versions"]) == {"tflite-micro", "ai-edge-litert", "numpy"}
+
+
+def test_disagreement_with_fake_quantization_gives_both_numbers(data):
+    images, logits = data
+    labels = np.argmax(logits, axis=1)
+    wrong = logits.copy()
+    # Six images lost: 2 %, where at most two images (or 0.5 points) may differ.
+    wrong[np.arange(6), labels[:6]] -= 100
+    with pytest.raises(
+        errors.VerificationError,
+        match=r"TFLite 100\.00 % \(300 of 300 .*fake-quantized 98\.00 % \(294\)",
+    ):
+        verify.verify(MODEL, images, labels, fake_quant_logits=wrong)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"images": np.zeros((4, 9, 8, 3), np.float32)}, "images must be"),
+        ({"labels": np.zeros(3, np.int64)}, "3 labels for 4 images"),
+        ({"float_logits": np.zeros((5, 10))}, "5 float outputs for 4 images"),
+        ({"fake_quant_logits": np.zeros((2, 10))}, "2 fake-quantized outputs"),
+        ({"micro_images": 3}, "micro_images must be at least 4; found 3"),
+    ],
+)
+def test_arguments_that_do_not_fit_are_refused(change, message):
+    arguments = {
+        "images": np.zeros((4, 8, 8, 3), np.float32),
+        "labels": np.zeros(4, np.int64),
+    }
+    with pytest.raises(errors.UsageError, match=message):
+        verify.verify(MODEL, **{**arguments, **change})
+
+
+def test_written_folder_holds_both_files(tmp_path, verification):
+    verify.write(tmp_path / "int8", MODEL, verification)
+    verify.write(tmp_path / "int8", MODEL, verification)
+
+    names = sorted(f.name for f in (tmp_path / "int8").iterdir())
+    assert names == ["model.tflite", "verification.json"]
+    assert (tmp_path / "int8" / "model.tflite").read_bytes() == MODEL
+    stored = json.loads((tmp_path / "int8" / "verification.json").read_text())
+    assert stored == json.loads(json.dumps(verification.to_dict()))
+
+
+def test_failure_between_the_files_keeps_the_older_folder(
+    tmp_path, verification, monkeypatch
+):
+    verify.write(tmp_path / "int8", MODEL, verification)
+    newer = (GOLDEN / "plain_qat.tflite").read_bytes()
+    other = dataclasses.replace(verification, model_sha256=verify.sha256(newer))
+
+    def full_disk(path, value):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(verify.atomic_files, "write_json", full_disk)
+    with pytest.raises(errors.StorageError, match="No space left"):
+        verify.write(tmp_path / "int8", newer, other)
+    assert (tmp_path / "int8" / "model.tflite").read_bytes() == MODEL
+    assert [f.name for f in tmp_path.iterdir()] == ["int8"]
+
+
+def test_verification_of_another_model_is_refused(tmp_path, verification):
+    with pytest.raises(errors.ExportError, match="another model"):
+        verify.write(tmp_path / "int8", MODEL + b"\0", verification)
+    assert list(tmp_path.iterdir()) == []
