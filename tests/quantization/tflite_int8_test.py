@@ -56,6 +56,15 @@ def test_layers_that_keep_a_range_have_no_quantizer(prepared):
     assert "average" in owners
 
 
+def test_branches_are_rounded_once_behind_their_concatenation(prepared):
+    # The converter gives every branch the scale of the Concatenate, whatever finer
+    # range training may have seen.
+    found = {(e.layer, e.role) for e in ranges.find(prepared("branches").qat)}
+    assert ("concat", "output") in found
+    assert ("right", "kernel") in found
+    assert not {("right", "post_activation"), ("left_relu", "output")} & found
+
+
 @pytest.mark.parametrize("name", NETWORKS)
 def test_the_deployed_network_computes_the_fake_quantized_one(
     name, prepared, deployed, images
@@ -90,7 +99,7 @@ def _logit_scale(qat):
 @pytest.mark.parametrize(
     ("name", "requantizations"),
     # Only AveragePooling2D has a range of its own where TensorFlow Lite needs equal
-    # ones; the linear branch into the Concatenate causes none.
+    # ones.
     [("plain", 0), ("residual", 0), ("branches", 1), ("pooled", 0)],
 )
 def test_the_deployed_network_is_all_integer(name, requantizations, deployed):

@@ -11,7 +11,8 @@ What differs from `tfmot.quantization.keras.quantize_model` (tfmot 0.8.1):
   configuration that quantizes nothing (default_8bit_transforms.py, LayerReLUQuantize),
   so it would train with float weights while TensorFlow Lite deploys 8-bit ones. Here
   such a layer keeps its weight quantizer; only its output is left to the ReLU, or to
-  the Concatenate, that alone reads it.
+  the Concatenate, that alone reads it. (The converter gives every branch the scale of
+  its Concatenate, so a finer range in training would not be deployed.)
 * Convolutions have their own weight quantizer, see `channel_quantizer`.
 * The input range is fixed to exactly [-1, 127/128] and no training step can move it:
   int8 scale 1/128, zero point 0, and a microcontroller feeds `pixel - 128`.
