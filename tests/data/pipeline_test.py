@@ -14,7 +14,7 @@ def _split(count=50):
 
 def _epoch(split, epoch=0, seed=0, batch_size=8, **fields):
     batches = pipeline.training_batches(
-        split,
+        pipeline.source(split),
         augmentation.Augmentation(**fields),
         batch_size=batch_size,
         seed=seed,

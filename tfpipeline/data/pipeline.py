@@ -1,5 +1,7 @@
 """Batches for training and evaluation: decoded once, shuffled by seed, prefetched."""
 
+import dataclasses
+
 import numpy as np
 
 from tfpipeline.compat import tf
@@ -7,8 +9,26 @@ from tfpipeline.data import augmentation as augmentation_lib
 from tfpipeline.data import splits
 
 
+@dataclasses.dataclass(frozen=True, eq=False)
+class Source:
+    """A split as tensors, made once and read by every epoch.
+
+    Attributes:
+        images: uint8 [N, H, W, C].
+        labels: int32 [N].
+    """
+
+    images: tf.Tensor
+    labels: tf.Tensor
+
+
+def source(split: splits.Split) -> Source:
+    """Copies `split` into TensorFlow's memory."""
+    return Source(tf.constant(split.images), tf.constant(split.labels))
+
+
 def training_batches(
-    split: splits.Split,
+    data: Source,
     augmentation: augmentation_lib.Augmentation,
     *,
     batch_size: int,
@@ -21,7 +41,7 @@ def training_batches(
     before, so a resumed run sees the same batches.
 
     Args:
-        split: the training split, in memory.
+        data: the training split.
         augmentation: random transforms.
         batch_size: images a batch; the incomplete last batch is left out, and other
             images fall into it in the next epoch.
@@ -31,20 +51,18 @@ def training_batches(
     Returns:
         A data set of (float32 [batch, H, W, C] in [-1, 127/128], int32 [batch]).
     """
-    order = np.random.default_rng([seed, epoch]).permutation(len(split))
-    steps = steps_per_epoch(len(split), batch_size)
+    count, *shape = data.images.shape
+    order = np.random.default_rng([seed, epoch]).permutation(count)
+    steps = steps_per_epoch(count, batch_size)
     order = order[: steps * batch_size].reshape(steps, batch_size)
-    images, labels = tf.constant(split.images), tf.constant(split.labels)
     base = np.random.default_rng([seed, epoch, 1]).integers(2**31 - 1)
 
     def load(step: tf.Tensor, positions: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         batch_seed = tf.stack((tf.cast(base, tf.int32), tf.cast(step, tf.int32)))
-        batch = tf.ensure_shape(
-            tf.gather(images, positions), (batch_size, *split.images.shape[1:])
-        )
+        batch = tf.ensure_shape(tf.gather(data.images, positions), (batch_size, *shape))
         return (
             augmentation_lib.augment(batch, augmentation, batch_seed),
-            tf.gather(labels, positions),
+            tf.gather(data.labels, positions),
         )
 
     return (

@@ -115,34 +115,32 @@ def train(
         state = checkpoints.Checkpoint(0, weights, [], weights, ())
     train_steps = _train_steps(stage, model, optimizer, strategy)
     forward = evaluation.forward_function(evaluation_model)
+    data = pipeline.source(dataset.train)
     while state.epoch < stage.epochs and not _stalled(stage, state.history):
+        _seed_dropout(model, stage.seed, state.epoch)
         started = time.monotonic()
-        loss, accuracy = _run_epoch(
-            stage,
-            state.epoch,
-            steps,
-            train_steps,
-            dataset,
-            strategy,
-            reporter,
-            folder,
-            model,
-        )
-        seconds = time.monotonic() - started
-        if after_epoch is not None:
-            after_epoch(model)
-        if evaluation_model is not model:
-            evaluation_model.set_weights(model.get_weights())
-        logits = evaluation.logits(
-            forward, dataset.validation.images, stage.augmentation.normalize
-        )
+        try:
+            loss, accuracy = _run_epoch(
+                stage, state.epoch, data, train_steps, strategy, reporter
+            )
+            seconds = time.monotonic() - started
+            if after_epoch is not None:
+                after_epoch(model)
+            if evaluation_model is not model:
+                evaluation_model.set_weights(model.get_weights())
+            validated = _validate(stage, state.epoch, forward, dataset.validation)
+        except _NotFiniteError as error:
+            raise errors.TrainingError(
+                f"{stage.name} training: {error}. Last good checkpoint: "
+                f"{checkpoints.newest_path(folder)}. "
+                "Try a lower --learning_rate in a new --workdir."
+            ) from error
         record = {
             "stage": stage.name,
             "epoch": state.epoch + 1,
             "loss": loss,
             "accuracy": accuracy,
-            "val_loss": evaluation.cross_entropy(logits, dataset.validation.labels),
-            "val_accuracy": evaluation.accuracy(logits, dataset.validation.labels),
+            **validated,
             "learning_rate": float(keras.backend.get_value(optimizer.lr)),
             "images_per_second": steps * stage.batch_size / seconds,
             "seconds": time.monotonic() - started,
@@ -151,8 +149,22 @@ def train(
         if writes:
             checkpoints.save(folder, state)
             reporter.end_epoch(state.history)
-    best_epoch = state.history[-1]["best_epoch"] if state.history else 0
+    best_epoch = state.history[-1]["best_epoch"]
     return StageResult(list(state.best_weights), best_epoch, state.history)
+
+
+def _validate(
+    stage: StageConfig,
+    epoch: int,
+    forward: Callable[[tf.Tensor], tf.Tensor],
+    split: splits.Split,
+) -> dict[str, float]:
+    logits = evaluation.logits(forward, split.images, stage.augmentation.normalize)
+    loss = evaluation.cross_entropy(logits, split.labels)
+    if not math.isfinite(loss):
+        raise _NotFiniteError(f"the validation loss is {loss} at epoch {epoch + 1}")
+    accuracy = evaluation.accuracy(logits, split.labels)
+    return {"val_loss": loss, "val_accuracy": accuracy}
 
 
 def _advance(
@@ -200,13 +212,21 @@ def _restore(
         variable.assign(value)
 
 
+class _NotFiniteError(Exception):
+    """The loss of a step is infinite or not a number."""
+
+
 def _run_epoch(
-    stage, epoch, steps, train_steps, dataset, strategy, reporter, folder, model
+    stage: StageConfig,
+    epoch: int,
+    data: pipeline.Source,
+    train_steps: Callable,
+    strategy: tf.distribute.Strategy,
+    reporter: progress.Progress,
 ) -> tuple[float, float]:
     """Trains for one epoch; returns its mean loss and accuracy."""
-    _seed_dropout(model, stage.seed, epoch)
     batches = pipeline.training_batches(
-        dataset.train,
+        data,
         stage.augmentation,
         batch_size=stage.batch_size,
         seed=stage.seed,
@@ -215,24 +235,22 @@ def _run_epoch(
     if strategy.num_replicas_in_sync > 1:
         batches = strategy.experimental_distribute_dataset(batches)
     iterator = iter(batches)
+    steps = pipeline.steps_per_epoch(len(data.labels), stage.batch_size)
+    total_loss, total_correct = 0.0, 0.0
     reporter.begin_epoch(epoch, steps)
-    total_loss, total_correct, done = 0.0, 0.0, 0
     try:
-        while done < steps:
+        for done in range(0, steps, _STEPS_PER_CALL):
             count = min(_STEPS_PER_CALL, steps - done)
             losses, correct = train_steps(iterator, tf.constant(count))
             losses = losses.numpy()
             bad = np.flatnonzero(~np.isfinite(losses))
             if bad.size:
-                raise errors.TrainingError(
-                    f"{stage.name} training: the loss is {losses[bad[0]]} at epoch "
-                    f"{epoch + 1}, step {done + int(bad[0]) + 1} of {steps}. "
-                    f"Last good checkpoint: {checkpoints.newest_path(folder)}. "
-                    "Try a lower --learning_rate in a new --workdir."
+                raise _NotFiniteError(
+                    f"the loss is {losses[bad[0]]} at epoch {epoch + 1}, "
+                    f"step {done + int(bad[0]) + 1} of {steps}"
                 )
             total_loss += float(losses.sum(dtype=np.float64))
             total_correct += float(correct)
-            done += count
             reporter.advance(count, float(losses[-1]))
     finally:
         reporter.stop_bar()
