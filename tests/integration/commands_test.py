@@ -1,0 +1,107 @@
+"""Every command that the documents show is executed, or at least fully resolved."""
+
+import pathlib
+import re
+import shlex
+import subprocess
+import sys
+
+import pytest
+from absl.testing import flagsaver
+
+from tfpipeline import entry, train
+
+_ROOT = pathlib.Path(__file__).resolve().parents[2]
+_PAGES = sorted(
+    [
+        _ROOT / "README.md",
+        _ROOT / "BUILD.md",
+        *(_ROOT / "docs").rglob("*.md"),
+        *(_ROOT / "experiments").rglob("*.md"),
+        *(_ROOT / "experiments").rglob("*.flags"),
+    ]
+)
+
+
+def _commands() -> list[tuple[str, str]]:
+    """(page, command) of every command shown, in a block or as `make x`."""
+    found = []
+    for page in _PAGES:
+        text = page.read_text(encoding="utf-8")
+        if page.suffix == ".flags":
+            text = re.sub(r"^#( |$)", "", text, flags=re.MULTILINE)
+        text = text.replace("\\\n", " ")
+        lines = {line.strip() for line in text.splitlines()}
+        lines |= set(re.findall(r"`(make [a-z-]+)`", text))
+        for line in sorted(lines):
+            if re.match(r"(make [a-z-]+|python -m [\w.]+ .*)$", line):
+                found.append((str(page.relative_to(_ROOT)), line))
+    return found
+
+
+_COMMANDS = sorted({command for _, command in _commands()})
+
+
+def test_the_pages_show_the_commands_that_matter():
+    for start in (
+        "make demo",
+        "make test",
+        "python -m tfpipeline.train",
+        "python -m export",
+    ):
+        assert any(command.startswith(start) for command in _COMMANDS), start
+
+
+@pytest.mark.parametrize("command", [c for c in _COMMANDS if c.startswith("make ")])
+def test_make_target_exists_and_is_explained(command):
+    target = command.split()[1]
+    done = subprocess.run(
+        ("make", "--dry-run", target), cwd=_ROOT, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    explained = subprocess.run(
+        ("make", "help"), cwd=_ROOT, capture_output=True, text=True
+    )
+    assert re.search(rf"^{target}\s", explained.stdout, re.MULTILINE)
+
+
+@pytest.mark.parametrize(
+    "command", [c for c in _COMMANDS if c.startswith("python -m tfpipeline.train")]
+)
+def test_train_command_resolves(command, capfd, monkeypatch):
+    monkeypatch.chdir(_ROOT)
+    arguments = shlex.split(command)[3:]
+    with flagsaver.flagsaver(), pytest.raises(SystemExit) as stopped:
+        entry.run(train.main, "train", ["train", *arguments, "--print_config"])
+    helps = any(argument.startswith("--help") for argument in arguments)
+    assert stopped.value.code == (1 if helps else 0)
+    assert ("--qat_epochs" if helps else '"qat_epochs"') in capfd.readouterr().out
+
+
+@pytest.mark.slow
+def test_demo_flagfile_runs_and_its_file_passes_export(tmp_path, capfd, monkeypatch):
+    monkeypatch.chdir(_ROOT)
+    folder = tmp_path / "demo"
+    arguments = (
+        "--flagfile=experiments/demo/demo.flags",
+        "--train_limit=1000",
+        "--epochs=2",
+        "--qat_epochs=1",
+        "--verification_images=256",
+        "--consistency_tolerance=3",
+        f"--workdir={folder}",
+    )
+    with flagsaver.flagsaver(), pytest.raises(SystemExit) as stopped:
+        entry.run(train.main, "train", ["train", *arguments])
+    assert stopped.value.code == 0
+    [command] = {c for c in _COMMANDS if c.startswith("python -m export ")}
+    command = command.replace("runs/demo", str(folder))
+    command = command.replace("runs/checked", str(tmp_path / "checked"))
+    done = subprocess.run(
+        (sys.executable, *shlex.split(command)[1:]),
+        cwd=_ROOT,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "checked" / "verification.json").exists()
