@@ -38,8 +38,6 @@ from tfpipeline.quantization import (
 
 INPUT_MIN = -1.0
 INPUT_MAX = 127 / 128
-INPUT_SCALE = 1 / 128
-INPUT_ZERO_POINT = 0
 
 _LAYERS = keras.layers
 _QUANT = tfmot.quantization.keras
