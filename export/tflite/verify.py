@@ -146,7 +146,7 @@ def verify(
     quantized = reference.quantize_input(model, images)
     fast = reference.predict(model, quantized, processes=processes)
     everything = _accuracies(labels, float_logits, fake_quant_logits, fast)
-    _check_consistency("TFLite", fast, labels, fake_quant_logits, tolerance_points)
+    check_consistency("TFLite", fast, labels, fake_quant_logits, tolerance_points)
 
     chosen = _evenly_spaced(len(images), micro_images)
     micro, exact, rows, end_to_end = _compare(
@@ -160,7 +160,7 @@ def verify(
         tflite_micro=reference.accuracy(micro, labels[chosen]),
         same_class_as_fake_quantized=_same_class(micro, some_fake),
     )
-    _check_consistency(
+    check_consistency(
         "TFLite Micro", micro, labels[chosen], some_fake, tolerance_points
     )
     return dataclasses.replace(
@@ -172,6 +172,43 @@ def verify(
         ),
         tolerance_points=tolerance_points,
     )
+
+
+def check_consistency(
+    who: str,
+    outputs: npt.NDArray[np.int8],
+    labels: npt.NDArray[np.integer[Any]],
+    fake_quant_logits: FloatArray | None,
+    tolerance_points: float = DEFAULT_TOLERANCE_POINTS,
+) -> None:
+    """Checks that an integer network is as accurate as its fake-quantized form.
+
+    Args:
+        who: what computed `outputs`, for the message.
+        outputs: int8 `[N, classes]`.
+        labels: class numbers `[N]`.
+        fake_quant_logits: `[N, classes]` on the same images; None checks nothing.
+        tolerance_points: percentage points that may lie between the two accuracies;
+            two images are always allowed. It is not zero because the fake-quantized
+            network rounds in float: each integer operator may differ from it by 1 LSB,
+            and an image whose two best classes are that close may change its class.
+
+    Raises:
+        VerificationError: they lie further apart; names both accuracies.
+    """
+    if fake_quant_logits is None:
+        return
+    images = len(labels)
+    integer = round(reference.accuracy(outputs, labels) * images)
+    fake = round(reference.accuracy(fake_quant_logits, labels) * images)
+    allowed = max(math.floor(images * tolerance_points / 100), MIN_TOLERANCE_IMAGES)
+    if abs(integer - fake) > allowed:
+        raise errors.VerificationError(
+            f"the integer network does not agree with its fake-quantized accuracy: "
+            f"{who} {100 * integer / images:.2f} % ({integer} of {images} images), "
+            f"fake-quantized {100 * fake / images:.2f} % ({fake}); at most {allowed} "
+            f"images may differ ({tolerance_points} points)"
+        )
 
 
 def inspect(
@@ -299,28 +336,6 @@ def _same_class(
     if fake_quant_logits is None:
         return None
     return reference.accuracy(outputs, np.argmax(fake_quant_logits, axis=1))
-
-
-def _check_consistency(
-    who: str,
-    outputs: npt.NDArray[np.int8],
-    labels: npt.NDArray[np.integer[Any]],
-    fake_quant_logits: FloatArray | None,
-    tolerance_points: float,
-) -> None:
-    if fake_quant_logits is None:
-        return
-    images = len(labels)
-    integer = round(reference.accuracy(outputs, labels) * images)
-    fake = round(reference.accuracy(fake_quant_logits, labels) * images)
-    allowed = max(math.floor(images * tolerance_points / 100), MIN_TOLERANCE_IMAGES)
-    if abs(integer - fake) > allowed:
-        raise errors.VerificationError(
-            f"the integer network does not agree with its fake-quantized accuracy: "
-            f"{who} {100 * integer / images:.2f} % ({integer} of {images} images), "
-            f"fake-quantized {100 * fake / images:.2f} % ({fake}); at most {allowed} "
-            f"images may differ ({tolerance_points} points)"
-        )
 
 
 def _evenly_spaced(total: int, count: int) -> npt.NDArray[np.int64]:

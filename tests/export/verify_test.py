@@ -86,6 +86,22 @@ def test_disagreement_with_fake_quantization_gives_both_numbers(data):
         verify.verify(MODEL, images, labels, fake_quant_logits=wrong)
 
 
+def test_consistency_tolerance_is_points_or_two_images():
+    fake = np.eye(10)[np.zeros(1000, int)]
+    labels = np.zeros(1000, np.int64)
+
+    def outputs(wrong: int) -> np.ndarray:
+        return np.eye(10, dtype=np.int8)[(np.arange(1000) < wrong).astype(int)]
+
+    verify.check_consistency("TFLite", outputs(5), labels, fake)
+    verify.check_consistency("TFLite", outputs(2), labels, fake, 0.0)
+    verify.check_consistency("TFLite", outputs(1000), labels, None)
+    with pytest.raises(errors.VerificationError, match=r"TFLite 99\.40 %.*100\.00 %"):
+        verify.check_consistency("TFLite", outputs(6), labels, fake)
+    with pytest.raises(errors.VerificationError, match="at most 2 images"):
+        verify.check_consistency("TFLite", outputs(3), labels, fake, 0.0)
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
