@@ -23,6 +23,7 @@ from tfpipeline import atomic_files, entry, environment, errors, run_folder
 from tfpipeline import flags as flags_lib
 from tfpipeline.data import catalog, pipeline, splits
 from tfpipeline.models import registry
+from tfpipeline.quantization import tflite_int8
 from tfpipeline.report import summary
 from tfpipeline.targets.tflm import reference
 from tfpipeline.training import evaluation, precision, progress, stages, strategies
@@ -153,7 +154,9 @@ def _evaluate_and_export(
     if config.quantization != "none":
         _LOG.info("post-training quantization, for comparison")
         _, calibration = stages.calibration_images(config, dataset)
-        deployed = int8_export.convert_ptq(trained.model, calibration)
+        deployed = int8_export.convert_ptq(
+            trained.model, calibration, tflite_int8.input_range(config.normalize)
+        )
         add_integer_row(summary.PTQ, deployed)
     if quantized is not None:
         results["qat"] = _stage_record(quantized)

@@ -3,7 +3,7 @@
 import contextlib
 import os
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import numpy.typing as npt
@@ -42,7 +42,9 @@ def convert_qat(qat_model: keras.Model) -> bytes:
 
 
 def convert_ptq(
-    float_model: keras.Model, calibration_images: npt.NDArray[np.float32]
+    float_model: keras.Model,
+    calibration_images: npt.NDArray[np.float32],
+    input_range: tflite_int8.InputRange = tflite_int8.SIGNED,
 ) -> bytes:
     """Converts a float network, with the ranges seen on calibration images.
 
@@ -50,6 +52,7 @@ def convert_ptq(
         float_model: a Keras network, one input and one output.
         calibration_images: float32 `[N, H, W, C]` of the training split, as the
             network reads them.
+        input_range: of the network's input; gives its exact int8 scale.
 
     Returns:
         A `.tflite` as `convert_qat` makes it.
@@ -63,11 +66,17 @@ def convert_ptq(
             f"calibration images must be (N >= 1, {', '.join(map(str, wanted))}); "
             f"found {calibration_images.shape}"
         )
-    return _convert(float_model, calibration_images.astype(np.float32, copy=False))
+    return _convert(
+        float_model,
+        tflite_int8.representative_dataset(
+            calibration_images.astype(np.float32, copy=False), input_range
+        ),
+    )
 
 
 def _convert(
-    model: keras.Model, calibration_images: npt.NDArray[np.float32] | None
+    model: keras.Model,
+    representative_dataset: Callable[[], Iterator[list[np.ndarray]]] | None,
 ) -> bytes:
     # A batch of one known at conversion: with a dynamic batch, reshapes become SHAPE,
     # STRIDED_SLICE and PACK, which cost a microcontroller code and time.
@@ -83,10 +92,8 @@ def _convert(
     converter.optimizations = [tf.lite.Optimize.DEFAULT]
     converter.inference_input_type = tf.int8
     converter.inference_output_type = tf.int8
-    if calibration_images is not None:
-        converter.representative_dataset = tflite_int8.representative_dataset(
-            calibration_images
-        )
+    if representative_dataset is not None:
+        converter.representative_dataset = representative_dataset
         converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
     try:
         with _quiet():

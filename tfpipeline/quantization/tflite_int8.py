@@ -22,6 +22,7 @@ input. AveragePooling2D gets its own range, for which TensorFlow Lite, whose ope
 needs equal scales, adds a QUANTIZE operator; GlobalAveragePooling2D (MEAN) needs none.
 """
 
+import dataclasses
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -36,8 +37,24 @@ from tfpipeline.quantization import (
     topology,
 )
 
-INPUT_MIN = -1.0
-INPUT_MAX = 127 / 128
+
+@dataclasses.dataclass(frozen=True)
+class InputRange:
+    """The real values that the int8 ends -128 and 127 of the network's input stand for.
+
+    Attributes:
+        minimum: of -128.
+        maximum: of 127.
+    """
+
+    minimum: float
+    maximum: float
+
+
+# Pixels 0..255 as (pixel - 128) / 128: scale 1/128, zero point 0.
+SIGNED = InputRange(-1.0, 127 / 128)
+# Pixels 0..255 as pixel / 256: scale 1/256, zero point -128.
+UNSIGNED = InputRange(0.0, 255 / 256)
 
 _LAYERS = keras.layers
 _QUANT = tfmot.quantization.keras
@@ -73,13 +90,23 @@ _ACTIVATIONS = ("linear", "relu", "relu6", *_FIXED_RANGE_ACTIVATIONS)
 _FUSED_ACTIVATIONS = ("linear", "relu")
 
 
-def prepare_qat(folded_model: keras.Model, images: np.ndarray) -> keras.Model:
+def input_range(normalize: bool) -> InputRange:
+    """The range of the pixels that `--normalize` asks for."""
+    return SIGNED if normalize else UNSIGNED
+
+
+def prepare_qat(
+    folded_model: keras.Model,
+    images: np.ndarray,
+    input_range: InputRange = SIGNED,
+) -> keras.Model:
     """Returns `folded_model` with fake quantization, its ranges set from `images`.
 
     Args:
         folded_model: functional model without batch normalization, as from
-            `batch_norm_folding.fold`, one float32 input in [-1, 127/128].
-        images: calibration images, float32 [N, H, W, C] in [-1, 127/128].
+            `batch_norm_folding.fold`, one float32 input in `input_range`.
+        images: calibration images, float32 [N, H, W, C] in `input_range`.
+        input_range: fixed for the input, whatever the images hold.
 
     Returns:
         A new model for training and evaluation; `folded_model` stays as it is.
@@ -88,14 +115,14 @@ def prepare_qat(folded_model: keras.Model, images: np.ndarray) -> keras.Model:
         QuantizationError: a layer that the scheme cannot quantize, or images of
             another type, shape or scale than the network's input.
     """
-    images = check_calibration_images(folded_model, images)
-    qat_model = build(folded_model)
+    images = check_calibration_images(folded_model, images, input_range)
+    qat_model = build(folded_model, input_range)
     ranges.set_from_weights(qat_model)
     ranges.calibrate(qat_model, folded_model, images)
     return qat_model
 
 
-def build(folded_model: keras.Model) -> keras.Model:
+def build(folded_model: keras.Model, input_range: InputRange = SIGNED) -> keras.Model:
     """Returns `folded_model` with fake quantization, ranges still at tfmot's start.
 
     For restoring weights and ranges afterwards; otherwise use `prepare_qat`.
@@ -109,7 +136,7 @@ def build(folded_model: keras.Model) -> keras.Model:
     # Nothing in tfmot's layers needs AutoGraph's rewriting of their source; without it
     # the first call takes 2 s instead of 8 to 14 s.
     apply = tf.autograph.experimental.do_not_convert(_QUANT.quantize_apply)
-    qat_model = apply(annotated, _Scheme())
+    qat_model = apply(annotated, _Scheme(input_range))
     left = unquantized_layers(qat_model)
     if left:
         raise errors.QuantizationError(
@@ -156,17 +183,18 @@ def unquantized_layers(qat_model: keras.Model) -> tuple[str, ...]:
 
 
 def representative_dataset(
-    images: np.ndarray,
+    images: np.ndarray, input_range: InputRange = SIGNED
 ) -> Callable[[], Iterator[list[np.ndarray]]]:
     """Returns the generator function that the converter calibrates with (PTQ).
 
     The converter takes the input's range from these images, so the first and the last
-    value of the first image are set to the ends of [-1, 127/128]: two values, and the
-    input scale is exactly 1/128 however dark the images are. (A fake quantizer on the
-    input fixes the range as well but leaves DEQUANTIZE and QUANTIZE operators.)
+    value of the first image are set to the ends of `input_range`: two values, and the
+    input scale is exact however dark the images are. (A fake quantizer on the input
+    fixes the range as well but leaves DEQUANTIZE and QUANTIZE operators.)
 
     Args:
-        images: float32 [N, H, W, C] in [-1, 127/128], the recorded calibration images.
+        images: float32 [N, H, W, C] in `input_range`, the recorded calibration images.
+        input_range: of the deployed network's input.
 
     Returns:
         A function for `TFLiteConverter.representative_dataset`; each element is one
@@ -177,18 +205,21 @@ def representative_dataset(
         for index in range(len(images)):
             image = np.array(images[index : index + 1], np.float32)
             if index == 0:
-                image.flat[0], image.flat[-1] = INPUT_MIN, INPUT_MAX
+                image.flat[0] = input_range.minimum
+                image.flat[-1] = input_range.maximum
             yield [image]
 
     return generate
 
 
-def check_calibration_images(model: keras.Model, images: np.ndarray) -> np.ndarray:
+def check_calibration_images(
+    model: keras.Model, images: np.ndarray, input_range: InputRange = SIGNED
+) -> np.ndarray:
     """Returns `images` if they fit the input of `model`.
 
     Raises:
         QuantizationError: another dtype, rank or shape, no image, or values outside
-            [-1, 127/128].
+            `input_range`.
     """
     model = topology.require_functional(model)
     expected = tuple(model.inputs[0].shape[1:])
@@ -204,9 +235,10 @@ def check_calibration_images(model: keras.Model, images: np.ndarray) -> np.ndarr
             f"with N > 0. Received: {images.dtype} {list(images.shape)}."
         )
     low, high = float(images.min()), float(images.max())
-    if not (low >= INPUT_MIN and high <= INPUT_MAX):
+    if not (low >= input_range.minimum and high <= input_range.maximum):
         raise errors.QuantizationError(
-            "calibration images must lie in [-1, 127/128] (pixel / 128 - 1). "
+            f"calibration images must lie in [{input_range.minimum:g}, "
+            f"{input_range.maximum:g}] (pixels as the network reads them). "
             f"Received: [{low:g}, {high:g}]."
         )
     return images
@@ -253,6 +285,9 @@ class KernelConfig(_QUANT.QuantizeConfig):
 class _Layout(_QUANT.QuantizeLayoutTransform):
     """The default layout with `KernelConfig` and a fixed input range."""
 
+    def __init__(self, input_range: InputRange) -> None:
+        self._input_range = input_range
+
     def apply(
         self, model: keras.Model, layer_quantize_map: dict[str, Any]
     ) -> tuple[keras.Model, dict[str, Any]]:
@@ -265,23 +300,33 @@ class _Layout(_QUANT.QuantizeLayoutTransform):
             reading = [model.get_layer(name) for name in readers[layer.name]]
             fused = len(reading) == 1 and _quantizes_for_its_input(reading[0])
             layer_quantize_map[layer.name]["quantize_config"] = KernelConfig(not fused)
-        model = keras.models.clone_model(model, clone_function=_with_fixed_range)
+        model = keras.models.clone_model(
+            model,
+            clone_function=lambda layer: _with_fixed_range(layer, self._input_range),
+        )
         return model, layer_quantize_map
 
 
 class _Scheme(_QUANT.default_8bit.Default8BitQuantizeScheme):
     """tfmot's default 8-bit scheme with `_Layout`."""
 
+    def __init__(self, input_range: InputRange) -> None:
+        super().__init__()
+        self._input_range = input_range
+
     def get_layout_transformer(self) -> _Layout:
-        return _Layout()
+        return _Layout(self._input_range)
 
 
-def _with_fixed_range(layer: Any) -> Any:
+def _with_fixed_range(layer: Any, input_range: InputRange) -> Any:
     """Gives tfmot's input quantizer the fixed range; returns other layers as is."""
     if type(layer).__name__ != "QuantizeLayer":
         return layer
     fixed = _QUANT.quantizers.FixedQuantizer(
-        num_bits=8, init_min=INPUT_MIN, init_max=INPUT_MAX, narrow_range=False
+        num_bits=8,
+        init_min=input_range.minimum,
+        init_max=input_range.maximum,
+        narrow_range=False,
     )
     # A fixed name: tfmot numbers these layers by process, and names identify weights.
     return type(layer)(fixed, name="quantize_input")

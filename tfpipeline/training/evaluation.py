@@ -16,6 +16,7 @@ def forward_function(model: keras.Model) -> Callable[[tf.Tensor], tf.Tensor]:
     return tf.function(
         lambda images: tf.cast(model(images, training=False), tf.float32),
         input_signature=signature,
+        autograph=False,
     )
 
 

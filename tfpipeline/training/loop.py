@@ -308,15 +308,22 @@ def _train_steps(
         correct = tf.reduce_sum(tf.cast(predicted == labels, tf.float32))
         return scaled, correct
 
-    @tf.function(reduce_retracing=True)
+    # Without AutoGraph, which has nothing to rewrite in Keras layers and takes seconds.
+    @tf.function(reduce_retracing=True, autograph=False)
     def train_steps(iterator, count):
-        losses = tf.TensorArray(tf.float32, size=count)
-        correct = tf.constant(0.0)
-        for index in tf.range(count):
+        def body(index, losses, correct):
             loss, hits = strategy.run(step, args=next(iterator))
             total = tf.distribute.ReduceOp.SUM
             losses = losses.write(index, strategy.reduce(total, loss, axis=None))
             correct += strategy.reduce(total, hits, axis=None)
+            return index + 1, losses, correct
+
+        _, losses, correct = tf.while_loop(
+            lambda index, *_: index < count,
+            body,
+            (0, tf.TensorArray(tf.float32, size=count), tf.constant(0.0)),
+            parallel_iterations=1,
+        )
         return losses.stack(), correct
 
     return train_steps

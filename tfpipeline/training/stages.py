@@ -7,6 +7,7 @@ learning rate divided by 10, stop early again (best network N).
 
 import dataclasses
 import pathlib
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from tfpipeline import flags as flags_lib
 from tfpipeline.compat import keras, tf
 from tfpipeline.data import augmentation, pipeline, splits
 from tfpipeline.models import registry
-from tfpipeline.quantization import batch_norm_folding, storage, tflite_int8
+from tfpipeline.quantization import batch_norm_folding, ranges, storage, tflite_int8
 from tfpipeline.training import loop, optimizers, precision, progress, strategies
 
 FLOAT = "float"
@@ -101,7 +102,7 @@ def train_float(
         patience=config.early_stopping_patience,
         seed=config.seed * 10 + 1,
     )
-    return _run(stage, model, evaluation_model, dataset, folder, strategy, ())
+    return _run(stage, model, evaluation_model, dataset, folder, strategy)
 
 
 def train_qat(
@@ -120,6 +121,7 @@ def train_qat(
         model = tflite_int8.prepare_qat(
             batch_norm_folding.fold(trained.model),
             calibration,
+            tflite_int8.input_range(config.normalize),
         )
     optimizer = dataclasses.replace(
         _optimizer(config),
@@ -138,7 +140,17 @@ def train_qat(
         patience=config.qat_early_stopping_patience,
         seed=config.seed * 10 + 2,
     )
-    return _run(stage, model, model, dataset, folder, strategy, trained.history)
+    return _run(
+        stage,
+        model,
+        model,
+        dataset,
+        folder,
+        strategy,
+        earlier=trained.history,
+        # tfmot sets weight ranges while it trains, so they lag a step behind.
+        after_epoch=ranges.set_from_weights,
+    )
 
 
 def build(
@@ -181,7 +193,9 @@ def _run(
     dataset: splits.Dataset,
     folder: run_folder.RunFolder,
     strategy: tf.distribute.Strategy,
-    earlier: tuple[dict[str, Any], ...],
+    *,
+    earlier: tuple[dict[str, Any], ...] = (),
+    after_epoch: Callable[[keras.Model], None] | None = None,
 ) -> Trained:
     writes = strategies.is_chief(strategy)
     reporter = progress.Progress(
@@ -195,6 +209,7 @@ def _run(
         strategy=strategy,
         folder=folder.checkpoints(stage.name),
         reporter=reporter,
+        after_epoch=after_epoch,
         writes=writes,
     )
     evaluation_model.set_weights(result.best_weights)
