@@ -65,6 +65,7 @@ def test_report_is_json_and_gives_its_reasons(verification):
     assert values["operators"][-1] == "FULLY_CONNECTED"
     assert values["operator_agreement"][-1]["tolerance_lsb"] == 1
     assert values["operator_agreement"][0]["tolerance_lsb"] == 0
+    assert values["operator_agreement"][0]["elements"] == 256 * 4 * 4 * 8
     assert "requantizes in float" in values["tolerance_reasons"]["operator_agreement"]
     assert "1 LSB" in values["tolerance_reasons"]["tolerance_points"]
     assert values["input"]["scale"] == flatbuffer.read(MODEL).input.scales[0]
