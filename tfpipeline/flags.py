@@ -52,6 +52,7 @@ class RunConfig:
     normalize: bool
     quantization: str
     qat_epochs: int
+    qat_optimizer: str
     qat_learning_rate_divisor: float
     qat_learning_rate_schedule: str
     qat_early_stopping_patience: int
@@ -133,7 +134,7 @@ def _epochs(texts: tuple[str, ...]) -> tuple[int, ...]:
 def _define_data(datasets: typing.Sequence[str]) -> None:
     flags.DEFINE_enum(
         "dataset",
-        "cifar10",
+        "procedural_objects",
         list(datasets),
         "Data set. The procedural ones need no download.",
     )
@@ -293,6 +294,13 @@ def _define_quantization() -> None:
     )
     flags.DEFINE_integer(
         "qat_epochs", 10, "Most epochs of quantization-aware training.", lower_bound=1
+    )
+    flags.DEFINE_enum(
+        "qat_optimizer",
+        "same",
+        ["same", "adam", "sgd"],
+        "Optimizer of QAT; same: that of float training. The network has no "
+        "BatchNormalization then, so sgd needs a far lower rate than before.",
     )
     flags.DEFINE_float(
         "qat_learning_rate_divisor",

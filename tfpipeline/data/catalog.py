@@ -113,6 +113,9 @@ _BUILDERS: dict[str, type[tfds.core.GeneratorBasedBuilder]] = {
     "procedural_faces": procedural_faces.ProceduralFaces,
 }
 _SPLITS = ("train", "validation", "test")
+# Balanced crops that a scene of `procedural_faces` gives (measured: 7 on average); says
+# how many scenes must be generated for a limited number of crops.
+_LEAST_CROPS_A_SCENE = 5
 
 
 def spec(name: str) -> DatasetSpec:
@@ -147,7 +150,8 @@ def load(
         seed: chooses the validation examples, nothing else.
         validation_fraction: share of the source's train split kept for validation.
         limit: keep only the first `limit` train examples (validation's share of them
-            included) and the first `limit / 5` test examples; for quick runs.
+            included) and the first `limit / 5` test examples; for quick runs, which
+            generate no more of a `procedural_*` set than they need.
         download: try to download a set that is not in TFDS's default folder. Nothing is
             downloaded when `data_dir` is given.
 
@@ -159,9 +163,10 @@ def load(
     chosen = spec(name)
     if limit is not None and limit < 5:
         raise errors.UsageError(f"limit must be 5 or more. Received: {limit}")
-    folder = _prepared_folder(
-        chosen, data_dir, None if chosen.scene_splits else limit, download
-    )
+    examples = limit
+    if chosen.scene_splits and limit is not None:
+        examples = -(-limit // _LEAST_CROPS_A_SCENE)
+    folder = _prepared_folder(chosen, data_dir, examples, download)
     builder = tfds_source.open_prepared(folder)
     if chosen.scene_splits:
         return _load_face_crops(chosen, builder, seed, validation_fraction, limit)
@@ -349,7 +354,7 @@ def _prepared_folder(
 def _config(
     builder: type[tfds.core.GeneratorBasedBuilder], limit: int | None
 ) -> procedural.ProceduralConfig:
-    """The smallest of the builder's configs that holds `limit` examples.
+    """The smallest of the builder's configs that holds `limit` train examples.
 
     A small config is the beginning of the large one, so the examples are the same.
     """

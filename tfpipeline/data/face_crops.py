@@ -112,8 +112,8 @@ def eligible_boxes(
     sides = boxes[:, 2:] - boxes[:, :2]
     return (
         is_valid
-        & (sides.min(axis=1, initial=np.inf) >= parameters.min_face_side)
-        & (sides.max(axis=1, initial=0.0) <= parameters.window_size)
+        & (sides.min(axis=1) >= parameters.min_face_side)
+        & (sides.max(axis=1) <= parameters.window_size)
     )
 
 

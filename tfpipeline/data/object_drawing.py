@@ -45,7 +45,7 @@ def _triangle(x: np.ndarray, y: np.ndarray) -> np.ndarray:
 
 
 def _hourglass(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    return np.minimum(0.9 - np.abs(y), 0.75 * (np.abs(y) - np.abs(x)) + 0.12)
+    return np.minimum(0.78 - np.abs(y), 0.75 * (np.abs(y) - np.abs(x)) + 0.12)
 
 
 def _star(x: np.ndarray, y: np.ndarray) -> np.ndarray:

@@ -104,7 +104,7 @@ def split_validation(
             "validation_fraction must be above 0 and below 1. "
             f"Received: {validation_fraction}"
         )
-    num_validation = int(round(num_examples * validation_fraction))
+    num_validation = round(num_examples * validation_fraction)
     if not 0 < num_validation < num_examples:
         raise errors.DataError(
             f"{num_examples} training examples cannot be split with "

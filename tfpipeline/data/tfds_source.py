@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import tensorflow_datasets as tfds
+from google.protobuf import json_format
 
 from tfpipeline import errors
 from tfpipeline.compat import tf
@@ -79,7 +80,7 @@ def open_prepared(folder: pathlib.Path) -> tfds.core.DatasetBuilder:
     """
     try:
         builder = tfds.builder_from_directory(folder)
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, json_format.ParseError) as error:
         raise errors.DataError(
             f"{folder} is not a readable TFDS folder: {first_line(error)}"
         ) from error

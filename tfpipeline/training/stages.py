@@ -123,8 +123,12 @@ def train_qat(
             calibration,
             tflite_int8.input_range(config.normalize),
         )
+    optimizer = _optimizer(config)
     optimizer = dataclasses.replace(
-        _optimizer(config),
+        optimizer,
+        name=(
+            optimizer.name if config.qat_optimizer == "same" else config.qat_optimizer
+        ),
         learning_rate=config.learning_rate / config.qat_learning_rate_divisor,
         schedule=config.qat_learning_rate_schedule,
         warmup_epochs=0.0,
