@@ -113,7 +113,7 @@ def config_from_flags() -> RunConfig:
     Raises:
         UsageError: values that do not go together.
     """
-    values = {}
+    values: dict[str, Any] = {}
     for field in dataclasses.fields(RunConfig):
         value = getattr(flags.FLAGS, field.name)
         values[field.name] = tuple(value) if isinstance(value, list) else value

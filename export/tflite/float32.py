@@ -5,6 +5,7 @@ import os
 from typing import Any
 
 from export import folder as folder_lib
+from export.tflite import tracing
 from tfpipeline import atomic_files, errors
 from tfpipeline.compat import keras, tf
 
@@ -17,12 +18,8 @@ def convert(model: keras.Model) -> bytes:
     Raises:
         ExportError: the network does not convert.
     """
-    signature = tf.TensorSpec((1, *model.input_shape[1:]), tf.float32, name="image")
-    function = tf.function(lambda image: model(image, training=False))
     try:
-        concrete = function.get_concrete_function(signature)
-        converter = tf.lite.TFLiteConverter.from_concrete_functions([concrete], model)
-        return bytes(converter.convert())
+        return bytes(tracing.converter(model).convert())
     except (ValueError, RuntimeError, TypeError, tf.errors.OpError) as error:
         first = next(iter(str(error).strip().splitlines()), type(error).__name__)
         raise errors.ExportError(

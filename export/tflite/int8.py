@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import numpy.typing as npt
 
+from export.tflite import tracing
 from tfpipeline import errors
 from tfpipeline.compat import keras, tf
 from tfpipeline.quantization import tflite_int8
@@ -78,17 +79,7 @@ def _convert(
     model: keras.Model,
     representative_dataset: Callable[[], Iterator[list[np.ndarray]]] | None,
 ) -> bytes:
-    # A batch of one known at conversion: with a dynamic batch, reshapes become SHAPE,
-    # STRIDED_SLICE and PACK, which cost a microcontroller code and time.
-    signature = tf.TensorSpec((1, *model.input_shape[1:]), tf.float32, name="image")
-    # Without AutoGraph, which has nothing to rewrite in Keras layers and takes 2 s.
-    function = tf.function(lambda image: model(image, training=False), autograph=False)
-    concrete = function.get_concrete_function(signature)
-    # The converter saves this object to a file: given the Keras model itself, it would
-    # trace every layer again, for the same bytes and more than twice the time.
-    holder = tf.Module()
-    holder.held = model.variables
-    converter = tf.lite.TFLiteConverter.from_concrete_functions([concrete], holder)
+    converter = tracing.converter(model)
     converter.optimizations = [tf.lite.Optimize.DEFAULT]
     converter.inference_input_type = tf.int8
     converter.inference_output_type = tf.int8
