@@ -51,15 +51,23 @@ def _stage(**fields) -> loop.StageConfig:
     return loop.StageConfig(**{**values, **fields})
 
 
-def _model() -> keras.Model:
+def _model(policy: str = "float32") -> keras.Model:
     stages.set_up_tensorflow(0)
+    keras.mixed_precision.set_global_policy(policy)
+    try:
+        return _layers()
+    finally:
+        keras.mixed_precision.set_global_policy("float32")
+
+
+def _layers() -> keras.Model:
     image = keras.Input((8, 8, 3))
     x = _LAYERS.Conv2D(4, 3, use_bias=False)(image)
     x = _LAYERS.BatchNormalization()(x)
     x = _LAYERS.ReLU()(x)
     x = _LAYERS.Dropout(0.3)(x)
     x = _LAYERS.Flatten()(x)
-    return keras.Model(image, _LAYERS.Dense(3)(x))
+    return keras.Model(image, _LAYERS.Dense(3, dtype="float32")(x))
 
 
 def _train(stage, folder, dataset=None, **options):
@@ -180,3 +188,22 @@ def test_checkpoint_of_another_network_is_refused(tmp_path):
 def test_fewer_images_than_a_batch_is_refused(tmp_path):
     with pytest.raises(errors.TrainingError, match="smaller --batch_size"):
         _train(_stage(batch_size=97), tmp_path)
+
+
+def test_bfloat16_trains_a_float32_twin(tmp_path):
+    model, trained = _model(), _model("mixed_bfloat16")
+    stage = _stage(epochs=6, label_smoothing=0.0)
+    result = loop.train(
+        stage,
+        trained,
+        model,
+        _dataset(),
+        strategy=tf.distribute.get_strategy(),
+        folder=tmp_path / "checkpoints",
+        reporter=progress.Progress(tmp_path, stage.name, stage.epochs),
+    )
+    assert trained.layers[1].compute_dtype == "bfloat16"
+    assert {weight.dtype for weight in trained.weights} == {tf.float32}
+    for left, right in zip(trained.get_weights(), model.get_weights(), strict=True):
+        np.testing.assert_array_equal(left, right)
+    assert result.history[-1]["val_accuracy"] > 0.8

@@ -102,7 +102,15 @@ def train_float(
         patience=config.early_stopping_patience,
         seed=config.seed * 10 + 1,
     )
-    return _run(stage, model, evaluation_model, dataset, folder, strategy)
+    return _run(
+        stage,
+        model,
+        evaluation_model,
+        dataset,
+        folder,
+        strategy,
+        rebuild=lambda: build(config, dataset, "float32"),
+    )
 
 
 def train_qat(
@@ -117,12 +125,14 @@ def train_qat(
     if done is not None:
         return done
     _, calibration = calibration_images(config, dataset)
-    with strategy.scope():
-        model = tflite_int8.prepare_qat(
-            batch_norm_folding.fold(trained.model),
-            calibration,
-            tflite_int8.input_range(config.normalize),
-        )
+    input_range = tflite_int8.input_range(config.normalize)
+    folded = batch_norm_folding.fold(trained.model)
+    prepared = tflite_int8.prepare_qat(folded, calibration, input_range)
+    model = prepared
+    if strategy.num_replicas_in_sync > 1:
+        with strategy.scope():
+            model = tflite_int8.build(folded, input_range)
+            model.set_weights(prepared.get_weights())
     optimizer = _optimizer(config)
     optimizer = dataclasses.replace(
         optimizer,
@@ -151,6 +161,7 @@ def train_qat(
         dataset,
         folder,
         strategy,
+        rebuild=lambda: prepared,
         earlier=trained.history,
         # tfmot sets weight ranges while it trains, so they lag a step behind.
         after_epoch=ranges.set_from_weights,
@@ -198,6 +209,7 @@ def _run(
     folder: run_folder.RunFolder,
     strategy: tf.distribute.Strategy,
     *,
+    rebuild: Callable[[], keras.Model],
     earlier: tuple[dict[str, Any], ...] = (),
     after_epoch: Callable[[keras.Model], None] | None = None,
 ) -> Trained:
@@ -216,14 +228,17 @@ def _run(
         after_epoch=after_epoch,
         writes=writes,
     )
-    evaluation_model.set_weights(result.best_weights)
+    # All workers together read a distributed model's variables, or none can; what the
+    # chief alone evaluates and exports is therefore a network outside the strategy.
+    best = rebuild()
+    best.set_weights(result.best_weights)
     if writes:
-        storage.save(evaluation_model, folder.model(stage.name))
+        storage.save(best, folder.model(stage.name))
         atomic_files.write_json(
             _history_path(folder, stage.name),
             {"best_epoch": result.best_epoch, "history": result.history},
         )
-    return Trained(evaluation_model, result.best_epoch, result.history)
+    return Trained(best, result.best_epoch, result.history)
 
 
 def _finished(folder: run_folder.RunFolder, stage: str) -> Trained | None:
