@@ -71,11 +71,20 @@ def test_make_target_exists_and_is_explained(command):
 def test_train_command_resolves(command, capfd, monkeypatch):
     monkeypatch.chdir(_ROOT)
     arguments = shlex.split(command)[3:]
+    if any(argument.startswith("--help") for argument in arguments):
+        # absl defines its help flags once a process, so this needs one of its own.
+        done = subprocess.run(
+            (sys.executable, "-m", "tfpipeline.train", *arguments),
+            cwd=_ROOT,
+            capture_output=True,
+            text=True,
+        )
+        assert "--qat_epochs" in done.stdout, done.stderr
+        return
     with flagsaver.flagsaver(), pytest.raises(SystemExit) as stopped:
         entry.run(train.main, "train", ["train", *arguments, "--print_config"])
-    helps = any(argument.startswith("--help") for argument in arguments)
-    assert stopped.value.code == (1 if helps else 0)
-    assert ("--qat_epochs" if helps else '"qat_epochs"') in capfd.readouterr().out
+    assert stopped.value.code == 0
+    assert '"qat_epochs"' in capfd.readouterr().out
 
 
 @pytest.mark.slow
