@@ -1,7 +1,6 @@
 """The main job: data, float training, QAT, export, verification, summary.
 
-    python -m tfpipeline.train --flagfile=experiments/cifar10/cmsisnet_qat.flags \
-        --data_dir=FOLDER --workdir=DIR
+    python -m tfpipeline.train --flagfile=experiments/demo/demo.flags --workdir=DIR
 
 The same command in the same workdir resumes where it was interrupted.
 """

@@ -27,7 +27,8 @@ _TWO_DEVICES = """
 import sys
 from tfpipeline.compat import tf
 [cpu] = tf.config.list_physical_devices("CPU")
-tf.config.set_logical_device_configuration(cpu, 2 * [tf.config.LogicalDeviceConfiguration()])
+half = tf.config.LogicalDeviceConfiguration()
+tf.config.set_logical_device_configuration(cpu, [half, half])
 from tfpipeline import entry, train
 entry.run(train.main, "train", ["train", *sys.argv[1:]])
 """
