@@ -16,8 +16,8 @@ IMAGE_SIZE = 32
 # Outlines are drawn at twice the size; colors vary slowly and are not.
 _SUPERSAMPLING = 2
 _MASK_SIZE = IMAGE_SIZE * _SUPERSAMPLING
-# Things stand upright more or less, as they do before a camera: 30 degrees either way.
-_LARGEST_TURN = np.pi / 6.0
+# Things stand upright more or less, as they do before a camera: 25 degrees either way.
+_LARGEST_TURN = np.radians(25.0)
 
 Shape = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
@@ -111,11 +111,11 @@ def draw(generator: np.random.Generator, labels: np.ndarray) -> np.ndarray:
     count = len(labels)
     background, base = _background(generator, count)
     images = _with_intruder(generator, background, labels)
-    color = _contrasting_color(generator, base, distance=(0.25, 0.6))
+    color = _contrasting_color(generator, base, distance=(0.3, 0.6))
     mask = _shape_masks(
         labels,
         *_placed_coordinates(
-            generator, count, radius=(0.5, 0.9), offset=0.18, stretch=1.3
+            generator, count, radius=(0.55, 0.9), offset=0.15, stretch=1.3
         ),
     )
     fill = _patterned(generator, color)
@@ -150,7 +150,7 @@ def _background(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Two colors mixed by noise of two grains; also returns the first color [N, 3]."""
     base = _muted_colors(generator, count)
-    other = _contrasting_color(generator, base, distance=(0.02, 0.3))
+    other = _contrasting_color(generator, base, distance=(0.02, 0.22))
     coarse = raster.value_noise(generator, count, IMAGE_SIZE, cells=3)
     fine = raster.value_noise(generator, count, IMAGE_SIZE, cells=13)
     share = _per_image(_uniform(generator, 0.0, 0.6, count))
@@ -203,7 +203,7 @@ def _placed_coordinates(
     x, y = cos * x + sin * y, cos * y - sin * x
     size = _uniform(generator, *radius, count)
     ratio = np.exp(_uniform(generator, -0.5, 0.5, count) * np.log(stretch))
-    shear = _per_image(_uniform(generator, -0.25, 0.25, count))
+    shear = _per_image(_uniform(generator, -0.2, 0.2, count))
     x = x / _per_image(size * ratio) + shear * y / _per_image(size)
     y = y / _per_image(size / ratio)
     return x, y, 1.4 / (size * _MASK_SIZE)
@@ -223,7 +223,7 @@ def _shape_masks(
 def _patterned(generator: np.random.Generator, color: np.ndarray) -> np.ndarray:
     """A fill around `color` [N, 3]: patches, stripes, or both, weak to strong."""
     count = len(color)
-    other = _contrasting_color(generator, color, distance=(0.02, 0.2))
+    other = _contrasting_color(generator, color, distance=(0.02, 0.15))
     x, y = _pixel_coordinates()
     turn = _per_image(_uniform(generator, 0.0, np.pi, count))
     frequency = _per_image(_uniform(generator, 4.0, 16.0, count))
@@ -238,7 +238,7 @@ def _patterned(generator: np.random.Generator, color: np.ndarray) -> np.ndarray:
 def _with_intruder(
     generator: np.random.Generator, images: np.ndarray, labels: np.ndarray
 ) -> np.ndarray:
-    """Puts a shape of another kind behind and beside the object, in half the images."""
+    """Puts a shape of another kind behind and beside the object, in 40 % of images."""
     count = len(labels)
     others = (labels + generator.integers(1, len(SHAPES), count)) % len(SHAPES)
     x, y, pixel = _placed_coordinates(
@@ -249,21 +249,21 @@ def _with_intruder(
     # beside the object and often cut off by the border.
     away = _uniform(generator, 1.6, 3.0, count)
     x, y = x - _per_image(away * np.cos(angle)), y - _per_image(away * np.sin(angle))
-    present = _per_image((generator.random(count) < 0.5).astype(np.float32))
+    present = _per_image((generator.random(count) < 0.4).astype(np.float32))
     color = _muted_colors(generator, count)[:, None, None]
     mask = _shape_masks(others, x, y, pixel)
     return raster.mix(images, color, mask * present)
 
 
 def _with_bars(generator: np.random.Generator, images: np.ndarray) -> np.ndarray:
-    """Lays a bar over two of five images, like a twig or a pole in front."""
+    """Lays a bar over a third of the images, like a twig or a pole in front."""
     count = len(images)
     x, y = _pixel_coordinates()
     turn = _per_image(_uniform(generator, 0.0, np.pi, count))
     place = _per_image(_uniform(generator, -0.5, 0.5, count))
     half_width = _per_image(_uniform(generator, 0.03, 0.13, count))
     distance = np.abs(np.cos(turn) * x + np.sin(turn) * y - place)
-    present = _per_image((generator.random(count) < 0.4).astype(np.float32))
+    present = _per_image((generator.random(count) < 0.33).astype(np.float32))
     color = _muted_colors(generator, count)[:, None, None]
     mask = raster.coverage(half_width - distance, 1.4 / IMAGE_SIZE) * present
     return raster.mix(images, color, mask)
