@@ -35,7 +35,8 @@ entry.run(train.main, "train", ["train", *sys.argv[1:]])
 
 
 def _check(folder: pathlib.Path) -> None:
-    records = [json.loads(line) for line in (folder / "metrics.jsonl").open()]
+    text = (folder / "metrics.jsonl").read_text(encoding="utf-8")
+    records = [json.loads(line) for line in text.splitlines()]
     assert [(r["stage"], r["epoch"]) for r in records] == [
         ("float", 1),
         ("float", 2),

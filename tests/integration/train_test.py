@@ -42,6 +42,11 @@ def _run(*arguments: object) -> int:
     return stopped.value.code
 
 
+def _records(folder: pathlib.Path) -> list[dict]:
+    text = (folder / "metrics.jsonl").read_text(encoding="utf-8")
+    return [json.loads(line) for line in text.splitlines()]
+
+
 @pytest.fixture(scope="module")
 def whole_run(tmp_path_factory):
     folder = tmp_path_factory.mktemp("whole")
@@ -66,7 +71,7 @@ def test_a_run_leaves_what_the_docs_promise(whole_run):
         assert (whole_run / name).stat().st_size > 0, name
     assert list((whole_run / "tensorboard" / "qat").iterdir())
     assert not list(whole_run.rglob("*.tmp"))
-    records = [json.loads(x) for x in (whole_run / "metrics.jsonl").open()]
+    records = _records(whole_run)
     assert [(r["stage"], r["epoch"]) for r in records] == [
         ("float", 1),
         ("float", 2),
@@ -77,7 +82,7 @@ def test_a_run_leaves_what_the_docs_promise(whole_run):
 
 
 def test_qat_starts_with_a_tenth_of_the_learning_rate(whole_run):
-    records = [json.loads(x) for x in (whole_run / "metrics.jsonl").open()]
+    records = _records(whole_run)
     rates = {record["stage"]: record["learning_rate"] for record in records}
     assert rates["float"] == pytest.approx(0.003, rel=1e-6)
     assert rates["qat"] == pytest.approx(0.0003, rel=1e-6)

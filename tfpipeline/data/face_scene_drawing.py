@@ -11,13 +11,15 @@ SCENE_SIZE = 320
 # Chances of 0, 1, 2, 3 and 4 faces. A third has none, so that windows without any face
 # are as many as windows with one.
 _FACE_COUNT_CHANCES = (0.3, 0.3, 0.2, 0.12, 0.08)
-# Half the height of a head in pixels: heads of 36 to 150 pixels, most of them small.
-_HALF_HEIGHT_RANGE = (18.0, 75.0)
+# Half the height of a head in pixels: heads of 40 to 160 pixels, most of them small.
+_HALF_HEIGHT_RANGE = (20.0, 80.0)
 _PLACING_ATTEMPTS = 30
 # From these shares of the head on, an occlusion counts as partial and as heavy: the
 # levels 1 and 2 of the WIDER FACE annotation.
 _PARTIAL_OCCLUSION, _HEAVY_OCCLUSION = 0.04, 0.35
-# Likewise for blur, as its sigma in shares of the head's height.
+# Half of the faces are sharp; sigma in shares of the head's height.
+_BLURS = (0.0, 0.0, 0.0, 0.02, 0.02, 0.04)
+# Likewise for blur: the levels 1 and 2.
 _NORMAL_BLUR, _HEAVY_BLUR = 0.012, 0.03
 # Beyond these angles (radians) a pose counts as atypical.
 _ATYPICAL_YAW, _ATYPICAL_ROLL = 0.7, 0.45
@@ -267,7 +269,7 @@ def _add_face(
     occluded = float((head * cover).sum() / head.sum())
     colors = raster.mix(colors, cover_color, cover)
     opacity = np.maximum(opacity, cover)
-    relative_blur = generator.choice([0.0, 0.0, 0.02, 0.04])
+    relative_blur = generator.choice(_BLURS)
     sigma = relative_blur * 2.0 * view.half_height
     if sigma > 0.0:
         layers = np.concatenate([colors * opacity[..., None], opacity[..., None]], -1)

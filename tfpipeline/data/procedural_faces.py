@@ -29,7 +29,7 @@ class ProceduralFaces(tfds.core.GeneratorBasedBuilder):
     VERSION = tfds.core.Version("1.0.0")
     RELEASE_NOTES = {"1.0.0": "First version."}  # noqa: RUF012 (the base class's way)
     BUILDER_CONFIGS = [  # noqa: RUF012
-        procedural.config(num_train=300, num_test=100),
+        procedural.config(num_train=400, num_test=100),
         procedural.config(num_train=60, num_test=20),
     ]
 

@@ -21,8 +21,12 @@ class ProceduralObjects(tfds.core.GeneratorBasedBuilder):
     after four epochs and 90 % after eight; a linear classifier gets 17 %.
     """
 
-    VERSION = tfds.core.Version("1.0.0")
-    RELEASE_NOTES = {"1.0.0": "First version."}  # noqa: RUF012 (the base class's way)
+    # A new number makes everyone draw anew what they have prepared already.
+    VERSION = tfds.core.Version("1.1.0")
+    RELEASE_NOTES = {  # noqa: RUF012 (the base class's way)
+        "1.0.0": "First version.",
+        "1.1.0": "Larger shapes, more contrast, less in front of them.",
+    }
     BUILDER_CONFIGS = [  # noqa: RUF012
         procedural.config(num_train=8000, num_test=2000),
         procedural.config(num_train=1000, num_test=200),
