@@ -107,6 +107,7 @@ def _begin(
             "calibration_indices": dataset.train_indices[positions].tolist(),
         },
     )
+    _LOG.info("%s", dataset.description)
     _LOG.info(
         "%s on %s: %d train, %d validation, %d test images %s; float training in %s",
         config.model,

@@ -28,7 +28,7 @@ from tfpipeline.training import loop, optimizers, precision, stages
 
 NETWORKS = ("cmsisnet", "nascifarnet")
 BATCH = 128
-STEPS = 20
+STEPS = 12
 ROUNDS = 3
 # The first epoch traces and warms up; the others count.
 EPOCHS = 3

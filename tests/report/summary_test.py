@@ -38,6 +38,6 @@ def test_cost_is_in_points_against_float():
     text = summary.render(results, run_folder.RunFolder(pathlib.Path("runs/a")))
     assert "m on d" in text
     assert "int8, PTQ                 100.00 %   75.00 %    -25.00         99 B" in text
-    assert "float training: 2 epochs in 1.5 min, best epoch 1" in text
+    assert "float training: epochs 2, best 1, 1.5 min" in text
     assert "runs/a/export/float32/model.tflite" in text
     assert "qat" not in text

@@ -50,8 +50,8 @@ def render(results: dict[str, Any], folder: run_folder.RunFolder) -> str:
         if stage in results:
             record = results[stage]
             lines.append(
-                f"{stage:5s} training: {record['epochs']} epochs in "
-                f"{record['seconds'] / 60:.1f} min, best epoch {record['best_epoch']}"
+                f"{stage:5s} training: epochs {record['epochs']}, "
+                f"best {record['best_epoch']}, {record['seconds'] / 60:.1f} min"
             )
     if "int8" in results["exports"]:
         lines += ["", *_int8_lines(results["exports"]["int8"])]
