@@ -1,4 +1,4 @@
-"""Every registered network becomes int8, by QAT and by PTQ, and runs in TFLite Micro."""
+"""Every registered network becomes int8, by QAT and PTQ, and runs in TFLite Micro."""
 
 import numpy as np
 import pytest
