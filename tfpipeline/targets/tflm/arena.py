@@ -100,6 +100,7 @@ class _Search:
         size = interpreter.generous_arena_bytes(self._program)
         [reply] = self._run([size], report=True)
         if reply.failure is not None:
+            self._check_time()  # a run that was cut short says nothing of the network
             raise errors.ExportError(f"TFLite Micro {reply.failure}")
         self._expected = reply.arrays["outputs"]
         recorded = {name: int(n) for name, n in _RECORDED.findall(reply.stderr)}
