@@ -61,6 +61,10 @@ def run(config: flags_lib.RunConfig) -> dict[str, Any]:
     )
     if strategies.is_chief(strategy):
         _begin(config, dataset, folder)
+    if _is_complete(config, folder):
+        _LOG.info("this run is complete; its summary:")
+        print(folder.summary.read_text(encoding="utf-8"), end="")
+        return atomic_files.read_json(folder.results_json)
 
     trained = stages.train_float(config, dataset, folder, strategy)
     quantized = None
@@ -77,6 +81,13 @@ def run(config: flags_lib.RunConfig) -> dict[str, Any]:
     atomic_files.write_text(folder.summary, text)
     print(text, end="")
     return results
+
+
+def _is_complete(config: flags_lib.RunConfig, folder: run_folder.RunFolder) -> bool:
+    # The summary is written last.
+    return folder.summary.exists() and all(
+        (folder.export(target) / verify.MODEL_FILE).exists() for target in config.export
+    )
 
 
 def _begin(

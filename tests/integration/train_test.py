@@ -2,6 +2,7 @@
 
 import json
 import pathlib
+import shutil
 import signal
 import subprocess
 import sys
@@ -122,12 +123,23 @@ def test_integers_agree_with_fake_quantization(whole_run):
     assert verification["input"]["zero_point"] == 0
 
 
-def test_the_same_command_again_only_repeats_the_end(whole_run):
-    before = (whole_run / "qat" / "weights.npz").read_bytes()
-    stamp = (whole_run / "qat" / "weights.npz").stat().st_mtime_ns
-    results = json.loads((whole_run / "results.json").read_text())
+def test_the_same_command_again_prints_the_summary_and_does_nothing(whole_run, capfd):
+    files = [path for path in whole_run.rglob("*") if path.name != "splits.json"]
+    stamps = {path: path.stat().st_mtime_ns for path in files}
     assert _run(*_TINY, f"--workdir={whole_run}") == 0
-    assert (whole_run / "qat" / "weights.npz").read_bytes() == before
+    captured = capfd.readouterr()
+    assert captured.out == (whole_run / "summary.txt").read_text()
+    assert "this run is complete" in captured.err
+    assert {path: path.stat().st_mtime_ns for path in files} == stamps
+
+
+def test_a_removed_export_is_made_again_without_training(whole_run):
+    model = (whole_run / "export" / "int8" / "model.tflite").read_bytes()
+    results = json.loads((whole_run / "results.json").read_text())
+    stamp = (whole_run / "qat" / "weights.npz").stat().st_mtime_ns
+    shutil.rmtree(whole_run / "export")
+    assert _run(*_TINY, f"--workdir={whole_run}") == 0
+    assert (whole_run / "export" / "int8" / "model.tflite").read_bytes() == model
     assert (whole_run / "qat" / "weights.npz").stat().st_mtime_ns == stamp
     again = json.loads((whole_run / "results.json").read_text())
     assert again["accuracy"] == results["accuracy"]
