@@ -69,7 +69,7 @@ def _accuracy_lines(rows: list[dict[str, Any]]) -> list[str]:
         size = f"{row['model_bytes']:,} B" if row["model_bytes"] else ""
         lines.append(
             f"{row['network']:22s}{100 * row['validation_accuracy']:10.2f} %"
-            f"{100 * row['test_accuracy']:8.2f} %{cost:+10.2f}{size:>13s}"
+            f"{100 * row['test_accuracy']:8.2f} %{cost:+10.2f}{size:>13s}".rstrip()
         )
     lines.append("cost: percentage points of test accuracy against float32")
     return lines
