@@ -165,11 +165,15 @@ def _fill(
     if max(left) > capacity:
         return None, 0, True
     ground = (0,) * len(times)
-    stack = [_Outline(0, ground, left, 0, (1 << len(items)) - 1, None)]
+    start = _Outline(0, ground, left, 0, (1 << len(items)) - 1, None)
+    stack: list[Iterator[_Outline]] = [iter([start])]
     seen = set()
     nodes = 0
     while stack:
-        outline = stack.pop()
+        outline = next(stack[-1], None)
+        if outline is None:
+            stack.pop()
+            continue
         if not outline.unplaced:
             return _offsets(part, outline.placements), nodes, True
         key = (outline.unplaced, outline.heights, outline.closed)
@@ -179,7 +183,7 @@ def _fill(
             return None, nodes, False
         nodes += 1
         seen.add(key)
-        stack += _branches(outline, items, capacity)
+        stack.append(_branches(outline, items, capacity))
     return None, nodes, True
 
 
@@ -194,19 +198,14 @@ def _item(buffer: liveness.Buffer, times: Sequence[int]) -> _Item:
 
 def _branches(
     outline: _Outline, items: Sequence[_Item], capacity: int
-) -> list[_Outline]:
-    """What can come next, the most promising last."""
+) -> Iterator[_Outline]:
+    """What can come next, the largest item first and the empty column last."""
     column = next(
         c
         for c, height in enumerate(outline.heights)
         if height == outline.level and outline.left[c] and not outline.closed >> c & 1
     )
-    branches = []
-    closed = _close(outline, column, capacity)
-    if closed is not None:
-        branches.append(closed)
     tried = set()
-    choices = []
     for number, item in enumerate(items):
         if (
             outline.unplaced >> number & 1
@@ -217,8 +216,11 @@ def _branches(
             tried.add(item)
             placed = _raise(_place(outline, number, item), capacity)
             if placed is not None:
-                choices.append(placed)
-    return branches + choices[::-1]
+                yield placed
+    closed = dataclasses.replace(outline, closed=outline.closed | 1 << column)
+    raised = _raise(closed, capacity)
+    if raised is not None:
+        yield raised
 
 
 def _place(outline: _Outline, number: int, item: _Item) -> _Outline:
@@ -235,12 +237,6 @@ def _place(outline: _Outline, number: int, item: _Item) -> _Outline:
         unplaced=outline.unplaced & ~(1 << number),
         placements=(outline.placements, number, outline.level),
     )
-
-
-def _close(outline: _Outline, column: int, capacity: int) -> _Outline | None:
-    """Leaves the column empty from this level to the next."""
-    closed = outline.closed | 1 << column
-    return _raise(dataclasses.replace(outline, closed=closed), capacity)
 
 
 def _raise(outline: _Outline, capacity: int) -> _Outline | None:
