@@ -130,8 +130,8 @@ def _window_shapes(g: graph.Graph, layer: graph.Layer) -> Iterator[str]:
         plane = tuple(geometry.transposed_size(*axis[:-1]) for axis in axes)
     else:
         plane = tuple(geometry.output_size(*axis) for axis in axes)
-    channels = source[-1] if isinstance(layer, graph.Pool) else result[-1]
-    if result != (source[0], *plane, channels):
+    channels = source[-1:] if isinstance(layer, graph.Pool) else result[-1:]
+    if result != (source[0], *plane, *channels):
         yield f"{result} from {source}; the window gives {plane}"
 
 
