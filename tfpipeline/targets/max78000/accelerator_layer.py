@@ -149,6 +149,11 @@ class AcceleratorLayer:
         for field, values in positive.items():
             if min(values) < 1:
                 raise self._error(f"{field} must be positive; found {values}")
+        highest = (self.processors | self.output_processors).bit_length() - 1
+        if highest >= specs.PROCESSORS:
+            raise self._error(
+                f"processors are numbered 0 to {specs.PROCESSORS - 1}; found {highest}"
+            )
         if min(self.pad) < 0 or min(self.output_pad) < 0:
             raise self._error(f"pad must not be negative; found {self.pad}")
         if self.in_channels % self.groups or self.out_channels % self.groups:

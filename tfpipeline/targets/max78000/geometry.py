@@ -121,7 +121,7 @@ def convolution_input(layer: accelerator_layer.AcceleratorLayer) -> Pair:
 
 
 def convolution_output(layer: accelerator_layer.AcceleratorLayer) -> Pair:
-    """Rows and columns that the convolution writes; for a flattened layer its input's."""
+    """Rows and columns that the convolution writes; its input's when flattened."""
     if is_folded_1d(layer):
         return _folded_dim(layer)
     return layer.pooled_dim if layer.flatten else layer.out_dim

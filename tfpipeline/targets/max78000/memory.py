@@ -9,7 +9,9 @@ kernels.py (kernels).
 """
 
 import dataclasses
+import functools
 import math
+import operator
 from collections.abc import Sequence
 
 from tfpipeline.targets.max78000 import accelerator_layer, geometry
@@ -170,7 +172,8 @@ def place_kernels(layers: Layers, spec: specs.Spec = specs.MAX78000) -> KernelPl
     its processors. Kernels that reach beyond the memory are a violation.
     """
     everything = (1 << spec.processors) - 1
-    taken: list[list[tuple[int, int]]] = [[] for _ in range(spec.processors)]
+    # Bit i of a processor's number: its word i is taken.
+    taken = [0] * spec.processors
     ranges = [kernel_range(layer, spec) for layer in layers]
     violations = []
     order = sorted(range(len(layers)), key=lambda i: layers[i].processors != everything)
@@ -179,10 +182,12 @@ def place_kernels(layers: Layers, spec: specs.Spec = specs.MAX78000) -> KernelPl
         if not layer.convolves or layer.weight_source is not None:
             continue
         readers = [p for p in range(spec.processors) if layer.processors >> p & 1]
-        first = _first_free([taken[p] for p in readers], size.searched_words)
+        anywhere = functools.reduce(operator.or_, (taken[p] for p in readers))
+        first = _first_free(anywhere, size.searched_words)
         begin, end = _written(layer, size, spec)
+        written = ((1 << end - begin) - 1) << first + begin
         for processor in readers:
-            taken[processor].append((first + begin, first + end))
+            taken[processor] |= written
         columns = min(spec.columns_of(p) for p in readers)
         if first + end > columns:
             violations.append(
@@ -245,16 +250,10 @@ def _written(
     return skipped_words, start + size.words
 
 
-def _first_free(taken: Sequence[Sequence[tuple[int, int]]], words: int) -> int:
-    """First aligned word with `words` free words in every processor's memory."""
-    column = 0
-    while True:
-        ends = [
-            end
-            for ranges in taken
-            for begin, end in ranges
-            if begin < column + words and end > column
-        ]
-        if not ends:
-            return column
-        column = geometry.round_up(max(ends), KERNEL_ALIGNMENT)
+def _first_free(taken: int, words: int) -> int:
+    """First aligned word with enough free ones behind it; bits as in `taken`."""
+    first = 0
+    wanted = (1 << words) - 1
+    while blocked := taken >> first & wanted:
+        first = geometry.round_up(first + blocked.bit_length(), KERNEL_ALIGNMENT)
+    return first

@@ -219,9 +219,9 @@ def fold(
     """The network on folded data: `fold_input`, and the first poolings taken out.
 
     The poolings whose strides multiply to `factor` disappear, so that every layer
-    behind them keeps its size; the layers in front of them work on fewer pixels. This is
-    another network: its first kernel sees `factor` times the surroundings, and it must
-    be trained anew.
+    behind them keeps its size; the layers in front of them work on fewer pixels. This
+    is another network: its first kernel sees `factor` times the surroundings, and it
+    must be trained anew.
 
     Raises:
       GraphError: the size is not a multiple of the factor, or no poolings make it up.

@@ -10,8 +10,11 @@ import dataclasses
 
 from tfpipeline import errors
 
-# Bytes of one weight word: 72 bits, one 3x3 kernel of 8-bit weights (tool).
+# Bits of one weight word: one 3x3 kernel of 8-bit weights (tool).
 KERNEL_WORD_BITS = 72
+
+# Processors of either device, in quadrants of 16 (tool).
+PROCESSORS = 64
 
 OPERATORS = ("conv2d", "conv1d", "convtranspose2d", "linear", "passthrough")
 POOL_TYPES = ("max", "avg")
