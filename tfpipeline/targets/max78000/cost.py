@@ -3,7 +3,13 @@
 import dataclasses
 from collections.abc import Sequence
 
-from tfpipeline.targets.max78000 import accelerator_layer, latency, memory, operations
+from tfpipeline.targets.max78000 import (
+    accelerator_layer,
+    latency,
+    limits,
+    memory,
+    operations,
+)
 from tfpipeline.targets.max78000 import spec as specs
 
 
@@ -56,10 +62,11 @@ def estimate(
         _layer(layer, index, kernels.ranges[index], spec)
         for index, layer in enumerate(hardware)
     )
-    violations = kernels.violations + biases.violations
-    if len(hardware) > spec.max_layers:
-        too_many = f"{spec.name} runs {spec.max_layers} layers; found {len(hardware)}"
-        violations = (too_many, *violations)
+    violations = (
+        *limits.violations(hardware, spec),
+        *kernels.violations,
+        *biases.violations,
+    )
     return Cost(
         spec=spec,
         layers=costs,
