@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import random
 import time
 
 import hypothesis
@@ -117,6 +118,35 @@ def test_a_plan_above_the_bound_is_proven_smallest():
     assert plan.peak_bytes == 9 * 16 == _smallest_by_brute_force(buffers)
     assert plan.is_optimal
     assert memory_plan.find_conflicts(plan) == []
+
+
+def _filled(seed: int) -> tuple[liveness.Buffer, ...]:
+    """Buffers that leave no unit free at any time: the hardest to place."""
+    generator = random.Random(seed)
+    free, times = generator.randint(4, 8), generator.randint(3, 5)
+    alive: list[tuple[int, int]] = []
+    spans = []
+    for time_now in range(times):
+        for units, first in list(alive):
+            if generator.random() < 0.45 and first < time_now:
+                alive.remove((units, first))
+                spans.append((units, first, time_now - 1))
+                free += units
+        while free:
+            units = generator.randint(1, min(free, 5))
+            alive.append((units, time_now))
+            free -= units
+    spans += [(units, first, times - 1) for units, first in alive]
+    return _from_units(spans)
+
+
+def test_filled_arenas_are_planned_in_the_fewest_bytes():
+    for seed in range(200):
+        buffers = _filled(seed)
+        plan = arena_planner.plan_arena(buffers)
+        assert plan.is_optimal
+        assert plan.peak_bytes == _smallest_by_brute_force(buffers), seed
+        assert memory_plan.find_conflicts(plan) == []
 
 
 def test_without_nodes_nothing_is_claimed():
