@@ -2,6 +2,8 @@
 
 import math
 import pathlib
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -395,3 +397,14 @@ def test_reading_agrees_with_the_interpreters_reader():
     assert [o.inputs for o in program.operators] == [
         tuple(o.inputs) for o in stored.operators
     ]
+
+
+def test_neither_tensorflow_nor_an_interpreter_is_imported():
+    code = (
+        "import sys; from tfpipeline.ir import from_tflite; "
+        f"from_tflite.read_file({str(CMSISNET)!r}); "
+        "heavy = {'tensorflow', 'tflite_micro', 'ai_edge_litert'} & set(sys.modules); "
+        "sys.exit(str(heavy) if heavy else 0)"
+    )
+    done = subprocess.run((sys.executable, "-c", code), cwd=ROOT, timeout=120)
+    assert done.returncode == 0
