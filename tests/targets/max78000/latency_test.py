@@ -162,3 +162,16 @@ def test_max78002_is_refused():
     (layer, *_) = published_networks.facenet("v1")
     with pytest.raises(errors.UsageError, match=r"ai8x latency model .* max78002"):
         latency.ai8x_cycles(layer, spec=specs.MAX78002)
+
+
+@pytest.mark.parametrize(("operands", "read"), [(1, 2 * 5), (2, 2 * 9)])
+def test_pooling_behind_an_addition_reads_every_pass_again(operands, read):
+    (layer,) = network.chain(128, (8, 8), [network.conv2d(4, size=1, pool=2)])
+    layer = dataclasses.replace(
+        layer,
+        pool_first=False,
+        operands=operands,
+        eltwise="add" if operands > 1 else None,
+    )
+    # 4x4 pooled values, each read in two passes of two; then 4 outputs in two passes.
+    assert latency.ai8x_cycles(layer) == 16 * (2 * read + 4 * 2)

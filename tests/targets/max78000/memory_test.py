@@ -162,3 +162,30 @@ def test_streamed_1x1_kernels_are_stored_as_3x3():
 def test_packed_map(channels, bits):
     assert geometry.packed_map(channels) == (1 << bits) - 1
     assert geometry.packed_map(channels, first=4) == (1 << bits) - 1 << 4
+
+
+def test_unaligned_outputs_of_several_passes_step_through_the_skipped_processors():
+    (layer,) = network.chain(128, (8, 8), [network.conv2d(100)])
+    moved = dataclasses.replace(layer, output_processors=layer.output_processors << 3)
+    aligned, skipping = map(memory.kernel_range, (layer, moved))
+    # 52 processors, 2 passes out and in; moved by 3 a pass starts at 0, ends at 55,
+    # and 3 more kernels stand in front of it.
+    assert (aligned.kernels, aligned.words) == (52 * 2 * 2, 208)
+    assert (skipping.kernels, skipping.words) == ((55 + 3) * 2 * 2, 220)
+
+
+@pytest.mark.parametrize(
+    ("bits", "kernels", "words"),
+    # Bits of the kernels, and of what rounds the last byte up, by words of 72.
+    [(8, 7, 7), (4, 7, 4), (4, 8, 4), (2, 7, 3), (2, 8, 2), (1, 7, 7), (1, 8, 1)],
+)
+def test_kernels_that_do_not_fill_their_last_byte(bits, kernels, words):
+    (layer,) = network.chain(4, (8, 8), [network.conv2d(kernels, weight_bits=bits)])
+    assert memory.kernel_range(layer).words == words
+
+
+def test_transposed_convolution_pads_from_the_other_side():
+    (layer,) = network.chain(4, (8, 6), [network.conv_transpose2d(4)])
+    layer = dataclasses.replace(layer, pad=(0, 2))
+    assert geometry.hardware_pad(layer) == (2, 0)
+    assert geometry.convolution_input(layer) == (16, 12)
