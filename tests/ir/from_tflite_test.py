@@ -289,6 +289,12 @@ def test_empty_and_repeated_names_become_unique():
     assert (g.layers[0].inputs, g.outputs) == (("x", "x#1"), ("tensor_2",))
 
 
+def test_names_cannot_break_a_message_into_lines():
+    source = Value((1, 8, 4), signature=(1, -1, 4), name="a\nb\x00")
+    message = error_of("TANH", [source], Value((1, 8, 4)))
+    assert "'a?b?'" in message
+
+
 def test_free_batch_is_one():
     source = Value((1, 4), signature=(-1, 4))
     g = from_tflite.read(models.one_operator("TANH", [source], Value((1, 4))))

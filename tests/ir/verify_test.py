@@ -157,6 +157,8 @@ BROKEN = {
         with_tensor(CONV.output, dtype="int16"),
     ],
     "IR-SCALES": [
+        with_quant(CONV.weights, axis=3, scale=(0.5,) * 3, zero_point=(0,) * 3),
+        with_quant(CONV.weights, zero_point=(1, *(0,) * 7)),
         with_tensor(RESULT, quant=None),
         with_quant(RESULT, scale=(0.0,)),
         with_quant(RESULT, scale=(0.5,) * 10, zero_point=(0,) * 10, axis=1),

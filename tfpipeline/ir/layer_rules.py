@@ -213,6 +213,12 @@ def _types(g: graph.Graph, layer: graph.Layer) -> Iterator[str]:
         yield ", ".join(types)
 
 
+def _channel_axis(layer: graph.Layer, kernel: graph.Tensor) -> int:
+    """The axis of a kernel that its output channels lie along."""
+    is_depthwise = isinstance(layer, graph.DepthwiseConv2D)
+    return len(kernel.shape) - 1 if is_depthwise else 0
+
+
 def _scales(g: graph.Graph, layer: graph.Layer) -> Iterator[str]:
     tensors = [g.tensors[name] for name in (*layer.inputs, layer.output)]
     if isinstance(layer, graph.Weighted):
@@ -228,6 +234,10 @@ def _scales(g: graph.Graph, layer: graph.Layer) -> Iterator[str]:
             yield f"'{tensor.name}' with the scale {quant.scale[0]}"
         elif quant.axis is not None and not is_kernel:
             yield f"'{tensor.name}' with {len(quant.scale)} scales"
+        elif quant.axis is not None and quant.axis != _channel_axis(layer, tensor):
+            yield f"'{tensor.name}' with scales along axis {quant.axis}"
+        elif len(set(quant.zero_point)) > 1:
+            yield f"'{tensor.name}' with different zero points"
     if isinstance(layer, SCALE_KEEPING):
         result = tensors[len(layer.inputs)]
         for tensor in tensors[: len(layer.inputs)]:
@@ -283,8 +293,8 @@ OPERAND_RULES = (
     ),
     rule.Rule(
         "IR-SCALES",
-        "integer activations need one positive scale, kernels one or one a channel, "
-        "and layers that only move integers keep it",
+        "integer activations need one positive scale, kernels one or one an output "
+        "channel with the same zero points, and layers that only move integers keep it",
         _each_layer(_scales),
     ),
 )

@@ -246,7 +246,7 @@ def _tensor(
     scales, zero_points, axis = _quantization(table.Quantization(), model)
     return FileTensor(
         index=index,
-        name=(table.Name() or b"").decode("utf-8", "replace"),
+        name=_printable(table.Name()),
         shape=shape,
         dtype=TYPE_NAMES.get(table.Type(), f"type {table.Type()}"),
         scales=scales,
@@ -325,9 +325,14 @@ def _operator_name(code: tflite.OperatorCode) -> str:
     # Files before schema 3a carry only the one-byte field; see schema.fbs.
     builtin = max(code.BuiltinCode(), code.DeprecatedBuiltinCode())
     if builtin == tflite.BuiltinOperator.CUSTOM:
-        custom = (code.CustomCode() or b"").decode("utf-8", "replace")
-        return f"CUSTOM {custom!r}"
+        return f"CUSTOM '{_printable(code.CustomCode())}'"
     try:
         return str(tflite.opcode2name(builtin))
     except ValueError:
         return f"BUILTIN_{builtin}"
+
+
+def _printable(name: bytes | None) -> str:
+    """Text for messages of one line; what cannot be printed becomes `?`."""
+    text = (name or b"").decode("utf-8", "replace")
+    return "".join(char if char.isprintable() else "?" for char in text)

@@ -11,7 +11,7 @@ from tfpipeline.simulate import reference_kernels, vector_kernels
 Array = graph.Array
 Kernels = Mapping[type[graph.Layer], reference_kernels.Kernel]
 
-# Images at once; 32 keep the largest intermediate of the networks here below 100 MB.
+# Images at once; with 32 a process that simulates cmsisnet stays below 140 MB.
 BATCH_SIZE = 32
 
 
@@ -63,7 +63,7 @@ def predict(g: graph.Graph, images: Array) -> Array:
 def predict_readable(g: graph.Graph, images: Array) -> Array:
     """As `predict`, one image after another, by the kernels that are the specification.
 
-    About a second an image for a network of 17 million MACs.
+    An image takes 0.8 to 3.4 s for cmsisnet, of 17 million MACs; `predict` 0.04 s.
     """
     return _predict(g, images, reference_kernels.KERNELS, 1)
 
