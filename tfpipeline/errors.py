@@ -26,6 +26,10 @@ class QuantizationError(PipelineError):
     """A network cannot be quantized by the scheme that was asked for."""
 
 
+class GraphError(PipelineError):
+    """A graph, or the file that it is read from, is not well formed or not supported."""
+
+
 class ExportError(PipelineError):
     """A network cannot be written in the target's format."""
 

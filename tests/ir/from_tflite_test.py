@@ -1,0 +1,416 @@
+"""Reading `.tflite` files into graphs: every operator, type and refusal."""
+
+import math
+import pathlib
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from tflite_micro.tensorflow.lite.micro.python import schema_py_generated as schema
+
+from tests.ir import tflite_models as models
+from tfpipeline import errors
+from tfpipeline.ir import from_tflite, graph, tflite_file, tflite_operators, verify
+
+ROOT = pathlib.Path(__file__).parents[2]
+GOLDENS = sorted((ROOT / "tests/golden/tflite_int8").glob("*.tflite"))
+CMSISNET = ROOT / "experiments/cifar10/cmsisnet/model.tflite"
+
+Value = models.Value
+NONE, RELU, _, RELU6, TANH = range(5)
+SAME, VALID = range(2)
+
+
+def weights(shape, dtype="int8", scale=0.25, axis=0):
+    count = math.prod(shape)
+    data = (np.arange(count) % 15 - 7).astype("int8" if dtype == "int4" else dtype)
+    if dtype == "int4":
+        nibbles = np.append(data, [0] * (count % 2)).astype(np.uint8) & 0xF
+        data = nibbles[::2] | nibbles[1::2] << 4
+    return Value(shape, dtype, scale, axis=axis, data=data)
+
+
+def bias(count, dtype="int32"):
+    return Value((count,), dtype, 0.125, data=np.arange(count).astype(dtype))
+
+
+def conv_options(padding=SAME, stride=2, activation=RELU6, dilation=1):
+    return schema.Conv2DOptionsT(
+        padding=padding,
+        strideH=stride,
+        strideW=stride,
+        fusedActivationFunction=activation,
+        dilationHFactor=dilation,
+        dilationWFactor=dilation,
+    )
+
+
+def pool_options(padding=VALID):
+    return schema.Pool2DOptionsT(
+        padding=padding, strideH=2, strideW=2, filterHeight=2, filterWidth=2
+    )
+
+
+IMAGE = Value((1, 8, 8, 4))
+# Operator, inputs, output, options, the layer without name, inputs and output.
+CASES = [
+    (
+        "CONV_2D",
+        [IMAGE, weights((6, 3, 3, 4), scale=[0.5] * 6), bias(6)],
+        Value((1, 4, 4, 6)),
+        conv_options(),
+        graph.Conv2D,
+        {
+            "strides": (2, 2),
+            "padding": ((0, 1), (0, 1)),
+            "dilation": (1, 1),
+            "clamp": graph.RELU6,
+        },
+    ),
+    (
+        "DEPTHWISE_CONV_2D",
+        [IMAGE, weights((1, 3, 3, 8), scale=[0.5] * 8, axis=3), bias(8)],
+        Value((1, 4, 4, 8)),
+        schema.DepthwiseConv2DOptionsT(
+            padding=VALID,
+            strideH=1,
+            strideW=1,
+            depthMultiplier=2,
+            dilationHFactor=2,
+            dilationWFactor=2,
+            fusedActivationFunction=RELU,
+        ),
+        graph.DepthwiseConv2D,
+        {"padding": ((0, 0), (0, 0)), "dilation": (2, 2), "clamp": graph.RELU},
+    ),
+    (
+        "TRANSPOSE_CONV",
+        [models.integers([1, 16, 16, 6]), weights((6, 3, 3, 4)), IMAGE, bias(6)],
+        Value((1, 16, 16, 6)),
+        schema.TransposeConvOptionsT(padding=SAME, strideH=2, strideW=2),
+        graph.TransposeConv2D,
+        {"strides": (2, 2), "padding": ((0, 1), (0, 1)), "bias": "input3"},
+    ),
+    (
+        "FULLY_CONNECTED",
+        [IMAGE, weights((10, 256)), None],
+        Value((1, 10)),
+        schema.FullyConnectedOptionsT(),
+        graph.Dense,
+        {"bias": None, "clamp": graph.NO_CLAMP},
+    ),
+    (
+        "MAX_POOL_2D",
+        [IMAGE],
+        Value((1, 4, 4, 4)),
+        pool_options(),
+        graph.MaxPool,
+        {"kernel_size": (2, 2), "strides": (2, 2)},
+    ),
+    (
+        "AVERAGE_POOL_2D",
+        [Value((1, 7, 7, 4))],
+        Value((1, 4, 4, 4)),
+        pool_options(SAME),
+        graph.AveragePool,
+        {"padding": ((0, 1), (0, 1))},
+    ),
+    (
+        "MEAN",
+        [IMAGE, models.integers([-2, 1])],
+        Value((1, 4)),
+        schema.ReducerOptionsT(),
+        graph.Mean,
+        {"axes": (1, 2)},
+    ),
+    ("ADD", [IMAGE, IMAGE], IMAGE, schema.AddOptionsT(), graph.Add, {}),
+    (
+        "SUB",
+        [IMAGE, Value((1, 1, 1, 4), scale=0.125)],
+        IMAGE,
+        schema.SubOptionsT(fusedActivationFunction=RELU),
+        graph.Sub,
+        {"clamp": graph.RELU},
+    ),
+    ("MUL", [IMAGE, weights((4,))], IMAGE, schema.MulOptionsT(), graph.Mul, {}),
+    (
+        "CONCATENATION",
+        [IMAGE, Value((1, 8, 8, 2))],
+        Value((1, 8, 8, 6)),
+        schema.ConcatenationOptionsT(axis=-1),
+        graph.Concat,
+        {"axis": 3},
+    ),
+    (
+        "PAD",
+        [IMAGE, models.integers([[0, 0], [1, 2], [0, 1], [0, 0]])],
+        Value((1, 11, 9, 4)),
+        schema.PadOptionsT(),
+        graph.Pad,
+        {"padding": ((0, 0), (1, 2), (0, 1), (0, 0))},
+    ),
+    (
+        "RESHAPE",
+        [IMAGE, models.integers([1, 256])],
+        Value((1, 256)),
+        None,
+        graph.Reshape,
+        {},
+    ),
+    ("SQUEEZE", [Value((1, 1, 4))], Value((1, 4)), None, graph.Reshape, {}),
+    (
+        "EXPAND_DIMS",
+        [Value((1, 4)), models.integers([1])],
+        Value((1, 1, 4)),
+        None,
+        graph.Reshape,
+        {},
+    ),
+    (
+        "SPACE_TO_DEPTH",
+        [IMAGE],
+        Value((1, 4, 4, 16)),
+        schema.SpaceToDepthOptionsT(blockSize=2),
+        graph.SpaceToDepth,
+        {"block_size": 2},
+    ),
+    ("QUANTIZE", [IMAGE], Value((1, 8, 8, 4), "int16"), None, graph.Requantize, {}),
+    (
+        "SOFTMAX",
+        [Value((1, 4))],
+        Value((1, 4), scale=1 / 256, zero_point=-128),
+        schema.SoftmaxOptionsT(beta=2.0),
+        graph.Softmax,
+        {"beta": 2.0},
+    ),
+    *(
+        (name, [IMAGE], IMAGE, None, graph.Activation, {"function": function})
+        for name, function in tflite_operators.FUNCTIONS.items()
+    ),
+]
+
+
+def read_case(operator):
+    name, inputs, output, options, _, _ = next(c for c in CASES if c[0] == operator)
+    return from_tflite.read(models.one_operator(name, inputs, output, options))
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case[0])
+def test_reads_operator(case):
+    name, _, _, _, kind, fields = case
+    g = read_case(name)
+
+    (layer,) = g.layers
+    assert type(layer) is kind
+    assert {field: getattr(layer, field) for field in fields} == fields
+    assert (layer.name, layer.output) == ("layer", "net/layer/Output")
+    assert g.outputs == (layer.output,)
+    assert verify.violations(g) == ()
+
+
+def test_every_reader_has_a_case():
+    assert {case[0] for case in CASES} == set(tflite_operators.READERS)
+
+
+def test_every_kind_is_read_from_some_operator():
+    # TFLite has no convolution along one axis: it is CONV_2D between reshapes.
+    assert {case[4] for case in CASES} == set(graph.LAYER_KINDS) - {graph.Conv1D}
+
+
+@pytest.mark.parametrize("path", [*GOLDENS, CMSISNET], ids=lambda path: path.stem)
+def test_reads_converted_networks(path):
+    g = from_tflite.read_file(path)
+
+    assert g.name == path.stem
+    (source,) = (g.tensors[name] for name in g.inputs)
+    assert (source.dtype, len(source.shape), source.num_bits) == ("int8", 4, 8)
+    assert len(g.layers) >= 4
+
+
+def test_reads_the_weights_that_tflite_reads():
+    path = GOLDENS[0]
+    g = from_tflite.read_file(path)
+    stored = schema.ModelT.InitFromPackedBuf(path.read_bytes())
+    tensors = {t.name.decode(): t for t in stored.subgraphs[0].tensors}
+
+    weighted = [layer for layer in g.layers if isinstance(layer, graph.Weighted)]
+    assert weighted
+    for layer in weighted:
+        tensor = tensors[layer.weights]
+        expected = np.asarray(stored.buffers[tensor.buffer].data, np.uint8)
+        found = g.constants[layer.weights]
+        np.testing.assert_array_equal(found.view(np.uint8).ravel(), expected)
+        quant = g.tensors[layer.weights].quant
+        assert quant.scale == tuple(map(float, tensor.quantization.scale))
+
+
+def test_layers_have_the_names_of_keras():
+    names = [layer.name for layer in from_tflite.read_file(CMSISNET).layers]
+    assert " ".join(names) == (
+        "conv1 conv2 pool1 conv3 conv4 pool2 conv5 pool3 conv6 flatten logits"
+    )
+
+
+@pytest.mark.parametrize(
+    ("activation", "kernel", "bias_type"),
+    [
+        ("float32", "float32", "float32"),
+        ("int8", "int4", "int32"),
+        ("int16", "int8", "int64"),
+        ("int16", "int8", "int32"),
+    ],
+)
+def test_reads_all_combinations_of_types(activation, kernel, bias_type):
+    shape = (5, 3, 3, 3)
+    model = models.one_operator(
+        "CONV_2D",
+        [Value((1, 8, 8, 3), activation), weights(shape, kernel), bias(5, bias_type)],
+        Value((1, 4, 4, 5), activation),
+        conv_options(),
+    )
+    g = from_tflite.read(model)
+
+    (layer,) = g.layers
+    expected = (np.arange(135) % 15 - 7).reshape(shape)
+    np.testing.assert_array_equal(g.constants[layer.weights], expected)
+    np.testing.assert_array_equal(g.constants[layer.bias], np.arange(5))
+    assert g.tensors[layer.weights].num_bits == {"int4": 4, "int8": 8}.get(kernel, 32)
+    assert g.tensors[layer.weights].dtype == ("int8" if kernel == "int4" else kernel)
+    assert (g.tensors[g.inputs[0]].quant is None) == (activation == "float32")
+
+
+def test_empty_and_repeated_names_become_unique():
+    inputs = [Value((1, 4), name="x"), Value((1, 4), name="x")]
+    model = models.one_operator(
+        "ADD", inputs, Value((1, 4), name=""), schema.AddOptionsT()
+    )
+    g = from_tflite.read(model)
+    assert (g.layers[0].inputs, g.outputs) == (("x", "x#1"), ("tensor_2",))
+
+
+def test_names_cannot_break_a_message_into_lines():
+    source = Value((1, 8, 4), signature=(1, -1, 4), name="a\nb\x00")
+    message = error_of("TANH", [source], Value((1, 8, 4)))
+    assert "'a?b?'" in message
+
+
+def test_free_batch_is_one():
+    source = Value((1, 4), signature=(-1, 4))
+    g = from_tflite.read(models.one_operator("TANH", [source], Value((1, 4))))
+    assert g.tensors[g.inputs[0]].shape == (1, 4)
+
+
+def error_of(name, inputs, output, options=None):
+    with pytest.raises(errors.GraphError) as caught:
+        from_tflite.read(models.one_operator(name, inputs, output, options))
+    message = str(caught.value)
+    assert "\n" not in message
+    return message
+
+
+def test_dynamic_shape_names_the_tensor():
+    source = Value((1, 8, 4), signature=(1, -1, 4), name="sequence")
+    message = error_of("TANH", [source], Value((1, 8, 4)))
+    assert "tensor 0 'sequence' has a dynamic shape" in message
+
+
+def test_unsupported_operator_is_named_with_what_is_supported():
+    message = error_of("GATHER", [IMAGE, models.integers([0])], IMAGE)
+    assert message.startswith("operator 0 GATHER writing 'net/layer/Output'")
+    assert "CONV_2D" in message
+
+
+@pytest.mark.parametrize(
+    ("name", "source", "reason"),
+    [
+        ("DEQUANTIZE", IMAGE, "float"),
+        ("QUANTIZE", Value((1, 8, 8, 4), "float32"), "float"),
+        ("SHAPE", IMAGE, "batch is dynamic"),
+    ],
+)
+def test_refusals_say_why(name, source, reason):
+    assert reason in error_of(name, [source], IMAGE)
+
+
+def test_hybrid_weights_are_refused():
+    message = error_of(
+        "FULLY_CONNECTED",
+        [Value((1, 4), "float32"), weights((2, 4)), None],
+        Value((1, 2), "float32"),
+        schema.FullyConnectedOptionsT(),
+    )
+    assert "found input float32, kernel int8, output float32" in message
+
+
+def test_kernel_that_is_computed_is_refused():
+    message = error_of(
+        "FULLY_CONNECTED",
+        [Value((1, 4)), Value((2, 4)), None],
+        Value((1, 2)),
+        schema.FullyConnectedOptionsT(),
+    )
+    assert "must be constants; input 1 'input1' is not" in message
+
+
+def test_fused_tanh_is_refused():
+    message = error_of(
+        "ADD", [IMAGE, IMAGE], IMAGE, schema.AddOptionsT(fusedActivationFunction=TANH)
+    )
+    assert "fused activation 4" in message
+
+
+def test_missing_options_are_refused():
+    assert "needs AddOptions" in error_of("ADD", [IMAGE, IMAGE], IMAGE)
+
+
+def test_data_that_do_not_fill_the_shape_are_refused():
+    short = Value((10, 256), data=np.zeros(9, np.int8), name="kernel")
+    message = error_of(
+        "FULLY_CONNECTED",
+        [IMAGE, short, None],
+        Value((1, 10)),
+        schema.FullyConnectedOptionsT(),
+    )
+    assert "'kernel' of shape (10, 256) and type int8 needs 2560 bytes" in message
+
+
+def test_absent_file_and_other_file_types(tmp_path):
+    with pytest.raises(errors.StorageError, match=r"cannot read .*none\.tflite"):
+        from_tflite.read_file(tmp_path / "none.tflite")
+    path = tmp_path / "model.tflite"
+    path.write_bytes(b"PK\x03\x04" + bytes(20))
+    with pytest.raises(errors.GraphError, match=r"model\.tflite: not a TFLite file"):
+        from_tflite.read_file(path)
+
+
+def test_damage_names_the_part_and_its_offset():
+    def point_elsewhere(model):
+        model.subgraphs[0].operators[0].inputs = [0, 999, 1]
+
+    model = models.edited(GOLDENS[0].read_bytes(), point_elsewhere)
+    with pytest.raises(errors.GraphError, match=r"operator 0 at offset \d+: .* 999 of"):
+        from_tflite.read(model)
+
+
+def test_reading_agrees_with_the_interpreters_reader():
+    model = CMSISNET.read_bytes()
+    program = tflite_file.parse(model)
+    stored = schema.ModelT.InitFromPackedBuf(model).subgraphs[0]
+    assert [t.name for t in program.tensors] == [
+        t.name.decode() for t in stored.tensors
+    ]
+    assert [o.inputs for o in program.operators] == [
+        tuple(o.inputs) for o in stored.operators
+    ]
+
+
+def test_neither_tensorflow_nor_an_interpreter_is_imported():
+    code = (
+        "import sys; from tfpipeline.ir import from_tflite; "
+        f"from_tflite.read_file({str(CMSISNET)!r}); "
+        "heavy = {'tensorflow', 'tflite_micro', 'ai_edge_litert'} & set(sys.modules); "
+        "sys.exit(str(heavy) if heavy else 0)"
+    )
+    done = subprocess.run((sys.executable, "-c", code), cwd=ROOT, timeout=120)
+    assert done.returncode == 0

@@ -1,0 +1,114 @@
+"""Small `.tflite` files, one operator each, written by the schema's object classes."""
+
+import dataclasses
+from typing import Any
+
+import flatbuffers
+import numpy as np
+from tflite_micro.tensorflow.lite.micro.python import schema_py_generated as schema
+
+from tfpipeline.ir import tflite_file
+
+TYPES = {
+    "float32": schema.TensorType.FLOAT32,
+    "int4": schema.TensorType.INT4,
+    "int8": schema.TensorType.INT8,
+    "uint8": schema.TensorType.UINT8,
+    "int16": schema.TensorType.INT16,
+    "int32": schema.TensorType.INT32,
+    "int64": schema.TensorType.INT64,
+}
+
+
+@dataclasses.dataclass
+class Value:
+    """A tensor to write; `data` makes it a constant."""
+
+    shape: tuple[int, ...]
+    dtype: str = "int8"
+    scale: Any = 0.5
+    zero_point: Any = 0
+    axis: int = 0
+    data: Any = None
+    name: str | None = None
+    signature: tuple[int, ...] | None = None
+
+
+def integers(values: Any) -> Value:
+    """A constant of int32, such as a shape or axes."""
+    array = np.array(values, np.int32)
+    return Value(array.shape, "int32", None, data=array)
+
+
+def one_operator(
+    name: str,
+    inputs: list[Value | None],
+    output: Value,
+    options: Any = None,
+) -> bytes:
+    """A file of one operator, whose first input without data is the network's."""
+    model = schema.ModelT(version=3, operatorCodes=[], buffers=[schema.BufferT()])
+    code = getattr(schema.BuiltinOperator, name)
+    model.operatorCodes = [
+        schema.OperatorCodeT(builtinCode=code, deprecatedBuiltinCode=min(code, 127))
+    ]
+    graph = schema.SubGraphT(tensors=[], operators=[], name=b"main")
+    indices = [_add(model, graph, value, f"input{i}") for i, value in enumerate(inputs)]
+    result = _add(model, graph, output, "net/layer/Output")
+    operator = schema.OperatorT(opcodeIndex=0, inputs=indices, outputs=[result])
+    if options is not None:
+        schema_name = type(options).__name__.removesuffix("T")
+        operator.builtinOptionsType = getattr(schema.BuiltinOptions, schema_name)
+        operator.builtinOptions = options
+    graph.operators = [operator]
+    graph.inputs = [
+        index
+        for index, value in zip(indices, inputs, strict=True)
+        if value is not None and value.data is None
+    ]
+    graph.outputs = [result]
+    model.subgraphs = [graph]
+    return pack(model)
+
+
+def pack(model: Any) -> bytes:
+    """The bytes of a model of the schema's object classes."""
+    builder = flatbuffers.Builder(1024)
+    builder.Finish(model.Pack(builder), tflite_file.FILE_IDENTIFIER)
+    return bytes(builder.Output())
+
+
+def edited(model: bytes, change: Any) -> bytes:
+    """`model` with `change` applied to its mutable form."""
+    parsed = schema.ModelT.InitFromPackedBuf(model)
+    change(parsed)
+    return pack(parsed)
+
+
+def _add(model: Any, graph: Any, value: Value | None, name: str) -> int:
+    if value is None:
+        return -1
+    buffer = 0
+    if value.data is not None:
+        raw = np.frombuffer(np.ascontiguousarray(value.data).tobytes(), np.uint8)
+        model.buffers.append(schema.BufferT(data=raw))
+        buffer = len(model.buffers) - 1
+    quantization = None
+    if value.scale is not None and value.dtype != "float32":
+        scales = np.atleast_1d(np.asarray(value.scale, np.float32))
+        zeros = np.broadcast_to(np.asarray(value.zero_point, np.int64), scales.shape)
+        quantization = schema.QuantizationParametersT(
+            scale=list(scales), zeroPoint=list(zeros), quantizedDimension=value.axis
+        )
+    graph.tensors.append(
+        schema.TensorT(
+            shape=list(value.shape),
+            shapeSignature=None if value.signature is None else list(value.signature),
+            type=TYPES[value.dtype],
+            buffer=buffer,
+            name=(value.name if value.name is not None else name).encode(),
+            quantization=quantization,
+            hasRank=True,
+        )
+    )
+    return len(graph.tensors) - 1

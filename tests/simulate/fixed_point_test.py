@@ -1,0 +1,91 @@
+"""Fixed-point arithmetic: bounds of its error, and arrays equal to single values."""
+
+import math
+
+import hypothesis
+import numpy as np
+import pytest
+from hypothesis import strategies
+
+from tfpipeline.simulate import fixed_point, vector_kernels
+
+INT32 = strategies.integers(fixed_point.INT32_MIN, fixed_point.INT32_MAX)
+
+
+@hypothesis.settings(deadline=None)
+@hypothesis.given(strategies.floats(2.0**-31, 2.0**29))
+def test_multiplier_is_within_half_a_step(real):
+    multiplier, shift = fixed_point.quantize_multiplier(real)
+    assert 2**30 <= multiplier < 2**31
+    assert abs(multiplier * 2.0 ** (shift - 31) - real) <= 2.0 ** (shift - 32)
+
+
+def test_multiplier_of_what_does_not_fit():
+    assert fixed_point.quantize_multiplier(0.0) == (0, 0)
+    assert fixed_point.quantize_multiplier(2.0**-40) == (0, 0)
+    assert fixed_point.quantize_multiplier(2.0**40) == (fixed_point.INT32_MAX, 30)
+    assert fixed_point.quantize_multiplier(1 - 2.0**-40) == (2**30, 1)
+
+
+@hypothesis.settings(deadline=None)
+@hypothesis.given(
+    strategies.integers(-(2**26), 2**26), strategies.floats(2.0**-20, 16.0)
+)
+def test_scale_is_within_one(value, real):
+    multiplier, shift = fixed_point.quantize_multiplier(real)
+    scaled = fixed_point.scale(value, multiplier, shift)
+    # One half for each of two roundings, and the multiplier's own error.
+    assert abs(scaled - value * real) <= 1 + abs(value) * real * 2.0**-31
+
+
+@hypothesis.settings(deadline=None)
+@hypothesis.given(
+    strategies.lists(
+        strategies.tuples(
+            strategies.integers(-(2**24), 2**24),
+            strategies.integers(2**30, 2**31 - 1),
+            strategies.integers(-31, 7),
+        ),
+        min_size=1,
+    )
+)
+def test_arrays_equal_single_values(cases):
+    values, multipliers, shifts = np.array(cases, np.int64).T
+    expected = [fixed_point.scale(*case) for case in cases]
+    found = vector_kernels.scale(values, multipliers, shifts)
+    np.testing.assert_array_equal(found, expected)
+
+
+@hypothesis.given(INT32, INT32)
+def test_high_multiply_rounds_to_nearest(a, b):
+    product = fixed_point.doubling_high_multiply(a, b)
+    if a == b == fixed_point.INT32_MIN:
+        assert product == fixed_point.INT32_MAX
+    else:
+        assert abs(product * 2**31 - a * b) <= 2**30
+
+
+@hypothesis.given(INT32, strategies.integers(0, 31))
+def test_shift_rounds_halves_away_from_zero(value, exponent):
+    half_up = (abs(value) + (2**exponent >> 1)) >> exponent
+    expected = half_up if value >= 0 else -half_up
+    assert fixed_point.rounding_shift_right(value, exponent) == expected
+
+
+@pytest.mark.parametrize("x", [-31.0, -10.0, -3.3, -1.0, -0.25, -0.1, -1e-6, 0.0])
+def test_exponential(x):
+    raw = fixed_point.exp_of_negative(round(x * 2**26))
+    assert raw / 2**31 == pytest.approx(math.exp(x), abs=1e-6)
+
+
+@pytest.mark.parametrize("x", [0.0, 0.1, 0.5, 0.9, 0.999])
+def test_reciprocal(x):
+    raw = fixed_point.one_over_one_plus(round(x * 2**31))
+    assert raw / 2**31 == pytest.approx(1 / (1 + x), abs=1e-7)
+
+
+@pytest.mark.parametrize(
+    ("value", "rounded"), [(0.5, 1), (-0.5, -1), (1.5, 2), (-2.5, -3), (0.4, 0)]
+)
+def test_round_half_away(value, rounded):
+    assert fixed_point.round_half_away(value) == rounded

@@ -1,0 +1,1 @@
+"""What a graph costs, as far as no target has a say in it."""

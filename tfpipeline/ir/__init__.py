@@ -1,0 +1,1 @@
+"""The trained network as data: integers, scales and layers, on NumPy alone."""

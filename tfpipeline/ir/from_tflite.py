@@ -1,0 +1,113 @@
+"""Reads a `.tflite` network, float or integer, into a verified graph.
+
+Float, int8, int16x8 (int16 activations, int8 weights) and packed INT4 weights; every
+operator of `tflite_operators.READERS`. Needs neither TensorFlow nor any C++.
+"""
+
+import dataclasses
+import math
+import os
+import pathlib
+
+import numpy as np
+
+from tfpipeline import errors
+from tfpipeline.ir import graph, tflite_file, tflite_names, tflite_operators, verify
+
+_STORAGE = {"int4": "int8"}
+_NUM_BITS = {"int4": 4, "int8": 8, "uint8": 8, "int16": 16, "int32": 32, "int64": 64}
+
+
+def read_file(path: str | os.PathLike[str]) -> graph.Graph:
+    """Reads the network in the file at `path`, named as the file.
+
+    Raises:
+        StorageError: the file cannot be read.
+        GraphError: as `read`.
+    """
+    file = pathlib.Path(path)
+    try:
+        model = file.read_bytes()
+    except OSError as error:
+        raise errors.StorageError(
+            f"cannot read {file}: {error.strerror or error}"
+        ) from error
+    try:
+        return read(model, name=file.stem)
+    except errors.GraphError as error:
+        raise errors.GraphError(f"{file}: {error}") from error
+
+
+def read(model: bytes, *, name: str = "tflite") -> graph.Graph:
+    """Reads the network in the bytes of a `.tflite` file.
+
+    Tensors carry the file's names, layers those of Keras (`tflite_names`). Layers keep
+    the file's order.
+
+    Raises:
+        GraphError: the file is damaged, or an operator, shape or type is not
+            supported; names the operator, tensor or offset.
+    """
+    program = tflite_file.parse(model)
+    names = tflite_names.tensor_names(program.tensors)
+    unnamed = [
+        tflite_operators.layer(tflite_operators.Operation(operator, program, names))
+        for operator in program.operators
+    ]
+    layers = tuple(
+        dataclasses.replace(unnamed[i], name=short)
+        for i, short in tflite_names.layer_names(unnamed).items()
+    )
+    inputs = tuple(names[index] for index in program.inputs)
+    outputs = tuple(names[index] for index in program.outputs)
+    indices = {name: index for index, name in names.items()}
+    shell = graph.Graph(name, {}, {}, layers, inputs, outputs)
+    used = [program.tensors[indices[n]] for n in graph.tensor_names(shell)]
+    result = graph.Graph(
+        name=name,
+        tensors={names[t.index]: _tensor(t, names[t.index]) for t in used},
+        constants={
+            names[t.index]: tflite_operators.constant(t)
+            for t in used
+            if t.data is not None
+        },
+        layers=layers,
+        inputs=inputs,
+        outputs=outputs,
+    )
+    verify.require(result)
+    return result
+
+
+def _tensor(tensor: tflite_file.FileTensor, name: str) -> graph.Tensor:
+    where = f"tensor {tensor.index} '{name}'"
+    if tensor.is_dynamic:
+        raise errors.GraphError(
+            f"{where} has a dynamic shape, stored as {tensor.shape}; convert from a "
+            "function of fixed shapes and batch 1"
+        )
+    dtype = _STORAGE.get(tensor.dtype, tensor.dtype)
+    if dtype not in graph.DTYPES:
+        raise errors.GraphError(
+            f"{where} has the type {tensor.dtype}; supported are int4 and "
+            f"{', '.join(graph.DTYPES)}"
+        )
+    return graph.Tensor(name, tensor.shape, dtype, _quant(tensor, where))
+
+
+def _quant(tensor: tflite_file.FileTensor, where: str) -> graph.QuantParams | None:
+    if not tensor.scales or tensor.dtype not in _NUM_BITS:
+        return None
+    if not all(math.isfinite(scale) for scale in tensor.scales):
+        raise errors.GraphError(f"{where} has a scale that is not finite")
+    if len(tensor.zero_points) != len(tensor.scales):
+        raise errors.GraphError(
+            f"{where} has {len(tensor.scales)} scales and "
+            f"{len(tensor.zero_points)} zero points"
+        )
+    return graph.QuantParams(
+        scale=tuple(float(np.float32(scale)) for scale in tensor.scales),
+        zero_point=tensor.zero_points,
+        num_bits=_NUM_BITS[tensor.dtype],
+        axis=tensor.axis if len(tensor.scales) > 1 else None,
+    )

@@ -1,0 +1,370 @@
+"""The graph: frozen layers and tensors, arrays beside them, nothing that behaves.
+
+Every tensor has a static shape with the batch (of one) first and channels last.
+Kernels are OHWI (`[out_channels, height, width, in_channels]`), depthwise kernels
+`[1, height, width, out_channels]`, dense ones `[out_channels, in_channels]`, those of
+`Conv1D` `[out_channels, width, in_channels]`. Padding is explicit. What a kind costs or
+computes stands elsewhere, in dictionaries keyed by kind.
+"""
+
+import dataclasses
+import math
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+Array = npt.NDArray[Any]
+# One pair (before, after) for each axis that is padded.
+Padding = tuple[tuple[int, int], ...]
+
+# How a value is stored. Widths below 8 bits are int8 with a smaller `num_bits`.
+DTYPES = ("float32", "int8", "uint8", "int16", "int32", "int64")
+
+ACTIVATION_FUNCTIONS = (
+    "abs",
+    "hard_swish",
+    "relu",
+    "relu6",
+    "relu_0_to_1",
+    "relu_n1_to_1",
+    "sigmoid",
+    "tanh",
+)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class QuantParams:
+    """What the integers mean: `real = scale * (integer - zero_point)`.
+
+    Attributes:
+        scale: float32 values exactly as trained; one, or one a slice of `axis`.
+        zero_point: as many as `scale`.
+        num_bits: logical width; the tensor's `dtype` is the storage.
+        axis: the axis of per-channel parameters, `None` for one scale a tensor.
+    """
+
+    scale: tuple[float, ...]
+    zero_point: tuple[int, ...]
+    num_bits: int
+    axis: int | None = None
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Tensor:
+    """An activation or a constant; `quant` is `None` where values are real numbers."""
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: str
+    quant: QuantParams | None = None
+
+    @property
+    def num_elements(self) -> int:
+        """Product of the shape."""
+        return math.prod(self.shape)
+
+    @property
+    def num_bits(self) -> int:
+        """Logical width of an element: of `quant`, else of the storage."""
+        if self.quant is not None:
+            return self.quant.num_bits
+        return 8 * np.dtype(self.dtype).itemsize
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Clamp:
+    """A fused activation: real bounds of a layer's result, before it is rounded.
+
+    Real, not integer, for the reason that scales are stored and not multipliers: each
+    target rounds the bounds to its own integers.
+    """
+
+    minimum: float = -math.inf
+    maximum: float = math.inf
+
+
+NO_CLAMP = Clamp()
+RELU = Clamp(0.0, math.inf)
+RELU6 = Clamp(0.0, 6.0)
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Layer:
+    """One step: reads the tensors `inputs`, writes the tensor `output`."""
+
+    name: str
+    inputs: tuple[str, ...]
+    output: str
+
+    @property
+    def kind(self) -> str:
+        """The class's name: `Conv2D`."""
+        return type(self).__name__
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Weighted(Layer):
+    """A layer with a constant kernel; `weights` and `bias` name constants."""
+
+    weights: str
+    bias: str | None = None
+    clamp: Clamp = NO_CLAMP
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Conv1D(Weighted):
+    """Convolution along the width of `[1, width, channels]`; tuples of length one."""
+
+    strides: tuple[int, ...]
+    padding: Padding
+    dilation: tuple[int, ...] = (1,)
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Conv2D(Weighted):
+    """Convolution; groups where the kernel has fewer input channels than the input."""
+
+    strides: tuple[int, ...]
+    padding: Padding
+    dilation: tuple[int, ...] = (1, 1)
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class DepthwiseConv2D(Weighted):
+    """Output channel `c * multiplier + m` reads input channel `c` only."""
+
+    strides: tuple[int, ...]
+    padding: Padding
+    dilation: tuple[int, ...] = (1, 1)
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class TransposeConv2D(Weighted):
+    """Each input pixel adds its kernel to the output; `padding` is cut off again."""
+
+    strides: tuple[int, ...]
+    padding: Padding
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Dense(Weighted):
+    """Matrix product over the last axis, or over all of a flattened input."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Pool(Layer):
+    """A window of `kernel_size`; what `padding` adds takes no part in the result."""
+
+    kernel_size: tuple[int, ...]
+    strides: tuple[int, ...]
+    padding: Padding
+    clamp: Clamp = NO_CLAMP
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class MaxPool(Pool):
+    """Largest value of each window."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class AveragePool(Pool):
+    """Mean over the part of each window that lies inside the input."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Mean(Layer):
+    """Mean over `axes`, which the output keeps as ones or drops, as its shape says."""
+
+    axes: tuple[int, ...]
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Elementwise(Layer):
+    """Two operands, broadcast; one of them may be a constant."""
+
+    clamp: Clamp = NO_CLAMP
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Add(Elementwise):
+    """First plus second."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Sub(Elementwise):
+    """First minus second."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Mul(Elementwise):
+    """First times second."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Concat(Layer):
+    """Inputs one after another along `axis`, counted from the front."""
+
+    axis: int
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Pad(Layer):
+    """Zeros (the zero point) around the input: a pair for every axis."""
+
+    padding: Padding
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Reshape(Layer):
+    """The same values in the shape of the output."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class SpaceToDepth(Layer):
+    """Blocks of `block_size` squared pixels moved into channels."""
+
+    block_size: int
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Requantize(Layer):
+    """The same real values on the output's scale."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Softmax(Layer):
+    """`exp(beta * x)`, normalized along the last axis."""
+
+    beta: float = 1.0
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Activation(Layer):
+    """One of `ACTIVATION_FUNCTIONS` on every value, where it is not fused."""
+
+    function: str
+
+
+# The closed set; meta-tests iterate over it.
+LAYER_KINDS: tuple[type[Layer], ...] = (
+    Conv1D,
+    Conv2D,
+    DepthwiseConv2D,
+    TransposeConv2D,
+    Dense,
+    MaxPool,
+    AveragePool,
+    Mean,
+    Add,
+    Sub,
+    Mul,
+    Concat,
+    Pad,
+    Reshape,
+    SpaceToDepth,
+    Requantize,
+    Softmax,
+    Activation,
+)
+
+
+@dataclasses.dataclass(frozen=True, slots=True, eq=False)
+class Graph:
+    """A network: layers in their order of execution.
+
+    Attributes:
+        name: the network's name, for messages.
+        tensors: every tensor that a layer, `inputs` or `outputs` names.
+        constants: arrays of the constant tensors; compare graphs by `equal`.
+        layers: in an order that they can be executed in.
+        inputs: names of the tensors that are given.
+        outputs: names of the tensors that are the result.
+    """
+
+    name: str
+    tensors: Mapping[str, Tensor]
+    constants: Mapping[str, Array]
+    layers: tuple[Layer, ...]
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+
+
+def constant_names(layer: Layer) -> tuple[str, ...]:
+    """Names of the kernel and the bias of a layer, where it has them."""
+    if not isinstance(layer, Weighted):
+        return ()
+    return (layer.weights,) if layer.bias is None else (layer.weights, layer.bias)
+
+
+def read_names(layer: Layer) -> tuple[str, ...]:
+    """Names of all tensors that a layer reads: its inputs, kernel and bias."""
+    return layer.inputs + constant_names(layer)
+
+
+def tensor_names(graph: Graph) -> Iterator[str]:
+    """Names of all tensors in order of first use, each once."""
+    seen: set[str] = set()
+    uses = [graph.inputs]
+    uses += [(*read_names(layer), layer.output) for layer in graph.layers]
+    uses.append(graph.outputs)
+    for name in (name for names in uses for name in names):
+        if name not in seen:
+            seen.add(name)
+            yield name
+
+
+def equal(a: Graph, b: Graph, *, names: bool = True) -> bool:
+    """Whether two graphs are the same to the last bit.
+
+    Args:
+        a: one graph.
+        b: the other.
+        names: `False` leaves the names of graph, tensors and layers out of account, as
+            between two readers of the same network.
+    """
+    if not names:
+        a, b = _numbered(a), _numbered(b)
+    return (
+        (a.name, a.layers, a.inputs, a.outputs)
+        == (b.name, b.layers, b.inputs, b.outputs)
+        and dict(a.tensors) == dict(b.tensors)
+        and a.constants.keys() == b.constants.keys()
+        and all(_same(a.constants[name], b.constants[name]) for name in a.constants)
+    )
+
+
+def _same(a: Array, b: Array) -> bool:
+    # Bytes, because a float's -0.0 and NaN are compared as they are stored.
+    return a.dtype == b.dtype and a.shape == b.shape and a.tobytes() == b.tobytes()
+
+
+def _numbered(graph: Graph) -> Graph:
+    """The graph with every name replaced by its position in the order of use."""
+    new = {name: f"t{i}" for i, name in enumerate(tensor_names(graph))}
+
+    def renamed(layer: Layer, index: int) -> Layer:
+        changes: dict[str, Any] = {
+            "name": f"l{index}",
+            "inputs": tuple(new[name] for name in layer.inputs),
+            "output": new[layer.output],
+        }
+        if isinstance(layer, Weighted):
+            changes["weights"] = new[layer.weights]
+            changes["bias"] = None if layer.bias is None else new[layer.bias]
+        return dataclasses.replace(layer, **changes)
+
+    return Graph(
+        name="",
+        tensors={
+            new[name]: dataclasses.replace(graph.tensors[name], name=new[name])
+            for name in new
+        },
+        constants={
+            new[name]: graph.constants[name] for name in new if name in graph.constants
+        },
+        layers=tuple(renamed(layer, i) for i, layer in enumerate(graph.layers)),
+        inputs=tuple(new[name] for name in graph.inputs),
+        outputs=tuple(new[name] for name in graph.outputs),
+    )

@@ -1,0 +1,300 @@
+"""Rules of single layers: shapes, types and scales of what they read and write.
+
+They may assume that the rules of structure hold.
+"""
+
+import math
+from collections.abc import Callable, Iterator
+
+import numpy as np
+
+from tfpipeline.ir import geometry, graph, rule
+
+# (input, kernel, output) -> types that the bias may have. The integer rows are those of
+# TFLite: quantization spec, https://ai.google.dev/edge/litert/models/quantization_spec,
+# where int16 activations take int64 biases, or int32 from quantization-aware training.
+WEIGHTED_TYPES: dict[tuple[str, str, str], tuple[str, ...]] = {
+    ("float32", "float32", "float32"): ("float32",),
+    ("int8", "int8", "int8"): ("int32",),
+    ("int16", "int8", "int16"): ("int64", "int32"),
+}
+ACTIVATION_TYPES = ("float32", "int8", "int16")
+REQUANTIZED_TYPES = ("uint8", "int8", "int16", "int32")
+
+# Layers that move or compare integers and cannot change their scale.
+SCALE_KEEPING = (
+    graph.MaxPool,
+    graph.AveragePool,
+    graph.Concat,
+    graph.Pad,
+    graph.Reshape,
+    graph.SpaceToDepth,
+)
+WINDOWED = (
+    graph.Conv1D,
+    graph.Conv2D,
+    graph.DepthwiseConv2D,
+    graph.TransposeConv2D,
+    graph.Pool,
+)
+
+_Check = Callable[[graph.Graph, graph.Layer], Iterator[str]]
+
+
+def _arity(g: graph.Graph, layer: graph.Layer) -> Iterator[str]:
+    count = len(layer.inputs)
+    if isinstance(layer, graph.Concat):
+        if count < 1:
+            yield "no inputs"
+    elif count != (2 if isinstance(layer, graph.Elementwise) else 1):
+        yield f"{count} inputs"
+
+
+def _attributes(g: graph.Graph, layer: graph.Layer) -> Iterator[str]:
+    for field in ("strides", "dilation", "kernel_size"):
+        value = getattr(layer, field, None)
+        if value is not None and (len(value) != _planar(layer) or min(value) < 1):
+            yield f"{field} {value}"
+    padding = getattr(layer, "padding", None)
+    if padding is not None and any(min(pair) < 0 for pair in padding):
+        yield f"padding {padding}"
+    clamp = getattr(layer, "clamp", graph.NO_CLAMP)
+    if not clamp.minimum < clamp.maximum:
+        yield f"clamp {clamp}"
+    if isinstance(layer, graph.Activation):
+        if layer.function not in graph.ACTIVATION_FUNCTIONS:
+            yield f"function {layer.function!r}"
+    elif isinstance(layer, graph.Softmax) and not 0 < layer.beta < math.inf:
+        yield f"beta {layer.beta}"
+    elif isinstance(layer, graph.SpaceToDepth) and layer.block_size < 1:
+        yield f"block size {layer.block_size}"
+
+
+def _planar(layer: graph.Layer) -> int:
+    """How many spatial axes a layer's windows have."""
+    if isinstance(layer, graph.Pool):
+        return len(layer.padding)
+    return 1 if isinstance(layer, graph.Conv1D) else 2
+
+
+def _weighted_shapes(g: graph.Graph, layer: graph.Layer) -> Iterator[str]:
+    if not isinstance(layer, graph.Weighted):
+        return
+    source, kernel, result = _operands(g, layer)
+    wanted = len(result)
+    if layer.bias is not None:
+        bias = g.tensors[layer.bias].shape
+        if math.prod(bias) != result[-1] or bias[-1:] != result[-1:]:
+            yield f"bias {bias} for {result[-1]} channels"
+    if isinstance(layer, graph.Dense):
+        rows = math.prod(source) // kernel[-1]
+        if len(kernel) != 2 or math.prod(source) != rows * kernel[-1]:
+            yield f"kernel {kernel} on input {source}"
+        elif result[-1] != kernel[0] or math.prod(result) != rows * kernel[0]:
+            yield f"output {result} of kernel {kernel} on input {source}"
+        return
+    if not len(source) == len(kernel) == wanted:
+        yield f"kernel {kernel} on input {source} and output {result}"
+    elif isinstance(layer, graph.DepthwiseConv2D):
+        if kernel[0] != 1 or kernel[-1] != result[-1] or kernel[-1] % source[-1]:
+            yield f"kernel {kernel} on {source[-1]} channels to {result[-1]}"
+    elif isinstance(layer, graph.TransposeConv2D):
+        if (kernel[0], kernel[-1]) != (result[-1], source[-1]):
+            yield f"kernel {kernel} on {source[-1]} channels to {result[-1]}"
+    else:
+        groups, rest = divmod(source[-1], kernel[-1])
+        if rest or kernel[0] != result[-1] or result[-1] % groups:
+            yield f"kernel {kernel} on {source[-1]} channels to {result[-1]}"
+
+
+def _operands(
+    g: graph.Graph, layer: graph.Weighted
+) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]:
+    names = (layer.inputs[0], layer.weights, layer.output)
+    source, kernel, result = (g.tensors[name].shape or (1,) for name in names)
+    return source, kernel, result
+
+
+def _window_shapes(g: graph.Graph, layer: graph.Layer) -> Iterator[str]:
+    if not isinstance(layer, WINDOWED):
+        return
+    source, result = g.tensors[layer.inputs[0]].shape, g.tensors[layer.output].shape
+    kernel, dilation = _taps(g, layer)
+    planar = _planar(layer)
+    windows = (kernel, layer.strides, layer.padding)
+    if len(source) != planar + 2 or {len(values) for values in windows} != {planar}:
+        yield f"input {source}, kernel {kernel}, padding {layer.padding}"
+        return
+    axes = zip(source[1:-1], *windows, dilation, strict=True)
+    if isinstance(layer, graph.TransposeConv2D):
+        plane = tuple(geometry.transposed_size(*axis[:-1]) for axis in axes)
+    else:
+        plane = tuple(geometry.output_size(*axis) for axis in axes)
+    channels = source[-1:] if isinstance(layer, graph.Pool) else result[-1:]
+    if result != (source[0], *plane, *channels):
+        yield f"{result} from {source}; the window gives {plane}"
+
+
+def _taps(
+    g: graph.Graph, layer: graph.Layer
+) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Kernel size and dilation of a layer with windows."""
+    if isinstance(layer, graph.Pool):
+        return layer.kernel_size, (1,) * len(layer.kernel_size)
+    assert isinstance(layer, graph.Weighted)
+    size = g.tensors[layer.weights].shape[1:-1]
+    return size, getattr(layer, "dilation", (1,) * len(size))
+
+
+def _other_shapes(g: graph.Graph, layer: graph.Layer) -> Iterator[str]:
+    sources = [g.tensors[name].shape for name in layer.inputs]
+    source, result = sources[0], g.tensors[layer.output].shape
+    expected: tuple[int, ...] | None = source
+    if isinstance(layer, (graph.Weighted, graph.Pool)):
+        return
+    if isinstance(layer, graph.Elementwise):
+        try:
+            expected = np.broadcast_shapes(*sources)
+        except ValueError:
+            expected = None
+    elif isinstance(layer, graph.Mean):
+        kept = tuple(1 if i in layer.axes else s for i, s in enumerate(source))
+        dropped = tuple(s for i, s in enumerate(source) if i not in layer.axes)
+        if not all(0 <= axis < len(source) for axis in layer.axes):
+            expected = None
+        else:
+            expected = dropped if result == dropped else kept
+    elif isinstance(layer, graph.Concat):
+        expected = _concatenated(sources, layer.axis)
+    elif isinstance(layer, graph.Pad):
+        expected = None
+        if len(layer.padding) == len(source):
+            pairs = zip(source, layer.padding, strict=True)
+            expected = tuple(size + sum(pair) for size, pair in pairs)
+    elif isinstance(layer, graph.Reshape):
+        expected = result if math.prod(result) == math.prod(source) else None
+    elif isinstance(layer, graph.SpaceToDepth):
+        expected = _blocks(source, layer.block_size)
+    if result != expected:
+        yield f"{result} from {', '.join(map(str, sources))}"
+
+
+def _concatenated(sources: list[tuple[int, ...]], axis: int) -> tuple[int, ...] | None:
+    first = sources[0]
+    if not 0 <= axis < len(first):
+        return None
+    rests = {(*s[:axis], *s[axis + 1 :]) for s in sources if len(s) == len(first)}
+    if len(rests) != 1 or any(len(s) != len(first) for s in sources):
+        return None
+    return (*first[:axis], sum(s[axis] for s in sources), *first[axis + 1 :])
+
+
+def _blocks(source: tuple[int, ...], size: int) -> tuple[int, ...] | None:
+    if len(source) != 4 or source[1] % size or source[2] % size:
+        return None
+    batch, height, width, channels = source
+    return (batch, height // size, width // size, channels * size * size)
+
+
+def _types(g: graph.Graph, layer: graph.Layer) -> Iterator[str]:
+    types = [g.tensors[name].dtype for name in (*layer.inputs, layer.output)]
+    if isinstance(layer, graph.Weighted):
+        key = (types[0], g.tensors[layer.weights].dtype, types[1])
+        if key not in WEIGHTED_TYPES:
+            yield f"input {key[0]}, kernel {key[1]}, output {key[2]}"
+        elif layer.bias is not None:
+            bias = g.tensors[layer.bias].dtype
+            if bias not in WEIGHTED_TYPES[key]:
+                yield f"bias {bias} beside {key[0]}"
+    elif isinstance(layer, graph.Requantize):
+        if not set(types) <= set(REQUANTIZED_TYPES):
+            yield f"{types[0]} to {types[1]}"
+    elif len(set(types)) != 1 or types[0] not in ACTIVATION_TYPES:
+        yield ", ".join(types)
+
+
+def _channel_axis(layer: graph.Layer, kernel: graph.Tensor) -> int:
+    """The axis of a kernel that its output channels lie along."""
+    is_depthwise = isinstance(layer, graph.DepthwiseConv2D)
+    return len(kernel.shape) - 1 if is_depthwise else 0
+
+
+def _scales(g: graph.Graph, layer: graph.Layer) -> Iterator[str]:
+    tensors = [g.tensors[name] for name in (*layer.inputs, layer.output)]
+    if isinstance(layer, graph.Weighted):
+        tensors.append(g.tensors[layer.weights])
+    for tensor in tensors:
+        is_kernel = isinstance(layer, graph.Weighted) and tensor is tensors[-1]
+        quant = tensor.quant
+        if tensor.dtype == "float32":
+            continue
+        if quant is None:
+            yield f"'{tensor.name}' of {tensor.dtype} without a scale"
+        elif not all(scale > 0 for scale in quant.scale) and not is_kernel:
+            yield f"'{tensor.name}' with the scale {quant.scale[0]}"
+        elif quant.axis is not None and not is_kernel:
+            yield f"'{tensor.name}' with {len(quant.scale)} scales"
+        elif quant.axis is not None and quant.axis != _channel_axis(layer, tensor):
+            yield f"'{tensor.name}' with scales along axis {quant.axis}"
+        elif len(set(quant.zero_point)) > 1:
+            yield f"'{tensor.name}' with different zero points"
+    if isinstance(layer, SCALE_KEEPING):
+        result = tensors[len(layer.inputs)]
+        for tensor in tensors[: len(layer.inputs)]:
+            if tensor.quant != result.quant:
+                yield f"'{tensor.name}' and '{result.name}' of different scales"
+
+
+def _each_layer(check: _Check) -> Callable[[graph.Graph], Iterator[rule.Breach]]:
+    def breaches(g: graph.Graph) -> Iterator[rule.Breach]:
+        for layer in g.layers:
+            for found in check(g, layer):
+                yield rule.subject(layer), found
+
+    return breaches
+
+
+# What the rules of operands rely on.
+ATTRIBUTE_RULES = (
+    rule.Rule(
+        "IR-ARITY",
+        "Concat reads one or more tensors, Add, Sub and Mul two, all others one",
+        _each_layer(_arity),
+    ),
+    rule.Rule(
+        "IR-ATTRIBUTES",
+        "strides, dilation and sizes must be positive, one for each spatial axis, "
+        "padding not negative, bounds in order, functions one of "
+        f"{', '.join(graph.ACTIVATION_FUNCTIONS)}",
+        _each_layer(_attributes),
+    ),
+)
+OPERAND_RULES = (
+    rule.Rule(
+        "IR-KERNEL",
+        "kernel and bias must fit the channels of the input and output",
+        _each_layer(_weighted_shapes),
+    ),
+    rule.Rule(
+        "IR-WINDOW",
+        "the output's shape must be what strides, padding and dilation give",
+        _each_layer(_window_shapes),
+    ),
+    rule.Rule(
+        "IR-RESULT",
+        "the output's shape must follow from the inputs'",
+        _each_layer(_other_shapes),
+    ),
+    rule.Rule(
+        "IR-OPERANDS",
+        "types must be all float32, int8 (int32 bias), or int16 with int8 kernels "
+        "(int64 or int32 bias)",
+        _each_layer(_types),
+    ),
+    rule.Rule(
+        "IR-SCALES",
+        "integer activations need one positive scale, kernels one or one an output "
+        "channel with the same zero points, and layers that only move integers keep it",
+        _each_layer(_scales),
+    ),
+)

@@ -1,0 +1,235 @@
+"""A graph on the disk: `graph.json` beside one `.npz` of its constants.
+
+Scales, bounds and every other real number are written by `float.hex()`, because decimal
+text may lose the last bit. The `.npz` is named by its own digest and written before
+`graph.json`, which names it: a crash between the two leaves the old graph whole.
+"""
+
+import dataclasses
+import hashlib
+import io
+import os
+import pathlib
+import re
+import zipfile
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from tfpipeline import atomic_files, errors
+from tfpipeline.ir import graph, verify
+
+FORMAT = "tfpipeline-graph"
+VERSION = 1
+FILE_NAME = "graph.json"
+
+_ARRAYS_NAME = re.compile(r"constants-[0-9a-f]{16}\.npz")
+_KINDS = {kind.__name__: kind for kind in graph.LAYER_KINDS}
+
+
+def write(g: graph.Graph, folder: str | os.PathLike[str]) -> pathlib.Path:
+    """Writes a well-formed graph into `folder`, atomically replacing what is there.
+
+    Returns:
+        The path of `graph.json`.
+
+    Raises:
+        GraphError: the graph is not well formed.
+        StorageError: the folder cannot be written.
+    """
+    verify.require(g)
+    target = pathlib.Path(folder)
+    keys = {name: f"c{i}" for i, name in enumerate(g.constants)}
+    stream = io.BytesIO()
+    arrays: dict[str, Any] = {keys[name]: g.constants[name] for name in keys}
+    np.savez_compressed(stream, **arrays)
+    data = stream.getvalue()
+    digest = hashlib.sha256(data).hexdigest()
+    arrays_name = f"constants-{digest[:16]}.npz"
+    atomic_files.write_bytes(target / arrays_name, data)
+    atomic_files.write_json(
+        target / FILE_NAME,
+        {
+            "format": FORMAT,
+            "version": VERSION,
+            "name": g.name,
+            "inputs": list(g.inputs),
+            "outputs": list(g.outputs),
+            "tensors": [_tensor_value(tensor) for tensor in g.tensors.values()],
+            "layers": [_layer_value(layer) for layer in g.layers],
+            "constants": {"file": arrays_name, "sha256": digest, "keys": keys},
+        },
+    )
+    for stale in target.glob("constants-*.npz"):
+        if stale.name != arrays_name and _ARRAYS_NAME.fullmatch(stale.name):
+            stale.unlink(missing_ok=True)
+    return target / FILE_NAME
+
+
+def read(path: str | os.PathLike[str]) -> graph.Graph:
+    """Reads a graph from its folder, or from its `graph.json`, and verifies it.
+
+    Raises:
+        StorageError: a file is absent or cannot be read.
+        GraphError: the files are not a graph of this version, damaged, or of two
+            different graphs.
+    """
+    file = pathlib.Path(path)
+    file = file / FILE_NAME if file.is_dir() else file
+    value = atomic_files.read_json(file)
+    if not isinstance(value, dict) or value.get("format") != FORMAT:
+        raise errors.GraphError(f"{file} is not a graph: it lacks the format {FORMAT}")
+    if value.get("version") != VERSION:
+        raise errors.GraphError(
+            f"{file} is a graph of version {value.get('version')}; this program reads "
+            f"version {VERSION}. Write it again."
+        )
+    try:
+        result = _graph(value, file.parent)
+    except (AttributeError, LookupError, TypeError, ValueError, OverflowError) as error:
+        raise errors.GraphError(
+            f"{file} is damaged: {type(error).__name__}: {error}. Write it again."
+        ) from error
+    return verify.require(result)
+
+
+def _tensor_value(tensor: graph.Tensor) -> dict[str, Any]:
+    value: dict[str, Any] = {
+        "name": tensor.name,
+        "shape": list(tensor.shape),
+        "dtype": tensor.dtype,
+    }
+    if tensor.quant is not None:
+        value["quant"] = {
+            "scale": [scale.hex() for scale in tensor.quant.scale],
+            "zero_point": list(tensor.quant.zero_point),
+            "num_bits": tensor.quant.num_bits,
+            "axis": tensor.quant.axis,
+        }
+    return value
+
+
+def _layer_value(layer: graph.Layer) -> dict[str, Any]:
+    value: dict[str, Any] = {"kind": layer.kind}
+    for field in dataclasses.fields(layer):
+        content = getattr(layer, field.name)
+        if isinstance(content, graph.Clamp):
+            content = [content.minimum.hex(), content.maximum.hex()]
+        elif isinstance(content, float):
+            content = content.hex()
+        value[field.name] = content
+    return value
+
+
+def _integer(value: Any) -> int:
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise TypeError(f"an integer is expected, found {value!r}")
+    return value
+
+
+def _integers(value: Any) -> tuple[int, ...]:
+    return tuple(_integer(v) for v in _list(value))
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"a text is expected, found {value!r}")
+    return value
+
+
+def _texts(value: Any) -> tuple[str, ...]:
+    return tuple(_text(v) for v in _list(value))
+
+
+def _list(value: Any) -> list[Any]:
+    if not isinstance(value, list):
+        raise TypeError(f"a list is expected, found {value!r}")
+    return value
+
+
+def _real(value: Any) -> float:
+    return float.fromhex(_text(value))
+
+
+def _pairs(value: Any) -> graph.Padding:
+    return tuple((_integer(a), _integer(b)) for a, b in _list(value))
+
+
+def _clamp(value: Any) -> graph.Clamp:
+    minimum, maximum = _list(value)
+    return graph.Clamp(_real(minimum), _real(maximum))
+
+
+# Field of a layer -> how its JSON value is read.
+_FIELDS: dict[str, Callable[[Any], Any]] = {
+    "name": _text,
+    "inputs": _texts,
+    "output": _text,
+    "weights": _text,
+    "bias": lambda value: None if value is None else _text(value),
+    "clamp": _clamp,
+    "strides": _integers,
+    "padding": _pairs,
+    "dilation": _integers,
+    "kernel_size": _integers,
+    "axes": _integers,
+    "axis": _integer,
+    "block_size": _integer,
+    "beta": _real,
+    "function": _text,
+}
+
+
+def _layer(value: Mapping[str, Any]) -> graph.Layer:
+    fields = dict(value)
+    kind = _KINDS[fields.pop("kind")]
+    return kind(**{name: _FIELDS[name](content) for name, content in fields.items()})
+
+
+def _tensor(value: Mapping[str, Any]) -> graph.Tensor:
+    quant = None
+    if "quant" in value:
+        stored = value["quant"]
+        quant = graph.QuantParams(
+            scale=tuple(_real(scale) for scale in _list(stored["scale"])),
+            zero_point=_integers(stored["zero_point"]),
+            num_bits=_integer(stored["num_bits"]),
+            axis=None if stored["axis"] is None else _integer(stored["axis"]),
+        )
+    return graph.Tensor(
+        _text(value["name"]), _integers(value["shape"]), _text(value["dtype"]), quant
+    )
+
+
+def _graph(value: Mapping[str, Any], folder: pathlib.Path) -> graph.Graph:
+    tensors = [_tensor(tensor) for tensor in _list(value["tensors"])]
+    return graph.Graph(
+        name=_text(value["name"]),
+        tensors={tensor.name: tensor for tensor in tensors},
+        constants=_constants(value["constants"], folder),
+        layers=tuple(_layer(layer) for layer in _list(value["layers"])),
+        inputs=_texts(value["inputs"]),
+        outputs=_texts(value["outputs"]),
+    )
+
+
+def _constants(
+    value: Mapping[str, Any], folder: pathlib.Path
+) -> dict[str, graph.Array]:
+    name = _text(value["file"])
+    if not _ARRAYS_NAME.fullmatch(name):
+        raise ValueError(f"{name!r} is not the name of a file of constants")
+    try:
+        data = (folder / name).read_bytes()
+    except OSError as error:
+        raise errors.StorageError(
+            f"cannot read {folder / name}: {error.strerror or error}"
+        ) from error
+    if hashlib.sha256(data).hexdigest() != value["sha256"]:
+        raise ValueError(f"{name} is not the file that was written with it")
+    try:
+        with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
+            return {_text(n): arrays[key] for n, key in value["keys"].items()}
+    except zipfile.BadZipFile as error:
+        raise ValueError(f"{name}: {error}") from error

@@ -1,0 +1,338 @@
+"""A `.tflite` file as plain values: what stands in it, not what it means.
+
+Parsed in Python through the schema package `tflite`, without TensorFlow and without
+trusting the file: every count is bounded by what fits into it, and whatever is wrong
+ends in one `GraphError` that names the part and its offset.
+"""
+
+import contextlib
+import dataclasses
+import math
+import struct
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+import tflite
+
+from tfpipeline import errors
+
+# The file identifier, bytes 4 to 7: tensorflow/lite schema.fbs.
+FILE_IDENTIFIER = b"TFL3"
+
+# TFLite's own kernels stop at tensors of 8 dimensions, and 64 MiB is beyond any
+# microcontroller; a damaged shape easily exceeds both.
+MAX_RANK = 8
+MAX_TENSOR_ELEMENTS = 2**26
+
+TYPE_NAMES = {
+    value: name.lower()
+    for name, value in vars(tflite.TensorType).items()
+    if not name.startswith("_")
+}
+
+_CONV = {
+    "padding": "Padding",
+    "stride_height": "StrideH",
+    "stride_width": "StrideW",
+    "activation": "FusedActivationFunction",
+}
+_DILATED = {
+    **_CONV,
+    "dilation_height": "DilationHFactor",
+    "dilation_width": "DilationWFactor",
+}
+_POOL = {**_CONV, "kernel_height": "FilterHeight", "kernel_width": "FilterWidth"}
+_FUSED = {"activation": "FusedActivationFunction"}
+
+# Operator -> its options table in the schema, and the fields that matter here.
+OPTIONS: dict[str, tuple[str, dict[str, str]]] = {
+    "CONV_2D": ("Conv2DOptions", _DILATED),
+    "DEPTHWISE_CONV_2D": ("DepthwiseConv2DOptions", _DILATED),
+    "TRANSPOSE_CONV": ("TransposeConvOptions", _CONV),
+    "FULLY_CONNECTED": (
+        "FullyConnectedOptions",
+        {**_FUSED, "weights_format": "WeightsFormat"},
+    ),
+    "MAX_POOL_2D": ("Pool2DOptions", _POOL),
+    "AVERAGE_POOL_2D": ("Pool2DOptions", _POOL),
+    "ADD": ("AddOptions", _FUSED),
+    "SUB": ("SubOptions", _FUSED),
+    "MUL": ("MulOptions", _FUSED),
+    "CONCATENATION": ("ConcatenationOptions", {**_FUSED, "axis": "Axis"}),
+    "SOFTMAX": ("SoftmaxOptions", {"beta": "Beta"}),
+    "SPACE_TO_DEPTH": ("SpaceToDepthOptions", {"block_size": "BlockSize"}),
+}
+
+_T = TypeVar("_T")
+
+# What parsing raises on a damaged file: NumPy and struct at offsets outside of it.
+_DAMAGE = (
+    ArithmeticError,
+    AttributeError,
+    LookupError,
+    TypeError,
+    ValueError,
+    struct.error,
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class FileTensor:
+    """One tensor of the file; `data` are the bytes of a constant.
+
+    `scales` is empty for a tensor that is not quantized; `axis` counts only where it
+    has several. `is_dynamic` says that a dimension other than the batch may vary.
+    """
+
+    index: int
+    name: str
+    shape: tuple[int, ...]
+    dtype: str
+    scales: tuple[float, ...]
+    zero_points: tuple[int, ...]
+    axis: int
+    is_dynamic: bool
+    data: npt.NDArray[np.uint8] | None
+
+
+@dataclasses.dataclass(frozen=True)
+class Operator:
+    """One operator; `inputs` and `outputs` are tensor indices, -1 an absent input."""
+
+    index: int
+    name: str
+    inputs: tuple[int, ...]
+    outputs: tuple[int, ...]
+    options: Mapping[str, Any]
+
+
+@dataclasses.dataclass(frozen=True)
+class Program:
+    """The only subgraph of a file, operators in their order of execution."""
+
+    tensors: tuple[FileTensor, ...]
+    operators: tuple[Operator, ...]
+    inputs: tuple[int, ...]
+    outputs: tuple[int, ...]
+
+
+def parse(model: bytes) -> Program:
+    """Parses a `.tflite` file of one subgraph.
+
+    Raises:
+        GraphError: not a TFLite file, truncated, overwritten, or with several
+            subgraphs; names the part and its offset.
+    """
+    model = bytes(model)
+    if len(model) < 8 or model[4:8] != FILE_IDENTIFIER:
+        raise errors.GraphError(
+            f"not a TFLite file: bytes 4 to 7 must be {FILE_IDENTIFIER!r}; found "
+            f"{model[4:8]!r} in a file of {len(model)} bytes"
+        )
+    with _reading("the model", int.from_bytes(model[:4], "little"), model):
+        root = tflite.Model.GetRootAsModel(model, 0)
+        if root.SubgraphsLength() != 1:
+            raise ValueError(
+                f"exactly one subgraph is supported, found {root.SubgraphsLength()}"
+            )
+        subgraph = root.Subgraphs(0)
+        buffers = _count("buffers", root.BuffersLength(), model)
+        codes = _count("operator codes", root.OperatorCodesLength(), model)
+        names = [_operator_name(root.OperatorCodes(i)) for i in range(codes)]
+        tensors = _count("tensors", subgraph.TensorsLength(), model)
+        operators = _count("operators", subgraph.OperatorsLength(), model)
+    return Program(
+        tensors=_each(
+            "tensor",
+            tensors,
+            subgraph._tab.Pos,
+            subgraph.Tensors,
+            lambda table, index: _tensor(table, index, root, buffers, model),
+            model,
+        ),
+        operators=_each(
+            "operator",
+            operators,
+            subgraph._tab.Pos,
+            subgraph.Operators,
+            lambda table, index: _operator(table, index, names, tensors, model),
+            model,
+        ),
+        inputs=_border(subgraph, "Inputs", tensors, model),
+        outputs=_border(subgraph, "Outputs", tensors, model),
+    )
+
+
+@contextlib.contextmanager
+def _reading(part: str, offset: int, model: bytes) -> Iterator[None]:
+    """Turns what damage raises into an error that names `part` and its offset."""
+    try:
+        yield
+    except _DAMAGE as error:
+        raise errors.GraphError(
+            f"damaged or unsupported TFLite file of {len(model)} bytes: {part} at "
+            f"offset {offset}: {error or type(error).__name__}. Export it again."
+        ) from error
+
+
+def _each(
+    what: str,
+    count: int,
+    start: int,
+    get: Callable[[int], Any],
+    convert: Callable[[Any, int], _T],
+    model: bytes,
+) -> tuple[_T, ...]:
+    values = []
+    for index in range(count):
+        with _reading(f"the list of {what}s, entry {index}", start, model):
+            table = get(index)
+        with _reading(f"{what} {index}", table._tab.Pos, model):
+            values.append(convert(table, index))
+    return tuple(values)
+
+
+def _count(what: str, found: int, model: bytes) -> int:
+    # An entry of any vector here takes four bytes of the file.
+    limit = len(model) // 4
+    if not 0 <= found <= limit:
+        raise ValueError(f"{found} {what} do not fit into the file")
+    return found
+
+
+def _border(
+    subgraph: tflite.SubGraph, field: str, tensors: int, model: bytes
+) -> tuple[int, ...]:
+    with _reading(f"{field.lower()} of the subgraph", subgraph._tab.Pos, model):
+        indices = _indices(subgraph, field, tensors, model)
+        if not indices or min(indices) < 0:
+            raise ValueError(f"present tensors are needed, found {indices}")
+    return indices
+
+
+def _indices(
+    table: tflite.SubGraph | tflite.Operator, field: str, tensors: int, model: bytes
+) -> tuple[int, ...]:
+    count = _count(field.lower(), getattr(table, f"{field}Length")(), model)
+    get = getattr(table, field)
+    indices = tuple(int(get(i)) for i in range(count))
+    for index in indices:
+        if not -1 <= index < tensors:
+            raise ValueError(f"{field.lower()} name tensor {index} of {tensors}")
+    return indices
+
+
+def _tensor(
+    table: tflite.Tensor, index: int, root: tflite.Model, buffers: int, model: bytes
+) -> FileTensor:
+    shape = _shape("shape", table.ShapeLength(), table.Shape)
+    signature = _shape(
+        "shape signature", table.ShapeSignatureLength(), table.ShapeSignature
+    )
+    if math.prod(shape) > MAX_TENSOR_ELEMENTS:
+        raise ValueError(
+            f"at most {MAX_TENSOR_ELEMENTS} elements are accepted; found the shape "
+            f"{shape}"
+        )
+    # A free batch is what Keras leaves by default; it is run with the shape's one.
+    is_dynamic = any(size < 1 for size in shape) or any(
+        size < 0 and (axis > 0 or shape[:1] != (1,))
+        for axis, size in enumerate(signature)
+    )
+    if table.Sparsity() is not None:
+        raise ValueError("sparse tensors are not supported")
+    scales, zero_points, axis = _quantization(table.Quantization(), model)
+    return FileTensor(
+        index=index,
+        name=_printable(table.Name()),
+        shape=shape,
+        dtype=TYPE_NAMES.get(table.Type(), f"type {table.Type()}"),
+        scales=scales,
+        zero_points=zero_points,
+        axis=axis,
+        is_dynamic=is_dynamic,
+        data=_data(table.Buffer(), root, buffers),
+    )
+
+
+def _shape(what: str, rank: int, get: Callable[[int], int]) -> tuple[int, ...]:
+    if not 0 <= rank <= MAX_RANK:
+        raise ValueError(f"a {what} of {rank} dimensions; at most {MAX_RANK}")
+    return tuple(int(get(i)) for i in range(rank))
+
+
+def _quantization(
+    table: tflite.QuantizationParameters | None, model: bytes
+) -> tuple[tuple[float, ...], tuple[int, ...], int]:
+    if table is None or not table.ScaleLength():
+        return (), (), 0
+    _count("scales", table.ScaleLength(), model)
+    scales = tuple(float(v) for v in table.ScaleAsNumpy())
+    zero_points = (0,) * len(scales)
+    if table.ZeroPointLength():
+        _count("zero points", table.ZeroPointLength(), model)
+        zero_points = tuple(int(v) for v in table.ZeroPointAsNumpy())
+    if len(zero_points) == 1:
+        zero_points *= len(scales)
+    return scales, zero_points, int(table.QuantizedDimension())
+
+
+def _data(index: int, root: tflite.Model, buffers: int) -> npt.NDArray[np.uint8] | None:
+    if not 0 <= index < buffers:
+        raise ValueError(f"buffer {index} of {buffers} is referred to")
+    buffer = root.Buffers(index)
+    if buffer.Offset() > 1:
+        raise ValueError("data behind the flatbuffer is not supported")
+    if buffer.DataLength() == 0:
+        return None
+    # frombuffer inside raises ValueError where the vector leaves the file.
+    data: npt.NDArray[np.uint8] = buffer.DataAsNumpy()
+    return data
+
+
+def _operator(
+    table: tflite.Operator, index: int, names: list[str], tensors: int, model: bytes
+) -> Operator:
+    code = table.OpcodeIndex()
+    if code >= len(names):
+        raise ValueError(f"operator code {code} of {len(names)} is referred to")
+    name = names[code]
+    return Operator(
+        index=index,
+        name=name,
+        inputs=_indices(table, "Inputs", tensors, model),
+        outputs=_indices(table, "Outputs", tensors, model),
+        options=_options(table, name),
+    )
+
+
+def _options(table: tflite.Operator, name: str) -> dict[str, Any]:
+    if name not in OPTIONS:
+        return {}
+    schema, getters = OPTIONS[name]
+    found = table.BuiltinOptionsType()
+    options = table.BuiltinOptions()
+    if options is None or found != getattr(tflite.BuiltinOptions, schema):
+        raise ValueError(f"{name} needs {schema}, found options of type {found}")
+    values = getattr(tflite, schema)()
+    values.Init(options.Bytes, options.Pos)
+    return {field: getattr(values, getter)() for field, getter in getters.items()}
+
+
+def _operator_name(code: tflite.OperatorCode) -> str:
+    # Files before schema 3a carry only the one-byte field; see schema.fbs.
+    builtin = max(code.BuiltinCode(), code.DeprecatedBuiltinCode())
+    if builtin == tflite.BuiltinOperator.CUSTOM:
+        return f"CUSTOM '{_printable(code.CustomCode())}'"
+    try:
+        return str(tflite.opcode2name(builtin))
+    except ValueError:
+        return f"BUILTIN_{builtin}"
+
+
+def _printable(name: bytes | None) -> str:
+    """Text for messages of one line; what cannot be printed becomes `?`."""
+    text = (name or b"").decode("utf-8", "replace")
+    return "".join(char if char.isprintable() else "?" for char in text)

@@ -1,0 +1,1 @@
+"""Integer execution of a graph; the readable kernels are the specification."""

@@ -1,0 +1,112 @@
+"""Runs an int8 graph on images, layer by layer, with TFLite Micro's integers."""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from tfpipeline import errors
+from tfpipeline.ir import graph
+from tfpipeline.simulate import reference_kernels, vector_kernels
+
+Array = graph.Array
+Kernels = Mapping[type[graph.Layer], reference_kernels.Kernel]
+
+# Images at once; with 32 a process that simulates cmsisnet stays below 140 MB.
+BATCH_SIZE = 32
+
+
+def require_supported(g: graph.Graph) -> None:
+    """Checks that every layer has a kernel and every activation is int8.
+
+    Raises:
+        GraphError: naming all layers and tensors that stand in the way.
+    """
+    found = []
+    for layer in g.layers:
+        subject = f"{layer.kind} '{layer.name}'"
+        if type(layer) in reference_kernels.NOT_SUPPORTED:
+            reason = reference_kernels.NOT_SUPPORTED[type(layer)]
+            found.append(f"{subject} is not simulated: {reason}")
+        for name in (*layer.inputs, layer.output):
+            dtype = g.tensors[name].dtype
+            if dtype != "int8":
+                found.append(
+                    f"{subject} has the {dtype} tensor '{name}'; only int8 is simulated"
+                )
+    if (len(g.inputs), len(g.outputs)) != (1, 1):
+        found.append(
+            "one input and one output are supported; found "
+            f"{len(g.inputs)} and {len(g.outputs)}"
+        )
+    if found:
+        raise errors.GraphError(f"graph '{g.name}': {'; '.join(found)}")
+
+
+def predict(g: graph.Graph, images: Array) -> Array:
+    """The output for each image, in batches, by the fast kernels.
+
+    Args:
+        g: a verified int8 graph with one input and one output.
+        images: int8 `[N, ...]` of the input's shape, N >= 1.
+
+    Returns:
+        int8 `[N, ...]`.
+
+    Raises:
+        GraphError: a layer is not supported.
+        UsageError: `images` do not fit the input.
+    """
+    size = BATCH_SIZE if _keeps_batch(g) else 1
+    return _predict(g, images, vector_kernels.KERNELS, size)
+
+
+def predict_readable(g: graph.Graph, images: Array) -> Array:
+    """As `predict`, one image after another, by the kernels that are the specification.
+
+    An image takes 0.8 to 3.4 s for cmsisnet, of 17 million MACs; `predict` 0.04 s.
+    """
+    return _predict(g, images, reference_kernels.KERNELS, 1)
+
+
+def activations(g: graph.Graph, images: Array, kernels: Kernels) -> dict[str, Array]:
+    """All activations by name, for one image or for as many as `kernels` can take.
+
+    Raises:
+        GraphError: a layer is not supported.
+        UsageError: `images` do not fit the input.
+    """
+    require_supported(g)
+    source = g.tensors[g.inputs[0]]
+    if images.dtype != np.int8 or images.shape[1:] != source.shape[1:]:
+        raise errors.UsageError(
+            f"the input '{source.name}' must be int8 of shape {source.shape}; found "
+            f"{images.dtype} {images.shape}"
+        )
+    values: dict[str, Array] = {source.name: images}
+    for layer in g.layers:
+        operands = [
+            g.constants[name] if name in g.constants else values[name]
+            for name in layer.inputs
+        ]
+        values[layer.output] = kernels[type(layer)](g, layer, operands)
+    return values
+
+
+def _predict(g: graph.Graph, images: Array, kernels: Kernels, size: int) -> Array:
+    if len(images) < 1:
+        raise errors.UsageError("at least one image is needed")
+    return np.concatenate(
+        [
+            activations(g, images[start : start + size], kernels)[g.outputs[0]]
+            for start in range(0, len(images), size)
+        ]
+    )
+
+
+def _keeps_batch(g: graph.Graph) -> bool:
+    """Whether the first axis is the batch throughout."""
+    results = [g.tensors[layer.output].shape for layer in g.layers]
+    means = [layer.axes for layer in g.layers if isinstance(layer, graph.Mean)]
+    return all(shape[:1] == (1,) for shape in results) and not any(
+        0 in axes for axes in means
+    )

@@ -1,0 +1,303 @@
+"""Readable kernels, the specification: what TFLite Micro computes with int8.
+
+One output value after the other, on plain integers. Each function is given the graph,
+the layer and the arrays of its inputs, for a batch of one, and returns its output.
+"""
+
+import itertools
+from collections.abc import Callable, Iterator, Sequence
+
+import numpy as np
+
+from tfpipeline.ir import graph
+from tfpipeline.simulate import derived, fixed_point
+
+Array = graph.Array
+Kernel = Callable[[graph.Graph, graph.Layer, Sequence[Array]], Array]
+
+
+def _clamped(value: int, low: int, high: int) -> int:
+    return min(max(value, low), high)
+
+
+def _empty(g: graph.Graph, layer: graph.Layer) -> Array:
+    tensor = g.tensors[layer.output]
+    return np.empty(tensor.shape, tensor.dtype)
+
+
+def _pixels(shape: tuple[int, ...]) -> Iterator[tuple[int, ...]]:
+    """Indices of batch and plane of a result."""
+    return itertools.product(*(range(size) for size in shape[:-1]))
+
+
+def _requantization(
+    g: graph.Graph, layer: graph.Weighted
+) -> Callable[[Sequence[int]], list[int]]:
+    """Scales the sum of each channel, adds the zero point, clamps."""
+    factors = derived.channel_factors(g, layer)
+    zero = derived.zero_point(g, layer.output)
+    low, high = derived.bounds(g, layer)
+
+    def requantized(sums: Sequence[int]) -> list[int]:
+        return [
+            _clamped(fixed_point.scale(total, *factor) + zero, low, high)
+            for total, factor in zip(sums, factors, strict=True)
+        ]
+
+    return requantized
+
+
+def convolution(g: graph.Graph, layer: graph.Layer, inputs: Sequence[Array]) -> Array:
+    """Convolution along one or two axes, in groups where the kernel is narrower."""
+    assert isinstance(layer, (graph.Conv1D, graph.Conv2D))
+    source = inputs[0].astype(np.int64) - derived.zero_point(g, layer.inputs[0])
+    kernel, bias = derived.kernel_values(g, layer), derived.bias_values(g, layer)
+    result, size = _empty(g, layer), source.shape[1:-1]
+    requantized = _requantization(g, layer)
+    width = kernel.shape[-1]
+    per_group = len(kernel) * width // source.shape[-1]
+    for batch, *position in _pixels(result.shape):
+        inside, taps = derived.window(size, position, layer, kernel.shape[1:-1])
+        window = source[(batch, *inside)]
+        sums = []
+        for channel in range(len(kernel)):
+            start = channel // per_group * width
+            part = window[..., start : start + width]
+            sums.append(int((part * kernel[(channel, *taps)]).sum() + bias[channel]))
+        result[(batch, *position)] = requantized(sums)
+    return result
+
+
+def depthwise(g: graph.Graph, layer: graph.Layer, inputs: Sequence[Array]) -> Array:
+    """Each output channel from one input channel."""
+    assert isinstance(layer, graph.DepthwiseConv2D)
+    source = inputs[0].astype(np.int64) - derived.zero_point(g, layer.inputs[0])
+    kernel, bias = derived.kernel_values(g, layer)[0], derived.bias_values(g, layer)
+    result, size = _empty(g, layer), source.shape[1:-1]
+    requantized = _requantization(g, layer)
+    multiplier = kernel.shape[-1] // source.shape[-1]
+    for batch, *position in _pixels(result.shape):
+        inside, taps = derived.window(size, position, layer, kernel.shape[:-1])
+        window, part = source[(batch, *inside)], kernel[taps]
+        sums = [
+            int((window[..., c // multiplier] * part[..., c]).sum() + bias[c])
+            for c in range(kernel.shape[-1])
+        ]
+        result[(batch, *position)] = requantized(sums)
+    return result
+
+
+def transposed(g: graph.Graph, layer: graph.Layer, inputs: Sequence[Array]) -> Array:
+    """Each input pixel adds its kernel; what falls on the padding is dropped."""
+    assert isinstance(layer, graph.TransposeConv2D)
+    source = inputs[0].astype(np.int64) - derived.zero_point(g, layer.inputs[0])
+    kernel = derived.kernel_values(g, layer)
+    result = _empty(g, layer)
+    sums = np.zeros(result.shape, np.int64) + derived.bias_values(g, layer)
+    for batch, row, column in _pixels(source.shape):
+        for tap in itertools.product(*(range(n) for n in kernel.shape[1:3])):
+            y = row * layer.strides[0] - layer.padding[0][0] + tap[0]
+            x = column * layer.strides[1] - layer.padding[1][0] + tap[1]
+            if 0 <= y < result.shape[1] and 0 <= x < result.shape[2]:
+                sums[batch, y, x] += (
+                    kernel[:, tap[0], tap[1]] @ source[batch, row, column]
+                )
+    requantized = _requantization(g, layer)
+    for pixel in _pixels(result.shape):
+        result[pixel] = requantized(sums[pixel].tolist())
+    return result
+
+
+def dense(g: graph.Graph, layer: graph.Layer, inputs: Sequence[Array]) -> Array:
+    """Matrix product of the kernel and every row of the input."""
+    assert isinstance(layer, graph.Dense)
+    source = inputs[0].astype(np.int64) - derived.zero_point(g, layer.inputs[0])
+    kernel, bias = derived.kernel_values(g, layer), derived.bias_values(g, layer)
+    rows = source.reshape(-1, kernel.shape[-1])
+    requantized = _requantization(g, layer)
+    values = [requantized((kernel @ row + bias).tolist()) for row in rows]
+    tensor = g.tensors[layer.output]
+    return np.array(values, tensor.dtype).reshape(tensor.shape)
+
+
+def pool(g: graph.Graph, layer: graph.Layer, inputs: Sequence[Array]) -> Array:
+    """Largest or mean value of the part of each window inside the input."""
+    assert isinstance(layer, graph.Pool)
+    source, result = inputs[0].astype(np.int64), _empty(g, layer)
+    size = source.shape[1:-1]
+    low, high = derived.bounds(g, layer)
+    for batch, *position in _pixels(result.shape):
+        inside, _ = derived.window(size, position, layer, layer.kernel_size)
+        window = source[(batch, *inside)]
+        for channel in range(source.shape[-1]):
+            values = window[..., channel].ravel().tolist()
+            is_max = isinstance(layer, graph.MaxPool)
+            value = max(values) if is_max else _rounded_mean(values)
+            result[(batch, *position, channel)] = _clamped(value, low, high)
+    return result
+
+
+def _rounded_mean(values: Sequence[int]) -> int:
+    """Halves away from zero: integer_ops/pooling.h."""
+    total, count = sum(values), len(values)
+    magnitude = (abs(total) + count // 2) // count
+    return magnitude if total > 0 else -magnitude
+
+
+def mean(g: graph.Graph, layer: graph.Layer, inputs: Sequence[Array]) -> Array:
+    """Mean over axes, divided and rescaled by one multiplication."""
+    assert isinstance(layer, graph.Mean)
+    source = inputs[0].astype(np.int64)
+    sums = source.sum(axis=layer.axes)
+    count = source.size // sums.size
+    factor = derived.mean_factor(g, layer, count)
+    zero_in = derived.zero_point(g, layer.inputs[0])
+    zero_out = derived.zero_point(g, layer.output)
+    low, high = derived.bounds(g, layer)
+    values = [
+        _clamped(
+            fixed_point.scale(int(sum_) - zero_in * count, *factor) + zero_out,
+            low,
+            high,
+        )
+        for sum_ in sums.ravel()
+    ]
+    tensor = g.tensors[layer.output]
+    return np.array(values, tensor.dtype).reshape(tensor.shape)
+
+
+def elementwise(g: graph.Graph, layer: graph.Layer, inputs: Sequence[Array]) -> Array:
+    """Sum, difference or product of two operands, broadcast."""
+    low, high = derived.bounds(g, layer)
+    zeros = [derived.zero_point(g, name) for name in layer.inputs]
+    zero = derived.zero_point(g, layer.output)
+    result = _empty(g, layer)
+    operands = np.broadcast_arrays(*inputs)
+    for index in np.ndindex(result.shape):
+        first, second = (
+            int(operand[index]) - offset
+            for operand, offset in zip(operands, zeros, strict=True)
+        )
+        if isinstance(layer, graph.Mul):
+            factor = derived.product_factor(g, layer)
+            value = fixed_point.scale(first * second, *factor)
+        else:
+            value = _sum(g, layer, first, second)
+        result[index] = _clamped(value + zero, low, high)
+    return result
+
+
+def _sum(g: graph.Graph, layer: graph.Layer, first: int, second: int) -> int:
+    of_first, of_second, of_result = derived.sum_factors(g, layer)
+    a = fixed_point.scale(first << derived.ADD_LEFT_SHIFT, *of_first)
+    b = fixed_point.scale(second << derived.ADD_LEFT_SHIFT, *of_second)
+    return fixed_point.scale(
+        a - b if isinstance(layer, graph.Sub) else a + b, *of_result
+    )
+
+
+def concat(g: graph.Graph, layer: graph.Layer, inputs: Sequence[Array]) -> Array:
+    """Inputs one after another."""
+    assert isinstance(layer, graph.Concat)
+    return np.concatenate(inputs, axis=layer.axis)
+
+
+def pad(g: graph.Graph, layer: graph.Layer, inputs: Sequence[Array]) -> Array:
+    """The zero point around the input."""
+    assert isinstance(layer, graph.Pad)
+    zero = derived.zero_point(g, layer.output)
+    return np.pad(inputs[0], layer.padding, constant_values=zero)
+
+
+def reshape(g: graph.Graph, layer: graph.Layer, inputs: Sequence[Array]) -> Array:
+    """The same values in another shape."""
+    return inputs[0].reshape(g.tensors[layer.output].shape)
+
+
+def space_to_depth(
+    g: graph.Graph, layer: graph.Layer, inputs: Sequence[Array]
+) -> Array:
+    """Channel `(row * block + column) * channels + c` holds the block's pixel."""
+    assert isinstance(layer, graph.SpaceToDepth)
+    size, channels = layer.block_size, inputs[0].shape[-1]
+    result = _empty(g, layer)
+    for row, column in itertools.product(range(size), repeat=2):
+        start = (row * size + column) * channels
+        part = inputs[0][:, row::size, column::size]
+        result[..., start : start + channels] = part
+    return result
+
+
+def requantize(g: graph.Graph, layer: graph.Layer, inputs: Sequence[Array]) -> Array:
+    """The same real values on the output's scale."""
+    factor = derived.rescale_factor(g, layer)
+    zero_in = derived.zero_point(g, layer.inputs[0])
+    zero_out = derived.zero_point(g, layer.output)
+    low, high = derived.bounds(g, layer)
+    result = _empty(g, layer)
+    for index, value in np.ndenumerate(inputs[0]):
+        scaled = fixed_point.scale(int(value) - zero_in, *factor)
+        result[index] = _clamped(scaled + zero_out, low, high)
+    return result
+
+
+def softmax(g: graph.Graph, layer: graph.Layer, inputs: Sequence[Array]) -> Array:
+    """Softmax of each row in fixed point: reference/softmax.h."""
+    assert isinstance(layer, graph.Softmax)
+    factor, smallest = derived.softmax_parameters(g, layer)
+    low, high = derived.type_bounds(g, layer.output)
+    result = _empty(g, layer)
+    for index in _pixels(result.shape):
+        row = inputs[0][index].tolist()
+        differences = [value - max(row) for value in row]
+        exps = [
+            fixed_point.exp_of_negative(fixed_point.scale(difference, *factor))
+            if difference >= smallest
+            else None
+            for difference in differences
+        ]
+        digits = derived.SOFTMAX_SUM_BITS
+        total = sum(fixed_point.rounding_shift_right(e, digits) for e in exps if e)
+        headroom = 32 - total.bit_length()
+        reciprocal = fixed_point.one_over_one_plus((total << headroom) - 2**31)
+        shift = digits - headroom + 31 - 8
+        result[index] = [
+            low
+            if e is None
+            else _clamped(
+                fixed_point.rounding_shift_right(
+                    fixed_point.doubling_high_multiply(reciprocal, e), shift
+                )
+                + low,
+                low,
+                high,
+            )
+            for e in exps
+        ]
+    return result
+
+
+KERNELS: dict[type[graph.Layer], Kernel] = {
+    graph.Conv1D: convolution,
+    graph.Conv2D: convolution,
+    graph.DepthwiseConv2D: depthwise,
+    graph.TransposeConv2D: transposed,
+    graph.Dense: dense,
+    graph.MaxPool: pool,
+    graph.AveragePool: pool,
+    graph.Mean: mean,
+    graph.Add: elementwise,
+    graph.Sub: elementwise,
+    graph.Mul: elementwise,
+    graph.Concat: concat,
+    graph.Pad: pad,
+    graph.Reshape: reshape,
+    graph.SpaceToDepth: space_to_depth,
+    graph.Requantize: requantize,
+    graph.Softmax: softmax,
+}
+
+# Kinds without a kernel, and what to do instead.
+NOT_SUPPORTED: dict[type[graph.Layer], str] = {
+    graph.Activation: "fuse it into the layer before it, as the converter does",
+}
