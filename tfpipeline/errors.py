@@ -27,7 +27,7 @@ class QuantizationError(PipelineError):
 
 
 class GraphError(PipelineError):
-    """A graph, or the file that it is read from, is not well formed or not supported."""
+    """A graph, or the file it is read from, is not well formed or not supported."""
 
 
 class ExportError(PipelineError):
