@@ -28,10 +28,10 @@ from tfpipeline.training import loop, optimizers, precision, stages
 
 NETWORKS = ("cmsisnet", "nascifarnet")
 BATCH = 128
-STEPS = 12
+STEPS = 40
 ROUNDS = 3
-# The first epoch traces and warms up; the others count.
-EPOCHS = 3
+# The first epoch traces and warms up; the second counts.
+EPOCHS = 2
 
 
 class _Silent:

@@ -13,13 +13,8 @@ def _split(count=50):
 
 
 def _epoch(split, epoch=0, seed=0, batch_size=8, **fields):
-    batches = pipeline.training_batches(
-        pipeline.source(split),
-        augmentation.Augmentation(**fields),
-        batch_size=batch_size,
-        seed=seed,
-        epoch=epoch,
-    )
+    data = pipeline.source(split, augmentation.Augmentation(**fields), batch_size)
+    batches = pipeline.training_batches(data, seed=seed, epoch=epoch)
     images, labels = zip(*batches.as_numpy_iterator(), strict=True)
     return np.concatenate(images), np.concatenate(labels)
 

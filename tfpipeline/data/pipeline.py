@@ -1,6 +1,7 @@
 """Batches for training and evaluation: decoded once, shuffled by seed, prefetched."""
 
 import dataclasses
+from collections.abc import Callable
 
 import numpy as np
 
@@ -11,63 +12,75 @@ from tfpipeline.data import splits
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Source:
-    """A split as tensors, made once and read by every epoch.
+    """A training split in TensorFlow's memory, and how a batch of it is made.
+
+    Made once a stage, because copying the images and tracing the augmentation would
+    otherwise cost each epoch a fraction of a second.
 
     Attributes:
-        images: uint8 [N, H, W, C].
-        labels: int32 [N].
+        num_examples: in the split.
+        batch_size: images a batch.
+        load: (seed int32 [2], positions int64 [batch]) -> (images, labels).
     """
 
-    images: tf.Tensor
-    labels: tf.Tensor
+    num_examples: int
+    batch_size: int
+    load: Callable[[tf.Tensor, tf.Tensor], tuple[tf.Tensor, tf.Tensor]]
+
+    @property
+    def steps(self) -> int:
+        """Full batches an epoch."""
+        return steps_per_epoch(self.num_examples, self.batch_size)
 
 
-def source(split: splits.Split) -> Source:
-    """Copies `split` into TensorFlow's memory."""
-    return Source(tf.constant(split.images), tf.constant(split.labels))
-
-
-def training_batches(
-    data: Source,
+def source(
+    split: splits.Split,
     augmentation: augmentation_lib.Augmentation,
-    *,
     batch_size: int,
-    seed: int,
-    epoch: int,
-) -> tf.data.Dataset:
+) -> Source:
+    """Copies `split` into TensorFlow's memory.
+
+    Args:
+        split: the training split.
+        augmentation: random transforms.
+        batch_size: images a batch.
+    """
+    images, labels = tf.constant(split.images), tf.constant(split.labels)
+    shape = (batch_size, *split.images.shape[1:])
+
+    @tf.function(autograph=False)
+    def load(seed: tf.Tensor, positions: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        batch = tf.ensure_shape(tf.gather(images, positions), shape)
+        return (
+            augmentation_lib.augment(batch, augmentation, seed),
+            tf.gather(labels, positions),
+        )
+
+    return Source(len(split), batch_size, load)
+
+
+def training_batches(data: Source, *, seed: int, epoch: int) -> tf.data.Dataset:
     """One epoch of shuffled, augmented, full batches.
 
     The order and the augmentation depend on (seed, epoch) only, never on what ran
-    before, so a resumed run sees the same batches.
+    before, so a resumed run sees the same batches. The incomplete last batch is left
+    out; other images fall into it in the next epoch.
 
     Args:
         data: the training split.
-        augmentation: random transforms.
-        batch_size: images a batch; the incomplete last batch is left out, and other
-            images fall into it in the next epoch.
         seed: of the run and stage.
         epoch: counted from 0.
 
     Returns:
-        A data set of (float32 [batch, H, W, C] in [-1, 127/128], int32 [batch]).
+        A data set of (float32 [batch, H, W, C], int32 [batch]).
     """
-    count, *shape = data.images.shape
-    order = np.random.default_rng([seed, epoch]).permutation(count)
-    steps = steps_per_epoch(count, batch_size)
-    order = order[: steps * batch_size].reshape(steps, batch_size)
+    order = np.random.default_rng([seed, epoch]).permutation(data.num_examples)
+    order = order[: data.steps * data.batch_size].reshape(data.steps, data.batch_size)
     base = np.random.default_rng([seed, epoch, 1]).integers(2**31 - 1)
-
-    def load(step: tf.Tensor, positions: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        batch_seed = tf.stack((tf.cast(base, tf.int32), tf.cast(step, tf.int32)))
-        batch = tf.ensure_shape(tf.gather(data.images, positions), (batch_size, *shape))
-        return (
-            augmentation_lib.augment(batch, augmentation, batch_seed),
-            tf.gather(data.labels, positions),
-        )
-
+    seeds = np.stack((np.full(data.steps, base), np.arange(data.steps)), axis=1)
     return (
-        tf.data.Dataset.from_tensor_slices((np.arange(steps), order))
-        .map(load, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+        tf.data.Dataset.from_tensor_slices((seeds.astype(np.int32), order))
+        .map(data.load, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
         .prefetch(4)
     )
 

@@ -115,7 +115,7 @@ def train(
         state = checkpoints.Checkpoint(0, weights, [], weights, ())
     train_steps = _train_steps(stage, model, optimizer, strategy)
     forward = evaluation.forward_function(evaluation_model)
-    data = pipeline.source(dataset.train)
+    data = pipeline.source(dataset.train, stage.augmentation, stage.batch_size)
     while state.epoch < stage.epochs and not _stalled(stage, state.history):
         _seed_dropout(model, stage.seed, state.epoch)
         started = time.monotonic()
@@ -225,17 +225,11 @@ def _run_epoch(
     reporter: progress.Progress,
 ) -> tuple[float, float]:
     """Trains for one epoch; returns its mean loss and accuracy."""
-    batches = pipeline.training_batches(
-        data,
-        stage.augmentation,
-        batch_size=stage.batch_size,
-        seed=stage.seed,
-        epoch=epoch,
-    )
+    batches = pipeline.training_batches(data, seed=stage.seed, epoch=epoch)
     if strategy.num_replicas_in_sync > 1:
         batches = strategy.experimental_distribute_dataset(batches)
     iterator = iter(batches)
-    steps = pipeline.steps_per_epoch(len(data.labels), stage.batch_size)
+    steps = data.steps
     total_loss, total_correct = 0.0, 0.0
     reporter.begin_epoch(epoch, steps)
     try:
