@@ -28,8 +28,8 @@ from tfpipeline.training import loop, optimizers, precision, stages
 
 NETWORKS = ("cmsisnet", "nascifarnet")
 BATCH = 128
-STEPS = 40
-ROUNDS = 3
+STEPS = 30
+ROUNDS = 2
 # The first epoch traces and warms up; the second counts.
 EPOCHS = 2
 
