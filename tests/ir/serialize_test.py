@@ -137,3 +137,31 @@ def test_a_graph_that_is_not_well_formed_is_not_written(tmp_path):
 def test_every_field_of_every_kind_can_be_stored():
     fields = {f.name for kind in graph.LAYER_KINDS for f in dataclasses.fields(kind)}
     assert fields == set(serialize._FIELDS)
+
+
+def test_an_outline_has_everything_but_the_values(tmp_path):
+    g = from_tflite.read_file(PATHS[0])
+    file = tmp_path / "outline.json"
+    serialize.write_outline(g, file)
+    found = serialize.read(file)
+    assert (found.layers, found.tensors) == (g.layers, g.tensors)
+    assert found.constants.keys() == g.constants.keys()
+    for name, values in found.constants.items():
+        assert values.shape == g.constants[name].shape
+        assert values.dtype == g.constants[name].dtype
+        assert (values == 1).all()
+    assert [path.name for path in tmp_path.iterdir()] == ["outline.json"]
+
+
+@pytest.mark.parametrize("shape", [[2**40], [0], [-1], ["a"]])
+def test_an_outline_with_a_bad_shape_is_refused(shape, tmp_path):
+    file = tmp_path / "outline.json"
+    serialize.write_outline(from_tflite.read_file(PATHS[0]), file)
+    value = json.loads(file.read_text(encoding="utf-8"))
+    name = value["constants"]["ones"][0]
+    for tensor in value["tensors"]:
+        if tensor["name"] == name:
+            tensor["shape"] = shape
+    file.write_text(json.dumps(value), encoding="utf-8")
+    with pytest.raises(errors.GraphError, match=r"outline\.json|is not well formed"):
+        serialize.read(file)

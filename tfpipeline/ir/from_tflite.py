@@ -62,7 +62,11 @@ def read(model: bytes, *, name: str = "tflite") -> graph.Graph:
     outputs = tuple(names[index] for index in program.outputs)
     indices = {name: index for index, name in names.items()}
     shell = graph.Graph(name, {}, {}, layers, inputs, outputs)
-    used = [program.tensors[indices[n]] for n in graph.tensor_names(shell)]
+    # The file's order, by which TFLite Micro's planner decides between equal sizes.
+    used = [
+        program.tensors[index]
+        for index in sorted(indices[n] for n in graph.tensor_names(shell))
+    ]
     result = graph.Graph(
         name=name,
         tensors={names[t.index]: _tensor(t, names[t.index]) for t in used},

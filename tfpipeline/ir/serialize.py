@@ -3,6 +3,9 @@
 Scales, bounds and every other real number are written by `float.hex()`, because decimal
 text may lose the last bit. The `.npz` is named by its own digest and written before
 `graph.json`, which names it: a crash between the two leaves the old graph whole.
+
+An outline is one JSON file without the constants' values, which cost does not depend on;
+its graph has ones in their place.
 """
 
 import dataclasses
@@ -23,6 +26,9 @@ from tfpipeline.ir import graph, verify
 FORMAT = "tfpipeline-graph"
 VERSION = 1
 FILE_NAME = "graph.json"
+
+# Of one constant; 4 GiB of it fit no microcontroller.
+MAX_OUTLINE_VALUES = 2**32
 
 _ARRAYS_NAME = re.compile(r"constants-[0-9a-f]{16}\.npz")
 _KINDS = {kind.__name__: kind for kind in graph.LAYER_KINDS}
@@ -48,27 +54,27 @@ def write(g: graph.Graph, folder: str | os.PathLike[str]) -> pathlib.Path:
     digest = hashlib.sha256(data).hexdigest()
     arrays_name = f"constants-{digest[:16]}.npz"
     atomic_files.write_bytes(target / arrays_name, data)
-    atomic_files.write_json(
-        target / FILE_NAME,
-        {
-            "format": FORMAT,
-            "version": VERSION,
-            "name": g.name,
-            "inputs": list(g.inputs),
-            "outputs": list(g.outputs),
-            "tensors": [_tensor_value(tensor) for tensor in g.tensors.values()],
-            "layers": [_layer_value(layer) for layer in g.layers],
-            "constants": {"file": arrays_name, "sha256": digest, "keys": keys},
-        },
-    )
+    constants = {"file": arrays_name, "sha256": digest, "keys": keys}
+    atomic_files.write_json(target / FILE_NAME, _value(g, constants))
     for stale in target.glob("constants-*.npz"):
         if stale.name != arrays_name and _ARRAYS_NAME.fullmatch(stale.name):
             stale.unlink(missing_ok=True)
     return target / FILE_NAME
 
 
+def write_outline(g: graph.Graph, path: str | os.PathLike[str]) -> None:
+    """Writes a well-formed graph without the values of its constants to one file.
+
+    Raises:
+        GraphError: the graph is not well formed.
+        StorageError: the file cannot be written.
+    """
+    verify.require(g)
+    atomic_files.write_json(path, _value(g, {"ones": list(g.constants)}))
+
+
 def read(path: str | os.PathLike[str]) -> graph.Graph:
-    """Reads a graph from its folder, or from its `graph.json`, and verifies it.
+    """Reads a graph from its folder, its `graph.json` or an outline; verifies it.
 
     Raises:
         StorageError: a file is absent or cannot be read.
@@ -92,6 +98,19 @@ def read(path: str | os.PathLike[str]) -> graph.Graph:
             f"{file} is damaged: {type(error).__name__}: {error}. Write it again."
         ) from error
     return verify.require(result)
+
+
+def _value(g: graph.Graph, constants: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "format": FORMAT,
+        "version": VERSION,
+        "name": g.name,
+        "inputs": list(g.inputs),
+        "outputs": list(g.outputs),
+        "tensors": [_tensor_value(tensor) for tensor in g.tensors.values()],
+        "layers": [_layer_value(layer) for layer in g.layers],
+        "constants": dict(constants),
+    }
 
 
 def _tensor_value(tensor: graph.Tensor) -> dict[str, Any]:
@@ -203,15 +222,30 @@ def _tensor(value: Mapping[str, Any]) -> graph.Tensor:
 
 
 def _graph(value: Mapping[str, Any], folder: pathlib.Path) -> graph.Graph:
-    tensors = [_tensor(tensor) for tensor in _list(value["tensors"])]
+    listed = [_tensor(tensor) for tensor in _list(value["tensors"])]
+    tensors = {tensor.name: tensor for tensor in listed}
+    stored = value["constants"]
     return graph.Graph(
         name=_text(value["name"]),
-        tensors={tensor.name: tensor for tensor in tensors},
-        constants=_constants(value["constants"], folder),
+        tensors=tensors,
+        constants=_ones(stored, tensors)
+        if "ones" in stored
+        else _constants(stored, folder),
         layers=tuple(_layer(layer) for layer in _list(value["layers"])),
         inputs=_texts(value["inputs"]),
         outputs=_texts(value["outputs"]),
     )
+
+
+def _ones(
+    value: Mapping[str, Any], tensors: Mapping[str, graph.Tensor]
+) -> dict[str, graph.Array]:
+    named = [tensors[name] for name in _texts(value["ones"])]
+    for tensor in named:
+        if tensor.num_elements > MAX_OUTLINE_VALUES:
+            raise ValueError(f"'{tensor.name}' has the shape {tensor.shape}")
+    # A view of a single one each: an outline costs no memory.
+    return {t.name: np.broadcast_to(np.ones((), t.dtype), t.shape) for t in named}
 
 
 def _constants(

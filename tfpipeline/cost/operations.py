@@ -1,0 +1,91 @@
+"""What a layer of a graph computes, in kinds of operations, whatever runs it.
+
+The kinds are those of the MAX78000's own summary, so that figures stand side by side:
+
+    macc     multiply-accumulates, as `macs` counts them
+    comp     a comparison: a fused or stand-alone bound of each value (ReLU), each value
+             under a max pool's window
+    add      each value under an average's window, each sum of two operands
+    mul      each product of two operands
+    bitwise  nothing here; the MAX78000 has such element-wise operators
+
+Bias, rescaling, rounding and saturation of a result belong to its layer and are not
+counted; nor are values that are only moved (Concat, Pad, Reshape). A Softmax counts one
+addition and one product a value.
+"""
+
+import dataclasses
+import math
+from collections.abc import Callable
+
+from tfpipeline.cost import macs
+from tfpipeline.ir import graph
+
+NAMES = ("macc", "comp", "add", "mul", "bitwise")
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Operations:
+    """Counts of one inference."""
+
+    macc: int = 0
+    comp: int = 0
+    add: int = 0
+    mul: int = 0
+    bitwise: int = 0
+
+
+Rule = Callable[[graph.Graph, graph.Layer], Operations]
+
+
+def count(g: graph.Graph, layer: graph.Layer) -> Operations:
+    """Operations of one layer of a well-formed graph."""
+    own = _RULES[type(layer)](g, layer)
+    if getattr(layer, "clamp", graph.NO_CLAMP) == graph.NO_CLAMP:
+        return own
+    return dataclasses.replace(own, comp=own.comp + _outputs(g, layer))
+
+
+def _outputs(g: graph.Graph, layer: graph.Layer) -> int:
+    return g.tensors[layer.output].num_elements
+
+
+def _inputs(g: graph.Graph, layer: graph.Layer) -> int:
+    return g.tensors[layer.inputs[0]].num_elements
+
+
+def _products(g: graph.Graph, layer: graph.Layer) -> Operations:
+    return Operations(macc=macs.layer_count(g, layer).macs)
+
+
+def _window(g: graph.Graph, layer: graph.Layer) -> int:
+    assert isinstance(layer, graph.Pool)
+    return _outputs(g, layer) * math.prod(layer.kernel_size)
+
+
+def _moved(g: graph.Graph, layer: graph.Layer) -> Operations:
+    return Operations()
+
+
+_RULES: dict[type[graph.Layer], Rule] = {
+    graph.Conv1D: _products,
+    graph.Conv2D: _products,
+    graph.DepthwiseConv2D: _products,
+    graph.TransposeConv2D: _products,
+    graph.Dense: _products,
+    graph.MaxPool: lambda g, layer: Operations(comp=_window(g, layer)),
+    graph.AveragePool: lambda g, layer: Operations(add=_window(g, layer)),
+    graph.Mean: lambda g, layer: Operations(add=_inputs(g, layer)),
+    graph.Add: lambda g, layer: Operations(add=_outputs(g, layer)),
+    graph.Sub: lambda g, layer: Operations(add=_outputs(g, layer)),
+    graph.Mul: lambda g, layer: Operations(mul=_outputs(g, layer)),
+    graph.Concat: _moved,
+    graph.Pad: _moved,
+    graph.Reshape: _moved,
+    graph.SpaceToDepth: _moved,
+    graph.Requantize: lambda g, layer: Operations(mul=_outputs(g, layer)),
+    graph.Softmax: lambda g, layer: Operations(
+        add=_outputs(g, layer), mul=_outputs(g, layer)
+    ),
+    graph.Activation: lambda g, layer: Operations(comp=_outputs(g, layer)),
+}

@@ -1,0 +1,134 @@
+"""What a graph costs on an STM32 board: the target's part of `tfpipeline.estimate`."""
+
+from collections.abc import Mapping, Sequence
+
+from tfpipeline import errors
+from tfpipeline.cost import (
+    activations,
+    estimate,
+    greedy_planner,
+    liveness,
+    weights,
+)
+from tfpipeline.ir import graph
+from tfpipeline.targets.stm32 import cost, lowering, spec
+
+# The only board of the 2018 paper; its cycles hold for this core and memory.
+_Q7_BOARD = "stm32f746"
+
+_NOTES = (
+    "RAM is the arena of activations and kernel scratch by TFLite Micro's own plan; "
+    "flash is weights and biases. Program code, the interpreter's tables (about 8 B an "
+    "output channel and 24 B a tensor) and stack come on top.",
+)
+
+
+def estimate_graph(
+    g: graph.Graph, target: str, options: estimate.Options
+) -> estimate.Estimate:
+    """Estimates a well-formed graph on the board named `target`.
+
+    Raises:
+        UsageError: no such board, or nothing in the network that computes.
+    """
+    board = spec.board_of(target)
+    layers = lowering.lower(g)
+    clock_hz = options.clock_hz or board.clock_hz
+    found = [cost.estimate_s8(layers, board, clock_hz=clock_hz)]
+    notes = [*_NOTES, *lowering.stand_ins(g), *_width_notes(g, options)]
+    memory = _memory(g, board, options)
+    if target == _Q7_BOARD:
+        try:
+            found.append(cost.estimate_q7(layers, clock_hz=clock_hz))
+            memory |= _q7_memory(layers)
+        except errors.UsageError as error:
+            notes.append(str(error))
+    return estimate.Estimate(
+        target=target,
+        layers=tuple(
+            estimate.graph_layer(
+                g, layer, {each.profile: each.cycles[index] for each in found}
+            )
+            for index, layer in enumerate(g.layers)
+        ),
+        latency={
+            each.profile: estimate.Latency(
+                cycles=sum(each.cycles),
+                seconds=each.seconds,
+                relative_error=each.relative_error,
+                joules=_joules(each, board),
+            )
+            for each in found
+        },
+        memory=memory,
+        violations=_violations(memory, board),
+        notes=tuple(notes),
+    )
+
+
+def _joules(latency: cost.Latency, board: spec.Board) -> float | None:
+    # Boards were measured with the s8 kernels only.
+    return cost.energy_joules(latency, board) if latency.profile == cost.S8 else None
+
+
+def _memory(
+    g: graph.Graph, board: spec.Board, options: estimate.Options
+) -> dict[str, int]:
+    buffers = activations.find_buffers(
+        g, bits=options.activation_bits, scratch=lowering.scratch_bytes
+    )
+    weight_bytes, bias_bytes = weights.graph_bytes(
+        g, activation_bits=options.activation_bits
+    )
+    return {
+        "weight_bytes": weight_bytes,
+        "bias_bytes": bias_bytes,
+        "flash_bytes": weight_bytes + bias_bytes,
+        "flash_available_bytes": board.flash_bytes,
+        "ram_bytes": greedy_planner.plan_greedily(buffers).peak_bytes,
+        "ram_bound_bytes": liveness.lower_bound_bytes(buffers),
+        "ram_available_bytes": board.ram_bytes,
+    }
+
+
+def _q7_memory(layers: Sequence[cost.Layer]) -> dict[str, int]:
+    memory = cost.footprint_q7(layers)
+    return {
+        "q7_2018_activation_bytes": memory.activation_bytes,
+        "q7_2018_im2col_bytes": memory.im2col_bytes,
+        "q7_2018_total_bytes": memory.total_bytes,
+    }
+
+
+def _violations(memory: Mapping[str, int], board: spec.Board) -> tuple[str, ...]:
+    found = []
+    for what, name, fix in (
+        ("flash", "weights and biases", "fewer channels, or memory outside the chip"),
+        ("ram", "activations", "a smaller input, earlier pooling or fewer channels"),
+    ):
+        needed = memory[f"{what}_bytes"]
+        available = memory[f"{what}_available_bytes"]
+        if needed > available:
+            found.append(
+                f"{what.upper() if what == 'ram' else what}: {name} need {needed:,} "
+                f"bytes; {board.name} has {available:,}, {needed - available:,} too "
+                f"few. What would fit: {fix}"
+            )
+    return tuple(found)
+
+
+def _width_notes(g: graph.Graph, options: estimate.Options) -> tuple[str, ...]:
+    """What the latency leaves out of account: it is fitted to 8-bit kernels."""
+    notes = []
+    types = {g.tensors[layer.output].dtype for layer in g.layers}
+    if "int16" in types or options.activation_bits == 16:
+        notes.append(
+            "latency is that of int8; with int16 activations CMSIS-NN's convolutions "
+            "took 1.43 times the instructions on a Cortex-M7 (int64 biases)"
+        )
+    if options.weight_bits not in (None, 8):
+        notes.append(
+            f"weights are counted in 8 bits: CMSIS-NN's kernels have no "
+            f"{options.weight_bits}-bit weights in this estimate"
+        )
+    return tuple(notes)

@@ -1,0 +1,144 @@
+"""A graph as the calls of CMSIS-NN that run it: layers of the cost model."""
+
+import math
+from collections.abc import Callable, Sequence
+
+from tfpipeline.ir import graph
+from tfpipeline.targets.stm32 import cost
+
+Rule = Callable[[graph.Graph, graph.Layer], cost.Layer]
+
+# Kinds without a measured kernel of their own, and what stands in for them.
+STAND_INS: dict[type[graph.Layer], str] = {
+    graph.Mul: "counted as an addition",
+    graph.Sub: "counted as an addition",
+    graph.TransposeConv2D: "counted as a convolution of as many MACs",
+}
+
+
+def lower(g: graph.Graph) -> tuple[cost.Layer, ...]:
+    """One layer of the cost model for each layer of a well-formed graph."""
+    return tuple(_RULES[type(layer)](g, layer) for layer in g.layers)
+
+
+def stand_ins(g: graph.Graph) -> tuple[str, ...]:
+    """One line for each layer whose figures are another kernel's."""
+    return tuple(
+        f"{layer.kind} '{layer.name}' is {STAND_INS[type(layer)]}: its kernel was not "
+        "measured"
+        for layer in g.layers
+        if type(layer) in STAND_INS
+    )
+
+
+def scratch_bytes(g: graph.Graph, layer: graph.Layer) -> Sequence[int]:
+    """Scratch memory in bytes that the s8 kernel asks for on a core with DSP.
+
+    Convolution: two columns of int16, their length rounded up to 4; none for 1x1
+    without padding. Depthwise: one window of int16; none for 3x3 with at most a pixel
+    of padding, with a channel multiplier, or dilated. Averages: an int32 a channel.
+    Source: CMSIS-NN 098d54a, arm_convolve_get_buffer_sizes_s8.c,
+    arm_depthwise_conv_get_buffer_sizes_s8.c, arm_avgpool_s8.c.
+    """
+    channels = g.tensors[layer.inputs[0]].shape[-1]
+    if isinstance(layer, (graph.Conv1D, graph.Conv2D)):
+        kernel = g.tensors[layer.weights].shape
+        if math.prod(kernel[1:-1]) == 1 and not any(map(any, layer.padding)):
+            return ()
+        column = -(-math.prod(kernel[1:]) // 4) * 4
+        return (2 * 2 * column,)
+    if isinstance(layer, graph.DepthwiseConv2D):
+        kernel = g.tensors[layer.weights].shape
+        is_plain = channels == kernel[-1] and max(layer.dilation) == 1
+        is_small = kernel[1:-1] == (3, 3) and max(map(max, layer.padding)) <= 1
+        return (2 * math.prod(kernel[1:]),) if is_plain and not is_small else ()
+    if isinstance(layer, (graph.AveragePool, graph.Mean)):
+        return (4 * channels,)
+    return ()
+
+
+def _output_shape(g: graph.Graph, layer: graph.Layer) -> tuple[int, int, int]:
+    """Height, width, channels; vectors are one pixel, 1-D data one row."""
+    shape = g.tensors[layer.output].shape[1:] or (1,)
+    height, width, channels = (1, 1, 1, *shape)[-3:]
+    return (math.prod(shape[:-3]) * height, width, channels)
+
+
+def _kernel(g: graph.Graph, layer: graph.Layer) -> tuple[int, int]:
+    assert isinstance(layer, graph.Weighted)
+    taps = (1, *g.tensors[layer.weights].shape[1:-1])[-2:]
+    return taps[0], taps[1]
+
+
+def _convolution(g: graph.Graph, layer: graph.Layer) -> cost.Layer:
+    assert isinstance(layer, graph.Weighted)
+    channels = g.tensors[layer.weights].shape[-1]
+    shape, kernel = _output_shape(g, layer), _kernel(g, layer)
+    return cost.Layer(layer.name, cost.CONV, shape, channels, kernel)
+
+
+def _depthwise(g: graph.Graph, layer: graph.Layer) -> cost.Layer:
+    channels = g.tensors[layer.inputs[0]].shape[-1]
+    shape, kernel = _output_shape(g, layer), _kernel(g, layer)
+    return cost.Layer(layer.name, cost.DEPTHWISE, shape, channels, kernel)
+
+
+def _transposed(g: graph.Graph, layer: graph.Layer) -> cost.Layer:
+    assert isinstance(layer, graph.Weighted)
+    _, height, width, channels = g.tensors[layer.inputs[0]].shape
+    shape = (height, width, g.tensors[layer.output].shape[-1])
+    return cost.Layer(layer.name, cost.CONV, shape, channels, _kernel(g, layer))
+
+
+def _dense(g: graph.Graph, layer: graph.Layer) -> cost.Layer:
+    assert isinstance(layer, graph.Weighted)
+    rows, columns = g.tensors[layer.weights].shape
+    pixels = g.tensors[layer.output].num_elements // rows
+    # Several rows of data are as many calls of the vector kernel.
+    return cost.Layer(layer.name, cost.DENSE, (1, pixels, rows), columns)
+
+
+def _pool(g: graph.Graph, layer: graph.Layer) -> cost.Layer:
+    assert isinstance(layer, graph.Pool)
+    kernel = (1, *layer.kernel_size)[-2:]
+    channels = g.tensors[layer.inputs[0]].shape[-1]
+    shape = _output_shape(g, layer)
+    return cost.Layer(layer.name, cost.POOL, shape, channels, (kernel[0], kernel[1]))
+
+
+def _mean(g: graph.Graph, layer: graph.Layer) -> cost.Layer:
+    """An average pool whose window is all that goes into a value."""
+    source, result = g.tensors[layer.inputs[0]], g.tensors[layer.output]
+    window = source.num_elements // result.num_elements
+    shape = (1, 1, result.num_elements)
+    return cost.Layer(layer.name, cost.POOL, shape, source.shape[-1], (1, window))
+
+
+def _sum(g: graph.Graph, layer: graph.Layer) -> cost.Layer:
+    return cost.Layer(layer.name, cost.ADD, _output_shape(g, layer))
+
+
+def _free(g: graph.Graph, layer: graph.Layer) -> cost.Layer:
+    return cost.Layer(layer.name, cost.FREE, _output_shape(g, layer))
+
+
+_RULES: dict[type[graph.Layer], Rule] = {
+    graph.Conv1D: _convolution,
+    graph.Conv2D: _convolution,
+    graph.DepthwiseConv2D: _depthwise,
+    graph.TransposeConv2D: _transposed,
+    graph.Dense: _dense,
+    graph.MaxPool: _pool,
+    graph.AveragePool: _pool,
+    graph.Mean: _mean,
+    graph.Add: _sum,
+    graph.Sub: _sum,
+    graph.Mul: _sum,
+    graph.Concat: _free,
+    graph.Pad: _free,
+    graph.Reshape: _free,
+    graph.SpaceToDepth: _free,
+    graph.Requantize: _free,
+    graph.Softmax: _free,
+    graph.Activation: _free,
+}
