@@ -1,0 +1,1 @@
+"""Readers of networks that live in TensorFlow; the bridge to the graph."""

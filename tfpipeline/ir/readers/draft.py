@@ -1,0 +1,52 @@
+"""A float graph in the making: what the reader functions of the layers write to."""
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from tfpipeline.ir import graph
+
+
+@dataclasses.dataclass
+class Draft:
+    """Tensors, constants and layers so far; every value is float32."""
+
+    tensors: dict[str, graph.Tensor] = dataclasses.field(default_factory=dict)
+    constants: dict[str, graph.Array] = dataclasses.field(default_factory=dict)
+    layers: list[graph.Layer] = dataclasses.field(default_factory=list)
+
+    def shape(self, name: str) -> tuple[int, ...]:
+        """The shape of a tensor, the batch of one first."""
+        return self.tensors[name].shape
+
+    def tensor(self, name: str, shape: tuple[int, ...]) -> str:
+        """Adds a tensor called `name`, or so with a number; returns its name."""
+        number, free = 0, name
+        while free in self.tensors:
+            number += 1
+            free = f"{name}#{number}"
+        self.tensors[free] = graph.Tensor(free, shape, "float32")
+        return free
+
+    def constant(self, name: str, values: npt.ArrayLike) -> str:
+        """Adds a constant as `tensor` does."""
+        # Not ascontiguousarray, which makes a vector of a scalar.
+        array = np.array(values, np.float32, order="C")
+        name = self.tensor(name, array.shape)
+        self.constants[name] = array
+        return name
+
+    def add(
+        self,
+        kind: type[graph.Layer],
+        name: str,
+        inputs: tuple[str, ...],
+        shape: tuple[int, ...],
+        **fields: Any,
+    ) -> str:
+        """Adds a layer; it writes the tensor of its own name, which is returned."""
+        output = self.tensor(name, shape)
+        self.layers.append(kind(name=name, inputs=inputs, output=output, **fields))
+        return output

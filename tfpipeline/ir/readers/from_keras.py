@@ -1,0 +1,105 @@
+"""Reads a Keras 2 network into a verified graph: the file that knows both worlds."""
+
+import dataclasses
+from collections.abc import Mapping
+
+from tfpipeline import errors
+from tfpipeline.compat import keras
+from tfpipeline.ir import graph, verify
+from tfpipeline.ir.readers import draft as draft_lib
+from tfpipeline.ir.readers import fusion, keras_calls, keras_layers
+
+# How many faults one message lists.
+_MAX_LISTED = 10
+
+
+def read(model: keras.Model, *, name: str | None = None) -> graph.Graph:
+    """Reads a functional or Sequential model as it runs in inference, for a batch of 1.
+
+    Args:
+        model: float32; models in it are opened, layers without effect outside training
+            left out, batch normalizations and activations joined with the layer before
+            them, as `fusion` says.
+        name: of the graph; the model's own if `None`.
+
+    Returns:
+        A float32 graph whose layers are named as the Keras layers.
+
+    Raises:
+        GraphError: naming all layers that are not supported, or an input of which a
+            size other than the batch is open.
+    """
+    program = keras_calls.flatten(model)
+    draft = draft_lib.Draft()
+    written = _emit(program, draft)
+    outputs = tuple(written[output] for output in program.outputs)
+    fusion.fuse(draft, outputs)
+    shell = graph.Graph(
+        name or model.name, {}, {}, tuple(draft.layers), program.inputs, outputs
+    )
+    used = tuple(graph.tensor_names(shell))
+    return verify.require(
+        graph.Graph(
+            name=shell.name,
+            tensors={tensor: draft.tensors[tensor] for tensor in used},
+            constants={
+                tensor: draft.constants[tensor]
+                for tensor in used
+                if tensor in draft.constants
+            },
+            layers=shell.layers,
+            inputs=shell.inputs,
+            outputs=outputs,
+        )
+    )
+
+
+def _emit(program: keras_calls.Program, draft: draft_lib.Draft) -> dict[str, str]:
+    """Emits all calls; returns call -> the tensor it writes."""
+    written: dict[str, str] = {}
+    faults: list[str] = []
+    for call in program.calls:
+        try:
+            if call.name in program.inputs:
+                written[call.name] = draft.tensor(call.name, _input_shape(call))
+            else:
+                written[call.name] = _emit_call(call, written, draft)
+        except errors.GraphError as error:
+            faults.append(str(error))
+            # Goes on with what Keras knows, to find the other faults as well.
+            shape = tuple(size or 1 for size in call.shape[1:])
+            written[call.name] = draft.tensor(call.name, (1, *shape))
+    if faults:
+        more = len(faults) - _MAX_LISTED
+        listed = "; ".join(faults[:_MAX_LISTED])
+        raise errors.GraphError(listed + (f"; and {more} more" if more > 0 else ""))
+    return written
+
+
+def _input_shape(call: keras_calls.Call) -> tuple[int, ...]:
+    sizes = call.shape[1:]
+    if None in sizes or not call.shape:
+        raise call.error(
+            f"the shape {call.shape} is not static; build the network with an input "
+            "of fixed sizes (only the batch may be open)"
+        )
+    return (1, *(size for size in sizes if size is not None))
+
+
+def _emit_call(
+    call: keras_calls.Call, written: Mapping[str, str], draft: draft_lib.Draft
+) -> str:
+    reader = keras_layers.READERS.get(type(call.layer))
+    if reader is None:
+        raise call.error(f"not supported; {_advice(call)}")
+    if call.keywords.get("training") is True:
+        raise call.error("called with training=True; a graph only runs inference")
+    inputs = tuple(written[source] for source in call.inputs)
+    return reader(dataclasses.replace(call, inputs=inputs), draft)
+
+
+def _advice(call: keras_calls.Call) -> str:
+    if isinstance(call.layer, keras.layers.Lambda):
+        return "write the function as Keras layers"
+    names = sorted(layer.__name__ for layer in keras_layers.READERS)
+    return f"supported are {', '.join(names)}"
