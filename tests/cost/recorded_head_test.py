@@ -53,7 +53,7 @@ def _buffers(model: bytes) -> tuple[liveness.Buffer, ...]:
     return liveness.find_buffers(sizes, steps, list(inputs), list(outputs))
 
 
-def _recorded_heads(models: list[bytes]) -> list[int]:
+def recorded_heads(models: list[bytes]) -> list[int]:
     """The head in bytes that the interpreter records for each network."""
     jobs = []
     for model in models:
@@ -77,7 +77,7 @@ def _greedy_peak(model: bytes) -> int:
 
 def test_head_of_the_golden_networks():
     models = [path.read_bytes() for path in (*GOLDEN, CMSISNET)]
-    assert _recorded_heads(models) == [_greedy_peak(model) for model in models]
+    assert recorded_heads(models) == [_greedy_peak(model) for model in models]
 
 
 def test_head_that_the_arena_search_reports():
@@ -192,7 +192,7 @@ def test_head_of_the_sizes_of_visual_wake_words(reverse, head):
     network = mlperf_tiny.VISUAL_WAKE_WORDS
     sizes = [buffer.bytes for buffer in network.buffers()]
     model = _chain(sizes, reverse=reverse)
-    assert _recorded_heads([model]) == [_greedy_peak(model)] == [head]
+    assert recorded_heads([model]) == [_greedy_peak(model)] == [head]
     ours = arena_planner.plan_arena(_buffers(model))
     assert ours.peak_bytes == network.bound_bytes
 
@@ -200,5 +200,5 @@ def test_head_of_the_sizes_of_visual_wake_words(reverse, head):
 def test_head_of_random_networks():
     models = [_random_network(seed) for seed in range(4)]
     peaks = [_greedy_peak(model) for model in models]
-    assert _recorded_heads(models) == peaks
+    assert recorded_heads(models) == peaks
     assert len(set(peaks)) > 1

@@ -24,27 +24,26 @@ _NOTES = (
 
 
 def estimate_graph(
-    g: graph.Graph, target: str, options: estimate.Options
+    g: graph.Graph, options: estimate.Options, board: spec.Board
 ) -> estimate.Estimate:
-    """Estimates a well-formed graph on the board named `target`.
+    """Estimates a well-formed graph on `board`.
 
     Raises:
-        UsageError: no such board, or nothing in the network that computes.
+        UsageError: nothing in the network computes.
     """
-    board = spec.board_of(target)
     layers = lowering.lower(g)
     clock_hz = options.clock_hz or board.clock_hz
     found = [cost.estimate_s8(layers, board, clock_hz=clock_hz)]
     notes = [*_NOTES, *lowering.stand_ins(g), *_width_notes(g, options)]
     memory = _memory(g, board, options)
-    if target == _Q7_BOARD:
+    if board.name == _Q7_BOARD:
         try:
             found.append(cost.estimate_q7(layers, clock_hz=clock_hz))
             memory |= _q7_memory(layers)
         except errors.UsageError as error:
             notes.append(str(error))
     return estimate.Estimate(
-        target=target,
+        target=board.name,
         layers=tuple(
             estimate.graph_layer(
                 g, layer, {each.profile: each.cycles[index] for each in found}

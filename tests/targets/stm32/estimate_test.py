@@ -1,0 +1,119 @@
+"""Whole graphs on a board: the paper's figures, memory, what does not fit."""
+
+import dataclasses
+
+import pytest
+
+from tests import graph_builder
+from tfpipeline import errors
+from tfpipeline.cost import estimate
+from tfpipeline.targets.stm32 import cost, spec
+from tfpipeline.targets.stm32 import estimate as stm32
+
+OPTIONS = estimate.Options()
+F746 = spec.BOARDS["stm32f746"]
+L4R5 = spec.BOARDS["stm32l4r5"]
+
+
+def _paper():
+    """The CIFAR-10 network of the CMSIS-NN paper."""
+    builder = graph_builder.Builder((32, 32, 3), "paper")
+    for channels in (32, 32, 64):
+        builder.conv(channels, 5)
+        builder.pool(3, stride=2, padding="same")
+    builder.flatten()
+    builder.dense(10)
+    builder.softmax()
+    return builder.build()
+
+
+def test_the_paper_from_its_graph():
+    found = stm32.estimate_graph(_paper(), OPTIONS, F746)
+    latency = found.latency[cost.Q7_2018]
+    assert round(1e3 * latency.seconds, 1) == 99.1
+    assert found.totals.macs == 12_298_240
+    assert found.memory["weight_bytes"] == 89_440
+    assert found.memory["q7_2018_total_bytes"] // 1024 == 133
+    assert found.violations == ()
+    for name, each in found.latency.items():
+        cycles = sum(layer.latency_cycles[name] for layer in found.layers)
+        assert cycles == pytest.approx(each.cycles)
+        assert each.seconds == pytest.approx(each.cycles / 216e6)
+        assert 0 < each.relative_error < 1
+
+
+def test_memory_of_the_arena():
+    memory = stm32.estimate_graph(_paper(), OPTIONS, L4R5).memory
+    # The first convolution: its input, output and two columns of 5x5x3 as int16.
+    assert memory["ram_bytes"] == memory["ram_bound_bytes"] == 40_960
+    assert memory["flash_bytes"] == 89_440 + 4 * 138
+    wide = dataclasses.replace(OPTIONS, activation_bits=16)
+    found = stm32.estimate_graph(_paper(), wide, L4R5)
+    assert found.memory["ram_bytes"] == 81_920
+    assert found.memory["bias_bytes"] == 8 * 138
+    assert any("1.43 times" in note for note in found.notes)
+
+
+def test_only_the_board_of_the_paper_has_its_profile():
+    assert list(stm32.estimate_graph(_paper(), OPTIONS, L4R5).latency) == [cost.S8]
+    assert set(stm32.estimate_graph(_paper(), OPTIONS, F746).latency) == {
+        cost.S8,
+        cost.Q7_2018,
+    }
+
+
+def test_energy_of_a_measured_board_at_its_clock():
+    found = stm32.estimate_graph(_paper(), OPTIONS, L4R5).latency[cost.S8]
+    assert found.joules == pytest.approx(L4R5.power_watts * found.seconds)
+    other = dataclasses.replace(OPTIONS, clock_hz=60e6)
+    slower = stm32.estimate_graph(_paper(), other, L4R5).latency[cost.S8]
+    assert slower.joules is None
+    assert slower.seconds == pytest.approx(2 * found.seconds)
+    assert stm32.estimate_graph(_paper(), OPTIONS, F746).latency[cost.S8].joules is None
+
+
+def test_a_layer_that_the_paper_has_not_leaves_its_profile_out():
+    builder = graph_builder.Builder((8, 8, 4))
+    builder.depthwise()
+    found = stm32.estimate_graph(builder.build(), OPTIONS, F746)
+    assert list(found.latency) == [cost.S8]
+    assert "q7_2018_total_bytes" not in found.memory
+    assert any("no constant for layer 'layer0'" in note for note in found.notes)
+
+
+def test_what_does_not_fit_is_said_in_bytes():
+    builder = graph_builder.Builder((256, 256, 3))
+    builder.conv(16)
+    builder.dense(2)
+    found = stm32.estimate_graph(builder.build(), OPTIONS, F746)
+    flash, ram = found.violations
+    needed = found.memory["flash_bytes"]
+    assert needed > 2 * 2**20
+    assert flash.startswith(
+        f"flash: weights and biases need {needed:,} bytes; stm32f746 has 1,048,576, "
+        f"{needed - 2**20:,} too few"
+    )
+    assert ram.startswith("RAM: activations need 1,2")
+
+
+def test_a_network_without_computation_is_refused():
+    builder = graph_builder.Builder((8, 8, 4))
+    builder.flatten()
+    with pytest.raises(errors.UsageError, match="needs a layer that computes"):
+        stm32.estimate_graph(builder.build(), OPTIONS, F746)
+
+
+def test_weights_of_other_widths_are_noted():
+    options = dataclasses.replace(OPTIONS, weight_bits=4)
+    found = stm32.estimate_graph(_paper(), options, L4R5)
+    assert found.memory["weight_bytes"] == 89_440
+    assert any("counted in 8 bits" in note for note in found.notes)
+
+
+def test_names_and_kinds_are_the_graph_s():
+    found = stm32.estimate_graph(_paper(), OPTIONS, L4R5)
+    assert [layer.kind for layer in found.layers] == [
+        *("Conv2D", "MaxPool") * 3,
+        *("Reshape", "Dense", "Softmax"),
+    ]
+    assert found.layers[0].comp == 32 * 32 * 32

@@ -1,0 +1,125 @@
+"""Graphs as CMSIS-NN's calls: MACs survive, shapes are the kernels'."""
+
+import pytest
+
+from tests import graph_builder
+from tfpipeline.cost import macs
+from tfpipeline.ir import graph
+from tfpipeline.targets.stm32 import cost, lowering
+
+
+def _one(shape, build):
+    builder = graph_builder.Builder(shape)
+    build(builder)
+    g = builder.build()
+    return g, g.layers[-1], lowering.lower(g)[-1]
+
+
+def _sum(kind):
+    return lambda b: b.join(kind, "input")
+
+
+CASES = {
+    graph.Conv1D: (
+        (9, 4),
+        lambda b: b.conv1d(6),
+        cost.Layer("layer0", cost.CONV, (1, 9, 6), 4, (1, 3)),
+    ),
+    graph.Conv2D: (
+        (8, 8, 4),
+        lambda b: b.conv(6, 5, stride=2),
+        cost.Layer("layer0", cost.CONV, (4, 4, 6), 4, (5, 5)),
+    ),
+    graph.DepthwiseConv2D: (
+        (8, 8, 4),
+        lambda b: b.depthwise(),
+        cost.Layer("layer0", cost.DEPTHWISE, (8, 8, 4), 4, (3, 3)),
+    ),
+    graph.TransposeConv2D: (
+        (8, 8, 4),
+        lambda b: b.transposed(6),
+        cost.Layer("layer0", cost.CONV, (8, 8, 6), 4, (3, 3)),
+    ),
+    graph.Dense: (
+        (8, 8, 4),
+        lambda b: b.dense(6),
+        cost.Layer("layer0", cost.DENSE, (1, 1, 6), 256),
+    ),
+    graph.MaxPool: (
+        (8, 8, 4),
+        lambda b: b.pool(3, stride=2, padding="same"),
+        cost.Layer("layer0", cost.POOL, (4, 4, 4), 4, (3, 3)),
+    ),
+    graph.AveragePool: (
+        (8, 4),
+        lambda b: b.pool(2, kind=graph.AveragePool),
+        cost.Layer("layer0", cost.POOL, (1, 4, 4), 4, (1, 2)),
+    ),
+    graph.Mean: (
+        (8, 8, 4),
+        lambda b: b.mean(),
+        cost.Layer("layer0", cost.POOL, (1, 1, 4), 4, (1, 64)),
+    ),
+    graph.Add: ((8, 8, 4), _sum(graph.Add), cost.Layer("layer0", cost.ADD, (8, 8, 4))),
+    graph.Sub: ((8, 8, 4), _sum(graph.Sub), cost.Layer("layer0", cost.ADD, (8, 8, 4))),
+    graph.Mul: ((8, 8, 4), _sum(graph.Mul), cost.Layer("layer0", cost.ADD, (8, 8, 4))),
+    graph.Reshape: (
+        (8, 8, 4),
+        lambda b: b.flatten(),
+        cost.Layer("layer0", cost.FREE, (1, 1, 256)),
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", CASES, ids=lambda kind: kind.__name__)
+def test_a_kind_and_its_macs(kind):
+    shape, build, expected = CASES[kind]
+    g, layer, found = _one(shape, build)
+    assert found == expected
+    assert found.macs == macs.layer_count(g, layer).macs
+
+
+def test_groups_multiply_their_own_channels_only():
+    g, layer, found = _one((8, 8, 4), lambda b: b.conv(6, groups=2))
+    assert found.macs == macs.layer_count(g, layer).macs == 64 * 6 * 18
+
+
+def test_every_other_kind_is_free():
+    free = set(graph.LAYER_KINDS) - set(CASES) | {graph.Reshape}
+    names = {kind.__name__ for kind in free}
+    assert names == {
+        *("Concat", "Pad", "Reshape", "SpaceToDepth"),
+        *("Requantize", "Softmax", "Activation"),
+    }
+    _, _, found = _one((8, 8, 4), lambda b: b.activation("tanh"))
+    assert found.kind == cost.FREE
+
+
+# Sizes from the rules of the sources that `scratch_bytes` names.
+SCRATCH = [
+    (lambda b: b.conv(6), (2 * 2 * 36,)),
+    (lambda b: b.conv(6, groups=2), (2 * 2 * 20,)),
+    (lambda b: b.conv(6, 1), ()),
+    (lambda b: b.depthwise(), ()),
+    (lambda b: b.depthwise(5), (2 * 25 * 4,)),
+    (lambda b: b.depthwise(5, multiplier=2), ()),
+    (lambda b: b.mean(), (16,)),
+    (lambda b: b.pool(kind=graph.AveragePool), (16,)),
+    (lambda b: b.pool(), ()),
+]
+
+
+@pytest.mark.parametrize("build, expected", SCRATCH)
+def test_scratch_memory(build, expected):
+    g, layer, _ = _one((8, 8, 4), build)
+    assert tuple(lowering.scratch_bytes(g, layer)) == expected
+
+
+def test_stand_ins_are_named():
+    g, _, _ = _one((8, 8, 4), lambda b: b.transposed(6))
+    assert lowering.stand_ins(g) == (
+        "TransposeConv2D 'layer0' is counted as a convolution of as many MACs: its "
+        "kernel was not measured",
+    )
+    g, _, _ = _one((8, 8, 4), lambda b: b.conv(6))
+    assert lowering.stand_ins(g) == ()
