@@ -4,8 +4,8 @@ Scales, bounds and every other real number are written by `float.hex()`, because
 text may lose the last bit. The `.npz` is named by its own digest and written before
 `graph.json`, which names it: a crash between the two leaves the old graph whole.
 
-An outline is one JSON file without the constants' values, which cost does not depend on;
-its graph has ones in their place.
+An outline is one JSON file without the values of the constants, which no cost depends
+on; its graph has ones in their place.
 """
 
 import dataclasses
