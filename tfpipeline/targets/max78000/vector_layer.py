@@ -1,0 +1,132 @@
+"""The reference layer on whole batches at once; equal to it bit for bit.
+
+Convolutions run as one matrix product in floating point. That is exact because every
+sum of products, in whatever order it is added up, is an integer that the type holds:
+`exact_float` compares the bound of the layer's sums with the type's significand. What
+follows stays exact too: bias and the half for rounding are within the same bound, and
+the shift is a factor of a power of two.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from tfpipeline.ir import graph
+from tfpipeline.targets.max78000 import (
+    accelerator_layer,
+    arithmetic,
+    program,
+    reference_layer,
+)
+
+Array = graph.Array
+
+
+def exact_float(layer: program.Layer) -> npt.DTypeLike:
+    """The faster type of float32 and float64 that holds all sums of the layer."""
+    bound = layer.largest_sum + arithmetic.half_step(layer.total_shift)
+    # Integers up to 2**24 are exact in float32, and those of 32 bits in float64.
+    return np.float32 if bound <= 2**24 else np.float64
+
+
+def run(layer: program.Layer, operands: Sequence[Array]) -> Array:
+    """As `reference_layer.run`."""
+    hardware = layer.hardware
+    data = _prepared(hardware, operands)
+    if not hardware.convolves:
+        return data
+    if hardware.flatten:
+        data = data.transpose(0, 3, 1, 2).reshape(len(data), 1, 1, -1)
+    return _finished(layer, _products(layer, data))
+
+
+def _prepared(
+    hardware: accelerator_layer.AcceleratorLayer, operands: Sequence[Array]
+) -> Array:
+    if hardware.eltwise is None:
+        return _pooled(hardware, operands[0])
+    if hardware.pool_first:
+        every = [_pooled(hardware, operand) for operand in operands]
+        return arithmetic.combine(hardware.eltwise, every)
+    return _pooled(hardware, arithmetic.combine(hardware.eltwise, operands))
+
+
+def _pooled(hardware: accelerator_layer.AcceleratorLayer, data: Array) -> Array:
+    """Adds up or compares one tap of all windows after the other."""
+    averages = hardware.pool_type == "avg"
+    taps = (
+        data[:, *_positions(hardware, tap)].astype(np.int32 if averages else np.int8)
+        for tap in np.ndindex(*hardware.pool)
+    )
+    result = next(taps)
+    for tap in taps:
+        (np.add if averages else np.maximum)(result, tap, out=result)
+    return arithmetic.average(result, hardware.window) if averages else result
+
+
+def _positions(
+    hardware: accelerator_layer.AcceleratorLayer, tap: tuple[int, ...]
+) -> tuple[slice, slice]:
+    """Rows and columns of the data that a tap of the pooling window meets."""
+    rows, columns = (
+        slice(
+            tap[axis] * hardware.pool_dilation[axis],
+            tap[axis] * hardware.pool_dilation[axis]
+            + (hardware.pooled_dim[axis] - 1) * hardware.pool_stride[axis]
+            + 1,
+            hardware.pool_stride[axis],
+        )
+        for axis in (0, 1)
+    )
+    return rows, columns
+
+
+def _products(layer: program.Layer, data: Array) -> Array:
+    """Sums of products `[N, rows, columns, out_channels]` in an exact float type."""
+    assert layer.weights is not None
+    hardware, dtype = layer.hardware, exact_float(layer)
+    source = reference_layer.spread(hardware, data.astype(dtype))
+    groups, taps = hardware.groups, layer.weights.shape[1:]
+    windows = _windows(hardware, source).reshape(
+        len(data), *hardware.out_dim, *taps[:-1], groups, taps[-1]
+    )
+    columns = np.moveaxis(windows, -2, 0).reshape(groups, -1, np.prod(taps))
+    kernels = layer.weights.astype(dtype).reshape(groups, -1, np.prod(taps))
+    products = np.matmul(columns, kernels.transpose(0, 2, 1))
+    shape = (len(data), *hardware.out_dim, hardware.out_channels)
+    sums: Array = np.moveaxis(products, 0, 1).reshape(shape)
+    return sums
+
+
+def _windows(hardware: accelerator_layer.AcceleratorLayer, source: Array) -> Array:
+    """View `[N, rows, columns, *kernel, channels]` of what each output sees."""
+    transposed = hardware.operator == "convtranspose2d"
+    stride = (1, 1) if transposed else hardware.stride
+    reach = [hardware.dilation[axis] * (hardware.kernel[axis] - 1) for axis in (0, 1)]
+    windows = np.lib.stride_tricks.sliding_window_view(
+        source, (reach[0] + 1, reach[1] + 1), axis=(1, 2)
+    )
+    strided = windows[
+        :,
+        :: stride[0],
+        :: stride[1],
+        :,
+        :: hardware.dilation[0],
+        :: hardware.dilation[1],
+    ]
+    return np.moveaxis(strided, 3, -1)
+
+
+def _finished(layer: program.Layer, sums: Array) -> Array:
+    """Bias, shift, rounding, saturation and activation, in place."""
+    hardware = layer.hardware
+    if layer.bias is not None:
+        sums += layer.bias.astype(sums.dtype) * (1 << arithmetic.FRACTION_BITS)
+    if hardware.output_width == 32:
+        return sums.astype(np.int32)
+    sums += arithmetic.half_step(layer.total_shift)
+    sums *= 2.0 ** (layer.total_shift - arithmetic.FRACTION_BITS)
+    np.floor(sums, out=sums)
+    np.clip(sums, arithmetic.MIN_VALUE, arithmetic.MAX_VALUE, out=sums)
+    return arithmetic.activate(sums.astype(np.int8), hardware.activation)
