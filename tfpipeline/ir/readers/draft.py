@@ -11,11 +11,16 @@ from tfpipeline.ir import graph
 
 @dataclasses.dataclass
 class Draft:
-    """Tensors, constants and layers so far; every value is float32."""
+    """Tensors, constants and layers so far; every value is float32.
+
+    `owners` says for each layer's output which call it was emitted for.
+    """
 
     tensors: dict[str, graph.Tensor] = dataclasses.field(default_factory=dict)
     constants: dict[str, graph.Array] = dataclasses.field(default_factory=dict)
     layers: list[graph.Layer] = dataclasses.field(default_factory=list)
+    owners: dict[str, str] = dataclasses.field(default_factory=dict)
+    call: str = ""
 
     def shape(self, name: str) -> tuple[int, ...]:
         """The shape of a tensor, the batch of one first."""
@@ -48,5 +53,6 @@ class Draft:
     ) -> str:
         """Adds a layer; it writes the tensor of its own name, which is returned."""
         output = self.tensor(name, shape)
+        self.owners[output] = self.call
         self.layers.append(kind(name=name, inputs=inputs, output=output, **fields))
         return output

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from tfpipeline import errors
 from tfpipeline.compat import keras
 from tfpipeline.ir import graph, verify
+from tfpipeline.ir.readers import converter_order, fusion, keras_calls, keras_layers
 from tfpipeline.ir.readers import draft as draft_lib
-from tfpipeline.ir.readers import fusion, keras_calls, keras_layers
 
 # How many faults one message lists.
 _MAX_LISTED = 10
@@ -34,6 +34,7 @@ def read(model: keras.Model, *, name: str | None = None) -> graph.Graph:
     written = _emit(program, draft)
     outputs = tuple(written[output] for output in program.outputs)
     fusion.fuse(draft, outputs)
+    draft.layers = converter_order.sort(draft.layers, draft.owners, model)
     shell = graph.Graph(
         name or model.name, {}, {}, tuple(draft.layers), program.inputs, outputs
     )
@@ -95,6 +96,7 @@ def _emit_call(
     if call.keywords.get("training") is True:
         raise call.error("called with training=True; a graph only runs inference")
     inputs = tuple(written[source] for source in call.inputs)
+    draft.call = call.name
     return reader(dataclasses.replace(call, inputs=inputs), draft)
 
 

@@ -243,14 +243,17 @@ def _dense(call: Call, draft: Draft) -> str:
 
 
 def _batch_normalization(call: Call, draft: Draft) -> str:
-    """x * s + (beta - mean * s), s = gamma / sqrt(variance + epsilon), in float32."""
+    """x * s + (beta - mean * s), s = rsqrt(variance + epsilon) * gamma, in float32.
+
+    With TensorFlow's kernel of rsqrt, whose last bit depends on the processor.
+    """
     layer = call.layer
     source, shape = _source(call, draft)
     axes = [int(axis) for axis in np.atleast_1d(layer.axis)]
     if axes != [len(shape) - 1]:
         raise call.error(f"axis {axes} must be the channels, the last one")
     mean, variance = layer.moving_mean.numpy(), layer.moving_variance.numpy()
-    factor = np.float32(1) / np.sqrt(variance + np.float32(layer.epsilon))
+    factor = tf.math.rsqrt(variance + np.float32(layer.epsilon)).numpy()
     if layer.scale:
         factor = factor * layer.gamma.numpy()
     beta = layer.beta.numpy() if layer.center else np.zeros_like(mean)
