@@ -26,8 +26,7 @@ def weights(shape, dtype="int8", scale=0.25, axis=0):
     count = math.prod(shape)
     data = (np.arange(count) % 15 - 7).astype("int8" if dtype == "int4" else dtype)
     if dtype == "int4":
-        nibbles = np.append(data, [0] * (count % 2)).astype(np.uint8) & 0xF
-        data = nibbles[::2] | nibbles[1::2] << 4
+        data = models.packed_int4(data)
     return Value(shape, dtype, scale, axis=axis, data=data)
 
 

@@ -40,6 +40,13 @@ def integers(values: Any) -> Value:
     return Value(array.shape, "int32", None, data=array)
 
 
+def packed_int4(values: np.ndarray) -> np.ndarray:
+    """Two values from -8 to 7 in a byte, the first one in the low half."""
+    flat = np.asarray(values, np.int8).ravel()
+    nibbles = np.append(flat, [0] * (flat.size % 2)).astype(np.uint8) & 0xF
+    return nibbles[::2] | nibbles[1::2] << 4
+
+
 def one_operator(
     name: str,
     inputs: list[Value | None],

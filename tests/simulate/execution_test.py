@@ -1,286 +1,30 @@
-"""Both sets of kernels against TFLite Micro's own interpreter, bit for bit."""
+"""Whole networks against TFLite Micro, bit for bit, and what is refused."""
 
+import dataclasses
 import pathlib
 
 import numpy as np
 import pytest
-from tflite_micro import runtime
-from tflite_micro.tensorflow.lite.micro.python import schema_py_generated as schema
 
-from tests.ir import tflite_models as models
+from tests.simulate import operator_cases as cases
 from tfpipeline import errors
 from tfpipeline.ir import from_tflite, graph
-from tfpipeline.simulate import execution, reference_kernels, vector_kernels
+from tfpipeline.simulate import execution
 from tfpipeline.targets.tflm import interpreter
 
 ROOT = pathlib.Path(__file__).parents[2]
 GOLDENS = sorted((ROOT / "tests/golden/tflite_int8").glob("*.tflite"))
 CMSISNET = ROOT / "experiments/cifar10/cmsisnet/model.tflite"
 
-Value = models.Value
-SAME, VALID = range(2)
-NONE, RELU, RELU_N1, RELU6, _ = range(5)
-
-
-def random_images(g, count, seed=0):
-    shape = g.tensors[g.inputs[0]].shape[1:]
-    random = np.random.default_rng(seed)
-    return random.integers(-128, 128, (count, *shape)).astype(np.int8)
-
-
-def kernel(*shape, axis=0):
-    """int8 weights with a scale for each slice of `axis`."""
-    random = np.random.default_rng(sum(shape))
-    data = random.integers(-127, 128, shape).astype(np.int8)
-    scales = random.uniform(0.002, 0.02, shape[axis])
-    return Value(shape, "int8", scales, axis=axis, data=data)
-
-
-def bias(count):
-    data = np.random.default_rng(count).integers(-2000, 2000, count).astype(np.int32)
-    return Value((count,), "int32", 1e-4, data=data)
-
-
-def image(*shape):
-    return Value((1, *shape), "int8", 0.031, zero_point=-7)
-
-
-def result(*shape, scale=0.11, zero_point=5):
-    return Value((1, *shape), "int8", scale, zero_point)
-
-
-def window(cls, padding=SAME, stride=1, activation=NONE, **fields):
-    return cls(
-        padding=padding,
-        strideH=stride,
-        strideW=stride,
-        fusedActivationFunction=activation,
-        **fields,
-    )
-
-
-def conv(**fields):
-    dilation = fields.pop("dilation", 1)
-    return window(
-        schema.Conv2DOptionsT,
-        dilationHFactor=dilation,
-        dilationWFactor=dilation,
-        **fields,
-    )
-
-
-def depthwise(multiplier, dilation=1, **fields):
-    return window(
-        schema.DepthwiseConv2DOptionsT,
-        depthMultiplier=multiplier,
-        dilationHFactor=dilation,
-        dilationWFactor=dilation,
-        **fields,
-    )
-
-
-def pool(height, width, **fields):
-    options = schema.Pool2DOptionsT
-    return window(options, filterHeight=height, filterWidth=width, **fields)
-
-
-PLANE = image(9, 7, 4)
-DEEP = image(1, 1, 4)
-CONSTANT = Value(
-    (1, 1, 1, 4), "int8", 0.05, 3, data=np.array([-100, -3, 50, 127], np.int8)
-)
-# Name -> operator, inputs, output, options.
-CASES = {
-    "conv strided": (
-        "CONV_2D",
-        [PLANE, kernel(6, 3, 3, 4), bias(6)],
-        result(5, 4, 6),
-        conv(stride=2, activation=RELU6),
-    ),
-    "conv dilated": (
-        "CONV_2D",
-        [PLANE, kernel(6, 3, 3, 4), bias(6)],
-        result(5, 3, 6),
-        conv(padding=VALID, dilation=2, activation=RELU_N1),
-    ),
-    "conv grouped": (
-        "CONV_2D",
-        [PLANE, kernel(6, 3, 2, 2), bias(6)],
-        result(9, 7, 6),
-        conv(activation=RELU),
-    ),
-    "conv of even size": (
-        "CONV_2D",
-        [PLANE, kernel(3, 4, 2, 4), bias(3)],
-        result(3, 3, 3),
-        conv(stride=3),
-    ),
-    "depthwise": (
-        "DEPTHWISE_CONV_2D",
-        [PLANE, kernel(1, 3, 3, 8, axis=3), bias(8)],
-        result(5, 4, 8),
-        depthwise(2, stride=2),
-    ),
-    "depthwise dilated": (
-        "DEPTHWISE_CONV_2D",
-        [PLANE, kernel(1, 3, 3, 4, axis=3), bias(4)],
-        result(9, 7, 4),
-        depthwise(1, dilation=2, activation=RELU),
-    ),
-    "transposed": (
-        "TRANSPOSE_CONV",
-        [models.integers([1, 18, 14, 3]), kernel(3, 3, 3, 4), PLANE, bias(3)],
-        result(18, 14, 3),
-        window(schema.TransposeConvOptionsT, stride=2),
-    ),
-    "transposed valid": (
-        "TRANSPOSE_CONV",
-        [models.integers([1, 19, 15, 3]), kernel(3, 3, 3, 4), PLANE, bias(3)],
-        result(19, 15, 3),
-        window(schema.TransposeConvOptionsT, padding=VALID, stride=2),
-    ),
-    "dense": (
-        "FULLY_CONNECTED",
-        [
-            image(40),
-            Value((5, 40), "int8", 0.01, data=kernel(5, 40).data),
-            bias(5),
-        ],
-        result(5, scale=0.07),
-        schema.FullyConnectedOptionsT(fusedActivationFunction=RELU),
-    ),
-    "max pool": ("MAX_POOL_2D", [PLANE], image(5, 4, 4), pool(3, 2, stride=2)),
-    "max pool clamped": (
-        "MAX_POOL_2D",
-        [PLANE],
-        image(8, 6, 4),
-        pool(2, 2, padding=VALID, activation=RELU),
-    ),
-    "average pool": ("AVERAGE_POOL_2D", [PLANE], image(5, 4, 4), pool(3, 3, stride=2)),
-    "average pool of all": (
-        "AVERAGE_POOL_2D",
-        [PLANE],
-        image(1, 1, 4),
-        pool(9, 7, padding=VALID, activation=RELU6),
-    ),
-    "mean": (
-        "MEAN",
-        [PLANE, models.integers([1, 2])],
-        result(4, scale=0.013),
-        schema.ReducerOptionsT(),
-    ),
-    "mean kept": (
-        "MEAN",
-        [PLANE, models.integers([1, 2])],
-        result(1, 1, 4, scale=0.031, zero_point=-7),
-        schema.ReducerOptionsT(keepDims=True),
-    ),
-    "mean of channels": (
-        "MEAN",
-        [PLANE, models.integers([3])],
-        result(9, 7, scale=0.02),
-        schema.ReducerOptionsT(),
-    ),
-    "add": (
-        "ADD",
-        [PLANE, CONSTANT],
-        result(9, 7, 4, scale=0.04),
-        schema.AddOptionsT(fusedActivationFunction=RELU),
-    ),
-    "sub": (
-        "SUB",
-        [PLANE, CONSTANT],
-        result(9, 7, 4, scale=0.04),
-        schema.SubOptionsT(),
-    ),
-    "sub from constant": (
-        "SUB",
-        [CONSTANT, PLANE],
-        result(9, 7, 4, scale=0.02),
-        schema.SubOptionsT(),
-    ),
-    "mul": (
-        "MUL",
-        [PLANE, CONSTANT],
-        result(9, 7, 4, scale=0.09),
-        schema.MulOptionsT(fusedActivationFunction=RELU6),
-    ),
-    "concat": (
-        "CONCATENATION",
-        [DEEP, Value((1, 1, 1, 2), "int8", 0.031, -7, data=np.array([9, -9], np.int8))],
-        image(1, 1, 6),
-        schema.ConcatenationOptionsT(axis=3),
-    ),
-    "pad": (
-        "PAD",
-        [PLANE, models.integers([[0, 0], [1, 2], [0, 3], [0, 1]])],
-        image(12, 10, 5),
-        schema.PadOptionsT(),
-    ),
-    "reshape": ("RESHAPE", [PLANE, models.integers([1, 252])], image(252), None),
-    "space to depth": (
-        "SPACE_TO_DEPTH",
-        [image(8, 6, 3)],
-        image(4, 3, 12),
-        schema.SpaceToDepthOptionsT(blockSize=2),
-    ),
-    "requantize": ("QUANTIZE", [PLANE], result(9, 7, 4, scale=0.017), None),
-    "softmax": (
-        "SOFTMAX",
-        [image(10)],
-        result(10, scale=1 / 256, zero_point=-128),
-        schema.SoftmaxOptionsT(beta=1.0),
-    ),
-    "softmax steep": (
-        "SOFTMAX",
-        [Value((1, 5, 3), "int8", 0.7, 12)],
-        result(5, 3, scale=1 / 256, zero_point=-128),
-        schema.SoftmaxOptionsT(beta=1.5),
-    ),
-}
-
-
-def micro(model, images):
-    """TFLite Micro in this process: a child for each operator would take a minute."""
-    found = runtime.Interpreter.from_bytes(model, arena_size=2**18)
-    outputs = []
-    for image in images:
-        found.set_input(image[np.newaxis], 0)
-        found.invoke()
-        outputs.append(found.get_output(0).copy())
-    return np.concatenate(outputs)
-
-
-@pytest.mark.parametrize("case", CASES)
-def test_operator_is_bit_exact(case):
-    model = models.one_operator(*CASES[case])
-    g = from_tflite.read(model)
-    images = random_images(g, 6)
-
-    expected = micro(model, images)
-    assert len(np.unique(expected)) > 1
-    np.testing.assert_array_equal(execution.predict_readable(g, images), expected)
-    np.testing.assert_array_equal(execution.predict(g, images), expected)
-
-
-def test_every_kind_is_tested_or_says_why_not():
-    tested = {
-        type(from_tflite.read(models.one_operator(*case)).layers[0])
-        for case in CASES.values()
-    }
-    # No TFLite operator is a Conv1D; it is held against Conv2D below.
-    assert tested | {graph.Conv1D} == set(reference_kernels.KERNELS)
-    assert reference_kernels.KERNELS.keys() == vector_kernels.KERNELS.keys()
-    known = set(reference_kernels.KERNELS) | set(reference_kernels.NOT_SUPPORTED)
-    assert known == set(graph.LAYER_KINDS)
-    assert not set(reference_kernels.KERNELS) & set(reference_kernels.NOT_SUPPORTED)
+Value = cases.Value
+PLANE = cases.INT8.image(9, 7, 4)
 
 
 @pytest.mark.parametrize("path", GOLDENS, ids=lambda path: path.stem)
 def test_networks_are_bit_exact(path):
     model = path.read_bytes()
     g = from_tflite.read(model)
-    images = random_images(g, 40, seed=3)
+    images = cases.random_images(g, 40, seed=3)
 
     expected = interpreter.predict(model, images, processes=1)
     np.testing.assert_array_equal(execution.predict(g, images), expected)
@@ -291,7 +35,7 @@ def test_networks_are_bit_exact(path):
 def test_cmsisnet_is_bit_exact():
     model = CMSISNET.read_bytes()
     g = from_tflite.read(model)
-    images = random_images(g, 8)
+    images = cases.random_images(g, 8)
 
     expected = interpreter.predict(model, images)
     np.testing.assert_array_equal(execution.predict(g, images), expected)
@@ -300,11 +44,12 @@ def test_cmsisnet_is_bit_exact():
 
 
 def test_conv1d_is_conv2d_on_one_row():
-    model = models.one_operator(
+    f = cases.INT8
+    model = cases.models.one_operator(
         "CONV_2D",
-        [image(1, 16, 4), kernel(6, 1, 3, 4), bias(6)],
-        result(1, 8, 6),
-        conv(stride=2),
+        [f.image(1, 16, 4), f.kernel(6, 1, 3, 4), f.bias(6)],
+        f.result(1, 8, 6),
+        cases.conv(stride=2),
     )
     plane = from_tflite.read(model)
     (layer,) = plane.layers
@@ -335,7 +80,7 @@ def test_conv1d_is_conv2d_on_one_row():
         plane.inputs,
         plane.outputs,
     )
-    images = random_images(plane, 5)
+    images = cases.random_images(plane, 5)
     expected = execution.predict(plane, images)[:, 0]
     np.testing.assert_array_equal(execution.predict(line, images[:, 0]), expected)
     readable = execution.predict_readable(line, images[:, 0])
@@ -343,24 +88,106 @@ def test_conv1d_is_conv2d_on_one_row():
 
 
 def test_a_batch_that_is_reshaped_away_is_run_image_by_image():
-    model = models.one_operator(
+    model = cases.models.one_operator(
         "RESHAPE",
-        [image(2, 4), models.integers([2, 4])],
+        [cases.INT8.image(2, 4), cases.models.integers([2, 4])],
         Value((2, 4), "int8", 0.031, -7),
     )
     g = from_tflite.read(model)
-    images = random_images(g, 3)
+    images = cases.random_images(g, 3)
     np.testing.assert_array_equal(execution.predict(g, images), images.reshape(6, 4))
 
 
-def test_what_is_not_simulated_is_named():
-    for operator, output, reason in (
-        ("TANH", PLANE, "Activation 'layer' is not simulated: fuse it"),
-        ("QUANTIZE", Value((1, 9, 7, 4), "int16"), "int16 tensor 'net/layer/Output'"),
-    ):
-        g = from_tflite.read(models.one_operator(operator, [PLANE], output))
-        with pytest.raises(errors.GraphError, match=reason):
-            execution.predict(g, random_images(g, 1))
+def test_sums_beyond_32_bits_wrap_as_in_the_interpreter():
+    for family, value in ((cases.INT16_NARROW, 32767), (cases.INT16, -32768)):
+        kernel = np.full((2, 1, 1, 900), 127, np.int8)
+        kernel[1, ..., :300] = -127
+        model = cases.models.one_operator(
+            "CONV_2D",
+            [
+                family.image(1, 1, 900),
+                Value(kernel.shape, "int8", [0.01, 0.01], data=kernel),
+                family.bias(2),
+            ],
+            family.result(1, 1, 2, scale=3000.0),
+            cases.conv(),
+        )
+        g = from_tflite.read(model)
+        images = np.full((1, 1, 1, 900), value, np.int16)
+        expected = cases.micro(model, images)
+        # Only sums of 32 bits change their sign.
+        assert ((expected[0, 0, 0, 0] < 0) != (value < 0)) == (
+            family is cases.INT16_NARROW
+        )
+        np.testing.assert_array_equal(execution.predict(g, images), expected)
+        np.testing.assert_array_equal(execution.predict_readable(g, images), expected)
+
+
+@pytest.mark.parametrize(
+    ("operator", "inputs", "output", "options", "reason"),
+    [
+        (
+            "SPACE_TO_DEPTH",
+            [cases.INT16.image(2, 2, 1)],
+            cases.INT16.image(1, 1, 4),
+            cases.schema.SpaceToDepthOptionsT(blockSize=2),
+            "it has int16 tensors; supported are int8",
+        ),
+        (
+            "QUANTIZE",
+            [Value((1, 4), "uint8")],
+            Value((1, 4), "int16"),
+            None,
+            "it turns uint8 into int16; supported are int16 to int16",
+        ),
+        (
+            "RELU",
+            [Value((1, 4), "int16", 0.1, 3)],
+            Value((1, 4), "int16", 0.1, 0),
+            None,
+            "zero point of the int16 tensor 'input0' must be 0",
+        ),
+        (
+            "DEPTHWISE_CONV_2D",
+            [
+                cases.INT16_NARROW.image(3, 3, 4),
+                cases.INT16_NARROW.kernel(1, 3, 3, 4, axis=3),
+                cases.INT16_NARROW.bias(4),
+            ],
+            cases.INT16_NARROW.result(3, 3, 4),
+            cases.depthwise(1),
+            "its bias must be int64; found int32",
+        ),
+        (
+            "RELU",
+            [Value((1, 4), "float32")],
+            Value((1, 4), "float32"),
+            None,
+            "it has float32 tensors; supported are int8, int16",
+        ),
+    ],
+    ids=lambda value: value if isinstance(value, str) and value.isupper() else None,
+)
+def test_what_is_not_simulated_is_named(operator, inputs, output, options, reason):
+    g = from_tflite.read(cases.models.one_operator(operator, inputs, output, options))
+    with pytest.raises(errors.GraphError, match=reason):
+        execution.predict(g, np.zeros(g.tensors[g.inputs[0]].shape, inputs[0].dtype))
+
+
+def test_activations_narrower_than_their_type_are_refused():
+    model = cases.models.one_operator(
+        "TANH", [Value((1, 4))], Value((1, 4), "int8", 1 / 128)
+    )
+    g = from_tflite.read(model)
+    tensors = {
+        name: dataclasses.replace(
+            tensor, quant=dataclasses.replace(tensor.quant, num_bits=4)
+        )
+        for name, tensor in g.tensors.items()
+    }
+    narrow = dataclasses.replace(g, tensors=tensors)
+    with pytest.raises(errors.GraphError, match="of 4 bits must fill its int8"):
+        execution.predict(narrow, cases.random_images(g, 1))
 
 
 def test_images_that_do_not_fit_are_refused():

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import strategies
 
-from tfpipeline.simulate import fixed_point, vector_kernels
+from tfpipeline.simulate import fixed_point, vector_arithmetic
 
 INT32 = strategies.integers(fixed_point.INT32_MIN, fixed_point.INT32_MAX)
 
@@ -42,7 +42,7 @@ def test_scale_is_within_one(value, real):
 @hypothesis.given(
     strategies.lists(
         strategies.tuples(
-            strategies.integers(-(2**24), 2**24),
+            INT32,
             strategies.integers(2**30, 2**31 - 1),
             strategies.integers(-31, 7),
         ),
@@ -52,8 +52,40 @@ def test_scale_is_within_one(value, real):
 def test_arrays_equal_single_values(cases):
     values, multipliers, shifts = np.array(cases, np.int64).T
     expected = [fixed_point.scale(*case) for case in cases]
-    found = vector_kernels.scale(values, multipliers, shifts)
+    found = vector_arithmetic.scale(values, multipliers, shifts)
     np.testing.assert_array_equal(found, expected)
+
+
+CHANNELS = strategies.lists(
+    strategies.tuples(
+        strategies.integers(-(2**24), 2**24),
+        strategies.integers(-(2**24), 2**24),
+        strategies.integers(2**30, 2**31 - 1),
+        strategies.integers(-31, 5),
+    ),
+    min_size=1,
+)
+
+
+@hypothesis.settings(deadline=None)
+@hypothesis.given(CHANNELS)
+def test_sums_of_channels_equal_single_values(channels):
+    sums, bias, multiplier, shift = np.array(channels, np.int64).T
+    scalar, wide = (
+        [scale(total + b, m, s) for total, b, m, s in channels]
+        for scale in (fixed_point.scale, fixed_point.scale_wide)
+    )
+    factors = (bias, multiplier, shift)
+    for real in (np.int64, np.float64):
+        values = sums.astype(real)
+        exact = vector_arithmetic.scaling(*factors, is_clamped=False)(values)
+        clamped = vector_arithmetic.scaling(*factors, is_clamped=True)(values)
+        wrapped = vector_arithmetic.scaling_wrapped(*factors)(values)
+        np.testing.assert_array_equal(exact, scalar)
+        np.testing.assert_array_equal(np.maximum(clamped, 0), np.maximum(scalar, 0))
+        np.testing.assert_array_equal(wrapped, scalar)
+        found = vector_arithmetic.scaling_wide(*factors)(values)
+        np.testing.assert_array_equal(found, wide)
 
 
 @hypothesis.given(INT32, INT32)
@@ -76,6 +108,30 @@ def test_shift_rounds_halves_away_from_zero(value, exponent):
 def test_exponential(x):
     raw = fixed_point.exp_of_negative(round(x * 2**26))
     assert raw / 2**31 == pytest.approx(math.exp(x), abs=1e-6)
+
+
+@pytest.mark.parametrize("x", [-15.9, -7.0, -1.0, -0.3, -1e-6, 0.0, 0.1, 2.5, 15.9])
+def test_logistic_and_tanh(x):
+    raw = round(x * 2**27)
+    exact = 1 / (1 + math.exp(-x))
+    assert fixed_point.logistic(raw) / 2**31 == pytest.approx(exact, abs=1e-6)
+    assert fixed_point.tanh(raw) / 2**31 == pytest.approx(math.tanh(x), abs=1e-6)
+
+
+@hypothesis.given(strategies.integers(-(2**40), 2**40))
+def test_wrap_keeps_the_low_bits(value):
+    for bits, kind in ((16, np.int16), (32, np.int32)):
+        expected = np.array(value, np.int64).astype(kind)
+        assert fixed_point.wrap(value, bits) == expected
+
+
+@hypothesis.given(
+    strategies.integers(-(2**46), 2**46), strategies.floats(2.0**-20, 2.0**-16)
+)
+def test_wide_scale_is_within_its_multiplier(value, real):
+    scaled = fixed_point.scale_wide(value, *fixed_point.quantize_multiplier(real))
+    # Half a unit of rounding; the multiplier has 15 bits.
+    assert abs(scaled - value * real) <= 0.5 + abs(value) * real * 2.0**-15
 
 
 @pytest.mark.parametrize("x", [0.0, 0.1, 0.5, 0.9, 0.999])

@@ -13,8 +13,8 @@ import numpy as np
 from tfpipeline.ir import graph
 from tfpipeline.simulate import fixed_point
 
-# Headroom of the operands of ADD and SUB: lite/kernels/add.cc, `left_shift`.
-ADD_LEFT_SHIFT = 20
+# Headroom of the operands of ADD and SUB: add_common.cc, `left_shift`.
+ADD_LEFT_SHIFT = {"int8": 20, "int16": 15}
 # Integer bits of the differences in SOFTMAX: lite/kernels/internal/softmax_common.h.
 SOFTMAX_DIFF_BITS = 5
 SOFTMAX_SUM_BITS = 12
@@ -96,6 +96,15 @@ def kernel_values(g: graph.Graph, layer: graph.Weighted) -> graph.Array:
     return values - quant(g, layer.weights).zero_point[0]
 
 
+def has_wide_sums(g: graph.Graph, layer: graph.Weighted) -> bool:
+    """Whether sums have 64 bits and are scaled by `fixed_point.scale_wide`.
+
+    conv.cc and fully_connected.cc: int16 activations, unless the bias is int32.
+    """
+    narrow = layer.bias is not None and g.tensors[layer.bias].dtype == "int32"
+    return g.tensors[layer.inputs[0]].dtype == "int16" and not narrow
+
+
 def rescale_factor(g: graph.Graph, layer: graph.Layer) -> Factor:
     """From the scale of the input to that of the output: quantize_common.cc."""
     return fixed_point.quantize_multiplier(
@@ -103,11 +112,16 @@ def rescale_factor(g: graph.Graph, layer: graph.Layer) -> Factor:
     )
 
 
+def sum_shift(g: graph.Graph, layer: graph.Layer) -> int:
+    """How far ADD and SUB shift their operands to the left."""
+    return ADD_LEFT_SHIFT[g.tensors[layer.output].dtype]
+
+
 def sum_factors(g: graph.Graph, layer: graph.Layer) -> tuple[Factor, Factor, Factor]:
     """Of both operands and the result of ADD and SUB: add_common.cc."""
     first, second = (scale(g, name) for name in layer.inputs)
     twice = 2 * max(first, second)
-    result = twice / (2**ADD_LEFT_SHIFT * scale(g, layer.output))
+    result = twice / (2 ** sum_shift(g, layer) * scale(g, layer.output))
     reals = (first / twice, second / twice, result)
     a, b, c = (fixed_point.quantize_multiplier(real) for real in reals)
     return a, b, c
@@ -125,6 +139,12 @@ def mean_factor(g: graph.Graph, layer: graph.Layer, count: int) -> Factor:
     # As far as 64 bits and the shift's range allow.
     extra = min(count.bit_length() - 1, 32, 31 + shift)
     return (multiplier << extra) // count, shift - extra
+
+
+def softmax16_factor(g: graph.Graph, layer: graph.Softmax) -> Factor:
+    """Of differences in int16: softmax_common.cc; 65535 stands for 10.0."""
+    step = scale(g, layer.inputs[0])
+    return fixed_point.quantize_multiplier(step * layer.beta / (10.0 / 65535.0))
 
 
 def softmax_parameters(g: graph.Graph, layer: graph.Softmax) -> tuple[Factor, int]:

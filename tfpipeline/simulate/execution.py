@@ -1,4 +1,4 @@
-"""Runs an int8 graph on images, layer by layer, with TFLite Micro's integers."""
+"""Runs an integer graph on images, layer by layer, with TFLite Micro's integers."""
 
 from collections.abc import Mapping
 
@@ -6,7 +6,7 @@ import numpy as np
 
 from tfpipeline import errors
 from tfpipeline.ir import graph
-from tfpipeline.simulate import reference_kernels, vector_kernels
+from tfpipeline.simulate import reference_kernels, support, vector_kernels
 
 Array = graph.Array
 Kernels = Mapping[type[graph.Layer], reference_kernels.Kernel]
@@ -16,28 +16,12 @@ BATCH_SIZE = 32
 
 
 def require_supported(g: graph.Graph) -> None:
-    """Checks that every layer has a kernel and every activation is int8.
+    """Checks that every layer has a kernel for the types of its tensors.
 
     Raises:
-        GraphError: naming all layers and tensors that stand in the way.
+        GraphError: naming all that `support` finds in the way.
     """
-    found = []
-    for layer in g.layers:
-        subject = f"{layer.kind} '{layer.name}'"
-        if type(layer) in reference_kernels.NOT_SUPPORTED:
-            reason = reference_kernels.NOT_SUPPORTED[type(layer)]
-            found.append(f"{subject} is not simulated: {reason}")
-        for name in (*layer.inputs, layer.output):
-            dtype = g.tensors[name].dtype
-            if dtype != "int8":
-                found.append(
-                    f"{subject} has the {dtype} tensor '{name}'; only int8 is simulated"
-                )
-    if (len(g.inputs), len(g.outputs)) != (1, 1):
-        found.append(
-            "one input and one output are supported; found "
-            f"{len(g.inputs)} and {len(g.outputs)}"
-        )
+    found = support.reasons(g)
     if found:
         raise errors.GraphError(f"graph '{g.name}': {'; '.join(found)}")
 
@@ -46,11 +30,12 @@ def predict(g: graph.Graph, images: Array) -> Array:
     """The output for each image, in batches, by the fast kernels.
 
     Args:
-        g: a verified int8 graph with one input and one output.
-        images: int8 `[N, ...]` of the input's shape, N >= 1.
+        g: a verified graph of int8, or of int16 with int8 kernels, with one input and
+            one output.
+        images: `[N, ...]` of the input's shape and type, N >= 1.
 
     Returns:
-        int8 `[N, ...]`.
+        `[N, ...]` of the output's type.
 
     Raises:
         GraphError: a layer is not supported.
@@ -77,10 +62,10 @@ def activations(g: graph.Graph, images: Array, kernels: Kernels) -> dict[str, Ar
     """
     require_supported(g)
     source = g.tensors[g.inputs[0]]
-    if images.dtype != np.int8 or images.shape[1:] != source.shape[1:]:
+    if images.dtype != source.dtype or images.shape[1:] != source.shape[1:]:
         raise errors.UsageError(
-            f"the input '{source.name}' must be int8 of shape {source.shape}; found "
-            f"{images.dtype} {images.shape}"
+            f"the input '{source.name}' must be {source.dtype} of shape "
+            f"{source.shape}; found {images.dtype} {images.shape}"
         )
     values: dict[str, Array] = {source.name: images}
     for layer in g.layers:

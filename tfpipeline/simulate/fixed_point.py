@@ -1,8 +1,8 @@
 """Fixed-point arithmetic of TFLite on plain integers: the specification.
 
-Sources: tensorflow/lite/kernels/internal/quantization_util.cc and common.h; gemmlowp
-fixedpoint/fixedpoint.h. All values are int32 there; Python's integers cannot overflow,
-so saturation is written out where the source has it.
+Sources: tensorflow/lite/kernels/internal/quantization_util.cc, common.cc and common.h;
+gemmlowp fixedpoint/fixedpoint.h. Values are int32 there, unless said otherwise;
+Python's integers cannot overflow, so saturation is written out where the source has it.
 """
 
 import math
@@ -42,14 +42,25 @@ def saturate(value: int) -> int:
     return min(max(value, INT32_MIN), INT32_MAX)
 
 
-def doubling_high_multiply(a: int, b: int) -> int:
-    """High half of `2 * a * b`, rounded to nearest, halves up in magnitude."""
-    if a == b == INT32_MIN:
-        return INT32_MAX
+def wrap(value: int, bits: int = 32) -> int:
+    """The integer of the same low `bits`, which a processor leaves on overflow."""
+    half = 1 << (bits - 1)
+    return (value + half) % (2 * half) - half
+
+
+def doubling_high_multiply(a: int, b: int, bits: int = 32) -> int:
+    """High half of `2 * a * b` for operands of `bits`, rounded to nearest."""
+    unit, half = 1 << (bits - 1), 1 << (bits - 2)
+    if a == b == -unit:
+        return unit - 1
     product = a * b
-    nudged = product + (2**30 if product >= 0 else 1 - 2**30)
-    # C divides towards zero.
-    return nudged // 2**31 if nudged >= 0 else -(-nudged // 2**31)
+    nudged = product + (half if product >= 0 else 1 - half)
+    return divide_towards_zero(nudged, unit)
+
+
+def divide_towards_zero(value: int, divisor: int) -> int:
+    """C's division."""
+    return value // divisor if value >= 0 else -(-value // divisor)
 
 
 def rounding_shift_right(value: int, exponent: int) -> int:
@@ -62,24 +73,42 @@ def rounding_shift_right(value: int, exponent: int) -> int:
 def scale(value: int, multiplier: int, shift: int) -> int:
     """`value * multiplier * 2**(shift - 31)`, rounded twice as gemmlowp does.
 
-    The int8 kernels of TFLite Micro compute every result this way.
+    The kernels of TFLite Micro with sums of 32 bits compute every result this way.
     """
-    shifted = value * 2 ** max(shift, 0)
+    shifted = wrap(value * 2 ** max(shift, 0))
     product = doubling_high_multiply(shifted, multiplier)
     return rounding_shift_right(product, max(-shift, 0))
 
 
-def exp_of_negative(value: int) -> int:
-    """`exp` of a value of 5 integer bits, at most 0, as a value of none (Q0.31)."""
+def scale_wide(value: int, multiplier: int, shift: int) -> int:
+    """`value * multiplier * 2**(shift - 31)` of a 64-bit sum, rounded once.
+
+    The multiplier is reduced to 16 bits first. The kernels of TFLite Micro with int16
+    activations and int64 biases compute every result this way.
+    """
+    digits = 15 - shift
+    product = value * reduced_multiplier(multiplier)
+    return wrap((product + 2 ** (digits - 1)) >> digits)
+
+
+def reduced_multiplier(multiplier: int) -> int:
+    """The 15 high bits of a multiplier of 31, rounded; below 2**15."""
+    return min((multiplier + 2**15) >> 16, 2**15 - 1)
+
+
+def exp_of_negative(value: int, integer_bits: int = 5) -> int:
+    """`exp` of a value of `integer_bits`, 4 or 5, at most 0; the result in Q0.31."""
     if value == 0:
         return INT32_MAX
-    quarter = 2**24
+    quarter_bit = 29 - integer_bits
+    quarter = 2**quarter_bit
     below = (value & (quarter - 1)) - quarter
-    result = _exp_on_quarter(saturate(below * 2**5))
+    result = _exp_on_quarter(saturate(below * 2**integer_bits))
     remainder = below - value
     # exp(-2**(i - 2)) in Q0.31, for the bits from one quarter up.
     for bit, factor in enumerate(
-        (1672461947, 1302514674, 790015084, 290630308, 39332535, 720401, 242), 24
+        (1672461947, 1302514674, 790015084, 290630308, 39332535, 720401, 242),
+        quarter_bit,
     ):
         if remainder & 2**bit:
             result = doubling_high_multiply(result, factor)
@@ -101,11 +130,34 @@ def _exp_on_quarter(value: int) -> int:
 
 
 def one_over_one_plus(value: int) -> int:
-    """`1 / (1 + x)` for x in [0, 1), both Q0.31: Newton's method in Q2.29."""
-    total = value + INT32_MAX
-    half_denominator = (total + 1) // 2
+    """`1 / (1 + x)` for x in [0, 1), both Q0.31."""
+    return saturate(_inverse_of_half(value) * 2)
+
+
+def logistic(value: int) -> int:
+    """`1 / (1 + exp(-x))` for x of 4 integer bits, the result in Q0.31."""
+    if value == 0:
+        return 2**30
+    positive = one_over_one_plus(exp_of_negative(-abs(value), 4))
+    return positive if value > 0 else INT32_MAX - positive
+
+
+def tanh(value: int) -> int:
+    """`tanh` for x of 4 integer bits, the result in Q0.31."""
+    if value == 0:
+        return 0
+    # Doubled by one integer bit more: tanh(x) = (1 - exp(-2x)) / (1 + exp(-2x)).
+    half_inverse = _inverse_of_half(exp_of_negative(-abs(value), 5))
+    magnitude = saturate((half_inverse - 2**29) * 4)
+    return magnitude if value > 0 else -magnitude
+
+
+def _inverse_of_half(value: int) -> int:
+    """`2 / (1 + x)` in Q2.29 for x of Q0.31, by Newton's method."""
+    half_denominator = (value + INT32_MAX + 1) // 2
+    # 48/17 and -32/17, the best linear start.
     x = 1515870810 + doubling_high_multiply(half_denominator, -1010580540)
     for _ in range(3):
         error = 2**29 - doubling_high_multiply(half_denominator, x)
         x += saturate(doubling_high_multiply(x, error) * 4)
-    return saturate(x * 2)
+    return x

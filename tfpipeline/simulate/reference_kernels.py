@@ -1,4 +1,4 @@
-"""Readable kernels, the specification: what TFLite Micro computes with int8.
+"""Readable kernels, the specification: what TFLite Micro computes with int8 and int16.
 
 One output value after the other, on plain integers. Each function is given the graph,
 the layer and the arrays of its inputs, for a batch of one, and returns its output.
@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 
 from tfpipeline.ir import graph
-from tfpipeline.simulate import derived, fixed_point
+from tfpipeline.simulate import activation_functions, derived, fixed_point, lookup
 
 Array = graph.Array
 Kernel = Callable[[graph.Graph, graph.Layer, Sequence[Array]], Array]
@@ -37,10 +37,12 @@ def _requantization(
     factors = derived.channel_factors(g, layer)
     zero = derived.zero_point(g, layer.output)
     low, high = derived.bounds(g, layer)
+    is_wide = derived.has_wide_sums(g, layer)
+    scale = fixed_point.scale_wide if is_wide else fixed_point.scale
 
     def requantized(sums: Sequence[int]) -> list[int]:
         return [
-            _clamped(fixed_point.scale(total, *factor) + zero, low, high)
+            _clamped(scale(total, *factor) + zero, low, high)
             for total, factor in zip(sums, factors, strict=True)
         ]
 
@@ -189,8 +191,9 @@ def elementwise(g: graph.Graph, layer: graph.Layer, inputs: Sequence[Array]) -> 
 
 def _sum(g: graph.Graph, layer: graph.Layer, first: int, second: int) -> int:
     of_first, of_second, of_result = derived.sum_factors(g, layer)
-    a = fixed_point.scale(first << derived.ADD_LEFT_SHIFT, *of_first)
-    b = fixed_point.scale(second << derived.ADD_LEFT_SHIFT, *of_second)
+    shift = derived.sum_shift(g, layer)
+    a = fixed_point.scale(first << shift, *of_first)
+    b = fixed_point.scale(second << shift, *of_second)
     return fixed_point.scale(
         a - b if isinstance(layer, graph.Sub) else a + b, *of_result
     )
@@ -241,9 +244,22 @@ def requantize(g: graph.Graph, layer: graph.Layer, inputs: Sequence[Array]) -> A
     return result
 
 
+def activation(g: graph.Graph, layer: graph.Layer, inputs: Sequence[Array]) -> Array:
+    """A function of every value on its own."""
+    assert isinstance(layer, graph.Activation)
+    source, output = derived.quant(g, layer.inputs[0]), derived.quant(g, layer.output)
+    function = activation_functions.function(layer.function, source, output)
+    result = _empty(g, layer)
+    for index, value in np.ndenumerate(inputs[0]):
+        result[index] = function(int(value))
+    return result
+
+
 def softmax(g: graph.Graph, layer: graph.Layer, inputs: Sequence[Array]) -> Array:
     """Softmax of each row in fixed point: reference/softmax.h."""
     assert isinstance(layer, graph.Softmax)
+    if g.tensors[layer.output].dtype == "int16":
+        return _softmax16(g, layer, inputs[0])
     factor, smallest = derived.softmax_parameters(g, layer)
     low, high = derived.type_bounds(g, layer.output)
     result = _empty(g, layer)
@@ -277,6 +293,31 @@ def softmax(g: graph.Graph, layer: graph.Layer, inputs: Sequence[Array]) -> Arra
     return result
 
 
+def _softmax16(g: graph.Graph, layer: graph.Softmax, source: Array) -> Array:
+    """`SoftmaxInt16`: two tables instead of polynomials."""
+    factor = derived.softmax16_factor(g, layer)
+    low, high = lookup.INT16_MIN, lookup.INT16_MAX
+    result = _empty(g, layer)
+    for index in _pixels(result.shape):
+        row = source[index].tolist()
+        exps = []
+        for value in row:
+            scaled = fixed_point.scale(value - max(row), *factor)
+            argument = _clamped(scaled + high, low, high)
+            exps.append(lookup.interpolated(lookup.exp_table(), argument))
+        total = sum(exps)
+        # One plus the argument of the second table is the sum with 16 bits.
+        shift = total.bit_length() - 1
+        scaled_sum = ((total << (30 - shift)) + 2**13) >> 14
+        argument = _clamped(scaled_sum - 2**16 + low, low, high)
+        reciprocal = lookup.interpolated(lookup.reciprocal_table(), argument)
+        result[index] = [
+            _clamped((e * reciprocal + 2 ** (shift - 1)) >> shift, 0, high)
+            for e in exps
+        ]
+    return result
+
+
 KERNELS: dict[type[graph.Layer], Kernel] = {
     graph.Conv1D: convolution,
     graph.Conv2D: convolution,
@@ -295,9 +336,5 @@ KERNELS: dict[type[graph.Layer], Kernel] = {
     graph.SpaceToDepth: space_to_depth,
     graph.Requantize: requantize,
     graph.Softmax: softmax,
-}
-
-# Kinds without a kernel, and what to do instead.
-NOT_SUPPORTED: dict[type[graph.Layer], str] = {
-    graph.Activation: "fuse it into the layer before it, as the converter does",
+    graph.Activation: activation,
 }

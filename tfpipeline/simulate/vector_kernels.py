@@ -1,68 +1,85 @@
 """The reference kernels on whole batches at once; equal to them bit for bit.
 
-Sums of products run in float64, which is exact below 2**53: a convolution of int8 would
-need 2**38 taps to reach it.
+Sums of products run in floating point, which is exact as long as no sum of magnitudes
+leaves the significand: 24 bits of float32, which most layers of int8 stay in, or 53 of
+float64, for which even int16 would need 2**31 taps.
 """
 
 import itertools
+import math
 from collections.abc import Iterator, Sequence
 
 import numpy as np
 
 from tfpipeline.ir import geometry, graph
-from tfpipeline.simulate import derived, fixed_point, reference_kernels
+from tfpipeline.simulate import (
+    activation_functions,
+    derived,
+    fixed_point,
+    lookup,
+    reference_kernels,
+    vector_arithmetic,
+)
 
 Array = graph.Array
 
-
-def scale(values: Array, multiplier: Array | int, shift: Array | int) -> Array:
-    """`fixed_point.scale` on int64 arrays."""
-    product = (values << np.maximum(shift, 0)) * multiplier
-    nudged = product + np.where(product >= 0, 2**30, 1 - 2**30)
-    high = np.where(nudged >= 0, nudged >> 31, -(-nudged >> 31))
-    return rounding_shift_right(high, np.maximum(-np.asarray(shift), 0))
-
-
-def rounding_shift_right(values: Array, exponent: Array | int) -> Array:
-    """`fixed_point.rounding_shift_right` on int64 arrays."""
-    mask = (np.int64(1) << np.asarray(exponent, np.int64)) - 1
-    threshold = (mask >> 1) + (values < 0)
-    result: Array = (values >> exponent) + ((values & mask) > threshold)
-    return result
-
-
-def _finished(g: graph.Graph, layer: graph.Layer, values: Array) -> Array:
-    """Adds the output's zero point, clamps, and stores in the output's type."""
-    return _clipped(g, layer, values + derived.zero_point(g, layer.output))
-
-
-def _clipped(g: graph.Graph, layer: graph.Layer, values: Array) -> Array:
-    low, high = derived.bounds(g, layer)
-    result: Array = np.clip(values, low, high).astype(g.tensors[layer.output].dtype)
-    return result
-
-
-def _requantized(g: graph.Graph, layer: graph.Weighted, sums: Array) -> Array:
-    factors = np.array(derived.channel_factors(g, layer), np.int64)
-    integers = sums.astype(np.int64) + derived.bias_values(g, layer)
-    return _finished(g, layer, scale(integers, factors[:, 0], factors[:, 1]))
+# Values of the matrix of windows that are made at once: 1 MB of float32 stays in cache.
+_BLOCK = 2**18
 
 
 def _source(g: graph.Graph, layer: graph.Layer, values: Array) -> Array:
     return values.astype(np.int64) - derived.zero_point(g, layer.inputs[0])
 
 
+def _largest_sum(g: graph.Graph, layer: graph.Weighted, kernel: Array) -> int:
+    """Bound of any sum of products, on the way to it too, of `[channels, taps]`."""
+    low, high = derived.type_bounds(g, layer.inputs[0])
+    zero = derived.zero_point(g, layer.inputs[0])
+    return int(np.abs(kernel).sum(axis=1).max()) * max(high - zero, zero - low)
+
+
+def _exact_float(largest_sum: int) -> type[np.floating]:
+    """The smaller float that holds all integers up to a bound."""
+    return np.float32 if largest_sum < 2**24 else np.float64
+
+
+def _padded(g: graph.Graph, layer: graph.Layer, source: Array, real: type) -> Array:
+    """The images without their zero point in a border of zeros."""
+    _, padding, _ = derived.sliding(layer)
+    result = np.zeros(
+        (
+            len(source),
+            *(n + sum(p) for n, p in zip(source.shape[1:-1], padding, strict=True)),
+            source.shape[-1],
+        ),
+        real,
+    )
+    inside = [
+        slice(before, before + size)
+        for size, (before, _) in zip(source.shape[1:-1], padding, strict=True)
+    ]
+    zero = derived.zero_point(g, layer.inputs[0])
+    np.subtract(source, zero, out=result[_every(inside)], dtype=real)
+    return result
+
+
+def _plane(layer: graph.Layer, source: Array, kernel: Sequence[int]) -> tuple[int, ...]:
+    """Pixels of the output along each axis, of images that are padded already."""
+    strides, _, dilation = derived.sliding(layer)
+    return tuple(
+        geometry.output_size(size, taps, stride, (0, 0), rate)
+        for size, taps, stride, rate in zip(
+            source.shape[1:-1], kernel, strides, dilation, strict=True
+        )
+    )
+
+
 def _taps(
-    layer: graph.Layer, source: Array, kernel: Sequence[int], fill: int = 0
+    layer: graph.Layer, source: Array, kernel: Sequence[int]
 ) -> Iterator[tuple[tuple[int, ...], Array]]:
     """Each tap of a kernel with what it meets: `[N, *output plane, channels]`."""
-    strides, padding, dilation = derived.sliding(layer)
-    plane = source.shape[1:-1]
-    sizes = [
-        geometry.output_size(*axis)
-        for axis in zip(plane, kernel, strides, padding, dilation, strict=True)
-    ]
-    padded = np.pad(source, ((0, 0), *padding, (0, 0)), constant_values=fill)
+    strides, _, dilation = derived.sliding(layer)
+    sizes = _plane(layer, source, kernel)
     for tap in itertools.product(*(range(size) for size in kernel)):
         index = [
             slice(at * rate, at * rate + (size - 1) * stride + 1, stride)
@@ -70,7 +87,7 @@ def _taps(
                 tap, dilation, sizes, strides, strict=True
             )
         ]
-        yield tap, padded[_every(index)]
+        yield tap, source[_every(index)]
 
 
 def _every(index: Sequence[int | slice]) -> derived.Index:
@@ -78,35 +95,74 @@ def _every(index: Sequence[int | slice]) -> derived.Index:
     return (slice(None), *index)
 
 
+def _windows(layer: graph.Layer, source: Array, kernel: Sequence[int]) -> Array:
+    """A view `[N, *output plane, *kernel, channels]` of padded images."""
+    strides, _, dilation = derived.sliding(layer)
+    axes = tuple(range(1, source.ndim - 1))
+    extent = [
+        geometry.kernel_extent(taps, rate)
+        for taps, rate in zip(kernel, dilation, strict=True)
+    ]
+    view = np.lib.stride_tricks.sliding_window_view(source, extent, axes)
+    steps = [slice(None, None, stride) for stride in strides]
+    rates = [slice(None, None, rate) for rate in dilation]
+    return np.moveaxis(
+        view[(slice(None), *steps, slice(None), *rates)], len(axes) + 1, -1
+    )
+
+
 def convolution(g: graph.Graph, layer: graph.Layer, inputs: Sequence[Array]) -> Array:
-    """As `reference_kernels.convolution`: one matrix product a tap and group."""
+    """As `reference_kernels.convolution`: a matrix product for a block of images."""
     assert isinstance(layer, (graph.Conv1D, graph.Conv2D))
-    source = _source(g, layer, inputs[0]).astype(np.float64)
-    kernel = derived.kernel_values(g, layer).astype(np.float64)
-    width = kernel.shape[-1]
-    groups = source.shape[-1] // width
-    sums: list[Array] = [np.zeros(())] * groups
-    for tap, values in _taps(layer, source, kernel.shape[1:-1]):
-        for group, part in enumerate(np.split(kernel[_every(tap)], groups)):
-            own = values[..., group * width : (group + 1) * width]
-            sums[group] = sums[group] + own @ part.T
-    return _requantized(g, layer, np.concatenate(sums, axis=-1))
+    kernel = derived.kernel_values(g, layer)
+    matrix = kernel.reshape(len(kernel), -1)
+    largest = _largest_sum(g, layer, matrix)
+    real = _exact_float(largest)
+    requantized = vector_arithmetic.requantization(g, layer, largest)
+    groups = inputs[0].shape[-1] // kernel.shape[-1]
+    parts = np.split(matrix.T.astype(real), groups, axis=1)
+
+    tensor = g.tensors[layer.output]
+    plane = tensor.shape[1:-1]
+    result = np.empty((len(inputs[0]), *tensor.shape[1:]), tensor.dtype)
+    block = max(1, _BLOCK // (math.prod(plane) * len(parts[0]) * groups))
+    for start in range(0, len(result), block):
+        padded = _padded(g, layer, inputs[0][start : start + block], real)
+        sums = [
+            _windows(layer, own, kernel.shape[1:-1]).reshape(-1, len(part)) @ part
+            for own, part in zip(np.split(padded, groups, axis=-1), parts, strict=True)
+        ]
+        values = sums[0] if groups == 1 else np.concatenate(sums, axis=-1)
+        result[start : start + block] = requantized(values).reshape(
+            -1, *tensor.shape[1:]
+        )
+    return result
 
 
 def depthwise(g: graph.Graph, layer: graph.Layer, inputs: Sequence[Array]) -> Array:
     """As `reference_kernels.depthwise`: one product a tap."""
     assert isinstance(layer, graph.DepthwiseConv2D)
-    source = _source(g, layer, inputs[0])
     kernel = derived.kernel_values(g, layer)[0]
-    repeated = np.repeat(source, kernel.shape[-1] // source.shape[-1], axis=-1)
-    taps = _taps(layer, repeated, kernel.shape[:-1])
-    return _requantized(g, layer, _total(values * kernel[tap] for tap, values in taps))
+    channels = kernel.shape[-1]
+    largest = _largest_sum(g, layer, kernel.reshape(-1, channels).T)
+    real = _exact_float(largest)
+    requantized = vector_arithmetic.requantization(g, layer, largest)
+    weights = kernel.astype(real)
+    multiplier = channels // inputs[0].shape[-1]
 
-
-def _total(terms: Iterator[Array]) -> Array:
-    result = next(terms)
-    for term in terms:
-        result = result + term
+    tensor = g.tensors[layer.output]
+    result = np.empty((len(inputs[0]), *tensor.shape[1:]), tensor.dtype)
+    block = max(1, _BLOCK // math.prod(tensor.shape))
+    for start in range(0, len(result), block):
+        padded = _padded(g, layer, inputs[0][start : start + block], real)
+        if multiplier > 1:
+            padded = np.repeat(padded, multiplier, axis=-1)
+        sums = np.zeros((len(padded), *tensor.shape[1:]), real)
+        product = np.empty_like(sums)
+        for tap, values in _taps(layer, padded, kernel.shape[:-1]):
+            np.multiply(values, weights[tap], out=product)
+            sums += product
+        result[start : start + block] = requantized(sums)
     return result
 
 
@@ -115,6 +171,7 @@ def transposed(g: graph.Graph, layer: graph.Layer, inputs: Sequence[Array]) -> A
     assert isinstance(layer, graph.TransposeConv2D)
     source = _source(g, layer, inputs[0])
     kernel = derived.kernel_values(g, layer)
+    largest = _largest_sum(g, layer, kernel.reshape(len(kernel), -1))
     height, width = (
         (size - 1) * stride + taps
         for size, stride, taps in zip(
@@ -128,38 +185,53 @@ def transposed(g: graph.Graph, layer: graph.Layer, inputs: Sequence[Array]) -> A
         right = x + (source.shape[2] - 1) * columns + 1
         canvas[:, y:bottom:rows, x:right:columns] += source @ kernel[:, y, x].T
     (top, bottom), (left, right) = layer.padding
-    return _requantized(
-        g, layer, canvas[:, top : height - bottom, left : width - right]
-    )
+    requantized = vector_arithmetic.requantization(g, layer, largest)
+    return requantized(canvas[:, top : height - bottom, left : width - right])
 
 
 def dense(g: graph.Graph, layer: graph.Layer, inputs: Sequence[Array]) -> Array:
     """As `reference_kernels.dense`: one matrix product."""
     assert isinstance(layer, graph.Dense)
-    kernel = derived.kernel_values(g, layer).astype(np.float64)
-    source = _source(g, layer, inputs[0]).astype(np.float64)
-    result = _requantized(g, layer, source.reshape(-1, kernel.shape[-1]) @ kernel.T)
+    kernel = derived.kernel_values(g, layer)
+    largest = _largest_sum(g, layer, kernel)
+    real = _exact_float(largest)
+    zero = derived.zero_point(g, layer.inputs[0])
+    source = np.subtract(inputs[0], zero, dtype=real).reshape(-1, kernel.shape[-1])
+    sums = source @ kernel.T.astype(real)
+    result = vector_arithmetic.requantization(g, layer, largest)(sums)
     return result.reshape(-1, *g.tensors[layer.output].shape[1:])
+
+
+def _bordered(layer: graph.Pool, source: Array, fill: int) -> Array:
+    border = ((0, 0), *layer.padding, (0, 0))
+    return np.pad(source, border, constant_values=fill)
 
 
 def max_pool(g: graph.Graph, layer: graph.Layer, inputs: Sequence[Array]) -> Array:
     """As `reference_kernels.pool`; the padding holds the smallest integer."""
     assert isinstance(layer, graph.MaxPool)
     smallest, _ = derived.type_bounds(g, layer.inputs[0])
-    taps = _taps(layer, inputs[0], layer.kernel_size, smallest)
-    largest = np.max([values for _, values in taps], axis=0)
-    return _clipped(g, layer, largest)
+    padded = _bordered(layer, inputs[0], smallest)
+    taps = _taps(layer, padded, layer.kernel_size)
+    _, first = next(taps)
+    largest = first.copy()
+    for _, values in taps:
+        np.maximum(largest, values, out=largest)
+    return vector_arithmetic.clipped(g, layer, largest)
 
 
 def average_pool(g: graph.Graph, layer: graph.Layer, inputs: Sequence[Array]) -> Array:
     """As `reference_kernels.pool`; a plane of ones counts the pixels."""
     assert isinstance(layer, graph.AveragePool)
-    source = inputs[0].astype(np.int64)
-    ones = np.ones_like(source[:1])
-    total = _total(values for _, values in _taps(layer, source, layer.kernel_size))
-    count = _total(values for _, values in _taps(layer, ones, layer.kernel_size))
+    source = _bordered(layer, inputs[0], 0)
+    ones = _bordered(layer, np.ones_like(inputs[0][:1], np.int32), 0)
+    total, count = (
+        sum((v for _, v in _taps(layer, plane, layer.kernel_size)), np.int32(0))
+        for plane in (source, ones)
+    )
     magnitude = (np.abs(total) + count // 2) // count
-    return _clipped(g, layer, np.where(total > 0, magnitude, -magnitude))
+    values = np.where(total > 0, magnitude, -magnitude)
+    return vector_arithmetic.clipped(g, layer, values)
 
 
 def mean(g: graph.Graph, layer: graph.Layer, inputs: Sequence[Array]) -> Array:
@@ -169,7 +241,9 @@ def mean(g: graph.Graph, layer: graph.Layer, inputs: Sequence[Array]) -> Array:
     sums = source.sum(axis=layer.axes)
     factor = derived.mean_factor(g, layer, source.size // sums.size)
     shape = g.tensors[layer.output].shape
-    return _finished(g, layer, scale(sums, *factor)).reshape(-1, *shape[1:])
+    return vector_arithmetic.finished(
+        g, layer, vector_arithmetic.scale(sums, *factor)
+    ).reshape(-1, *shape[1:])
 
 
 def elementwise(g: graph.Graph, layer: graph.Layer, inputs: Sequence[Array]) -> Array:
@@ -180,12 +254,17 @@ def elementwise(g: graph.Graph, layer: graph.Layer, inputs: Sequence[Array]) -> 
     )
     if isinstance(layer, graph.Mul):
         factor = derived.product_factor(g, layer)
-        return _finished(g, layer, scale(first * second, *factor))
+        return vector_arithmetic.finished(
+            g, layer, vector_arithmetic.scale(first * second, *factor)
+        )
     of_first, of_second, of_result = derived.sum_factors(g, layer)
-    a = scale(first << derived.ADD_LEFT_SHIFT, *of_first)
-    b = scale(second << derived.ADD_LEFT_SHIFT, *of_second)
+    shift = derived.sum_shift(g, layer)
+    a = vector_arithmetic.scale(first << shift, *of_first)
+    b = vector_arithmetic.scale(second << shift, *of_second)
     total = a - b if isinstance(layer, graph.Sub) else a + b
-    return _finished(g, layer, scale(total, *of_result))
+    return vector_arithmetic.finished(
+        g, layer, vector_arithmetic.scale(total, *of_result)
+    )
 
 
 def concat(g: graph.Graph, layer: graph.Layer, inputs: Sequence[Array]) -> Array:
@@ -218,12 +297,26 @@ def space_to_depth(
 def requantize(g: graph.Graph, layer: graph.Layer, inputs: Sequence[Array]) -> Array:
     """As `reference_kernels.requantize`."""
     factor = derived.rescale_factor(g, layer)
-    return _finished(g, layer, scale(_source(g, layer, inputs[0]), *factor))
+    return vector_arithmetic.finished(
+        g, layer, vector_arithmetic.scale(_source(g, layer, inputs[0]), *factor)
+    )
+
+
+def activation(g: graph.Graph, layer: graph.Layer, inputs: Sequence[Array]) -> Array:
+    """As `reference_kernels.activation`: a table of all integers."""
+    assert isinstance(layer, graph.Activation)
+    source, result = derived.quant(g, layer.inputs[0]), derived.quant(g, layer.output)
+    table = activation_functions.table(layer.function, source, result)
+    smallest, _ = derived.type_bounds(g, layer.inputs[0])
+    values: Array = table[inputs[0].astype(np.int64) - smallest]
+    return values
 
 
 def softmax(g: graph.Graph, layer: graph.Layer, inputs: Sequence[Array]) -> Array:
     """As `reference_kernels.softmax`: a table of the 256 exponentials."""
     assert isinstance(layer, graph.Softmax)
+    if g.tensors[layer.output].dtype == "int16":
+        return _softmax16(g, layer, inputs[0])
     factor, smallest = derived.softmax_parameters(g, layer)
     low, high = derived.type_bounds(g, layer.output)
     table = np.array(
@@ -239,19 +332,45 @@ def softmax(g: graph.Graph, layer: graph.Layer, inputs: Sequence[Array]) -> Arra
     below = values.max(axis=-1, keepdims=True) - values
     exps = table[below]
     digits = derived.SOFTMAX_SUM_BITS
-    totals, rows = np.unique(
-        rounding_shift_right(exps, digits).sum(axis=-1), return_inverse=True
-    )
+    parts = vector_arithmetic.rounding_shift_right(exps, digits)
+    totals, rows = np.unique(parts.sum(axis=-1), return_inverse=True)
     headroom = [32 - int(total).bit_length() for total in totals]
     reciprocal = [
         fixed_point.one_over_one_plus((int(total) << bits) - 2**31)
         for total, bits in zip(totals, headroom, strict=True)
     ]
     shift = digits - np.array(headroom, np.int64) + 31 - 8
-    high_half = scale(exps, np.array(reciprocal, np.int64)[rows][..., None], 0)
-    result = rounding_shift_right(high_half, shift[rows][..., None]) + low
-    clipped = np.where(-below >= smallest, np.clip(result, low, high), low)
-    return clipped.astype(g.tensors[layer.output].dtype)
+    product = vector_arithmetic.scale(exps, np.array(reciprocal)[rows][..., None], 0)
+    rounded = vector_arithmetic.rounding_shift_right(product, shift[rows][..., None])
+    values = np.clip(rounded + low, low, high)
+    result: Array = np.where(-below >= smallest, values, low).astype(np.int8)
+    return result
+
+
+def _softmax16(g: graph.Graph, layer: graph.Softmax, source: Array) -> Array:
+    values = source.astype(np.int64)
+    low, high = lookup.INT16_MIN, lookup.INT16_MAX
+    differences = values - values.max(axis=-1, keepdims=True)
+    scaled = vector_arithmetic.scale(differences, *derived.softmax16_factor(g, layer))
+    exps = _interpolated(lookup.exp_table(), np.clip(scaled + high, low, high))
+    totals = exps.sum(axis=-1, keepdims=True)
+    # The exponent of a float is one more than the place of an integer's first bit.
+    shift = np.frexp(totals)[1].astype(np.int64) - 1
+    arguments = (((totals << (30 - shift)) + 2**13) >> 14) - 2**16 + low
+    reciprocals = _interpolated(
+        lookup.reciprocal_table(), np.clip(arguments, low, high)
+    )
+    rounded = (exps * reciprocals + (np.int64(1) << (shift - 1))) >> shift
+    result: Array = np.clip(rounded, 0, high).astype(np.int16)
+    return result
+
+
+def _interpolated(table: Array, values: Array) -> Array:
+    """`lookup.interpolated`."""
+    index = (values >> 7) + lookup.STEPS // 2
+    base, following = table[index], table[index + 1]
+    result: Array = base + (((following - base) * (values & 0x7F) + 64) >> 7)
+    return result
 
 
 KERNELS: dict[type[graph.Layer], reference_kernels.Kernel] = {
@@ -272,4 +391,5 @@ KERNELS: dict[type[graph.Layer], reference_kernels.Kernel] = {
     graph.SpaceToDepth: space_to_depth,
     graph.Requantize: requantize,
     graph.Softmax: softmax,
+    graph.Activation: activation,
 }

@@ -1,0 +1,90 @@
+"""Every operator in every family of types against TFLite Micro, bit for bit."""
+
+import numpy as np
+import pytest
+from tflite_micro.tensorflow.lite.micro.python import schema_py_generated as schema
+
+from tests.simulate import operator_cases as cases
+from tfpipeline.ir import from_tflite, graph
+from tfpipeline.simulate import (
+    execution,
+    reference_kernels,
+    support,
+    vector_kernels,
+)
+
+INT8 = {
+    **cases.convolutions(cases.INT8),
+    **cases.dense_per_channel(cases.INT8),
+    **cases.other_weighted(cases.INT8),
+    **cases.transposed(cases.INT8),
+    **cases.unweighted(cases.INT8),
+    "space to depth": (
+        "SPACE_TO_DEPTH",
+        [cases.INT8.image(8, 6, 3)],
+        cases.INT8.image(4, 3, 12),
+        schema.SpaceToDepthOptionsT(blockSize=2),
+    ),
+    "requantize to int16": (
+        "QUANTIZE",
+        [cases.INT8.image(40)],
+        cases.INT16.result(40),
+        None,
+    ),
+    "relu6": ("RELU6", [cases.INT8.image(40)], cases.INT8.image(40), None),
+}
+INT16 = {
+    **cases.convolutions(cases.INT16),
+    **cases.dense_per_channel(cases.INT16),
+    **cases.other_weighted(cases.INT16),
+    **cases.transposed(cases.INT16),
+    **cases.unweighted(cases.INT16),
+    "requantize to int8": (
+        "QUANTIZE",
+        [cases.INT16.image(40)],
+        cases.INT8.result(40),
+        None,
+    ),
+    "relu6": ("RELU6", [cases.INT16.image(40)], cases.INT16.image(40), None),
+}
+INT16_NARROW = {
+    **cases.convolutions(cases.INT16_NARROW),
+    **cases.dense_per_channel(cases.INT16_NARROW),
+}
+# TFLite Micro refuses int4 kernels in TRANSPOSE_CONV and per channel in dense layers.
+INT4 = {**cases.convolutions(cases.INT4), **cases.other_weighted(cases.INT4)}
+FAMILIES = {"int8": INT8, "int16": INT16, "narrow": INT16_NARROW, "int4": INT4}
+CASES = {
+    f"{family}: {name}": case
+    for family, named in FAMILIES.items()
+    for name, case in named.items()
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_operator_is_bit_exact(name):
+    model = cases.models.one_operator(*CASES[name])
+    g = from_tflite.read(model)
+    images = cases.random_images(g, 6)
+
+    expected = cases.micro(model, images)
+    assert len(np.unique(expected)) > 1
+    np.testing.assert_array_equal(execution.predict_readable(g, images), expected)
+    np.testing.assert_array_equal(execution.predict(g, images), expected)
+
+
+@pytest.mark.parametrize("dtype", ["int8", "int16"])
+def test_every_kind_is_tested(dtype):
+    tested = {
+        type(from_tflite.read(cases.models.one_operator(*case)).layers[0])
+        for case in FAMILIES[dtype].values()
+    }
+    known = {kind for kind, dtypes in support.TYPES.items() if dtype in dtypes}
+    # No TFLite operator is a Conv1D; it is held against Conv2D elsewhere.
+    assert tested | {graph.Conv1D} == known | {graph.Requantize}
+
+
+def test_every_kind_has_both_kernels_and_types():
+    kinds = set(graph.LAYER_KINDS)
+    assert set(reference_kernels.KERNELS) == set(vector_kernels.KERNELS) == kinds
+    assert set(support.TYPES) | {graph.Requantize} == kinds

@@ -1,0 +1,235 @@
+"""Activation functions on single integers: what TFLite Micro computes without fusing.
+
+Each builder takes the scales of the input and the output and returns the function. The
+fast kernel looks results up in `table`, which holds those of all int8 or int16.
+"""
+
+import functools
+import math
+from collections.abc import Callable
+
+import numpy as np
+
+from tfpipeline.ir import graph
+from tfpipeline.simulate import derived, fixed_point, lookup
+
+Function = Callable[[int], int]
+Builder = Callable[[graph.QuantParams, graph.QuantParams], Function]
+
+# Integer bits of the arguments of LOGISTIC and TANH in int8: micro/kernels/logistic.h.
+_INTEGER_BITS = 4
+# 3.0 in the 16 bits of HARD_SWISH: micro/kernels/hard_swish_common.cc.
+_THREE = np.float32(3) / np.float32(2**15)
+# Arguments of the sigmoid table, 24 a unit, have 7 (TANH: 8 of half a unit) bits more.
+_TABLE_UNIT = 3 * 2**12
+
+
+def function(
+    name: str, source: graph.QuantParams, result: graph.QuantParams
+) -> Function:
+    """The function `name` between integers of these scales; see `BUILDERS`."""
+    return BUILDERS[name, f"int{source.num_bits}"](source, result)
+
+
+@functools.lru_cache(maxsize=64)
+def table(
+    name: str, source: graph.QuantParams, result: graph.QuantParams
+) -> graph.Array:
+    """Results of all inputs, from the smallest integer to the largest."""
+    evaluate = function(name, source, result)
+    low, high = _limits(source)
+    values = [evaluate(value) for value in range(low, high + 1)]
+    return np.array(values, f"int{result.num_bits}")
+
+
+def _limits(quant: graph.QuantParams) -> tuple[int, int]:
+    return -(2 ** (quant.num_bits - 1)), 2 ** (quant.num_bits - 1) - 1
+
+
+def _clamped(value: int, quant: graph.QuantParams, smallest: int | None = None) -> int:
+    low, high = _limits(quant)
+    return min(max(value, low if smallest is None else smallest), high)
+
+
+def _quotient_factor(
+    source: graph.QuantParams, result: graph.QuantParams
+) -> derived.Factor:
+    """The quotient of the scales, which RELU and ABS take in float32."""
+    quotient = np.float32(source.scale[0]) / np.float32(result.scale[0])
+    return fixed_point.quantize_multiplier(float(quotient))
+
+
+def _relu(source: graph.QuantParams, result: graph.QuantParams) -> Function:
+    """activations.h, `ReluQuantized`."""
+    factor = _quotient_factor(source, result)
+    zero_in, zero_out = source.zero_point[0], result.zero_point[0]
+
+    def relu(value: int) -> int:
+        scaled = fixed_point.scale(value - zero_in, *factor)
+        return _clamped(scaled + zero_out, result, smallest=zero_out)
+
+    return relu
+
+
+def _relu6(source: graph.QuantParams, result: graph.QuantParams) -> Function:
+    """activations.h, `Relu6Quantized`: the scale stays."""
+    zero = source.zero_point[0]
+    steps = float(np.float32(6) / np.float32(source.scale[0]))
+    six = _clamped(fixed_point.round_half_away(steps) + zero, source)
+    return lambda value: min(max(value, zero), six)
+
+
+def _abs(source: graph.QuantParams, result: graph.QuantParams) -> Function:
+    """elementwise.cc, `AbsEvalQuantized`."""
+    factor = _quotient_factor(source, result)
+    is_rescaled = source.scale != result.scale
+    zero_in, zero_out = source.zero_point[0], result.zero_point[0]
+
+    def absolute(value: int) -> int:
+        magnitude = abs(value - zero_in)
+        if is_rescaled:
+            magnitude = fixed_point.scale(magnitude, *factor)
+        return _clamped(magnitude + zero_out, result)
+
+    return absolute
+
+
+def _of_fixed_point(curve: Callable[[int], int], result_bits: int) -> Builder:
+    """integer_ops/logistic.h and tanh.h: `curve` from Q4.27 to Q0.31, to int8."""
+
+    def build(source: graph.QuantParams, result: graph.QuantParams) -> Function:
+        unit = 2 ** (31 - _INTEGER_BITS)
+        factor = fixed_point.quantize_multiplier(source.scale[0] * unit)
+        radius = math.floor((2**_INTEGER_BITS - 1) * unit / 2 ** factor[1])
+        zero_in, zero_out = source.zero_point[0], result.zero_point[0]
+        low, high = _limits(result)
+
+        def evaluate(value: int) -> int:
+            centered = value - zero_in
+            if abs(centered) >= radius:
+                return high if centered > 0 else low
+            exact = curve(fixed_point.scale(centered, *factor))
+            rounded = fixed_point.rounding_shift_right(exact, 31 - result_bits)
+            return _clamped(rounded + zero_out, result)
+
+        return evaluate
+
+    return build
+
+
+def _hard_swish(source: graph.QuantParams, result: graph.QuantParams) -> Function:
+    """reference/hard_swish.h: `x * relu6(x + 3) / 6` in 16 bits."""
+    fine = np.float32(1 / 128) * np.float32(source.scale[0])
+    to_result, shift = _short_factor(fine / np.float32(result.scale[0]))
+    to_three, exponent = _short_factor(fine / _THREE)
+    zero_in, zero_out = source.zero_point[0], result.zero_point[0]
+
+    def hard_swish(value: int) -> int:
+        scaled = (value - zero_in) * 2**7
+        product = fixed_point.doubling_high_multiply(scaled, to_result, 16)
+        gate = _saturated(scaled * 2 ** max(exponent - 1, 0))
+        gate = fixed_point.doubling_high_multiply(gate, to_three, 16)
+        if exponent > 0:
+            gate = _saturated(gate * 2)
+        gate = fixed_point.rounding_shift_right(gate, max(-exponent, 0))
+        gate = (gate + 2**15) >> 1
+        swish = fixed_point.divide_towards_zero(gate * product, 2**15)
+        rounded = fixed_point.rounding_shift_right(swish, -shift)
+        return _clamped(fixed_point.wrap(rounded + zero_out, 16), result)
+
+    return hard_swish
+
+
+def _short_factor(real: np.float32) -> derived.Factor:
+    """Multiplier of 15 bits, and shift: common.h, `DownScaleInt32ToInt16Multiplier`."""
+    multiplier, shift = fixed_point.quantize_multiplier(float(real))
+    return fixed_point.reduced_multiplier(multiplier), shift
+
+
+def _saturated(value: int) -> int:
+    return min(max(value, lookup.INT16_MIN), lookup.INT16_MAX)
+
+
+def _sigmoid16(source: graph.QuantParams, result: graph.QuantParams) -> Function:
+    """integer_ops/logistic.h, the int16 kernel: interpolation in `sigmoid_table`."""
+    multiplier, shift = _table_factor(source.scale[0], powers=(0,))
+    entries = lookup.sigmoid_table().tolist()
+
+    def sigmoid(value: int) -> int:
+        argument = _shifted(value * multiplier, shift)
+        index, offset = divmod(abs(argument), 2**9)
+        if index >= 255:
+            total = 0x7FFF << 10
+        else:
+            total = (entries[index] << 9) + offset * (
+                entries[index + 1] - entries[index]
+            )
+        return (total + 2**9 if argument >= 0 else 2**25 - total + 2**9 - 1) >> 10
+
+    return sigmoid
+
+
+def _tanh16(source: graph.QuantParams, result: graph.QuantParams) -> Function:
+    """integer_ops/tanh.h, the int16 kernel: `2 * sigmoid(2 * x) - 1`."""
+    multiplier, shift = _table_factor(source.scale[0], powers=(0, 1))
+    entries = lookup.sigmoid_table().tolist()
+
+    def tanh(value: int) -> int:
+        argument = _shifted(value * multiplier, shift)
+        index, offset = divmod(abs(argument), 2**8)
+        if index >= 255:
+            total = 0xFFFF << 8
+        else:
+            total = (entries[index] << 8) + offset * (
+                entries[index + 1] - entries[index]
+            )
+        total -= 2**23
+        return (total + 2**7 if argument >= 0 else -total + 2**7 - 1) >> 8
+
+    return tanh
+
+
+def _shifted(value: int, shift: int) -> int:
+    """Rounded to nearest, halves up."""
+    return (value + (1 << shift >> 1)) >> shift
+
+
+def _table_factor(scale: float, powers: tuple[int, ...]) -> derived.Factor:
+    """Multiplier and right shift to arguments of the table.
+
+    logistic_common.cc and tanh.cc: exact for scales of 2**(power - 12), else 15 bits,
+    rounded down.
+    """
+    logarithm = np.log(np.float32(scale)) * (np.float32(1) / np.log(np.float32(2)))
+    nearest = fixed_point.round_half_away(float(logarithm))
+    if abs(logarithm - np.float32(nearest)) < 1e-3 and nearest + 12 in powers:
+        return 3 << (nearest + 12), 0
+    real, shift = scale * _TABLE_UNIT, 0
+    while real <= (2**15 - 1) / 2 and shift <= 30:
+        real, shift = 2 * real, shift + 1
+    return int(real), shift
+
+
+# Name and type -> builder; what is missing stands in `NOT_SUPPORTED`.
+BUILDERS: dict[tuple[str, str], Builder] = {
+    ("abs", "int8"): _abs,
+    ("abs", "int16"): _abs,
+    ("hard_swish", "int8"): _hard_swish,
+    ("relu", "int8"): _relu,
+    ("relu", "int16"): _relu,
+    ("relu6", "int8"): _relu6,
+    ("relu6", "int16"): _relu6,
+    ("sigmoid", "int8"): _of_fixed_point(fixed_point.logistic, 8),
+    ("sigmoid", "int16"): _sigmoid16,
+    ("tanh", "int8"): _of_fixed_point(fixed_point.tanh, 7),
+    ("tanh", "int16"): _tanh16,
+}
+
+_NO_OPERATOR = "TFLite Micro has no operator for it; use relu or relu6"
+NOT_SUPPORTED: dict[tuple[str, str], str] = {
+    ("hard_swish", "int16"): "TFLite Micro has it for int8 only",
+    ("relu_0_to_1", "int8"): _NO_OPERATOR,
+    ("relu_0_to_1", "int16"): _NO_OPERATOR,
+    ("relu_n1_to_1", "int8"): _NO_OPERATOR,
+    ("relu_n1_to_1", "int16"): _NO_OPERATOR,
+}
