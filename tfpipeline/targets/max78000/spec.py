@@ -23,6 +23,26 @@ ACTIVATIONS = ("ReLU", "Abs")
 WEIGHT_BITS = (1, 2, 4, 8)
 OUTPUT_WIDTHS = (8, 32)
 
+# What only the MAX78002 has (manual), by the names of the tool's network description.
+FEATURES = ("next_sequence", "read_gap", "calcx4", "readahead", "bypass", "link_layer")
+
+# Limits of both devices.
+KERNELS_2D = ((1, 1), (3, 3))  # tool
+MAX_KERNEL_1D = 9  # tool
+MAX_DILATED_KERNEL_1D = 3  # tool: longer dilated kernels than 9 positions
+MAX_PAD = 2  # tool
+MAX_POOL = 16  # manual; also the largest stride
+MAX_OPERANDS = 16  # tool
+MAX_POOLED_OPERANDS = 2  # manual: of an element-wise operation in front of its pool
+MAX_FLATTENED = 16_384  # tool
+MAX_OUTPUT_SHIFT = 15  # tool: in either direction, weight width included
+BIAS_BITS = 8  # manual
+MAX_STREAMING_LAYERS = 8  # manual
+MAX_STREAM_VALUES = 2**21  # manual: width x height x passes must be less
+FIFO_CHANNELS = {"HWC": 16, "CHW": 4}  # tool
+FAST_FIFO_CHANNELS = {"HWC": 4, "CHW": 1}  # manual
+CONCAT_MULTIPLE = 4  # manual: processors that share a memory
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Spec:
@@ -46,6 +66,14 @@ class Spec:
     rereads_kernel_columns: bool
     streams_with_bias: bool
     places_flattened_biases_first: bool
+    max_dilation: int
+    max_dilation_1d: int
+    max_pool_dilation: int
+    has_depthwise: bool
+    pads_wide_1d: bool
+    pools_wide_passthrough: bool
+    adds_wide_with_bias: bool
+    features: tuple[str, ...]
 
     @property
     def processors(self) -> int:
@@ -89,6 +117,14 @@ MAX78000 = Spec(
     rereads_kernel_columns=True,  # tool: REQUIRE_MP_KERNOFF_MULTIWRITE
     streams_with_bias=False,  # tool: SUPPORT_STREAM_BIAS
     places_flattened_biases_first=True,  # tool: REQUIRE_FLATTEN_BIAS_FIRST
+    max_dilation=1,  # tool refuses more
+    max_dilation_1d=1023,  # tool
+    max_pool_dilation=1,  # tool refuses more
+    has_depthwise=False,  # tool refuses groups
+    pads_wide_1d=True,  # tool
+    pools_wide_passthrough=False,  # tool: more than 64 channels only pooled to 1x1
+    adds_wide_with_bias=True,  # tool
+    features=(),  # tool refuses read_gap
 )
 
 # The tool prints no latency for this device, and its kernel loader fills the longer
@@ -112,6 +148,14 @@ MAX78002 = Spec(
     rereads_kernel_columns=False,  # tool
     streams_with_bias=True,  # tool
     places_flattened_biases_first=False,  # tool
+    max_dilation=16,  # manual
+    max_dilation_1d=2047,  # manual
+    max_pool_dilation=16,  # manual
+    has_depthwise=True,  # tool
+    pads_wide_1d=False,  # manual: conv1d of more than 64 channels
+    pools_wide_passthrough=True,  # manual
+    adds_wide_with_bias=False,  # tool: multi-pass element-wise and bias
+    features=FEATURES,  # manual
 )
 
 SPECS = {spec.name: spec for spec in (MAX78000, MAX78002)}

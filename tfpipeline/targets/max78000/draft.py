@@ -1,0 +1,213 @@
+"""What a network asks of the accelerator, before anyone asks whether it can.
+
+A draft can say what no `AcceleratorLayer` can: padding on one side only, an activation
+or an element-wise operation that the device lacks. `constraints` judges drafts,
+`lowering` makes them and forms accelerator layers of them.
+"""
+
+import dataclasses
+from collections.abc import Sequence
+
+from tfpipeline.targets.max78000 import accelerator_layer
+
+Pair = accelerator_layer.Pair
+# (before, after) of the rows, then of the columns.
+Sides = tuple[Pair, Pair]
+
+NO_PADDING: Sides = ((0, 0), (0, 0))
+
+# Where the network's input waits: in data memory, or in a FIFO that feeds it.
+INPUT_MODES = ("memory", "fifo", "fast_fifo")
+# Four channels a word of a memory instance, or one channel an instance.
+INPUT_FORMATS = ("HWC", "CHW")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Layer:
+    """One layer that the accelerator is asked for; pairs are (rows, columns).
+
+    Fields that `AcceleratorLayer` has mean the same here. 1-D data is (length, 1).
+
+    Attributes:
+        kind: the graph layer's kind, as messages name it.
+        name: the graph layer's name.
+        operator: an operator of the device, or the kind that it has none for.
+        operands: tensors that are read; several for an element-wise operation.
+        output: the tensor that is written.
+        graph_layers: names of the graph's layers that this one stands for.
+        out_dim: what the graph says; what the device would make may differ.
+        padding: of the convolution; for a transposed one, what is cut off again.
+        pool_padding: of the pooling.
+        activation: `ReLU`, `Abs`, `None`, or the name of what the device lacks.
+        broadcasts: an element-wise operand is a constant or of another shape.
+        weights: name of the kernel in the graph's constants.
+        bias: name of the bias in the graph's constants, where it is not all zero.
+        bias_bits: width of a bias value.
+        output_shift: binary places that results move up by, in total.
+        features: names of what the device is asked for beyond its layers.
+    """
+
+    kind: str
+    name: str
+    operator: str
+    in_channels: int
+    in_dim: Pair
+    out_channels: int
+    out_dim: Pair
+    operands: tuple[str, ...] = ("",)
+    output: str = ""
+    graph_layers: tuple[str, ...] = ()
+    kernel: Pair = (1, 1)
+    padding: Sides = NO_PADDING
+    stride: Pair = (1, 1)
+    dilation: Pair = (1, 1)
+    output_pad: Pair = (1, 1)
+    groups: int = 1
+    pool: Pair = (1, 1)
+    pool_stride: Pair = (1, 1)
+    pool_padding: Sides = NO_PADDING
+    pool_type: str = "max"
+    pool_dilation: Pair = (1, 1)
+    pool_first: bool = True
+    eltwise: str | None = None
+    broadcasts: bool = False
+    flatten: bool = False
+    activation: str | None = None
+    weights: str | None = None
+    bias: str | None = None
+    weight_bits: int = 8
+    bias_bits: int = 8
+    output_shift: int = 0
+    output_width: int = 8
+    streaming: bool = False
+    features: tuple[str, ...] = ()
+
+    @property
+    def subject(self) -> str:
+        """How messages name the layer."""
+        return f"{self.kind} '{self.name}'"
+
+    @property
+    def convolves(self) -> bool:
+        """Whether the layer has weights."""
+        return self.operator in ("conv2d", "conv1d", "convtranspose2d", "linear")
+
+    @property
+    def pools(self) -> bool:
+        """Whether a value is made of several pixels before any convolution."""
+        return self.pool != (1, 1) or self.pool_stride != (1, 1)
+
+    @property
+    def pooled_dim(self) -> Pair:
+        """Rows and columns behind the pooling, its padding included."""
+        rows, columns = (
+            (size + sum(pads) - dilation * (pool - 1) - 1) // stride + 1
+            for size, pads, pool, dilation, stride in zip(
+                self.in_dim,
+                self.pool_padding,
+                self.pool,
+                self.pool_dilation,
+                self.pool_stride,
+                strict=True,
+            )
+        )
+        return rows, columns
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Concatenation:
+    """Tensors that the next layer reads as one.
+
+    Attributes:
+        name: the graph layer's name.
+        output: the tensor that stands for all of them.
+        parts: the tensors in order, and the channels of each.
+        along_channels: whether channels are what is put side by side.
+    """
+
+    name: str
+    output: str
+    parts: tuple[tuple[str, int], ...]
+    along_channels: bool = True
+
+    @property
+    def subject(self) -> str:
+        """How messages name it."""
+        return f"Concat '{self.name}'"
+
+    @property
+    def channels(self) -> int:
+        """Channels of all parts."""
+        return sum(channels for _, channels in self.parts)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Network:
+    """All layers in order of execution, and how the input arrives.
+
+    Attributes:
+        name: for messages.
+        layers: in order of execution.
+        concatenations: of tensors.
+        inputs: names of the tensors that are given; the device takes one.
+        in_channels: of the first.
+        in_dim: of the first.
+        input_mode: one of `INPUT_MODES`.
+        input_format: one of `INPUT_FORMATS`.
+        notes: what is left to the host, one line each.
+    """
+
+    name: str
+    layers: tuple[Layer, ...]
+    concatenations: tuple[Concatenation, ...] = ()
+    inputs: tuple[str, ...] = ("",)
+    in_channels: int
+    in_dim: Pair
+    input_mode: str = "memory"
+    input_format: str = "HWC"
+    notes: tuple[str, ...] = ()
+
+    @property
+    def subject(self) -> str:
+        """How messages name it."""
+        return f"network '{self.name}'"
+
+
+def of_layer(layer: accelerator_layer.AcceleratorLayer, index: int) -> Layer:
+    """The draft that an accelerator layer is the answer to; its position names it."""
+    rows, columns = layer.pad
+    padding: Sides = ((rows, rows), (columns, columns))
+    if layer.operator == "convtranspose2d":
+        # The device cuts `pad` in front and one less behind.
+        padding = ((rows, rows - 1), (columns, columns - 1))
+    name = f"layer {index}" if layer.name is None else layer.name
+    shared = {field.name for field in dataclasses.fields(Layer)} & {
+        field.name for field in dataclasses.fields(layer)
+    }
+    values = {field: getattr(layer, field) for field in shared - {"name", "bias"}}
+    return Layer(
+        **values
+        | {
+            "kind": layer.operator,
+            "name": name,
+            "out_dim": layer.out_dim,
+            "padding": padding,
+            "bias": "bias" if layer.bias else None,
+            "operands": tuple(f"operand {i}" for i in range(layer.operands)),
+            "output": f"output {index}",
+        }
+    )
+
+
+def of_layers(
+    layers: Sequence[accelerator_layer.AcceleratorLayer], name: str = ""
+) -> Network:
+    """The draft of a network given as accelerator layers."""
+    streams = any(layer.streaming for layer in layers)
+    return Network(
+        name=name,
+        layers=tuple(of_layer(layer, index) for index, layer in enumerate(layers)),
+        in_channels=layers[0].in_channels if layers else 1,
+        in_dim=layers[0].in_dim if layers else (1, 1),
+        input_mode="fifo" if streams else "memory",
+    )

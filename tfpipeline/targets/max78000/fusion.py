@@ -1,0 +1,449 @@
+"""A graph's layers as the layers that the accelerator is asked for.
+
+The order within a hardware layer is pool, element-wise operation, convolution,
+activation. A convolution therefore takes in what stands in front of it: zero padding, a
+pool, and a sum of two tensors (which may also come before the pool). A pool in front of
+a dense layer, at the end of the network or in front of several readers is a layer of
+its own, and so is a sum.
+"""
+
+import dataclasses
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from tfpipeline import errors
+from tfpipeline.ir import graph
+from tfpipeline.targets.max78000 import draft, graph_view
+from tfpipeline.targets.max78000 import spec as specs
+
+Bits = int | Mapping[str, int] | None
+
+DEFAULT_WEIGHT_BITS = 8
+
+_CONVOLUTIONS = (
+    graph.Conv1D,
+    graph.Conv2D,
+    graph.DepthwiseConv2D,
+    graph.TransposeConv2D,
+)
+_POOLS = (graph.MaxPool, graph.AveragePool, graph.Mean)
+_ELTWISE = {graph.Add: "add", graph.Sub: "sub", graph.Mul: "mul"}
+
+# Tensors that an in-flight sum may have more channels of than there are processors.
+_WIDE_OPERANDS = 2
+
+Volume = tuple[int, int, int]
+
+
+@dataclasses.dataclass(frozen=True)
+class _Front:
+    """What a convolution takes in of the layers in front of it, first to last."""
+
+    operands: tuple[str, ...]
+    add: graph.Elementwise | None = None
+    pool: graph.Layer | None = None
+    pad: graph.Pad | None = None
+
+    @property
+    def layers(self) -> tuple[graph.Layer, ...]:
+        return tuple(x for x in (self.add, self.pool, self.pad) if x is not None)
+
+
+def draft_network(
+    g: graph.Graph,
+    spec: specs.Spec,
+    *,
+    weight_bits: Bits = None,
+    wide_output: bool = True,
+) -> draft.Network:
+    """What a well-formed graph asks of the accelerator.
+
+    Args:
+        g: float, or quantized for any target.
+        spec: the device; decides which sums a convolution takes in.
+        weight_bits: width of the weights, for all layers or by layer name; `None`, or a
+            layer that is not named, takes the graph's own where it is at most 8, and 8
+            of a float graph.
+        wide_output: whether a last layer of one pixel without activation writes its
+            32-bit accumulator.
+    """
+    view = graph_view.view(g)
+    fronts = {
+        layer.name: _front(view, layer, spec)
+        for layer in view.layers
+        if isinstance(layer, _CONVOLUTIONS) or _is_pointwise(g, layer)
+    }
+    taken = {layer.name for front in fronts.values() for layer in front.layers}
+    layers, concatenations = [], []
+    parts: dict[str, tuple[tuple[str, int], ...]] = {}
+    for layer in view.layers:
+        if layer.name in taken:
+            continue
+        if isinstance(layer, graph.Concat):
+            joined = _concatenation(view, layer, parts)
+            parts[layer.output] = joined.parts
+            concatenations.append(joined)
+            continue
+        if layer.name in fronts:
+            made = _convolution(view, layer, fronts[layer.name], weight_bits)
+        elif isinstance(layer, graph.Dense):
+            made = _linear(view, layer, weight_bits)
+        else:
+            made = _passthrough(view, layer)
+        layers.append(_with_width(view, made, wide_output))
+    rows, columns, channels = _volume(g, view.inputs[0])
+    return draft.Network(
+        name=g.name,
+        layers=_with_copies(tuple(layers), view),
+        concatenations=tuple(concatenations),
+        inputs=view.inputs,
+        in_channels=channels,
+        in_dim=_turned((rows, columns)) if rows == 1 < columns else (rows, columns),
+        notes=view.notes,
+    )
+
+
+def check_names(g: graph.Graph, weight_bits: Bits) -> None:
+    """Refuses widths for layers that the graph does not have.
+
+    Raises:
+        UsageError: listing the layers that have weights.
+    """
+    if not isinstance(weight_bits, Mapping):
+        return
+    names = [layer.name for layer in g.layers if isinstance(layer, graph.Weighted)]
+    unknown = [name for name in weight_bits if name not in names]
+    if unknown:
+        raise errors.UsageError(
+            f"weight bits for '{unknown[0]}', which is no layer with weights of "
+            f"'{g.name}'; it has {', '.join(names)}"
+        )
+
+
+def _front(view: graph_view.View, layer: graph.Layer, spec: specs.Spec) -> _Front:
+    """What the device can do in the same go, from the convolution backwards."""
+    source = layer.inputs[0]
+    is_line = _is_line(view.g, layer)
+    pad = view.sole(source)
+    if isinstance(pad, graph.Pad) and _pads_pixels_only(pad):
+        source = pad.inputs[0]
+    else:
+        pad = None
+    pool = view.sole(source)
+    if (
+        isinstance(pool, _POOLS)
+        and _window(view.g, pool) is not None
+        and view.activation(pool) is None
+        and (_volume(view.g, pool.inputs[0])[0] == 1 or not is_line)
+    ):
+        source = pool.inputs[0]
+    else:
+        pool = None
+    add = view.sole(source)
+    if (
+        isinstance(add, graph.Elementwise)
+        and not is_line
+        and isinstance(layer, graph.Conv2D)
+        and (pool is None or isinstance(pool, graph.MaxPool))
+        and _adds_in_flight(view, add, layer, spec)
+    ):
+        return _Front(add.inputs, add, pool, pad)
+    return _Front((source,), None, pool, pad)
+
+
+def _adds_in_flight(
+    view: graph_view.View,
+    add: graph.Elementwise,
+    layer: graph.Conv2D,
+    spec: specs.Spec,
+) -> bool:
+    """Whether a convolution can take in a sum, by section ELT of the constraints."""
+    if view.activation(add) is not None or _broadcasts(view.g, add):
+        return False
+    if type(add) not in (graph.Add, graph.Sub):
+        return False
+    channels = _volume(view.g, add.output)[2]
+    if channels <= spec.processors:
+        return True
+    if channels > _WIDE_OPERANDS * spec.processors:
+        return False
+    return spec.adds_wide_with_bias or _bias(view.g, layer) is None
+
+
+def _convolution(
+    view: graph_view.View, layer: graph.Layer, front: _Front, bits: Bits
+) -> draft.Layer:
+    g = view.g
+    assert isinstance(layer, graph.Weighted)
+    kernel = g.tensors[layer.weights].shape
+    rows, columns, channels = _volume(g, front.operands[0])
+    out_rows, out_columns, out_channels = _volume(g, layer.output)
+    is_depthwise = isinstance(layer, graph.DepthwiseConv2D)
+    is_transposed = isinstance(layer, graph.TransposeConv2D)
+    is_line = _is_line(g, layer)
+    operator = "conv1d" if is_line else "conv2d"
+    asked = draft.Layer(
+        kind=layer.kind,
+        name=layer.name,
+        operator="convtranspose2d" if is_transposed else operator,
+        operands=front.operands,
+        output=layer.output,
+        graph_layers=view.names(*front.layers, layer),
+        in_channels=channels,
+        in_dim=(rows, columns),
+        out_channels=out_channels,
+        out_dim=(out_rows, out_columns),
+        kernel=_pair(kernel[1:-1]),
+        padding=_padding(layer, front.pad),
+        stride=_pair(getattr(layer, "strides", ())),
+        dilation=_pair(getattr(layer, "dilation", ())),
+        groups=channels if is_depthwise else channels // kernel[-1],
+        eltwise=None if front.add is None else _ELTWISE[type(front.add)],
+        pool_first=front.add is None or front.pool is None,
+        activation=view.activation(layer),
+        weights=layer.weights,
+        bias=_bias(g, layer),
+        weight_bits=_bits(g, layer, bits),
+        **_pooling(g, front.pool),
+    )
+    return _line(asked) if is_line and rows == 1 else asked
+
+
+def _linear(view: graph_view.View, layer: graph.Dense, bits: Bits) -> draft.Layer:
+    g = view.g
+    rows, columns, channels = _volume(g, layer.inputs[0])
+    outputs, inputs = g.tensors[layer.weights].shape
+    asked = draft.Layer(
+        kind=layer.kind,
+        name=layer.name,
+        operator="linear" if inputs == rows * columns * channels else layer.kind,
+        operands=layer.inputs,
+        output=layer.output,
+        graph_layers=view.names(layer),
+        in_channels=channels,
+        in_dim=(rows, columns),
+        out_channels=outputs,
+        out_dim=(1, 1),
+        flatten=rows * columns > 1,
+        activation=view.activation(layer),
+        weights=layer.weights,
+        bias=_bias(g, layer),
+        weight_bits=_bits(g, layer, bits),
+    )
+    return dataclasses.replace(asked, in_dim=(columns, 1)) if rows == 1 else asked
+
+
+def _passthrough(view: graph_view.View, layer: graph.Layer) -> draft.Layer:
+    """A layer without weights: a pool, a sum, or something that the device lacks."""
+    g = view.g
+    rows, columns, channels = _volume(g, layer.inputs[0])
+    out_rows, out_columns, out_channels = _volume(g, layer.output)
+    is_sum = isinstance(layer, graph.Elementwise)
+    runs = is_sum or isinstance(layer, graph.Activation)
+    runs = runs or (isinstance(layer, _POOLS) and _window(g, layer) is not None)
+    asked = draft.Layer(
+        kind=layer.kind,
+        name=layer.name,
+        operator="passthrough" if runs else layer.kind,
+        operands=layer.inputs,
+        output=layer.output,
+        graph_layers=view.names(layer),
+        in_channels=channels,
+        in_dim=(rows, columns),
+        out_channels=out_channels,
+        out_dim=(out_rows, out_columns),
+        eltwise=_ELTWISE[type(layer)] if isinstance(layer, graph.Elementwise) else None,
+        broadcasts=is_sum and _broadcasts(g, layer),
+        activation=view.activation(layer),
+        **_pooling(g, layer if isinstance(layer, _POOLS) else None),
+    )
+    return _line(asked) if rows == 1 < columns else asked
+
+
+def _concatenation(
+    view: graph_view.View,
+    layer: graph.Concat,
+    parts: Mapping[str, tuple[tuple[str, int], ...]],
+) -> draft.Concatenation:
+    listed: list[tuple[str, int]] = []
+    for name in layer.inputs:
+        listed += parts.get(name, ((name, view.g.tensors[name].shape[-1]),))
+    rank = len(view.g.tensors[layer.output].shape)
+    return draft.Concatenation(
+        name=layer.name,
+        output=layer.output,
+        parts=tuple(listed),
+        along_channels=layer.axis == rank - 1,
+    )
+
+
+def _with_width(
+    view: graph_view.View, layer: draft.Layer, wide_output: bool
+) -> draft.Layer:
+    is_last = layer.output in view.outputs and view.readers[layer.output] == 1
+    is_result = layer.convolves and layer.activation is None and layer.out_dim == (1, 1)
+    if wide_output and is_last and is_result:
+        return dataclasses.replace(layer, output_width=32)
+    return layer
+
+
+def _with_copies(
+    layers: tuple[draft.Layer, ...], view: graph_view.View
+) -> tuple[draft.Layer, ...]:
+    """Adds a copy of each operand of a sum that something else reads as well.
+
+    The operands of an element-wise operation lie interleaved in the memory, and other
+    layers cannot read data with gaps (`read_gap`, on MAX78002 only). The copy comes
+    right behind the layer that writes the operand, as in the vendor's networks.
+    """
+    result = list(layers)
+    for layer in layers:
+        if len(layer.operands) < 2 or layer.broadcasts:
+            continue
+        operands = []
+        for position, name in enumerate(layer.operands):
+            if view.readers[name] > 1 and name not in view.g.constants:
+                copy = _copy(view, layer, position)
+                written = [i for i, each in enumerate(result) if each.output == name]
+                result.insert(written[0] + 1 if written else 0, copy)
+                name = copy.output
+            operands.append(name)
+        index = next(i for i, each in enumerate(result) if each is layer)
+        result[index] = dataclasses.replace(layer, operands=tuple(operands))
+    return tuple(result)
+
+
+def _copy(view: graph_view.View, layer: draft.Layer, position: int) -> draft.Layer:
+    suffix = f"copy_{position}"
+    name = layer.operands[position]
+    rows, columns, channels = _volume(view.g, name)
+    dim = (columns, 1) if rows == 1 else (rows, columns)
+    return draft.Layer(
+        kind="Copy",
+        name=f"{layer.name}/{suffix}",
+        operator="passthrough",
+        operands=(name,),
+        output=f"{layer.name}/{suffix}/output",
+        in_channels=channels,
+        in_dim=dim,
+        out_channels=channels,
+        out_dim=dim,
+    )
+
+
+def _is_pointwise(g: graph.Graph, layer: graph.Layer) -> bool:
+    """Whether a dense layer works on each pixel by itself, as a 1x1 convolution."""
+    if not isinstance(layer, graph.Dense):
+        return False
+    rows, columns, channels = _volume(g, layer.inputs[0])
+    return rows * columns > 1 and g.tensors[layer.weights].shape[1] == channels
+
+
+def _is_line(g: graph.Graph, layer: graph.Layer) -> bool:
+    """Whether a convolution runs along one axis of data that has one only."""
+    if isinstance(layer, graph.Conv1D):
+        return True
+    if isinstance(layer, graph.TransposeConv2D):
+        return False
+    assert isinstance(layer, graph.Weighted)
+    rows, columns, _ = _volume(g, layer.inputs[0])
+    kernel = _pair(g.tensors[layer.weights].shape[1:-1])
+    across = rows == 1 and kernel[0] == 1 and max(columns, kernel[1]) > 1
+    down = columns == 1 and kernel[1] == 1 and max(rows, kernel[0]) > 1
+    return across or down
+
+
+def _volume(g: graph.Graph, name: str) -> Volume:
+    """Rows, columns and channels of a tensor; vectors are one pixel, lines one row."""
+    shape = g.tensors[name].shape
+    rows, columns, channels = (1, 1, 1, *shape[1:])[-3:]
+    return math.prod(shape[1:-3]) * rows, columns, channels
+
+
+def _window(g: graph.Graph, layer: graph.Layer) -> draft.Pair | None:
+    """Rows and columns that one value of a pool comes from; `None` for channels."""
+    if isinstance(layer, graph.Pool):
+        return _pair(layer.kernel_size)
+    assert isinstance(layer, graph.Mean)
+    shape = g.tensors[layer.inputs[0]].shape
+    if not all(0 < axis < len(shape) - 1 for axis in layer.axes) or len(shape) > 4:
+        return None
+    sizes = [n if i in layer.axes else 1 for i, n in enumerate(shape)]
+    return _pair(tuple(sizes[1:-1]))
+
+
+def _pooling(g: graph.Graph, pool: graph.Layer | None) -> dict[str, Any]:
+    window = None if pool is None else _window(g, pool)
+    if pool is None or window is None:
+        return {}
+    strides = pool.strides if isinstance(pool, graph.Pool) else (1, 1)
+    padding = pool.padding if isinstance(pool, graph.Pool) else draft.NO_PADDING
+    return {
+        "pool": window,
+        "pool_stride": _pair(strides),
+        "pool_padding": _sides(padding),
+        "pool_type": "max" if isinstance(pool, graph.MaxPool) else "avg",
+    }
+
+
+def _broadcasts(g: graph.Graph, layer: graph.Layer) -> bool:
+    shapes = {g.tensors[name].shape for name in layer.inputs}
+    return len(shapes) > 1 or any(name in g.constants for name in layer.inputs)
+
+
+def _bias(g: graph.Graph, layer: graph.Weighted) -> str | None:
+    """The bias, unless it is all zero, which the vendor's tool drops."""
+    if layer.bias is None or not np.any(g.constants[layer.bias]):
+        return None
+    return layer.bias
+
+
+def _bits(g: graph.Graph, layer: graph.Weighted, bits: Bits) -> int:
+    chosen = bits.get(layer.name) if isinstance(bits, Mapping) else bits
+    if chosen is not None:
+        return chosen
+    kernel = g.tensors[layer.weights]
+    return DEFAULT_WEIGHT_BITS if kernel.dtype == "float32" else kernel.num_bits
+
+
+def _padding(layer: graph.Layer, pad: graph.Pad | None) -> draft.Sides:
+    rows, columns = _sides(getattr(layer, "padding", ()))
+    if pad is None:
+        return rows, columns
+    more = _sides(pad.padding[1:-1])
+    return _sum(rows, more[0]), _sum(columns, more[1])
+
+
+def _sum(a: draft.Pair, b: draft.Pair) -> draft.Pair:
+    return a[0] + b[0], a[1] + b[1]
+
+
+def _pads_pixels_only(pad: graph.Pad) -> bool:
+    return not any(pad.padding[0] + pad.padding[-1]) and len(pad.padding) in (3, 4)
+
+
+def _pair(values: tuple[int, ...]) -> draft.Pair:
+    """Of rows and columns; along a line, that of the rows is 1."""
+    rows, columns = (1, 1, *values)[-2:]
+    return rows, columns
+
+
+def _sides(padding: graph.Padding) -> draft.Sides:
+    rows, columns = (*draft.NO_PADDING, *padding)[-2:]
+    return (rows[0], rows[1]), (columns[0], columns[1])
+
+
+def _turned(pair: draft.Pair) -> draft.Pair:
+    return pair[1], pair[0]
+
+
+def _line(layer: draft.Layer) -> draft.Layer:
+    """A layer on one row of pixels as the device has it: on one column."""
+    pairs = ("in_dim", "out_dim", "kernel", "stride", "dilation", "pool", "pool_stride")
+    changes: dict[str, Any] = {name: _turned(getattr(layer, name)) for name in pairs}
+    changes["padding"] = layer.padding[::-1]
+    changes["pool_padding"] = layer.pool_padding[::-1]
+    return dataclasses.replace(layer, **changes)

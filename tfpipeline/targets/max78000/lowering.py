@@ -1,0 +1,197 @@
+"""A graph as layers of the accelerator, or all the reasons why it cannot be.
+
+The same lowering serves the estimate and the export: each accelerator layer says which
+layers of the graph it stands for and where its weights are. Nothing here needs a
+quantized graph.
+"""
+
+import dataclasses
+from collections.abc import Iterator, Mapping
+
+from tfpipeline import errors
+from tfpipeline.ir import graph
+from tfpipeline.targets.max78000 import (
+    accelerator_layer,
+    constraints,
+    draft,
+    fusion,
+    processor_maps,
+)
+from tfpipeline.targets.max78000 import spec as specs
+
+# The index that stands for the network's input.
+INPUT = -1
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class LoweredLayer:
+    """One accelerator layer and what it came from.
+
+    Attributes:
+        name: of the graph's layer that does the work.
+        kind: of the same.
+        layer: as the device runs it.
+        operands: for each operand, the layers whose outputs it is made of, side by side
+            in order of channels; `INPUT` is the network's input.
+        graph_layers: names of the graph's layers that it stands for; none for a copy.
+        output: name of the graph's tensor that it writes.
+        weights: name of the kernel in the graph's constants: OHWI of a convolution,
+            `[1, height, width, out]` of a depthwise one, `[out, in]` of a dense layer.
+        bias: name of the bias in the graph's constants, where it is not all zero.
+        flattened: (rows, columns, channels) of a flattened input. The kernel's input
+            axis then counts them in this order, and the device wants (channels, rows,
+            columns).
+    """
+
+    name: str
+    kind: str
+    layer: accelerator_layer.AcceleratorLayer
+    operands: tuple[tuple[int, ...], ...]
+    graph_layers: tuple[str, ...]
+    output: str
+    weights: str | None
+    bias: str | None
+    flattened: tuple[int, int, int] | None
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Lowered:
+    """A network on the accelerator.
+
+    Attributes:
+        name: the graph's.
+        spec: the device.
+        steps: the layers in order of execution; empty unless every one could be formed.
+        violations: why the device cannot run it; empty if it can, but for memory.
+        input_format: how the input lies in the data memory, `HWC` or `CHW`.
+        notes: what is left to the host, one line each.
+    """
+
+    name: str
+    spec: specs.Spec
+    steps: tuple[LoweredLayer, ...]
+    violations: tuple[constraints.Violation, ...]
+    input_format: str
+    notes: tuple[str, ...]
+
+    @property
+    def layers(self) -> tuple[accelerator_layer.AcceleratorLayer, ...]:
+        """The accelerator layers alone."""
+        return tuple(step.layer for step in self.steps)
+
+
+def lower(
+    g: graph.Graph,
+    spec: specs.Spec = specs.MAX78000,
+    *,
+    weight_bits: fusion.Bits = None,
+    wide_output: bool = True,
+) -> Lowered:
+    """The accelerator layers of a well-formed graph, float or quantized.
+
+    Args:
+        g: a graph whose batch normalizations are folded.
+        spec: the device.
+        weight_bits: width of the weights, for all layers or by layer name; `None`, or a
+            layer that is not named, takes the graph's own, and 8 of a float graph.
+        wide_output: whether a last layer of one pixel without activation writes its
+            32-bit accumulator, as the vendor's classifiers do.
+
+    Returns:
+        The layers with all violations. Layers that the device cannot run are formed as
+        well, so that they can be counted, unless one of them has no such form at all.
+
+    Raises:
+        UsageError: `weight_bits` names a layer that the graph does not have.
+    """
+    fusion.check_names(g, weight_bits)
+    network = fusion.draft_network(
+        g, spec, weight_bits=weight_bits, wide_output=wide_output
+    )
+    network = _with_input_format(network, spec)
+    return Lowered(
+        name=g.name,
+        spec=spec,
+        steps=tuple(_steps(network, spec)),
+        violations=constraints.check(network, spec),
+        input_format=network.input_format,
+        notes=network.notes,
+    )
+
+
+def _with_input_format(network: draft.Network, spec: specs.Spec) -> draft.Network:
+    """One channel a memory instance where four channels a word are too large."""
+    pixels = network.in_dim[0] * network.in_dim[1]
+    instances = spec.processors // spec.processors_per_memory
+    if (
+        network.in_channels <= instances
+        and pixels * spec.processors_per_memory > spec.memory_instance_bytes
+        and pixels <= spec.memory_instance_bytes
+    ):
+        return dataclasses.replace(network, input_format="CHW")
+    return network
+
+
+def _steps(network: draft.Network, spec: specs.Spec) -> Iterator[LoweredLayer]:
+    if not all(each.along_channels for each in network.concatenations):
+        return
+    maps = processor_maps.assign(network, spec).maps
+    formed = [_form(layer, maps) for layer in network.layers]
+    written: dict[str, tuple[int, ...]] = {
+        name: (INPUT,) for name in network.inputs[:1]
+    }
+    written |= {layer.output: (i,) for i, layer in enumerate(network.layers)}
+    for each in network.concatenations:
+        written[each.output] = tuple(
+            index for name, _ in each.parts for index in written.get(name, ())
+        )
+    if any(layer is None for layer in formed):
+        return
+    if any(name not in written for x in network.layers for name in x.operands):
+        return
+    for asked, layer in zip(network.layers, formed, strict=True):
+        assert layer is not None
+        yield LoweredLayer(
+            name=asked.name,
+            kind=asked.kind,
+            layer=layer,
+            operands=tuple(written[name] for name in asked.operands),
+            graph_layers=asked.graph_layers,
+            output=asked.output,
+            weights=asked.weights,
+            bias=asked.bias,
+            flattened=(*asked.in_dim, asked.in_channels) if asked.flatten else None,
+        )
+
+
+def _form(
+    asked: draft.Layer, maps: Mapping[str, int]
+) -> accelerator_layer.AcceleratorLayer | None:
+    """The accelerator layer of the same shapes; `None` where there is none.
+
+    Padding that is not the same on both sides becomes the larger or the smaller side's,
+    whichever gives the output's size: as many operations, but another result.
+    """
+    if asked.operands[0] not in maps or asked.broadcasts:
+        return None
+    shared = {field.name for field in dataclasses.fields(draft.Layer)} & {
+        field.name for field in dataclasses.fields(accelerator_layer.AcceleratorLayer)
+    }
+    # Without a name, as in the vendor's tool where the description gives none.
+    other = {"operands", "bias", "name"}
+    values = {name: getattr(asked, name) for name in shared - other}
+    for choose in (max, min):
+        try:
+            layer = accelerator_layer.AcceleratorLayer(
+                **values,
+                operands=len(asked.operands),
+                bias=asked.bias is not None,
+                pad=(choose(asked.padding[0]), choose(asked.padding[1])),
+                processors=maps[asked.operands[0]],
+                output_processors=maps[asked.output],
+            )
+        except errors.GraphError:
+            continue
+        if layer.out_dim == asked.out_dim and layer.pooled_dim == asked.pooled_dim:
+            return layer
+    return None

@@ -1,0 +1,386 @@
+"""What pools, sums, concatenations and whole networks must be."""
+
+from collections.abc import Iterator
+
+from tfpipeline.targets.max78000 import draft, geometry, processor_maps
+from tfpipeline.targets.max78000 import spec as specs
+from tfpipeline.targets.max78000.layer_constraints import MANUAL, TOOL, size
+from tfpipeline.targets.max78000.violation import Breach, Constraint, each_layer
+
+
+def _pool(layer: draft.Layer, spec: specs.Spec) -> str | None:
+    return None if max(layer.pool) <= specs.MAX_POOL else size(layer.pool)
+
+
+def _pool_stride(layer: draft.Layer, spec: specs.Spec) -> str | None:
+    stride = layer.pool_stride
+    return None if max(stride) <= specs.MAX_POOL else size(stride)
+
+
+def _square_stride(layer: draft.Layer, spec: specs.Spec) -> str | None:
+    rows, columns = layer.pool_stride
+    # A line of pixels has one stride only.
+    is_line = layer.in_dim[1] == 1
+    return None if is_line or rows == columns else size(layer.pool_stride)
+
+
+def _pool_padding(layer: draft.Layer, spec: specs.Spec) -> str | None:
+    rows, columns = layer.pool_padding
+    if layer.pool_padding == draft.NO_PADDING:
+        return None
+    return f"{rows[0]} and {rows[1]} rows, {columns[0]} and {columns[1]} columns"
+
+
+def _pool_dilation(layer: draft.Layer, spec: specs.Spec) -> str | None:
+    dilation = layer.pool_dilation
+    return None if max(dilation) <= spec.max_pool_dilation else size(dilation)
+
+
+def _wide_pool(layer: draft.Layer, spec: specs.Spec) -> str | None:
+    is_wide = layer.in_channels > spec.processors and layer.pools
+    if not is_wide or spec.pools_wide_passthrough or layer.pooled_dim == (1, 1):
+        return None
+    return f"{layer.in_channels} channels, {size(layer.pooled_dim)} behind the pool"
+
+
+def _same_channels(layer: draft.Layer, spec: specs.Spec) -> str | None:
+    if layer.in_channels == layer.out_channels:
+        return None
+    return f"{layer.in_channels} to {layer.out_channels}"
+
+
+def _eltwise(layer: draft.Layer, spec: specs.Spec) -> str | None:
+    return None if layer.eltwise in (None, *specs.ELEMENT_WISE) else layer.eltwise
+
+
+def _operands(layer: draft.Layer, spec: specs.Spec) -> str | None:
+    count = len(layer.operands)
+    is_allowed = count in range(2, specs.MAX_OPERANDS + 1)
+    return None if layer.eltwise is None or is_allowed else str(count)
+
+
+def _broadcasts(layer: draft.Layer, spec: specs.Spec) -> str | None:
+    return "a constant or another shape" if layer.broadcasts else None
+
+
+def _in_flight(layer: draft.Layer, spec: specs.Spec) -> str | None:
+    if layer.eltwise is None or not layer.convolves:
+        return None
+    if layer.operator != "conv2d":
+        return layer.operator
+    passes = 2 if len(layer.operands) == 2 else 1
+    fits = layer.in_channels <= passes * spec.processors
+    return None if fits else f"{layer.in_channels} channels"
+
+
+def _pooled_sum(layer: draft.Layer, spec: specs.Spec) -> str | None:
+    if layer.pool_first or len(layer.operands) <= specs.MAX_POOLED_OPERANDS:
+        return None
+    return str(len(layer.operands))
+
+
+def _wide_sum_with_bias(layer: draft.Layer, spec: specs.Spec) -> str | None:
+    is_wide = layer.eltwise is not None and layer.in_channels > spec.processors
+    if not is_wide or layer.bias is None or spec.adds_wide_with_bias:
+        return None
+    return f"{layer.in_channels} channels and a bias"
+
+
+def _parts(network: draft.Network, spec: specs.Spec) -> Iterator[Breach]:
+    for each in network.concatenations:
+        channels = [count for _, count in each.parts[:-1]]
+        if any(count % specs.CONCAT_MULTIPLE for count in channels):
+            yield each.subject, _listed(each)
+
+
+def _passes(network: draft.Network, spec: specs.Spec) -> Iterator[Breach]:
+    for each in network.concatenations:
+        share = geometry.processors_of_pass(each.channels, spec)
+        channels = [count for _, count in each.parts[:-1]]
+        is_wide = each.channels > spec.processors
+        if is_wide and any(count % share for count in channels):
+            yield each.subject, f"{_listed(each)}, {share} in a pass"
+
+
+def _axis(network: draft.Network, spec: specs.Spec) -> Iterator[Breach]:
+    for each in network.concatenations:
+        if not each.along_channels:
+            yield each.subject, "another axis"
+
+
+def _places(network: draft.Network, spec: specs.Spec) -> Iterator[Breach]:
+    writers = {layer.output: layer.subject for layer in network.layers}
+    writers |= {each.output: each.subject for each in network.concatenations}
+    for name in processor_maps.assign(network, spec).conflicts:
+        yield writers.get(name, f"input '{name}'"), "several"
+
+
+def _listed(each: draft.Concatenation) -> str:
+    return "parts of " + ", ".join(str(count) for _, count in each.parts)
+
+
+def _inputs(network: draft.Network, spec: specs.Spec) -> Iterator[Breach]:
+    if len(network.inputs) != 1:
+        yield network.subject, ", ".join(network.inputs)
+
+
+def _layers(network: draft.Network, spec: specs.Spec) -> Iterator[Breach]:
+    if len(network.layers) > spec.max_layers:
+        yield network.subject, str(len(network.layers))
+
+
+def _quadrant(network: draft.Network, spec: specs.Spec) -> Iterator[Breach]:
+    maps = processor_maps.assign(network, spec).maps.values()
+    together = 0
+    for each in maps:
+        together |= each
+    if network.layers and 0 not in geometry.used_quadrants(together, spec):
+        yield network.subject, f"processors {together:#018x}"
+
+
+def _fifo(network: draft.Network, spec: specs.Spec) -> Iterator[Breach]:
+    most = specs.FIFO_CHANNELS[network.input_format]
+    if network.input_mode == "fifo" and network.in_channels > most:
+        yield network.subject, f"{network.in_channels} in {network.input_format}"
+
+
+def _fast_fifo(network: draft.Network, spec: specs.Spec) -> Iterator[Breach]:
+    if network.input_mode != "fast_fifo" or not network.layers:
+        return
+    first = network.layers[0]
+    if network.in_channels > specs.FAST_FIFO_CHANNELS[network.input_format]:
+        yield network.subject, f"{network.in_channels} in {network.input_format}"
+    if not first.convolves or first.output_width != specs.OUTPUT_WIDTHS[0]:
+        yield first.subject, f"{first.operator}, {first.output_width} bits"
+
+
+def _streams_from_fifo(network: draft.Network, spec: specs.Spec) -> Iterator[Breach]:
+    streams = any(layer.streaming for layer in network.layers)
+    if streams and network.input_mode == "memory":
+        yield network.subject, "input in the data memory"
+
+
+def _stream_start(network: draft.Network, spec: specs.Spec) -> Iterator[Breach]:
+    streaming = [i for i, layer in enumerate(network.layers) if layer.streaming]
+    is_start = streaming == list(range(len(streaming)))
+    if not is_start or len(streaming) > specs.MAX_STREAMING_LAYERS:
+        yield network.subject, f"layers {', '.join(map(str, streaming))}"
+
+
+def _stream_end(network: draft.Network, spec: specs.Spec) -> Iterator[Breach]:
+    streaming = [layer for layer in network.layers if layer.streaming]
+    if streaming and streaming[-1].padding == draft.NO_PADDING:
+        yield streaming[-1].subject, "no padding"
+
+
+CONSTRAINTS = (
+    Constraint(
+        id="POOL-01",
+        applies_to="pools",
+        rule="a pool must have 1 to 16 pixels a side",
+        fix="pool in two steps, which is the same for equal windows without overlap",
+        source=MANUAL,
+        check=each_layer(_pool),
+    ),
+    Constraint(
+        id="POOL-02",
+        applies_to="pools",
+        rule="the stride of a pool must be 1 to 16",
+        fix="pool in two steps",
+        source=MANUAL,
+        check=each_layer(_pool_stride),
+    ),
+    Constraint(
+        id="POOL-03",
+        applies_to="pools",
+        rule="the stride of a pool must be the same in both directions",
+        fix="use equal strides",
+        source=TOOL,
+        check=each_layer(_square_stride),
+    ),
+    Constraint(
+        id="POOL-04",
+        applies_to="pools",
+        rule="a pool must not be padded",
+        fix="use padding='valid', where the input's sides are multiples of the stride",
+        source=TOOL,
+        check=each_layer(_pool_padding),
+    ),
+    Constraint(
+        id="POOL-05",
+        applies_to="pools",
+        rule="the dilation of a pool must be at most {spec.max_pool_dilation}",
+        fix="use a plain pool",
+        source=f"{TOOL}; MAX78002 manual",
+        check=each_layer(_pool_dilation),
+    ),
+    Constraint(
+        id="POOL-06",
+        applies_to="passthrough",
+        rule="a pool without a convolution behind it must have at most 64 channels, "
+        "unless it leaves one pixel",
+        fix="put the pool in front of a convolution, which takes it in, or use fewer "
+        "channels",
+        source=TOOL,
+        check=each_layer(_wide_pool, "passthrough"),
+        devices=("max78000",),
+    ),
+    Constraint(
+        id="PASS-01",
+        applies_to="passthrough",
+        rule="a layer without weights must keep its channels",
+        fix="use a 1x1 convolution to change them",
+        source=TOOL,
+        check=each_layer(_same_channels, "passthrough"),
+    ),
+    Constraint(
+        id="ELT-01",
+        applies_to="element-wise",
+        rule="the operation must be one of add, sub, or, xor",
+        fix="replace it by a convolution or a sum",
+        source=TOOL,
+        check=each_layer(_eltwise),
+    ),
+    Constraint(
+        id="ELT-02",
+        applies_to="element-wise",
+        rule="there must be 2 to 16 operands",
+        fix="add in several steps",
+        source=TOOL,
+        check=each_layer(_operands),
+    ),
+    Constraint(
+        id="ELT-03",
+        applies_to="element-wise",
+        rule="operands must be activations of the same shape",
+        fix="put a constant into the bias of the convolution in front; bring operands "
+        "to one shape by a 1x1 convolution",
+        source=TOOL,
+        check=each_layer(_broadcasts),
+    ),
+    Constraint(
+        id="ELT-04",
+        applies_to="element-wise",
+        rule="of the layers with weights only conv2d takes operands, of at most 64 "
+        "channels, or 128 where there are two",
+        fix="give the sum a layer of its own",
+        source=f"{MANUAL}; tool",
+        check=each_layer(_in_flight),
+    ),
+    Constraint(
+        id="ELT-05",
+        applies_to="element-wise",
+        rule="an operation in front of its layer's pool must have at most 2 operands",
+        fix="pool the operands, or in a layer of its own",
+        source=MANUAL,
+        check=each_layer(_pooled_sum),
+    ),
+    Constraint(
+        id="ELT-06",
+        applies_to="element-wise",
+        rule="a convolution of operands of more than 64 channels must have no bias",
+        fix="use use_bias=False, or give the sum a layer of its own",
+        source="tool",
+        check=each_layer(_wide_sum_with_bias),
+        devices=("max78002",),
+    ),
+    Constraint(
+        id="CONCAT-01",
+        applies_to="concatenation",
+        rule="all parts but the last must be multiples of 4 channels",
+        fix="use such channels in the layers in front",
+        source=MANUAL,
+        check=_parts,
+    ),
+    Constraint(
+        id="CONCAT-02",
+        applies_to="concatenation",
+        rule="with more than 64 channels together, each part but the last must fill "
+        "whole passes",
+        fix="use parts of equal channels, such as 64 and 64",
+        source="tool: how several passes lie in the memory",
+        check=_passes,
+    ),
+    Constraint(
+        id="CONCAT-03",
+        applies_to="concatenation",
+        rule="tensors must be concatenated along the channels",
+        fix="concatenate channels, or the input on the host",
+        source=TOOL,
+        check=_axis,
+    ),
+    Constraint(
+        id="CONCAT-04",
+        applies_to="concatenation",
+        rule="a tensor must have one place among the 64 processors",
+        fix="put a 1x1 convolution in front of one of the concatenations or sums",
+        source="tool: data that passes through stays with its processors",
+        check=_places,
+    ),
+    Constraint(
+        id="NET-01",
+        applies_to="networks",
+        rule="there must be one input",
+        fix="concatenate the inputs along the channels on the host",
+        source=TOOL,
+        check=_inputs,
+    ),
+    Constraint(
+        id="NET-02",
+        applies_to="networks",
+        rule="there must be at most {spec.max_layers} layers; a pool or sum that a "
+        "convolution takes in is free",
+        fix="use fewer layers, or put pools and sums directly in front of convolutions",
+        source=TOOL,
+        check=_layers,
+    ),
+    Constraint(
+        id="NET-03",
+        applies_to="networks",
+        rule="quadrant 0, the processors 0 to 15, must be used",
+        fix="start the processor maps at 0",
+        source=TOOL,
+        check=_quadrant,
+    ),
+    Constraint(
+        id="FIFO-01",
+        applies_to="networks",
+        rule="an input by the FIFO must have at most 16 channels in HWC, 4 in CHW",
+        fix="use fewer channels, or load the data memory",
+        source=TOOL,
+        check=_fifo,
+    ),
+    Constraint(
+        id="FIFO-02",
+        applies_to="networks",
+        rule="the fast FIFO takes at most 4 channels in HWC, 1 in CHW, into a first "
+        "layer with weights and 8-bit outputs",
+        fix="use the plain FIFO",
+        source=MANUAL,
+        check=_fast_fifo,
+    ),
+    Constraint(
+        id="STREAM-04",
+        applies_to="streaming layers",
+        rule="a network that streams must take its input from a FIFO",
+        fix="use the FIFO, or do not stream",
+        source=TOOL,
+        check=_streams_from_fifo,
+    ),
+    Constraint(
+        id="STREAM-05",
+        applies_to="streaming layers",
+        rule="the first layers must stream, at most 8, without interruption",
+        fix="stream from the first layer on",
+        source=MANUAL,
+        check=_stream_start,
+    ),
+    Constraint(
+        id="STREAM-06",
+        applies_to="streaming layers",
+        rule="the last layer that streams must have padding",
+        fix="use padding='same', or stream one layer less",
+        source=MANUAL,
+        check=_stream_end,
+    ),
+)
