@@ -2,9 +2,10 @@
 
 Data are int8 in steps of 1/128. A convolution computes
     sum = x * w + 128 * bias
-    y   = floor(sum * 2**total_shift / 128 + 1/2), saturated to int8, then activated
-or, with an output of 32 bits, `sum` itself. Both simulators call these functions or are
-tested against those that do.
+    y   = floor(sum * 2**output_shift / 128 + 1/2), saturated to int8, then activated
+or, with an output of 32 bits, `sum` itself. `output_shift` is what the hardware's
+register holds; the network description and the checkpoint have the shift without the
+implicit 8 - weight_bits (tool: `output_shift[seq] += 8 - abs(quantization[seq])`).
 
 Source: the vendor's synthesis tool ai8x-synthesis, snapshot ab4f4c0, izer/simulate.py
 (`conv2d_layer`, `eltwise_layer`), izer/compute.py (`pool2d`, `eltwise`) and
@@ -24,22 +25,13 @@ Array = graph.Array
 FRACTION_BITS = 7
 MIN_VALUE, MAX_VALUE = -128, 127
 
-# Of the total shift, which is one signed register (tool: accepts -15 to 15).
-MAX_TOTAL_SHIFT = 15
+# Of the output shift in either direction (tool: accepts -15 to 15).
+MAX_OUTPUT_SHIFT = 15
 
 
 def weight_range(weight_bits: int) -> tuple[int, int]:
     """Smallest and largest weight: full two's complement, -1 and 0 for one bit."""
     return -(2 ** (weight_bits - 1)), 2 ** (weight_bits - 1) - 1
-
-
-def total_shift(output_shift: int, weight_bits: int) -> int:
-    """The shift that the hardware applies: narrow weights count in coarser steps.
-
-    `output_shift` is the one of the network description and of the checkpoint (tool:
-    `output_shift[seq] += 8 - abs(quantization[seq])`).
-    """
-    return output_shift + 8 - weight_bits
 
 
 def accumulate(products: Array, bias: Array | None) -> Array:
@@ -50,21 +42,21 @@ def accumulate(products: Array, bias: Array | None) -> Array:
     return products.astype(np.int64) + scaled
 
 
-def requantize(sums: Array, shift: int) -> Array:
+def requantize(sums: Array, output_shift: int) -> Array:
     """Int8 values of int64 sums: to the nearest step, halves upwards, saturated.
 
     Args:
       sums: what `accumulate` returns.
-      shift: the total shift.
+      output_shift: binary places that the sums move up by.
     """
-    right = FRACTION_BITS - shift
-    steps = ((sums << max(-right, 0)) + half_step(shift)) >> max(right, 0)
+    right = FRACTION_BITS - output_shift
+    steps = ((sums << max(-right, 0)) + half_step(output_shift)) >> max(right, 0)
     return _saturated(steps)
 
 
-def half_step(shift: int) -> int:
+def half_step(output_shift: int) -> int:
     """Half of what a sum is divided by; 0 where the shift goes to the left."""
-    return (1 << max(FRACTION_BITS - shift, 0)) >> 1
+    return (1 << max(FRACTION_BITS - output_shift, 0)) >> 1
 
 
 def activate(values: Array, activation: str | None) -> Array:

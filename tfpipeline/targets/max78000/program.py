@@ -29,7 +29,7 @@ class Layer:
 
     `inputs` are indices of earlier layers, or INPUT. They are concatenated along the
     channels, and split evenly into as many operands as the element-wise operation has.
-    `output_shift` is that of the network description: see `arithmetic.total_shift`.
+    `output_shift` is the hardware's: see `arithmetic`.
 
     Raises:
       GraphError: weights or bias that the layer has not, or a layer that has no
@@ -50,11 +50,6 @@ class Layer:
             self._check_output()
         else:
             self._check_passthrough()
-
-    @property
-    def total_shift(self) -> int:
-        """The shift that the hardware applies."""
-        return arithmetic.total_shift(self.output_shift, self.hardware.weight_bits)
 
     @property
     def weight_shape(self) -> tuple[int, int, int, int]:
@@ -88,8 +83,8 @@ class Layer:
             reach = layer.pool_dilation[axis] * (layer.pool[axis] - 1)
             if last + reach >= layer.in_dim[axis]:
                 raise self._error(
-                    f"the last pooling window ends at {last + reach} of "
-                    f"{layer.in_dim[axis]} rows or columns; choose another dilation"
+                    f"the last pooling window ends at row or column {last + reach} of "
+                    f"{layer.in_dim[axis]}; choose another pool_dilation"
                 )
             kernel = layer.dilation[axis] * (layer.kernel[axis] - 1)
             if layer.operator == "convtranspose2d" and layer.pad[axis] > kernel:
@@ -119,13 +114,10 @@ class Layer:
             raise self._error(f"bias must be {expected}; got {found}")
 
     def _check_output(self) -> None:
-        limit = arithmetic.MAX_TOTAL_SHIFT
-        if abs(self.total_shift) > limit:
+        limit = arithmetic.MAX_OUTPUT_SHIFT
+        if abs(self.output_shift) > limit:
             raise self._error(
-                f"the shift of {self.hardware.weight_bits}-bit weights must be "
-                f"{-limit - (self.total_shift - self.output_shift)} to "
-                f"{limit - (self.total_shift - self.output_shift)}; found "
-                f"{self.output_shift}"
+                f"output_shift must be {-limit} to {limit}; found {self.output_shift}"
             )
         if self.hardware.output_width == 32 and self.hardware.activation is not None:
             raise self._error("an output of 32 bits has no activation")
@@ -140,7 +132,7 @@ class Layer:
             raise self._error("a passthrough layer keeps the number of channels")
         if layer.activation is not None or layer.output_width != 8 or self.output_shift:
             raise self._error(
-                "a passthrough layer has no activation and no shift, and 8 bits"
+                "a passthrough layer has no activation, no shift, and 8-bit outputs"
             )
 
     def _describe(self, array: Array | None) -> str:

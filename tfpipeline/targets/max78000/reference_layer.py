@@ -33,7 +33,7 @@ def run(layer: program.Layer, operands: Sequence[Array]) -> Array:
     sums = arithmetic.accumulate(_products(hardware, data, layer.weights), layer.bias)
     if hardware.output_width == 32:
         return sums.astype(np.int32)
-    values = arithmetic.requantize(sums, layer.total_shift)
+    values = arithmetic.requantize(sums, layer.output_shift)
     return arithmetic.activate(values, hardware.activation)
 
 

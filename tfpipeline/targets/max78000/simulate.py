@@ -80,7 +80,8 @@ def _batches(p: program.Program, images: Array) -> list[Array]:
 
 def _check(p: program.Program, images: Array) -> None:
     if images.dtype != np.int8 or images.shape[1:] != p.input_shape or not len(images):
+        shape = ", ".join(map(str, p.input_shape))
         raise errors.UsageError(
-            f"images must be int8 of shape (at least 1, *{p.input_shape}); found "
-            f"{images.dtype} {images.shape}"
+            f"images must be int8 of shape (N, {shape}), N >= 1; found {images.dtype} "
+            f"{images.shape}"
         )

@@ -25,7 +25,7 @@ Array = graph.Array
 
 def exact_float(layer: program.Layer) -> npt.DTypeLike:
     """The faster type of float32 and float64 that holds all sums of the layer."""
-    bound = layer.largest_sum + arithmetic.half_step(layer.total_shift)
+    bound = layer.largest_sum + arithmetic.half_step(layer.output_shift)
     # Integers up to 2**24 are exact in float32, and those of 32 bits in float64.
     return np.float32 if bound <= 2**24 else np.float64
 
@@ -125,8 +125,8 @@ def _finished(layer: program.Layer, sums: Array) -> Array:
         sums += layer.bias.astype(sums.dtype) * (1 << arithmetic.FRACTION_BITS)
     if hardware.output_width == 32:
         return sums.astype(np.int32)
-    sums += arithmetic.half_step(layer.total_shift)
-    sums *= 2.0 ** (layer.total_shift - arithmetic.FRACTION_BITS)
+    sums += arithmetic.half_step(layer.output_shift)
+    sums *= 2.0 ** (layer.output_shift - arithmetic.FRACTION_BITS)
     np.floor(sums, out=sums)
     np.clip(sums, arithmetic.MIN_VALUE, arithmetic.MAX_VALUE, out=sums)
     return arithmetic.activate(sums.astype(np.int8), hardware.activation)
