@@ -8,6 +8,7 @@ core/graph/algorithm.cc). Names are those of the traced function, weights includ
 the model is traced here as an exporter traces it.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 
 from tfpipeline.compat import keras, tf
@@ -69,31 +70,78 @@ def _reverse_postorder(
 
 
 def sort(
-    layers: Sequence[graph.Layer], owners: Mapping[str, str], model: keras.Model
+    layers: Sequence[graph.Layer],
+    owners: Mapping[str, str],
+    calls: Sequence[str],
+    model: keras.Model,
 ) -> list[graph.Layer]:
     """Returns `layers` in the converter's order.
 
     Args:
         layers: in any order that they can be executed in.
         owners: output tensor -> the call that it belongs to.
+        calls: names of all calls, in the order that Keras executes them.
         model: the network that the layers are of.
     """
-    nodes = positions(model)
-    by_call: dict[str, list[tuple[int, str]]] = {}
-    for name, place in nodes.items():
-        for depth in range(1, name.count("/") + 1):
-            scope = "/".join(name.split("/")[:depth])
-            by_call.setdefault(scope, []).append(place)
-
+    nodes = _nodes_by_call(positions(model), calls)
     place = 0
-    keys = []
+    places: dict[str, int] = {}
     for layer in layers:
-        call = owners.get(layer.output)
-        found = sorted(by_call.get((call or "").replace("#", "_"), []))
-        if call is not None and layer.output != call:
+        call = owners[layer.output]
+        found = nodes.get(call, [])
+        if layer.output != call:
             wanted = _OPERATIONS.get(type(layer))
-            found = [entry for entry in found if entry[1] == wanted]
+            found = [node for node in found if node[1] == wanted]
         # What has no node of its own stays behind the layer before it.
-        place = found[-1][0] if found else place
-        keys.append(place)
-    return [layers[i] for i in sorted(range(len(layers)), key=keys.__getitem__)]
+        place = max((node[0] for node in found), default=place)
+        places[layer.output] = place
+    return _executable(layers, places)
+
+
+def _nodes_by_call(
+    nodes: Mapping[str, tuple[int, str]], calls: Sequence[str]
+) -> dict[str, list[tuple[int, str]]]:
+    """Call -> places and operations of its nodes.
+
+    Calls of one layer share a scope, `conv/Conv2D` and `conv/Conv2D_1`: of each
+    operation's nodes, in the order of numbers, each call has an equal part.
+    """
+    uses: dict[str, list[str]] = {}
+    for call in calls:
+        uses.setdefault(re.sub(r"#\d+", "", call), []).append(call)
+    scopes: dict[str, dict[str, list[tuple[int, int]]]] = {name: {} for name in uses}
+    for name, (place, operation) in nodes.items():
+        parts = name.split("/")
+        number = re.search(r"_(\d+)$", name)
+        for depth in range(1, len(parts)):
+            scope = scopes.get("/".join(parts[:depth]))
+            if scope is not None:
+                entry = (int(number[1]) if number else 0, place)
+                scope.setdefault(operation, []).append(entry)
+    result: dict[str, list[tuple[int, str]]] = {call: [] for call in calls}
+    for base, sharing in uses.items():
+        for operation, entries in scopes[base].items():
+            part = len(entries) // len(sharing)
+            for index, (_, place) in enumerate(sorted(entries)[: part * len(sharing)]):
+                result[sharing[index // part]].append((place, operation))
+    return result
+
+
+def _executable(
+    layers: Sequence[graph.Layer], places: Mapping[str, int]
+) -> list[graph.Layer]:
+    """The order by place, except that no layer precedes what it reads."""
+    by_output = {layer.output: layer for layer in layers}
+    result: list[graph.Layer] = []
+    waiting = sorted(layers, key=lambda layer: places[layer.output])
+    written: set[str] = set()
+    while waiting:
+        ready = next(
+            layer
+            for layer in waiting
+            if all(name in written or name not in by_output for name in layer.inputs)
+        )
+        waiting.remove(ready)
+        written.add(ready.output)
+        result.append(ready)
+    return result

@@ -4,9 +4,15 @@ import dataclasses
 from collections.abc import Mapping
 
 from tfpipeline import errors
-from tfpipeline.compat import keras
+from tfpipeline.compat import keras, tf
 from tfpipeline.ir import graph, verify
-from tfpipeline.ir.readers import converter_order, fusion, keras_calls, keras_layers
+from tfpipeline.ir.readers import (
+    converter_order,
+    fusion,
+    keras_calls,
+    keras_functions,
+    keras_layers,
+)
 from tfpipeline.ir.readers import draft as draft_lib
 
 # How many faults one message lists.
@@ -34,7 +40,9 @@ def read(model: keras.Model, *, name: str | None = None) -> graph.Graph:
     written = _emit(program, draft)
     outputs = tuple(written[output] for output in program.outputs)
     fusion.fuse(draft, outputs)
-    draft.layers = converter_order.sort(draft.layers, draft.owners, model)
+    calls = [call.name for call in program.calls]
+    draft.layers = converter_order.sort(draft.layers, draft.owners, calls, model)
+    fusion.share_constants(draft)
     shell = graph.Graph(
         name or model.name, {}, {}, tuple(draft.layers), program.inputs, outputs
     )
@@ -91,13 +99,28 @@ def _emit_call(
     call: keras_calls.Call, written: Mapping[str, str], draft: draft_lib.Draft
 ) -> str:
     reader = keras_layers.READERS.get(type(call.layer))
+    if keras_functions.is_function(call.layer):
+        reader = keras_functions.read
     if reader is None:
         raise call.error(f"not supported; {_advice(call)}")
     if call.keywords.get("training") is True:
         raise call.error("called with training=True; a graph only runs inference")
     inputs = tuple(written[source] for source in call.inputs)
     draft.call = call.name
-    return reader(dataclasses.replace(call, inputs=inputs), draft)
+    arguments, keywords = tf.nest.map_structure(
+        lambda value: (
+            dataclasses.replace(value, name=written[value.name])
+            if isinstance(value, keras_calls.Reference)
+            else value
+        ),
+        (call.arguments, call.keywords),
+    )
+    return reader(
+        dataclasses.replace(
+            call, inputs=inputs, arguments=arguments, keywords=keywords
+        ),
+        draft,
+    )
 
 
 def _advice(call: keras_calls.Call) -> str:

@@ -1,24 +1,29 @@
 """What TensorFlow's converter makes of single steps: fewer, larger layers.
 
 A layer that alone reads the result of the one before it is joined with it, in one pass
-from first to last, by these rules:
+from first to last, by these rules (their arithmetic is float32, step by step):
 
-* Mul and Add by a constant a channel go into the kernel and the bias of a layer with
-  weights: `kernel * scale`, `bias * scale + offset`, in float32, operation by
-  operation. So a batch normalization disappears.
+* Mul and Add by a constant a channel, so also a batch normalization, go into the kernel
+  and the bias of the layer with weights before: `kernel * scale`, `bias * scale`,
+  `bias + offset`.
+* Otherwise they go into the Dense layer behind; into a convolution behind only where
+  all channels have the same constant, and an Add only where nothing is padded.
 * ReLU, ReLU6 and the like become the clamp of the layer before.
-* A Reshape in front of a Dense layer goes where it keeps the last axis, because Dense
-  flattens its input itself.
+* A Pad goes into the convolution behind where the result is "SAME" padding.
+* A Reshape goes into the Reshape behind, and into the Dense layer behind where it keeps
+  the last axis, because Dense flattens its input itself.
 
-The joined layer keeps the first one's name and stands at the last one's place.
+The joined layer has the name of the one with weights and the last one's place. Equal
+constants become one.
 """
 
 import dataclasses
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
-from tfpipeline.ir import graph
+from tfpipeline.ir import geometry, graph
 from tfpipeline.ir.readers import draft as draft_lib
 
 Draft = draft_lib.Draft
@@ -36,16 +41,32 @@ def fuse(draft: Draft, outputs: tuple[str, ...]) -> None:
     readers = _readers(draft, outputs)
     joined: dict[str, graph.Layer] = {}
     for layer in draft.layers:
-        for rule in _RULES:
-            before = joined.get(layer.inputs[0])
-            if before is None or readers[before.output] != 1:
-                continue
-            result = rule(draft, before, layer)
-            if result is not None:
-                del joined[before.output]
-                layer = result
+        while (before := joined.get(layer.inputs[0])) and readers[before.output] == 1:
+            results = (rule(draft, before, layer) for rule in _RULES)
+            result = next(filter(None, results), None)
+            if result is None:
+                break
+            del joined[before.output]
+            layer = result
         joined[layer.output] = layer
     draft.layers = list(joined.values())
+
+
+def share_constants(draft: Draft) -> None:
+    """Makes equal constants one, in place."""
+    first: dict[tuple[object, ...], str] = {}
+    same: dict[str, str] = {}
+    for name, values in draft.constants.items():
+        key = (values.shape, values.dtype.str, values.tobytes())
+        same[name] = first.setdefault(key, name)
+    for index, layer in enumerate(draft.layers):
+        changes: dict[str, Any] = {
+            "inputs": tuple(same.get(name, name) for name in layer.inputs)
+        }
+        if isinstance(layer, graph.Weighted):
+            changes["weights"] = same[layer.weights]
+            changes["bias"] = None if layer.bias is None else same[layer.bias]
+        draft.layers[index] = dataclasses.replace(layer, **changes)
 
 
 def _readers(draft: Draft, outputs: tuple[str, ...]) -> dict[str, int]:
@@ -125,12 +146,91 @@ def _clamp(draft: Draft, before: graph.Layer, layer: graph.Layer) -> graph.Layer
     return dataclasses.replace(before, output=layer.output, clamp=clamp)
 
 
-def _flattened(
+def _scale_behind(
     draft: Draft, before: graph.Layer, layer: graph.Layer
 ) -> graph.Layer | None:
-    if not isinstance(layer, graph.Dense) or not isinstance(before, graph.Reshape):
+    if not isinstance(before, graph.Mul):
         return None
-    if draft.shape(before.inputs[0])[-1:] != draft.shape(before.output)[-1:]:
+    factor = _constant_before(draft, before, layer)
+    if factor is None:
+        return None
+    assert isinstance(layer, graph.Weighted)
+    kernel = draft.constants[layer.weights] * factor
+    weights = draft.constant(f"{layer.output}/kernel", kernel)
+    return dataclasses.replace(layer, inputs=before.inputs[:1], weights=weights)
+
+
+def _offset_behind(
+    draft: Draft, before: graph.Layer, layer: graph.Layer
+) -> graph.Layer | None:
+    if not isinstance(before, graph.Add):
+        return None
+    offset = _constant_before(draft, before, layer)
+    if offset is None:
+        return None
+    assert isinstance(layer, graph.Weighted)
+    if isinstance(layer, graph.Dense) and layer.bias is None:
+        return None
+    if any(map(any, getattr(layer, "padding", ()))):
+        return None
+    kernel = draft.constants[layer.weights]
+    first = 0.0 if layer.bias is None else draft.constants[layer.bias]
+    # The converter's folder of Dense layers adds in float64, that of constants common
+    # to all channels one by one in float32, from the bias on.
+    wide = isinstance(layer, graph.Dense) and offset.ndim == 1
+    terms = kernel * offset.astype(np.float64 if wide else np.float32)
+    if isinstance(layer, graph.DepthwiseConv2D):
+        terms = np.moveaxis(terms, -1, 0)
+    terms = np.insert(terms.reshape(len(terms), -1), 0, first, axis=1)
+    bias = terms.cumsum(axis=1)[:, -1]
+    return dataclasses.replace(
+        layer,
+        inputs=before.inputs[:1],
+        bias=draft.constant(f"{layer.output}/bias", bias),
+    )
+
+
+def _constant_before(
+    draft: Draft, before: graph.Elementwise, layer: graph.Layer
+) -> graph.Array | None:
+    """The constant operand of `before`, if `layer` can take it in."""
+    values = draft.constants.get(before.inputs[1])
+    if values is None or before.clamp != graph.NO_CLAMP:
+        return None
+    if isinstance(layer, graph.Dense):
+        channels = draft.constants[layer.weights].shape[-1]
+        return values if values.shape in ((), (channels,)) else None
+    if isinstance(layer, (graph.Conv2D, graph.DepthwiseConv2D)):
+        return values.reshape(()) if values.size == 1 else None
+    return None
+
+
+def _padded(
+    draft: Draft, before: graph.Layer, layer: graph.Layer
+) -> graph.Layer | None:
+    if not isinstance(before, graph.Pad):
+        return None
+    if not isinstance(layer, (graph.Conv2D, graph.DepthwiseConv2D)):
+        return None
+    padding = before.padding[1:-1]
+    if any(map(any, (*layer.padding, before.padding[0], before.padding[-1]))):
+        return None
+    size = draft.shape(before.inputs[0])[1:-1]
+    kernel = draft.shape(layer.weights)[1:-1]
+    same = geometry.same_padding(size, kernel, layer.strides, layer.dilation)
+    if padding != same:
+        return None
+    return dataclasses.replace(layer, inputs=before.inputs, padding=padding)
+
+
+def _reshaped(
+    draft: Draft, before: graph.Layer, layer: graph.Layer
+) -> graph.Layer | None:
+    if not isinstance(before, graph.Reshape):
+        return None
+    source, result = draft.shape(before.inputs[0]), draft.shape(before.output)
+    keeps_last = isinstance(layer, graph.Dense) and source[-1] == result[-1]
+    if not keeps_last and not isinstance(layer, graph.Reshape):
         return None
     return dataclasses.replace(layer, inputs=before.inputs)
 
@@ -139,5 +239,8 @@ _RULES: tuple[Callable[[Draft, graph.Layer, graph.Layer], graph.Layer | None], .
     _scale,
     _offset,
     _clamp,
-    _flattened,
+    _scale_behind,
+    _offset_behind,
+    _padded,
+    _reshaped,
 )

@@ -334,6 +334,8 @@ def _elementwise(call: Call, draft: Draft, kind: type[graph.Elementwise]) -> str
 
 
 def _concatenate(call: Call, draft: Draft) -> str:
+    if len(call.inputs) == 1:
+        return call.inputs[0]
     shapes = [draft.shape(name) for name in call.inputs]
     axis = call.layer.axis % len(shapes[0])
     total = sum(shape[axis] for shape in shapes)
@@ -348,6 +350,8 @@ def _zero_padding(call: Call, draft: Draft) -> str:
     pairs = (pairs,) if len(shape) == 3 else pairs
     padding = ((0, 0), *((int(a), int(b)) for a, b in pairs), (0, 0))
     result = tuple(n + sum(pair) for n, pair in zip(shape, padding, strict=True))
+    if result == shape:
+        return source
     return draft.add(graph.Pad, call.name, (source,), result, padding=padding)
 
 
@@ -358,6 +362,8 @@ def _reshape(call: Call, draft: Draft) -> str:
         result: tuple[int, ...] = (shape[0], math.prod(shape[1:]))
     else:
         result = (shape[0], *call.layer.compute_output_shape((1, *shape[1:]))[1:])
+    if result == shape:
+        return source
     return draft.add(graph.Reshape, call.name, (source,), result)
 
 
