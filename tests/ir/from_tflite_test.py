@@ -208,6 +208,33 @@ def test_reads_operator(case):
     assert verify.violations(g) == ()
 
 
+@pytest.mark.parametrize("axes", [[1, 2], [-2, -3]])
+def test_largest_of_a_plane_is_a_pool_and_a_reshape(axes):
+    inputs = [Value((1, 8, 6, 4)), models.integers(axes)]
+    result = Value((1, 4), name="net/gmp/Max")
+    model = models.one_operator("REDUCE_MAX", inputs, result)
+    pool, reshape = from_tflite.read(model).layers
+    assert (pool.kind, pool.kernel_size, pool.strides) == ("MaxPool", (8, 6), (8, 6))
+    assert (pool.name, reshape.name) == ("gmp_pool", "gmp")
+    assert (reshape.kind, reshape.inputs) == ("Reshape", (pool.output,))
+
+    kept = models.one_operator("REDUCE_MAX", inputs, Value((1, 1, 1, 4)))
+    (layer,) = from_tflite.read(kept).layers
+    assert (layer.kind, layer.output) == ("MaxPool", "net/layer/Output")
+
+
+def test_largest_of_other_axes_is_refused():
+    for axes in ([3], [5, 6], [1]):
+        inputs = [IMAGE, models.integers(axes)]
+        message = error_of("REDUCE_MAX", inputs, Value((1, 8, 8)))
+        assert f"spatial axes (1, 2); found {tuple(axes)}" in message
+
+
+def test_reshape_needs_no_shape_operand():
+    g = from_tflite.read(models.one_operator("RESHAPE", [IMAGE], Value((1, 256))))
+    assert g.layers[0].kind == "Reshape"
+
+
 def test_every_reader_has_a_case():
     assert {case[0] for case in CASES} == set(tflite_operators.READERS)
 
@@ -326,6 +353,8 @@ def test_unsupported_operator_is_named_with_what_is_supported():
         ("DEQUANTIZE", IMAGE, "float"),
         ("QUANTIZE", Value((1, 8, 8, 4), "float32"), "float"),
         ("SHAPE", IMAGE, "batch is dynamic"),
+        ("LEAKY_RELU", IMAGE, "not supported: no activation has a slope"),
+        ("PRELU", IMAGE, "not supported: no activation has a slope"),
     ],
 )
 def test_refusals_say_why(name, source, reason):
@@ -350,6 +379,17 @@ def test_kernel_that_is_computed_is_refused():
         schema.FullyConnectedOptionsT(),
     )
     assert "must be constants; input 1 'input1' is not" in message
+
+
+def test_int16_sums_of_32_bits_without_bias_are_refused():
+    options = schema.FullyConnectedOptionsT(quantizedBiasType=models.TYPES["int32"])
+    message = error_of(
+        "FULLY_CONNECTED",
+        [Value((1, 4), "int16"), weights((2, 4)), None],
+        Value((1, 2), "int16"),
+        options,
+    )
+    assert "without a bias, sums of 32 bits of int16" in message
 
 
 def test_fused_tanh_is_refused():

@@ -31,6 +31,12 @@ INT8 = {
         cases.INT16.result(40),
         None,
     ),
+    "largest": (
+        "REDUCE_MAX",
+        [cases.INT8.image(9, 7, 4), cases.models.integers([1, 2])],
+        cases.INT8.image(4),
+        schema.ReducerOptionsT(),
+    ),
     "relu6": ("RELU6", [cases.INT8.image(40)], cases.INT8.image(40), None),
 }
 INT16 = {

@@ -12,7 +12,15 @@ import pathlib
 import numpy as np
 
 from tfpipeline import errors
-from tfpipeline.ir import graph, tflite_file, tflite_names, tflite_operators, verify
+from tfpipeline.ir import (
+    graph,
+    tflite_file,
+    tflite_names,
+    tflite_operation,
+    tflite_operators,
+    tflite_rewrites,
+    verify,
+)
 
 _STORAGE = {"int4": "int8"}
 _NUM_BITS = {"int4": 4, "int8": 8, "uint8": 8, "int16": 16, "int32": 32, "int64": 64}
@@ -48,10 +56,13 @@ def read(model: bytes, *, name: str = "tflite") -> graph.Graph:
         GraphError: the file is damaged, or an operator, shape or type is not
             supported; names the operator, tensor or offset.
     """
-    program = tflite_file.parse(model)
+    stored = tflite_file.parse(model)
+    program = tflite_rewrites.rewritten(
+        stored, tflite_names.tensor_names(stored.tensors)
+    )
     names = tflite_names.tensor_names(program.tensors)
     unnamed = [
-        tflite_operators.layer(tflite_operators.Operation(operator, program, names))
+        tflite_operators.layer(tflite_operation.Operation(operator, program, names))
         for operator in program.operators
     ]
     layers = tuple(
@@ -71,7 +82,7 @@ def read(model: bytes, *, name: str = "tflite") -> graph.Graph:
         name=name,
         tensors={names[t.index]: _tensor(t, names[t.index]) for t in used},
         constants={
-            names[t.index]: tflite_operators.constant(t)
+            names[t.index]: tflite_operation.constant(t)
             for t in used
             if t.data is not None
         },

@@ -43,17 +43,18 @@ _DILATED = {
     "dilation_height": "DilationHFactor",
     "dilation_width": "DilationWFactor",
 }
+_BIAS = {"bias_type": "QuantizedBiasType"}
 _POOL = {**_CONV, "kernel_height": "FilterHeight", "kernel_width": "FilterWidth"}
 _FUSED = {"activation": "FusedActivationFunction"}
 
 # Operator -> its options table in the schema, and the fields that matter here.
 OPTIONS: dict[str, tuple[str, dict[str, str]]] = {
-    "CONV_2D": ("Conv2DOptions", _DILATED),
+    "CONV_2D": ("Conv2DOptions", {**_DILATED, **_BIAS}),
     "DEPTHWISE_CONV_2D": ("DepthwiseConv2DOptions", _DILATED),
     "TRANSPOSE_CONV": ("TransposeConvOptions", _CONV),
     "FULLY_CONNECTED": (
         "FullyConnectedOptions",
-        {**_FUSED, "weights_format": "WeightsFormat"},
+        {**_FUSED, **_BIAS, "weights_format": "WeightsFormat"},
     ),
     "MAX_POOL_2D": ("Pool2DOptions", _POOL),
     "AVERAGE_POOL_2D": ("Pool2DOptions", _POOL),
