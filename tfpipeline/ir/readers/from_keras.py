@@ -1,6 +1,8 @@
 """Reads a Keras 2 network into a verified graph: the file that knows both worlds."""
 
 import dataclasses
+import os
+import pathlib
 from collections.abc import Mapping
 
 from tfpipeline import errors
@@ -10,6 +12,7 @@ from tfpipeline.ir.readers import (
     converter_order,
     fusion,
     keras_calls,
+    keras_files,
     keras_functions,
     keras_layers,
 )
@@ -61,6 +64,28 @@ def read(model: keras.Model, *, name: str | None = None) -> graph.Graph:
             outputs=outputs,
         )
     )
+
+
+def read_file(path: str | os.PathLike[str], *, name: str | None = None) -> graph.Graph:
+    """Reads the model in a `.keras` or `.h5` file or in a folder of a run.
+
+    Args:
+        path: a file of Keras 2, or a folder as `quantization.storage` writes it.
+        name: of the graph; the model's own if `None`.
+
+    Returns:
+        As `read`.
+
+    Raises:
+        StorageError: the file is absent, damaged, or no Keras model.
+        GraphError: as `read`.
+    """
+    file = pathlib.Path(path)
+    model = keras_files.load(file)
+    try:
+        return read(model, name=name)
+    except errors.GraphError as error:
+        raise errors.GraphError(f"{file}: {error}") from error
 
 
 def _emit(program: keras_calls.Program, draft: draft_lib.Draft) -> dict[str, str]:
