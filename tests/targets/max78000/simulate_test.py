@@ -15,7 +15,7 @@ from tfpipeline.targets.max78000 import (
     network,
     program,
     simulate,
-    vector_layer,
+    vector_kernels,
 )
 from tfpipeline.targets.max78000 import spec as specs
 
@@ -405,7 +405,7 @@ def test_sums_beyond_float32_are_exact(count, dtype):
     """1024 products of -128 and -128 are 2**24; float32 has no odd number above it."""
     weights = [-128] * 1024 + [1] * (count - 1024)
     one = point(1, (count, 1), weights, output_width=32, output_shift=SUMS)
-    assert vector_layer.exact_float(one) == dtype
+    assert vector_kernels.exact_float(one) == dtype
     p = program.Program(input_shape=(1, 1, count), layers=(one,))
     values = np.array(weights, np.int8).reshape(1, 1, 1, count)
     assert run_both(p, values)[0].item() == 2**24 + count - 1024
@@ -431,9 +431,9 @@ def test_rounding_counts_in_the_choice_of_the_type():
     weights = [-128] * 1023 + [-127]
     one = point(1, (1024, 1), weights, output_shift=-15)
     assert one.largest_sum < 2**24
-    assert vector_layer.exact_float(one) == np.float64
+    assert vector_kernels.exact_float(one) == np.float64
     wide = point(1, (1023, 1), weights[:-1], output_shift=SUMS)
-    assert vector_layer.exact_float(wide) == np.float32
+    assert vector_kernels.exact_float(wide) == np.float32
 
 
 def _pyramid():

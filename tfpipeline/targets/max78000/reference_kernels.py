@@ -1,9 +1,8 @@
-"""One layer computed readably, the specification: plain loops over the outputs.
+"""Readable kernels, the specification: plain loops over the outputs.
 
-`vector_layer` computes the same on whole batches; tests hold the two equal.
+`vector_kernels` compute the same on whole batches; tests hold the two equal. Data are
+int8 `[N, rows, columns, channels]`.
 """
-
-from collections.abc import Sequence
 
 import numpy as np
 
@@ -11,42 +10,6 @@ from tfpipeline.ir import graph
 from tfpipeline.targets.max78000 import accelerator_layer, arithmetic, program
 
 Array = graph.Array
-
-
-def run(layer: program.Layer, operands: Sequence[Array]) -> Array:
-    """Output of a layer: pooling and element-wise, convolution, shift, activation.
-
-    Args:
-      layer: the layer with its integers.
-      operands: int8 `[N, rows, columns, channels]`, one or as many as it combines.
-
-    Returns:
-      int8 `[N, rows, columns, channels]`, int32 for an output of 32 bits.
-    """
-    hardware = layer.hardware
-    data = _prepared(hardware, operands)
-    if layer.weights is None:
-        return data
-    if hardware.flatten:
-        # Channel, row, column.
-        data = data.transpose(0, 3, 1, 2).reshape(len(data), 1, 1, -1)
-    sums = arithmetic.accumulate(_products(hardware, data, layer.weights), layer.bias)
-    if hardware.output_width == 32:
-        return sums.astype(np.int32)
-    values = arithmetic.requantize(sums, layer.output_shift)
-    return arithmetic.activate(values, hardware.activation)
-
-
-def _prepared(
-    hardware: accelerator_layer.AcceleratorLayer, operands: Sequence[Array]
-) -> Array:
-    """The data that the layer convolves."""
-    if hardware.eltwise is None:
-        return pooled(hardware, operands[0])
-    if hardware.pool_first:
-        every = [pooled(hardware, operand) for operand in operands]
-        return arithmetic.combine(hardware.eltwise, every)
-    return pooled(hardware, arithmetic.combine(hardware.eltwise, operands))
 
 
 def pooled(hardware: accelerator_layer.AcceleratorLayer, data: Array) -> Array:
@@ -71,11 +34,22 @@ def pooled(hardware: accelerator_layer.AcceleratorLayer, data: Array) -> Array:
     return result
 
 
+def convolved(layer: program.Layer, data: Array) -> Array:
+    """Convolution, bias, shift and activation; int32 for an output of 32 bits."""
+    hardware = layer.hardware
+    assert layer.weights is not None
+    sums = arithmetic.accumulate(_products(hardware, data, layer.weights), layer.bias)
+    if hardware.output_width == 32:
+        return sums.astype(np.int32)
+    values = arithmetic.requantize(sums, layer.output_shift)
+    return arithmetic.activate(values, hardware.activation)
+
+
 def spread(hardware: accelerator_layer.AcceleratorLayer, data: Array) -> Array:
     """The data that the kernel slides over: padded, and spread if transposed.
 
     A transposed convolution puts stride - 1 zeros between the pixels, and as many
-    around them that its pad crops the full result; `output_pad` adds more at the end.
+    around them as leave `pad` of the full result cut off; `output_pad` adds more at the end.
     """
     count, *size, channels = data.shape
     step, before, after = (1, 1), hardware.pad, hardware.pad
@@ -99,6 +73,13 @@ def spread(hardware: accelerator_layer.AcceleratorLayer, data: Array) -> Array:
     return result
 
 
+def stride_behind_spread(
+    hardware: accelerator_layer.AcceleratorLayer,
+) -> accelerator_layer.Pair:
+    """Steps of the kernel over `spread` data; those of a transposed one are in it."""
+    return (1, 1) if hardware.operator == "convtranspose2d" else hardware.stride
+
+
 def _full_pad(hardware: accelerator_layer.AcceleratorLayer, axis: int) -> int:
     """Zeros in front for which a transposed convolution has the pad of the layer."""
     return hardware.dilation[axis] * (hardware.kernel[axis] - 1) - hardware.pad[axis]
@@ -109,9 +90,7 @@ def _products(
 ) -> Array:
     """Sums of products `[N, rows, columns, out_channels]`, int64."""
     source, kernel = spread(hardware, data).astype(np.int64), weights.astype(np.int64)
-    # The stride of a transposed convolution is in `spread` already.
-    transposed = hardware.operator == "convtranspose2d"
-    stride = (1, 1) if transposed else hardware.stride
+    stride = stride_behind_spread(hardware)
     per_group = hardware.out_channels // hardware.groups
     width = kernel.shape[-1]
     result = np.zeros((len(data), *hardware.out_dim, hardware.out_channels), np.int64)

@@ -1,4 +1,4 @@
-"""The reference layer on whole batches at once; equal to it bit for bit.
+"""The reference kernels on whole batches at once; equal to them bit for bit.
 
 Convolutions run as one matrix product in floating point. That is exact because every
 sum of products, in whatever order it is added up, is an integer that the type holds:
@@ -7,7 +7,7 @@ follows stays exact too: bias and the half for rounding are within the same boun
 the shift is a factor of a power of two.
 """
 
-from collections.abc import Sequence
+import math
 
 import numpy as np
 import numpy.typing as npt
@@ -17,7 +17,7 @@ from tfpipeline.targets.max78000 import (
     accelerator_layer,
     arithmetic,
     program,
-    reference_layer,
+    reference_kernels,
 )
 
 Array = graph.Array
@@ -30,30 +30,8 @@ def exact_float(layer: program.Layer) -> npt.DTypeLike:
     return np.float32 if bound <= 2**24 else np.float64
 
 
-def run(layer: program.Layer, operands: Sequence[Array]) -> Array:
-    """As `reference_layer.run`."""
-    hardware = layer.hardware
-    data = _prepared(hardware, operands)
-    if not hardware.convolves:
-        return data
-    if hardware.flatten:
-        data = data.transpose(0, 3, 1, 2).reshape(len(data), 1, 1, -1)
-    return _finished(layer, _products(layer, data))
-
-
-def _prepared(
-    hardware: accelerator_layer.AcceleratorLayer, operands: Sequence[Array]
-) -> Array:
-    if hardware.eltwise is None:
-        return _pooled(hardware, operands[0])
-    if hardware.pool_first:
-        every = [_pooled(hardware, operand) for operand in operands]
-        return arithmetic.combine(hardware.eltwise, every)
-    return _pooled(hardware, arithmetic.combine(hardware.eltwise, operands))
-
-
-def _pooled(hardware: accelerator_layer.AcceleratorLayer, data: Array) -> Array:
-    """Adds up or compares one tap of all windows after the other."""
+def pooled(hardware: accelerator_layer.AcceleratorLayer, data: Array) -> Array:
+    """As `reference_kernels.pooled`: one tap of all windows after the other."""
     averages = hardware.pool_type == "avg"
     taps = (
         data[:, *_positions(hardware, tap)].astype(np.int32 if averages else np.int8)
@@ -82,17 +60,31 @@ def _positions(
     return rows, columns
 
 
+def convolved(layer: program.Layer, data: Array) -> Array:
+    """As `reference_kernels.convolved`, in place on the sums of products."""
+    hardware, sums = layer.hardware, _products(layer, data)
+    if layer.bias is not None:
+        sums += layer.bias.astype(sums.dtype) * (1 << arithmetic.FRACTION_BITS)
+    if hardware.output_width == 32:
+        return sums.astype(np.int32)
+    sums += arithmetic.half_step(layer.output_shift)
+    sums *= 2.0 ** (layer.output_shift - arithmetic.FRACTION_BITS)
+    np.floor(sums, out=sums)
+    np.clip(sums, arithmetic.MIN_VALUE, arithmetic.MAX_VALUE, out=sums)
+    return arithmetic.activate(sums.astype(np.int8), hardware.activation)
+
+
 def _products(layer: program.Layer, data: Array) -> Array:
     """Sums of products `[N, rows, columns, out_channels]` in an exact float type."""
     assert layer.weights is not None
     hardware, dtype = layer.hardware, exact_float(layer)
-    source = reference_layer.spread(hardware, data.astype(dtype))
+    source = reference_kernels.spread(hardware, data.astype(dtype))
     groups, taps = hardware.groups, layer.weights.shape[1:]
     windows = _windows(hardware, source).reshape(
         len(data), *hardware.out_dim, *taps[:-1], groups, taps[-1]
     )
-    columns = np.moveaxis(windows, -2, 0).reshape(groups, -1, np.prod(taps))
-    kernels = layer.weights.astype(dtype).reshape(groups, -1, np.prod(taps))
+    columns = np.moveaxis(windows, -2, 0).reshape(groups, -1, math.prod(taps))
+    kernels = layer.weights.astype(dtype).reshape(groups, -1, math.prod(taps))
     products = np.matmul(columns, kernels.transpose(0, 2, 1))
     shape = (len(data), *hardware.out_dim, hardware.out_channels)
     sums: Array = np.moveaxis(products, 0, 1).reshape(shape)
@@ -101,8 +93,7 @@ def _products(layer: program.Layer, data: Array) -> Array:
 
 def _windows(hardware: accelerator_layer.AcceleratorLayer, source: Array) -> Array:
     """View `[N, rows, columns, *kernel, channels]` of what each output sees."""
-    transposed = hardware.operator == "convtranspose2d"
-    stride = (1, 1) if transposed else hardware.stride
+    stride = reference_kernels.stride_behind_spread(hardware)
     reach = [hardware.dilation[axis] * (hardware.kernel[axis] - 1) for axis in (0, 1)]
     windows = np.lib.stride_tricks.sliding_window_view(
         source, (reach[0] + 1, reach[1] + 1), axis=(1, 2)
@@ -116,17 +107,3 @@ def _windows(hardware: accelerator_layer.AcceleratorLayer, source: Array) -> Arr
         :: hardware.dilation[1],
     ]
     return np.moveaxis(strided, 3, -1)
-
-
-def _finished(layer: program.Layer, sums: Array) -> Array:
-    """Bias, shift, rounding, saturation and activation, in place."""
-    hardware = layer.hardware
-    if layer.bias is not None:
-        sums += layer.bias.astype(sums.dtype) * (1 << arithmetic.FRACTION_BITS)
-    if hardware.output_width == 32:
-        return sums.astype(np.int32)
-    sums += arithmetic.half_step(layer.output_shift)
-    sums *= 2.0 ** (layer.output_shift - arithmetic.FRACTION_BITS)
-    np.floor(sums, out=sums)
-    np.clip(sums, arithmetic.MIN_VALUE, arithmetic.MAX_VALUE, out=sums)
-    return arithmetic.activate(sums.astype(np.int8), hardware.activation)
