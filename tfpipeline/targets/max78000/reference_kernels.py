@@ -48,8 +48,8 @@ def convolved(layer: program.Layer, data: Array) -> Array:
 def spread(hardware: accelerator_layer.AcceleratorLayer, data: Array) -> Array:
     """The data that the kernel slides over: padded, and spread if transposed.
 
-    A transposed convolution puts stride - 1 zeros between the pixels, and as many
-    around them as leave `pad` of the full result cut off; `output_pad` adds more at the end.
+    A transposed convolution puts stride - 1 zeros between the pixels, and around them
+    so many that `pad` of the full result is cut off; `output_pad` adds to the end.
     """
     count, *size, channels = data.shape
     step, before, after = (1, 1), hardware.pad, hardware.pad
