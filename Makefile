@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 RUN := runs/demo
 JOBS ?= 2
 
-.PHONY: help install demo test test-slow test-real lint format bench docs clean
+.PHONY: help install demo test test-slow test-vendor lint format bench clean
 
 help:  ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -23,10 +23,13 @@ demo: $(STAMP)  ## train, quantize, export and verify a small network: runs/demo
 	@$(BIN)/python -m tfpipeline.train --flagfile=experiments/demo/demo.flags --workdir=$(RUN)
 
 test: $(STAMP)  ## the default tests
-	@$(BIN)/python -m pytest -m "not slow" $(PYTEST_FLAGS)
+	@$(BIN)/python -m pytest -m "not slow and not vendor" $(PYTEST_FLAGS)
 
 test-slow: $(STAMP)  ## tests of over ten seconds: every network end to end, kill and resume
 	@$(BIN)/python -m pytest -m slow $(PYTEST_FLAGS)
+
+test-vendor: $(STAMP)  ## tests against other projects' files and tools, where they are present
+	@$(BIN)/python -m pytest -m vendor $(PYTEST_FLAGS)
 
 lint: $(STAMP)  ## ruff, and mypy on the NumPy side
 	@$(BIN)/ruff check .

@@ -16,7 +16,7 @@ os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
 # 3: hide TensorFlow's C++ log lines; what fails still raises in Python.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 # TensorFlow leaves oneDNN off on processors without AVX512-VNNI, where it still trains
-# these networks about 1.8 times faster (docs/performance.md).
+# these networks about 1.8 times faster (docs/speed.md).
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 
 

@@ -30,6 +30,10 @@ class GraphError(PipelineError):
     """A graph, or the file it is read from, is not well formed or not supported."""
 
 
+class TargetError(PipelineError):
+    """A network does not fit a target, or cannot run there."""
+
+
 class ExportError(PipelineError):
     """A network cannot be written in the target's format."""
 

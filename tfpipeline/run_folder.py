@@ -37,6 +37,11 @@ class RunFolder:
         """The summary's figures."""
         return self.root / "results.json"
 
+    @property
+    def graph(self) -> pathlib.Path:
+        """The trained network as a graph."""
+        return self.root / "graph"
+
     def checkpoints(self, stage: str) -> pathlib.Path:
         """Checkpoints of a stage."""
         return self.root / "checkpoints" / stage

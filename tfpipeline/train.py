@@ -20,10 +20,14 @@ from export.tflite import int8 as int8_export
 from export.tflite import verify
 from tfpipeline import atomic_files, entry, environment, errors, run_folder
 from tfpipeline import flags as flags_lib
+from tfpipeline.cost import estimate
 from tfpipeline.data import catalog, pipeline, splits
+from tfpipeline.ir import from_tflite, graph, serialize
+from tfpipeline.ir.readers import from_keras
 from tfpipeline.models import registry
 from tfpipeline.quantization import tflite_int8
-from tfpipeline.report import summary
+from tfpipeline.report import costs, summary
+from tfpipeline.targets import catalog as targets
 from tfpipeline.targets.tflm import reference
 from tfpipeline.training import evaluation, precision, progress, stages, strategies
 
@@ -199,7 +203,22 @@ def _evaluate_and_export(
         results["exports"]["float32"] = float32_export.export(
             trained.model, folder.export("float32")
         )
+    g = (
+        from_keras.read(trained.model, name=config.model)
+        if deployed is None
+        else from_tflite.read(deployed, name=config.model)
+    )
+    results["estimate"] = _estimate(config, g, folder)
     return results
+
+
+def _estimate(
+    config: flags_lib.RunConfig, g: graph.Graph, folder: run_folder.RunFolder
+) -> str:
+    """Writes the graph of the trained network; returns what it costs everywhere."""
+    serialize.write(g, folder.graph)
+    options = estimate.Options(weight_bits=config.weight_bits)
+    return costs.comparison(targets.estimate_all(g, targets.NAMES, options))
 
 
 def _logits(

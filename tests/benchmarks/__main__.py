@@ -1,10 +1,11 @@
 """`make bench`: every benchmark, one after the other."""
 
-from tests.benchmarks import evaluation_bench, training_bench
+from tests.benchmarks import estimate_bench, evaluation_bench, training_bench
 
 
 def main() -> None:
-    """Runs all benchmarks."""
+    """Runs all benchmarks, the short one first."""
+    estimate_bench.main()
     training_bench.main()
     evaluation_bench.main()
 

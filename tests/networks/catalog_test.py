@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
+from tests.golden import network_outlines
 from tfpipeline import errors
 from tfpipeline.cost import macs
 from tfpipeline.ir import graph
-from tfpipeline.ir.readers import from_keras
 from tfpipeline.models import registry
 from tfpipeline.networks import catalog
 
@@ -18,7 +18,7 @@ def test_every_registered_network_has_its_outline():
 @pytest.mark.parametrize("name", registry.MODELS)
 def test_outline_is_the_network(name):
     stored = catalog.load(name)
-    built = from_keras.read(registry.build(name), name=name)
+    built = network_outlines.read(name)
     ones = {key: np.ones_like(values) for key, values in built.constants.items()}
     expected = graph.Graph(
         built.name, built.tensors, ones, built.layers, built.inputs, built.outputs

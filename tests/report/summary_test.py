@@ -34,10 +34,12 @@ def test_cost_is_in_points_against_float():
         "float": {"epochs": 2, "best_epoch": 1, "seconds": 90.0},
         "accuracy": rows,
         "exports": {"float32": {"model_bytes": 5}},
+        "estimate": "target  latency\nchip    1 ms",
     }
     text = summary.render(results, run_folder.RunFolder(pathlib.Path("runs/a")))
     assert "m on d" in text
     assert "int8, PTQ                 100.00 %   75.00 %    -25.00         99 B" in text
     assert "float training: epochs 2, best 1, 1.5 min" in text
     assert "runs/a/export/float32/model.tflite" in text
+    assert "\n  target  latency\n  chip    1 ms\n" in text
     assert "qat" not in text

@@ -55,6 +55,8 @@ def render(results: dict[str, Any], folder: run_folder.RunFolder) -> str:
             )
     if "int8" in results["exports"]:
         lines += ["", *_int8_lines(results["exports"]["int8"])]
+    lines += ["", "what it costs, by models (python -m tfpipeline.estimate):"]
+    lines += [f"  {line}" for line in results["estimate"].splitlines()]
     lines += ["", "files:", *_file_lines(results, folder)]
     return "\n".join(lines) + "\n"
 
@@ -115,5 +117,6 @@ def _file_lines(results: dict[str, Any], folder: run_folder.RunFolder) -> list[s
             entries.append(
                 (folder.export(target) / "verification.json", "how it was verified")
             )
+    entries.append((folder.graph, "the network for estimate and other targets"))
     entries.append((folder.results_json, "the figures above"))
     return [f"  {path}  ({what})" for path, what in entries]

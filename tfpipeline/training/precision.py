@@ -9,7 +9,7 @@ PRECISIONS = ("auto", "float32", "bfloat16")
 
 # Linux names of the x86 instructions that multiply bfloat16 directly. Elsewhere
 # TensorFlow emulates it: 7 times slower than float32 where that was measured
-# (docs/performance.md).
+# (docs/speed.md).
 _BFLOAT16_CPU_FLAGS = frozenset({"avx512_bf16", "amx_bf16"})
 
 

@@ -1,0 +1,83 @@
+"""Whatever holds a network, as a graph: a name, a file, or the folder of a run."""
+
+import dataclasses
+import pathlib
+
+from tfpipeline import errors
+from tfpipeline.ir import from_tflite, graph, serialize
+from tfpipeline.networks import catalog
+
+KERAS_SUFFIXES = (".keras", ".h5", ".hdf5")
+_FORMS = (
+    "the name of a network, a .tflite, .keras or .h5 file, a graph.json or its folder, "
+    "or the folder of a run"
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Source:
+    """A network and what is known of it beside the graph.
+
+    Attributes:
+        graph: the network.
+        weight_bits: width that its study gave the weights; `None` where unknown.
+        file_bytes: size of the `.tflite` it was read from.
+    """
+
+    graph: graph.Graph
+    weight_bits: int | None = None
+    file_bytes: int | None = None
+
+
+def names() -> tuple[str, ...]:
+    """The networks that need no file."""
+    return catalog.names()
+
+
+def load(model: str) -> Source:
+    """Reads the network that `model` names; imports TensorFlow for Keras files only.
+
+    Args:
+        model: one of the forms that the error lists.
+
+    Raises:
+        UsageError: neither a network's name nor a path that exists, or a file of
+            another kind.
+        StorageError: the file cannot be read.
+        GraphError: the file is damaged or holds what is not supported.
+    """
+    if model in catalog.names():
+        return Source(catalog.load(model), catalog.WEIGHT_BITS.get(model))
+    path = pathlib.Path(model)
+    if not path.exists():
+        raise errors.UsageError(
+            f"no network and no file is called '{model}'; give {_FORMS}. Networks: "
+            f"{', '.join(catalog.names())}"
+        )
+    if path.is_dir():
+        path = _in_folder(path)
+    suffix = path.suffix.lower()
+    if suffix == ".tflite":
+        return Source(from_tflite.read_file(path), file_bytes=path.stat().st_size)
+    if suffix == ".json":
+        return Source(serialize.read(path))
+    if suffix in KERAS_SUFFIXES:
+        # Three seconds of imports that nobody else should wait for.
+        from tfpipeline.ir.readers import from_keras
+
+        return Source(from_keras.read_file(path))
+    raise errors.UsageError(f"'{path}' is no network: give {_FORMS}")
+
+
+def _in_folder(folder: pathlib.Path) -> pathlib.Path:
+    candidates = (
+        folder / serialize.FILE_NAME,
+        folder / "graph" / serialize.FILE_NAME,
+        folder / "export" / "int8" / "model.tflite",
+        folder / "export" / "float32" / "model.tflite",
+    )
+    for path in candidates:
+        if path.exists():
+            return path
+    listed = ", ".join(str(path.relative_to(folder)) for path in candidates)
+    raise errors.UsageError(f"'{folder}' holds no network: none of {listed} is there")
