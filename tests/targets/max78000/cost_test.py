@@ -5,7 +5,13 @@ import dataclasses
 import pytest
 
 from tests.targets.max78000 import published_networks
-from tfpipeline.targets.max78000 import accelerator_layer, cost, geometry, network
+from tfpipeline.targets.max78000 import (
+    accelerator_layer,
+    cost,
+    geometry,
+    network,
+    shortage,
+)
 from tfpipeline.targets.max78000 import spec as specs
 
 # Origin: the vendor's tool (ai8x-synthesis ab4f4c0) run on these networks with random
@@ -145,10 +151,24 @@ def test_max78002_has_no_latency():
     assert result.weight_bytes == 16_972
 
 
-def test_too_many_layers_is_a_violation():
-    layers = network.chain(4, (4, 4), [network.conv2d(4)] * 33)
-    assert cost.estimate(layers).violations == ("max78000 runs 32 layers; found 33",)
-    assert not cost.estimate(layers[:32]).violations
+def test_each_shortage_is_a_violation_of_one_line():
+    layers = network.chain(4, (96, 96), [network.conv2d(513, bias=True), *_pools()])
+    result = cost.estimate(layers)
+    assert [each.memory for each in result.shortages] == [
+        *[shortage.DATA] * 3,
+        shortage.BIASES,
+    ]
+    assert result.violations == tuple(map(str, result.shortages))
+    assert result.violations[0] == (
+        "input: the data memory of four processors has 32,768 bytes; found 36,864, "
+        "4,096 too many [MAX78000-MEM-03]; fold the input, pool earlier, or stream the "
+        "first layers"
+    )
+    assert not any("\n" in line for line in result.violations)
+
+
+def _pools() -> list[network.Step]:
+    return [network.pooling((2, 2)), network.pooling((48, 48))]
 
 
 def test_empty_network_costs_the_start():

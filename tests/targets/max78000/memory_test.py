@@ -23,19 +23,19 @@ def _stack(count, bits=8, channels=64):
 @pytest.mark.parametrize(("bits", "fitting"), [(8, 12), (4, 24), (2, 48), (1, 96)])
 def test_twelve_layers_of_64_channels_fill_the_memory(bits, fitting):
     # The tool refuses the thirteenth 8-bit layer and accepts twenty-four of 4 bits.
-    assert not memory.place_kernels(_stack(fitting, bits)).violations
-    (message,) = memory.place_kernels(_stack(fitting + 1, bits)).violations
-    assert message == (
-        f"layer {fitting}: weight memory of a processor is 768 words of 72 bits; the "
-        f"kernels would end at {768 + 8 * bits}"
+    assert not memory.place_kernels(_stack(fitting, bits)).shortages
+    (message,) = memory.place_kernels(_stack(fitting + 1, bits)).shortages
+    assert str(message).startswith(
+        f"layer {fitting}: the weight memory of a processor has 768 words of 72 bits; "
+        f"found {768 + 8 * bits}, {8 * bits} too many [MAX78000-MEM-01]; use fewer bits"
     )
 
 
 def test_max78002_has_longer_memories():
     assert specs.MAX78002.weight_bytes == 2_396_160
     assert specs.MAX78002.bias_bytes == 8_192
-    assert not memory.place_kernels(_stack(64), specs.MAX78002).violations
-    assert memory.place_kernels(_stack(65), specs.MAX78002).violations
+    assert not memory.place_kernels(_stack(64), specs.MAX78002).shortages
+    assert memory.place_kernels(_stack(65), specs.MAX78002).shortages
 
 
 def test_layers_of_all_processors_come_first():
@@ -66,7 +66,7 @@ def test_kernels_never_overlap_and_start_at_every_fourth_word(layers):
                 assert not taken[processor] & words
                 taken[processor] |= words
     ends = max(max(words) + 1 for words in taken if words)
-    assert bool(placement.violations) == (ends > 768)
+    assert bool(placement.shortages) == (ends > 768)
 
 
 @hypothesis.given(layer_strategies.convolutions(bits=(8,)))
@@ -93,7 +93,7 @@ def test_every_bias_lies_in_one_quadrant(layers):
             filled[quadrant] += size
     assert tuple(filled) == placement.quadrant_bytes
     assert placement.total_bytes == sum(sizes)
-    assert bool(placement.violations) == (max(filled) > 512)
+    assert bool(placement.shortages) == (max(filled) > 512)
 
 
 def test_the_largest_bias_goes_first_to_the_emptiest_quadrant():
@@ -132,9 +132,10 @@ def test_bias_of_unaligned_outputs_and_of_a_streaming_first_layer():
 
 def test_more_biases_than_a_quadrant_holds_is_a_violation():
     (layer,) = network.chain(4, (8, 8), [network.conv2d(513, bias=True)])
-    (message,) = memory.place_biases([layer]).violations
-    assert message == (
-        "layer 0: bias memory of a quadrant is 512 bytes; quadrant 0 needs 513"
+    (message,) = memory.place_biases([layer]).shortages
+    assert str(message).startswith(
+        "layer 0: the bias memory of a quadrant has 512 bytes; found 513, 1 too many "
+        "[MAX78000-MEM-02]; leave out"
     )
 
 

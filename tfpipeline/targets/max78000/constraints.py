@@ -1,7 +1,7 @@
 """What the accelerator can run: one table, for messages, the page and the tests.
 
-Whether a network's weights and data also fit the memories is another question, which
-`memory` and `limits` answer.
+Whether a network's weights, biases and data also fit the memories is another question,
+which `memory` and `limits` answer.
 
 Sources: "tool" and "manual" as in `spec`.
 """

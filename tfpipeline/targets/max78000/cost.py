@@ -9,6 +9,7 @@ from tfpipeline.targets.max78000 import (
     limits,
     memory,
     operations,
+    shortage,
 )
 from tfpipeline.targets.max78000 import spec as specs
 
@@ -32,8 +33,7 @@ class LayerCost:
 class Cost:
     """Cost of a network; `latency_cycles` includes the start of the network.
 
-    `violations` says why the network does not fit, one line each; the figures are those
-    it would have if it did.
+    `shortages` says what does not fit; the figures are those it would have if it did.
     """
 
     spec: specs.Spec
@@ -43,7 +43,12 @@ class Cost:
     bias_bytes: int
     bias_quadrant_bytes: tuple[int, ...]
     latency_cycles: dict[str, float]
-    violations: tuple[str, ...]
+    shortages: tuple[shortage.Shortage, ...]
+
+    @property
+    def violations(self) -> tuple[str, ...]:
+        """The shortages, one line each."""
+        return tuple(map(str, self.shortages))
 
     def latency_seconds(self, model: str, clock_hz: float | None = None) -> float:
         """Seconds by one of `latency_cycles`, at the device's clock or another."""
@@ -54,7 +59,10 @@ def estimate(
     layers: Sequence[accelerator_layer.AcceleratorLayer],
     spec: specs.Spec = specs.MAX78000,
 ) -> Cost:
-    """Operations, memory and latency of a network given as hardware layers."""
+    """Operations, memory and latency of a network given as hardware layers.
+
+    Whether the device has such layers is another question: `constraints.check`.
+    """
     hardware = accelerator_layer.emulate_streaming(layers)
     kernels = memory.place_kernels(hardware, spec)
     biases = memory.place_biases(hardware, spec)
@@ -62,10 +70,10 @@ def estimate(
         _layer(layer, index, kernels.ranges[index], spec)
         for index, layer in enumerate(hardware)
     )
-    violations = (
-        *limits.violations(hardware, spec),
-        *kernels.violations,
-        *biases.violations,
+    shortages = (
+        *limits.shortages(hardware, spec),
+        *kernels.shortages,
+        *biases.shortages,
     )
     return Cost(
         spec=spec,
@@ -75,7 +83,7 @@ def estimate(
         bias_bytes=biases.total_bytes,
         bias_quadrant_bytes=biases.quadrant_bytes,
         latency_cycles=_total_latency(costs, spec),
-        violations=violations,
+        shortages=shortages,
     )
 
 

@@ -6,7 +6,7 @@ or an element-wise operation that the device lacks. `constraints` judges drafts,
 """
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from tfpipeline.targets.max78000 import accelerator_layer
 
@@ -38,6 +38,8 @@ class Layer:
         out_dim: what the graph says; what the device would make may differ.
         padding: of the convolution; for a transposed one, what is cut off again.
         pool_padding: of the pooling.
+        pool_layer: how messages name the pooling, where it is a layer of its own in
+            the graph and not here.
         activation: `ReLU`, `Abs`, `None`, or the name of what the device lacks.
         broadcasts: an element-wise operand is a constant or of another shape.
         weights: name of the kernel in the graph's constants.
@@ -66,6 +68,7 @@ class Layer:
     pool: Pair = (1, 1)
     pool_stride: Pair = (1, 1)
     pool_padding: Sides = NO_PADDING
+    pool_layer: str | None = None
     pool_type: str = "max"
     pool_dilation: Pair = (1, 1)
     pool_first: bool = True
@@ -154,6 +157,7 @@ class Network:
         in_dim: of the first.
         input_mode: one of `INPUT_MODES`.
         input_format: one of `INPUT_FORMATS`.
+        maps: processors of tensors that are given; all others are assigned.
         notes: what is left to the host, one line each.
     """
 
@@ -165,6 +169,7 @@ class Network:
     in_dim: Pair
     input_mode: str = "memory"
     input_format: str = "HWC"
+    maps: Mapping[str, int] = dataclasses.field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
     @property
@@ -193,8 +198,8 @@ def of_layer(layer: accelerator_layer.AcceleratorLayer, index: int) -> Layer:
             "out_dim": layer.out_dim,
             "padding": padding,
             "bias": "bias" if layer.bias else None,
-            "operands": tuple(f"operand {i}" for i in range(layer.operands)),
-            "output": f"output {index}",
+            "operands": tuple(f"operand {i} of {index}" for i in range(layer.operands)),
+            "output": f"output of {index}",
         }
     )
 
@@ -204,10 +209,20 @@ def of_layers(
 ) -> Network:
     """The draft of a network given as accelerator layers."""
     streams = any(layer.streaming for layer in layers)
+    drafts = tuple(of_layer(layer, index) for index, layer in enumerate(layers))
     return Network(
         name=name,
-        layers=tuple(of_layer(layer, index) for index, layer in enumerate(layers)),
+        layers=drafts,
+        inputs=drafts[0].operands[:1] if drafts else ("input",),
         in_channels=layers[0].in_channels if layers else 1,
         in_dim=layers[0].in_dim if layers else (1, 1),
         input_mode="fifo" if streams else "memory",
+        maps={
+            name: processors
+            for asked, layer in zip(drafts, layers, strict=True)
+            for name, processors in (
+                (asked.operands[0], layer.processors),
+                (asked.output, layer.output_processors),
+            )
+        },
     )

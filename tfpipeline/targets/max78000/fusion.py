@@ -385,6 +385,7 @@ def _pooling(g: graph.Graph, pool: graph.Layer | None) -> dict[str, Any]:
         "pool": window,
         "pool_stride": _pair(strides),
         "pool_padding": _sides(padding),
+        "pool_layer": f"{pool.kind} '{pool.name}'",
         "pool_type": "max" if isinstance(pool, graph.MaxPool) else "avg",
     }
 

@@ -9,7 +9,7 @@ of the input.
 import collections
 import dataclasses
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
 
 from tfpipeline.ir import graph
 
@@ -22,8 +22,10 @@ _CLAMPS = {
     graph.Clamp(0.0, 1.0): "relu_0_to_1",
     graph.Clamp(-1.0, 1.0): "relu_n1_to_1",
 }
+# What the device lacks, and counts as a ReLU.
+BOUNDED_RELUS = ("relu6", "relu_0_to_1", "relu_n1_to_1")
 # Functions that never fall: they may come before a maximum as well as after it.
-_RISING = ("relu", "relu6", "relu_0_to_1", "relu_n1_to_1", "sigmoid", "tanh")
+_RISING = ("relu", *BOUNDED_RELUS, "sigmoid", "tanh")
 _HOST_FUNCTIONS = ("sigmoid", "tanh", "hard_swish")
 
 
@@ -124,8 +126,7 @@ def fused_activation(layer: graph.Layer) -> str | None:
 
 
 def _reader_counts(
-    layers: Iterator[graph.Layer] | tuple[graph.Layer, ...] | list[graph.Layer],
-    outputs: tuple[str, ...],
+    layers: Sequence[graph.Layer], outputs: tuple[str, ...]
 ) -> Mapping[str, int]:
     names = [name for layer in layers for name in layer.inputs]
     return collections.Counter([*names, *outputs])

@@ -1,27 +1,23 @@
-"""What no placement can mend: a network, or a tensor in it, that is too large."""
+"""Data memory: tensors that are too large wherever they lie."""
 
 import math
 from collections.abc import Iterator, Sequence
 
-from tfpipeline.targets.max78000 import accelerator_layer, geometry
+from tfpipeline.targets.max78000 import accelerator_layer, geometry, shortage
 from tfpipeline.targets.max78000 import spec as specs
 
 
-def violations(
+def shortages(
     layers: Sequence[accelerator_layer.AcceleratorLayer], spec: specs.Spec
-) -> tuple[str, ...]:
-    """Limits of the device that the network exceeds, one line each."""
-    found = []
-    if len(layers) > spec.max_layers:
-        found.append(f"{spec.name} runs {spec.max_layers} layers; found {len(layers)}")
-    for index, layer in enumerate(layers):
-        is_last = index == len(layers) - 1
-        found += [
-            f"layer {index}: {what} must be at most {limit}; found {value}"
-            for what, limit, value in _sizes(layer, is_last, spec)
-            if value > limit
-        ]
-    return tuple(found)
+) -> tuple[shortage.Shortage, ...]:
+    """The input and the outputs that exceed a memory instance."""
+    return tuple(
+        shortage.Shortage(
+            spec.name, shortage.DATA, index, size, spec.memory_instance_bytes
+        )
+        for index, size in _sizes(layers, spec)
+        if size > spec.memory_instance_bytes
+    )
 
 
 def output_instance_bytes(
@@ -36,16 +32,30 @@ def output_instance_bytes(
     return pixels * spec.processors_per_memory * layer.output_width // 8
 
 
+def input_instance_bytes(
+    layer: accelerator_layer.AcceleratorLayer, spec: specs.Spec
+) -> int:
+    """Bytes that the network's input takes in each memory instance it touches.
+
+    Channels that have an instance each lie there byte by byte (CHW), others four in a
+    word (tool: backend/max7800x.py).
+    """
+    pixels = math.prod(layer.in_dim) * geometry.passes(layer.in_channels, spec)
+    size = spec.processors_per_memory
+    instances = {
+        processor // size
+        for processor in range(spec.processors)
+        if layer.processors >> processor & 1
+    }
+    return pixels if len(instances) == layer.in_channels else pixels * size
+
+
 def _sizes(
-    layer: accelerator_layer.AcceleratorLayer, is_last: bool, spec: specs.Spec
-) -> Iterator[tuple[str, int, int]]:
-    yield "input channels", spec.max_channels, layer.in_channels
-    yield "output channels", spec.max_channels, layer.out_channels
-    yield "rows and columns", spec.max_dim, max(*layer.in_dim, *layer.out_dim)
-    if layer.flatten:
-        pixels = math.prod(layer.pooled_dim)
-        yield "flattened pixels", spec.max_flatten_pixels, pixels
-    # A layer that streams hands its output on before it is complete.
-    if is_last or not layer.streaming:
-        size = output_instance_bytes(layer, spec)
-        yield "output bytes a memory instance", spec.memory_instance_bytes, size
+    layers: Sequence[accelerator_layer.AcceleratorLayer], spec: specs.Spec
+) -> Iterator[tuple[int, int]]:
+    # Layers that stream hand data on before they have all of them.
+    if layers and not layers[0].streaming:
+        yield shortage.INPUT, input_instance_bytes(layers[0], spec)
+    for index, layer in enumerate(layers):
+        if index == len(layers) - 1 or not layer.streaming:
+            yield index, output_instance_bytes(layer, spec)

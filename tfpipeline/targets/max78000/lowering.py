@@ -15,6 +15,7 @@ from tfpipeline.targets.max78000 import (
     constraints,
     draft,
     fusion,
+    graph_view,
     processor_maps,
 )
 from tfpipeline.targets.max78000 import spec as specs
@@ -180,6 +181,9 @@ def _form(
     # Without a name, as in the vendor's tool where the description gives none.
     other = {"operands", "bias", "name"}
     values = {name: getattr(asked, name) for name in shared - other}
+    if asked.activation in graph_view.BOUNDED_RELUS:
+        # As many comparisons.
+        values["activation"] = "ReLU"
     for choose in (max, min):
         try:
             layer = accelerator_layer.AcceleratorLayer(

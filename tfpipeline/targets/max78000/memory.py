@@ -14,7 +14,7 @@ import math
 import operator
 from collections.abc import Sequence
 
-from tfpipeline.targets.max78000 import accelerator_layer, geometry
+from tfpipeline.targets.max78000 import accelerator_layer, geometry, shortage
 from tfpipeline.targets.max78000 import spec as specs
 
 Layers = Sequence[accelerator_layer.AcceleratorLayer]
@@ -33,7 +33,7 @@ class BiasPlacement:
 
     quadrant_bytes: tuple[int, ...]
     quadrants: tuple[int | None, ...]
-    violations: tuple[str, ...]
+    shortages: tuple[shortage.Shortage, ...]
 
     @property
     def total_bytes(self) -> int:
@@ -62,7 +62,7 @@ class KernelPlacement:
     """Kernels of all layers, and why they do not fit."""
 
     ranges: tuple[KernelRange, ...]
-    violations: tuple[str, ...]
+    shortages: tuple[shortage.Shortage, ...]
 
 
 def weight_count(layer: accelerator_layer.AcceleratorLayer) -> int:
@@ -103,8 +103,8 @@ def place_biases(layers: Layers, spec: specs.Spec = specs.MAX78000) -> BiasPlace
     """Assigns each bias to a quadrant, largest first, the emptiest quadrant each.
 
     Flattened layers come before the others, and then those pinned by `bias_quadrant`.
-    Only quadrants that hold data take biases. A bias that does not fit is a violation;
-    it is counted all the same.
+    Only quadrants that hold data take biases. A bias that does not fit is counted all
+    the same.
     """
     sizes = [
         bias_bytes(layer, is_first=index == 0, spec=spec)
@@ -125,18 +125,22 @@ def place_biases(layers: Layers, spec: specs.Spec = specs.MAX78000) -> BiasPlace
 
     filled = [0] * spec.quadrants
     quadrants: list[int | None] = [None] * len(layers)
-    violations = []
+    shortages = []
     for index in sorted((i for i, size in enumerate(sizes) if size), key=order):
         quadrant = min(allowed(index), key=lambda q: filled[q])
         filled[quadrant] += sizes[index]
         quadrants[index] = quadrant
         if filled[quadrant] > spec.bias_bytes_per_quadrant:
-            violations.append(
-                f"layer {index}: bias memory of a quadrant is "
-                f"{spec.bias_bytes_per_quadrant} bytes; quadrant {quadrant} needs "
-                f"{filled[quadrant]}"
+            shortages.append(
+                shortage.Shortage(
+                    spec.name,
+                    shortage.BIASES,
+                    index,
+                    filled[quadrant],
+                    spec.bias_bytes_per_quadrant,
+                )
             )
-    return BiasPlacement(tuple(filled), tuple(quadrants), tuple(violations))
+    return BiasPlacement(tuple(filled), tuple(quadrants), tuple(shortages))
 
 
 def kernel_range(
@@ -169,13 +173,13 @@ def place_kernels(layers: Layers, spec: specs.Spec = specs.MAX78000) -> KernelPl
     """Places kernels as the tool does: first the layers that read all processors.
 
     Each layer takes the first words, from a multiple of four, that are free in all of
-    its processors. Kernels that reach beyond the memory are a violation.
+    its processors. Kernels that reach beyond the memory are a shortage.
     """
     everything = (1 << spec.processors) - 1
     # Bit i of a processor's number: its word i is taken.
     taken = [0] * spec.processors
     ranges = [kernel_range(layer, spec) for layer in layers]
-    violations = []
+    shortages = []
     order = sorted(range(len(layers)), key=lambda i: layers[i].processors != everything)
     for index in order:
         layer, size = layers[index], ranges[index]
@@ -190,15 +194,16 @@ def place_kernels(layers: Layers, spec: specs.Spec = specs.MAX78000) -> KernelPl
             taken[processor] |= written
         columns = min(spec.columns_of(p) for p in readers)
         if first + end > columns:
-            violations.append(
-                f"layer {index}: weight memory of a processor is {columns} words of 72 "
-                f"bits; the kernels would end at {first + end}"
+            shortages.append(
+                shortage.Shortage(
+                    spec.name, shortage.WEIGHTS, index, first + end, columns
+                )
             )
         ranges[index] = dataclasses.replace(size, first_word=first)
     for index, layer in enumerate(layers):
         if layer.weight_source is not None:
             ranges[index] = ranges[layer.weight_source]
-    return KernelPlacement(tuple(ranges), tuple(violations))
+    return KernelPlacement(tuple(ranges), tuple(shortages))
 
 
 def _data_quadrants(layers: Layers, spec: specs.Spec) -> tuple[int, ...]:

@@ -5,7 +5,12 @@ from collections.abc import Iterator
 from tfpipeline.targets.max78000 import draft, geometry, processor_maps
 from tfpipeline.targets.max78000 import spec as specs
 from tfpipeline.targets.max78000.layer_constraints import MANUAL, TOOL, size
-from tfpipeline.targets.max78000.violation import Breach, Constraint, each_layer
+from tfpipeline.targets.max78000.violation import (
+    Breach,
+    Constraint,
+    each_layer,
+    each_pool,
+)
 
 
 def _pool(layer: draft.Layer, spec: specs.Spec) -> str | None:
@@ -180,7 +185,7 @@ CONSTRAINTS = (
         rule="a pool must have 1 to 16 pixels a side",
         fix="pool in two steps, which is the same for equal windows without overlap",
         source=MANUAL,
-        check=each_layer(_pool),
+        check=each_pool(_pool),
     ),
     Constraint(
         id="POOL-02",
@@ -188,7 +193,7 @@ CONSTRAINTS = (
         rule="the stride of a pool must be 1 to 16",
         fix="pool in two steps",
         source=MANUAL,
-        check=each_layer(_pool_stride),
+        check=each_pool(_pool_stride),
     ),
     Constraint(
         id="POOL-03",
@@ -196,7 +201,7 @@ CONSTRAINTS = (
         rule="the stride of a pool must be the same in both directions",
         fix="use equal strides",
         source=TOOL,
-        check=each_layer(_square_stride),
+        check=each_pool(_square_stride),
     ),
     Constraint(
         id="POOL-04",
@@ -204,7 +209,7 @@ CONSTRAINTS = (
         rule="a pool must not be padded",
         fix="use padding='valid', where the input's sides are multiples of the stride",
         source=TOOL,
-        check=each_layer(_pool_padding),
+        check=each_pool(_pool_padding),
     ),
     Constraint(
         id="POOL-05",
@@ -212,7 +217,7 @@ CONSTRAINTS = (
         rule="the dilation of a pool must be at most {spec.max_pool_dilation}",
         fix="use a plain pool",
         source=f"{TOOL}; MAX78002 manual",
-        check=each_layer(_pool_dilation),
+        check=each_pool(_pool_dilation),
     ),
     Constraint(
         id="POOL-06",

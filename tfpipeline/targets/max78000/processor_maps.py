@@ -29,7 +29,10 @@ class Assignment:
 
 
 def assign(network: draft.Network, spec: specs.Spec) -> Assignment:
-    """Processors of all tensors; the first of two wishes counts where they conflict."""
+    """Processors of all tensors; the first of two wishes counts where they conflict.
+
+    `network.maps` come before both.
+    """
     channels = {network.inputs[0]: network.in_channels}
     channels |= {layer.output: layer.out_channels for layer in network.layers}
     channels |= {each.output: each.channels for each in network.concatenations}
@@ -68,7 +71,7 @@ def assign(network: draft.Network, spec: specs.Spec) -> Assignment:
             1 << spec.processors_per_memory * channel
             for channel in range(network.in_channels)
         )
-    return Assignment(maps, tuple(dict.fromkeys(conflicts)))
+    return Assignment(maps | network.maps, tuple(dict.fromkeys(conflicts)))
 
 
 def _ties(network: draft.Network, spec: specs.Spec) -> Iterator[_Tie]:

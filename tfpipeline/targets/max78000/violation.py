@@ -55,9 +55,10 @@ class Violation:
         )
 
 
-def each_layer(
-    judge: Callable[[draft.Layer, specs.Spec], str | None], *operators: str
-) -> Check:
+Judge = Callable[[draft.Layer, specs.Spec], str | None]
+
+
+def each_layer(judge: Judge, *operators: str) -> Check:
     """A check of single layers; `judge` says what is wrong with one.
 
     Args:
@@ -72,5 +73,17 @@ def each_layer(
             found = judge(layer, spec)
             if found is not None:
                 yield layer.subject, found
+
+    return check
+
+
+def each_pool(judge: Judge) -> Check:
+    """A check of the pooling in each layer that pools."""
+
+    def check(network: draft.Network, spec: specs.Spec) -> Iterator[Breach]:
+        for layer in network.layers:
+            found = judge(layer, spec) if layer.pools else None
+            if found is not None:
+                yield layer.pool_layer or layer.subject, found
 
     return check

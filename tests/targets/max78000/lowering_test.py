@@ -1,0 +1,401 @@
+"""Graphs of the published networks and of every way to join layers."""
+
+import pytest
+
+from tests.targets.max78000 import graph_builder, graph_networks, published_networks
+from tfpipeline import errors
+from tfpipeline.ir import from_tflite, graph
+from tfpipeline.targets.max78000 import cost, lowering
+from tfpipeline.targets.max78000 import spec as specs
+
+Builder = graph_builder.Builder
+
+
+def _ids(lowered):
+    return [each.id.removeprefix("MAX78000-") for each in lowered.violations]
+
+
+def _operators(lowered):
+    return [layer.operator for layer in lowered.layers]
+
+
+@pytest.mark.parametrize("version", published_networks.FACENET_CHANNELS)
+def test_facenet_is_the_chain_described_by_hand(version):
+    bits = 4 if version == "v3" else 8
+    lowered = lowering.lower(graph_networks.facenet(version), weight_bits=bits)
+    assert lowered.layers == published_networks.facenet(version)
+    assert not lowered.violations
+    assert not lowered.notes
+
+
+def test_cmsisnet_and_nascifarnet_are_the_chains_described_by_hand():
+    for built, described in (
+        (graph_networks.cmsisnet(), published_networks.cmsisnet(fused=True)),
+        (graph_networks.nascifarnet(), published_networks.nascifarnet(10)),
+    ):
+        assert lowering.lower(built).layers == described
+
+
+def test_steps_name_what_they_came_from():
+    lowered = lowering.lower(graph_networks.facenet("v6"))
+    second, last = lowered.steps[1], lowered.steps[-1]
+    assert second.graph_layers == ("pool1", "conv2")
+    assert (second.name, second.kind, second.output) == (
+        "conv2",
+        "Conv2D",
+        "conv2/output",
+    )
+    assert (second.weights, second.bias, second.flattened) == (
+        "conv2/kernel",
+        None,
+        None,
+    )
+    assert (last.weights, last.bias) == ("logits/kernel", "logits/bias")
+    assert last.flattened == (5, 5, 16)
+    assert [step.operands for step in lowered.steps[:2]] == [((-1,),), ((0,),)]
+
+
+@pytest.mark.parametrize("build", graph_networks.ALL.values(), ids=graph_networks.ALL)
+def test_every_layer_of_the_graph_stands_in_one_step_or_note(build):
+    g = build()
+    lowered = lowering.lower(g)
+    named = [name for step in lowered.steps for name in step.graph_layers]
+    named += [layer.name for layer in g.layers if isinstance(layer, graph.Concat)]
+    named += [note.split("'")[1] for note in lowered.notes]
+    assert sorted(named) == sorted(layer.name for layer in g.layers)
+    assert _ids(lowered) == []
+
+
+@pytest.mark.parametrize("build", graph_networks.ALL.values(), ids=graph_networks.ALL)
+def test_operands_come_from_earlier_layers_on_the_same_processors(build):
+    steps = lowering.lower(build()).steps
+    for index, step in enumerate(steps):
+        assert len(step.operands) == step.layer.operands
+        for parts in step.operands:
+            together = 0
+            for part in parts:
+                assert part < index
+                if part != lowering.INPUT:
+                    assert not together & steps[part].layer.output_processors
+                    together |= steps[part].layer.output_processors
+            if lowering.INPUT not in parts:
+                assert together == step.layer.processors
+
+
+def test_conv1d_of_both_spellings():
+    # Origin of the cycles: the vendor's tool on its keyword network (kws20 v3).
+    for two_dimensional in (False, True):
+        lowered = lowering.lower(graph_networks.keywords(two_dimensional))
+        assert _operators(lowered) == ["conv1d"] * 8 + ["linear"]
+        assert lowered.layers[2].pool == (2, 1)
+        result = cost.estimate(lowered.layers)
+        assert result.latency_cycles["ai8x"] == 71_782
+        assert result.weight_bytes == 169_472
+
+
+def test_residual_sum_is_taken_in_by_the_next_convolution_and_its_source_copied():
+    # Origin: the vendor's tool on its ai85ressimplenet for CIFAR-100; the cycles also
+    # depend on where kernels of layers that pool a sum lie.
+    lowered = lowering.lower(graph_networks.ressimplenet())
+    sums = [layer for layer in lowered.layers if layer.eltwise]
+    assert [layer.pool_first for layer in sums] == [True, True, False]
+    copies = [index for index, step in enumerate(lowered.steps) if step.kind == "Copy"]
+    assert copies == [2, 6, 10]
+    assert lowered.steps[4].operands == ((2,), (3,))
+    result = cost.estimate(lowered.layers)
+    assert result.operations.macc == 18_461_184
+    assert result.operations.add == 20 * 32 * 32 + 20 * 16 * 16 + 48 * 8 * 8
+
+
+def test_sum_that_nothing_takes_in_is_a_layer_of_its_own():
+    net = Builder(8, 8, 3)
+    left, right = net.conv(8), net.conv(8, 1, source="image")
+    net.merge(left, right, kind=graph.Sub)
+    net.mean()
+    lowered = lowering.lower(net.build())
+    assert _operators(lowered) == ["conv2d", "conv2d", "passthrough", "passthrough"]
+    assert lowered.layers[2].eltwise == "sub"
+    assert lowered.steps[2].operands == ((0,), (1,))
+    assert lowered.layers[3].pool_type == "avg"
+    assert not lowered.violations
+
+
+def test_wide_sums_are_not_taken_in():
+    for channels, operators in ((128, 3), (132, 4)):
+        net = Builder(8, 8, 3)
+        net.merge(net.conv(channels), net.conv(channels, source="image"))
+        net.conv(4)
+        assert len(lowering.lower(net.build()).layers) == operators
+
+
+def test_relu_behind_a_sum_is_refused_and_counted():
+    net = Builder(8, 8, 3)
+    left, right = net.conv(8), net.conv(8, source="image")
+    net.merge(left, right, clamp=graph.RELU, name="sum")
+    net.conv(4)
+    lowered = lowering.lower(net.build())
+    assert _ids(lowered) == ["ACT-02"]
+    assert lowered.violations[0].subject == "Add 'sum'"
+    assert lowered.layers[2].activation == "ReLU"
+
+
+def test_parts_of_a_concatenation_lie_side_by_side():
+    net = Builder(8, 8, 3)
+    left, right = net.conv(8), net.conv(6, source="image")
+    net.concat(left, right)
+    net.conv(10, 1)
+    lowered = lowering.lower(net.build())
+    assert [layer.output_processors for layer in lowered.layers] == [
+        0xFF,
+        0x3F00,
+        0x3FF,
+    ]
+    assert lowered.layers[2].processors == 0x3FFF
+    assert lowered.steps[2].operands == ((0, 1),)
+    assert not lowered.violations
+
+
+def test_concatenation_of_two_full_passes():
+    net = Builder(8, 8, 3)
+    net.concat(net.conv(64), net.conv(64, source="image"))
+    net.conv(10, 1)
+    lowered = lowering.lower(net.build())
+    assert not lowered.violations
+    assert lowered.layers[0].output_processors == lowered.layers[1].output_processors
+
+
+def test_pool_keeps_its_data_in_place_in_front_of_a_concatenation():
+    net = Builder(8, 8, 3)
+    left = net.conv(8)
+    right = net.pool(2, strides=1, source=net.conv(8, source="image"))
+    net.conv(4, 2, source=left, padding="valid", name="even")
+    net.concat(net.last, right)
+    net.conv(8)
+    lowered = lowering.lower(net.build())
+    # The pool reads where it writes: behind the first part's four processors.
+    assert [layer.output_processors for layer in lowered.layers[:4]] == [
+        0xFF,
+        0xFF0,
+        0xFF0,
+        0xF,
+    ]
+    assert _ids(lowered) == ["CONV-01"]
+
+
+def test_tensor_that_two_concatenations_want_elsewhere():
+    net = Builder(8, 8, 3)
+    left, right = net.conv(8), net.conv(8, source="image")
+    one = net.concat(left, right)
+    other = net.concat(right, left)
+    net.merge(net.conv(8, source=one), net.conv(8, source=other))
+    lowered = lowering.lower(net.build())
+    assert set(_ids(lowered)) == {"CONCAT-04"}
+
+
+def test_padding_layer_joins_the_convolution():
+    net = Builder(8, 8, 3)
+    net.pad((2, 2), (2, 2))
+    net.conv(4, padding="valid")
+    lowered = lowering.lower(net.build())
+    assert lowered.layers[0].pad == (2, 2)
+    assert not lowered.violations
+
+
+def test_pool_in_front_of_a_dense_layer_is_a_layer_of_its_own():
+    net = Builder(8, 8, 3)
+    net.conv(4)
+    net.pool()
+    net.reshape()
+    net.dense(10)
+    assert _operators(lowering.lower(net.build())) == [
+        "conv2d",
+        "passthrough",
+        "linear",
+    ]
+
+
+def test_pool_with_two_readers_is_a_layer_of_its_own():
+    net = Builder(8, 8, 3)
+    pooled = net.pool()
+    net.merge(net.conv(4, source=pooled), net.conv(4, source=pooled))
+    lowered = lowering.lower(net.build())
+    assert _operators(lowered) == ["passthrough", "conv2d", "conv2d", "passthrough"]
+
+
+def test_dense_layer_on_each_pixel_is_a_1x1_convolution():
+    net = Builder(4, 4, 8)
+    net.add(
+        graph.Dense,
+        (1, 4, 4, 5),
+        "image",
+        weights=net.constant("kernel", (5, 8)),
+        name="dense",
+    )
+    (layer,) = lowering.lower(net.build()).layers
+    assert (layer.operator, layer.kernel, layer.out_dim) == ("conv2d", (1, 1), (4, 4))
+
+
+@pytest.mark.parametrize("function", ["relu", "abs"])
+def test_activation_layer_joins_the_convolution(function):
+    net = Builder(8, 8, 3)
+    net.conv(4, clamp=graph.NO_CLAMP)
+    net.like(graph.Activation, function=function)
+    net.conv(4)
+    lowered = lowering.lower(net.build())
+    expected = {"relu": "ReLU", "abs": "Abs"}[function]
+    assert [layer.activation for layer in lowered.layers] == [expected, "ReLU"]
+    assert not lowered.violations
+
+
+def test_relu_behind_a_max_pool_joins_the_convolution_in_front_of_it():
+    for kind, found in ((graph.MaxPool, []), (graph.AveragePool, ["ACT-02"])):
+        net = Builder(8, 8, 3)
+        net.conv(4, clamp=graph.NO_CLAMP)
+        net.pool(kind=kind)
+        net.like(graph.Activation, function="relu")
+        net.conv(4)
+        assert _ids(lowering.lower(net.build())) == found
+
+
+def test_softmax_and_sigmoid_at_the_end_are_left_to_the_host():
+    for kind, fields in (
+        (graph.Softmax, {}),
+        (graph.Activation, {"function": "sigmoid"}),
+    ):
+        net = Builder(4, 4, 3)
+        net.reshape()
+        net.dense(4)
+        net.like(kind, name="end", **fields)
+        lowered = lowering.lower(net.build())
+        assert lowered.notes == (f"{kind.__name__} 'end' is left to the host",)
+        assert lowered.layers[0].output_width == 32
+        assert not lowered.violations
+
+
+def test_width_of_the_result():
+    net = Builder(4, 4, 3)
+    net.reshape()
+    net.dense(4, clamp=graph.RELU)
+    assert lowering.lower(net.build()).layers[0].output_width == 8
+    net = Builder(4, 4, 3)
+    net.conv(4, clamp=graph.NO_CLAMP)
+    assert lowering.lower(net.build()).layers[0].output_width == 8
+    g = graph_networks.facenet("v1")
+    assert lowering.lower(g, wide_output=False).layers[-1].output_width == 8
+
+
+def test_all_violations_at_once_and_operations_all_the_same():
+    net = Builder(32, 32, 3)
+    net.conv(16, strides=2, name="a")
+    net.conv(32, 5, name="b")
+    net.conv(8, clamp=graph.RELU6, name="c")
+    net.mean()
+    net.dense(10)
+    lowered = lowering.lower(net.build())
+    assert [(each.id, each.subject) for each in lowered.violations] == [
+        ("MAX78000-CONV-01", "Conv2D 'b'"),
+        ("MAX78000-CONV-02", "Conv2D 'a'"),
+        ("MAX78000-PAD-01", "Conv2D 'a'"),
+        ("MAX78000-ACT-01", "Conv2D 'c'"),
+    ]
+    result = cost.estimate(lowered.layers)
+    macs = (27 * 16 + 25 * 16 * 32 + 9 * 32 * 8) * 16 * 16 + 8 * 10
+    assert result.operations.macc == macs
+
+
+def test_message_says_what_and_what_to_do():
+    net = Builder(8, 8, 3)
+    net.conv(4, 5, name="block_3/conv")
+    (violation,) = lowering.lower(net.build()).violations
+    assert str(violation).startswith(
+        "Conv2D 'block_3/conv': kernel size must be one of 1x1, 3x3; found 5x5 "
+        "[MAX78000-CONV-01]; two 3x3 in a row"
+    )
+
+
+@pytest.mark.parametrize(
+    ("add", "found"),
+    [
+        (lambda net: net.merge("image", "image", kind=graph.Mul), ["ELT-01"]),
+        (lambda net: net.pool(3, strides=2, padding="same"), ["POOL-04"]),
+        (lambda net: net.pad((1, 1), (1, 1)) and net.pool(), ["KIND-01"]),
+        (lambda net: net.like(graph.Softmax) and net.conv(4), ["KIND-01"]),
+        (lambda net: net.mean(axes=(3,)), ["KIND-01"]),
+        (lambda net: net.reshape(4, 4, 12) and net.conv(4), ["KIND-01"]),
+        (lambda net: net.concat("image", "image", axis=1), ["CONCAT-03"]),
+        (lambda net: net.conv(4) and net.transpose(4, cut=(0, 0)), ["TCONV-02"]),
+        (lambda net: net.merge("image", net.constant("c", (3,))), ["ELT-03"]),
+    ],
+)
+def test_what_has_no_form_on_the_device_gives_no_layers(add, found):
+    net = Builder(8, 8, 3)
+    add(net)
+    net.conv(4)
+    lowered = lowering.lower(net.build())
+    assert lowered.steps == ()
+    assert [name for name in found if name in _ids(lowered)] == found
+
+
+def test_transposed_convolution_cut_in_front_only():
+    for cut, found in (((1, 0), []), ((2, 1), []), ((0, 1), ["TCONV-02"])):
+        net = Builder(8, 8, 3)
+        net.transpose(4, cut=cut)
+        lowered = lowering.lower(net.build())
+        assert _ids(lowered) == found
+        size = 14 if cut == (2, 1) else 16
+        assert lowered.layers[0].out_dim == (size, size)
+
+
+def test_depthwise_runs_on_the_max78002_only():
+    net = Builder(8, 8, 8)
+    net.conv(8, depthwise=True)
+    g = net.build()
+    assert _ids(lowering.lower(g)) == ["CONV-04"]
+    lowered = lowering.lower(g, specs.MAX78002)
+    assert not lowered.violations
+    assert lowered.layers[0].groups == 8
+
+
+def test_large_input_of_few_channels_lies_one_channel_an_instance():
+    net = Builder(128, 128, 3)
+    net.pool(4)
+    net.conv(8)
+    lowered = lowering.lower(net.build())
+    assert lowered.input_format == "CHW"
+    assert lowered.layers[0].processors == 0x111
+    assert not cost.estimate(lowered.layers).violations
+
+
+def test_bias_of_zeros_is_dropped_and_one_of_another_value_kept():
+    net = Builder(8, 8, 3)
+    net.conv(4, bias=0.0)
+    net.conv(4, bias=0.5)
+    net.conv(4, bias=None)
+    lowered = lowering.lower(net.build())
+    assert [layer.bias for layer in lowered.layers] == [False, True, False]
+
+
+def test_weight_bits_by_layer():
+    g = graph_networks.facenet("v6")
+    lowered = lowering.lower(g, weight_bits={"conv2": 2, "logits": 4})
+    assert [layer.weight_bits for layer in lowered.layers] == [8, 2, 8, 8, 8, 4]
+    assert _ids(lowering.lower(g, weight_bits={"conv2": 3})) == ["WEIGHT-01"]
+    expected = "weight bits for 'conv9', which is no layer with weights of 'facenet_v6'"
+    with pytest.raises(errors.UsageError, match=expected):
+        lowering.lower(g, weight_bits={"conv9": 8})
+
+
+@pytest.mark.parametrize(
+    ("name", "found"),
+    [
+        ("plain_qat", []),
+        ("residual_qat", ["ACT-02"]),
+        ("concat_qat", []),
+        ("depthwise_qat", ["CONV-02", "CONV-04", "PAD-01"]),
+    ],
+)
+def test_integer_graphs_of_files(name, found):
+    g = from_tflite.read_file(f"tests/golden/tflite_int8/{name}.tflite")
+    lowered = lowering.lower(g)
+    assert _ids(lowered) == found
+    assert lowered.steps
