@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from tflite_micro.tensorflow.lite.micro.python import schema_py_generated as schema
 
+from tests.simulate import micro
 from tests.simulate import operator_cases as cases
 from tfpipeline import errors
 from tfpipeline.ir import from_tflite, graph, tflite_operators
@@ -54,7 +55,7 @@ def test_every_integer_is_bit_exact(name, dtype):
     images = every(dtype)[np.newaxis]
     for model in networks(name, dtype):
         g = from_tflite.read(model)
-        expected = cases.micro(model, images)
+        expected = micro.predict(model, images)
         np.testing.assert_array_equal(execution.predict(g, images), expected)
 
         some = slice(None, None, len(images[0]) // 256)
@@ -67,11 +68,11 @@ def test_what_tflite_micro_lacks_is_refused_by_both(name, dtype):
     value = Value((1, 8), dtype, 0.1, 0)
     model = cases.models.one_operator(OPERATORS[name], [value], value)
     g = from_tflite.read(model)
-    images = cases.random_images(g, 1)
+    images = micro.random_images(g, 1)
     with pytest.raises(errors.GraphError, match=f"{name} of {dtype}: TFLite Micro"):
         execution.predict(g, images)
     with pytest.raises(RuntimeError):
-        cases.micro(model, images)
+        micro.predict(model, images)
 
 
 def test_every_function_has_an_answer_for_both_types():
@@ -103,7 +104,7 @@ def test_outputs_that_no_kernel_writes_are_refused(name, result, reason):
     source = Value((1, 4), result.dtype, 0.1, 0)
     g = from_tflite.read(cases.models.one_operator(name, [source], result))
     with pytest.raises(errors.GraphError, match=reason):
-        execution.predict(g, cases.random_images(g, 1))
+        execution.predict(g, micro.random_images(g, 1))
 
 
 def test_int16_softmax_is_bit_exact_over_both_tables():
@@ -119,7 +120,7 @@ def test_int16_softmax_is_bit_exact_over_both_tables():
     largest = np.full(2**16, 32767, np.int16)
     images = np.stack([largest, every("int16")], axis=-1)[np.newaxis]
 
-    expected = cases.micro(model, images)
+    expected = micro.predict(model, images)
     np.testing.assert_array_equal(execution.predict(g, images), expected)
 
 

@@ -3,7 +3,6 @@
 import dataclasses
 
 import numpy as np
-from tflite_micro import runtime
 from tflite_micro.tensorflow.lite.micro.python import schema_py_generated as schema
 
 from tests.ir import tflite_models as models
@@ -308,23 +307,3 @@ def unweighted(f):
             schema.SoftmaxOptionsT(beta=1.5),
         ),
     }
-
-
-def random_images(g, count, seed=0):
-    """Integers of the input's whole range, `[count, ...]`."""
-    tensor = g.tensors[g.inputs[0]]
-    limits = np.iinfo(tensor.dtype)
-    random = np.random.default_rng(seed)
-    shape = (count, *tensor.shape[1:])
-    return random.integers(limits.min, limits.max + 1, shape).astype(tensor.dtype)
-
-
-def micro(model, images):
-    """TFLite Micro in this process: a child for each operator would take a minute."""
-    found = runtime.Interpreter.from_bytes(model, arena_size=2**21)
-    outputs = []
-    for image in images:
-        found.set_input(image[np.newaxis], 0)
-        found.invoke()
-        outputs.append(found.get_output(0).copy())
-    return np.concatenate(outputs)

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from tflite_micro.tensorflow.lite.micro.python import schema_py_generated as schema
 
+from tests.simulate import micro
 from tests.simulate import operator_cases as cases
 from tfpipeline.ir import from_tflite, graph
 from tfpipeline.simulate import (
@@ -71,9 +72,9 @@ CASES = {
 def test_operator_is_bit_exact(name):
     model = cases.models.one_operator(*CASES[name])
     g = from_tflite.read(model)
-    images = cases.random_images(g, 6)
+    images = micro.random_images(g, 6)
 
-    expected = cases.micro(model, images)
+    expected = micro.predict(model, images)
     assert len(np.unique(expected)) > 1
     np.testing.assert_array_equal(execution.predict_readable(g, images), expected)
     np.testing.assert_array_equal(execution.predict(g, images), expected)
