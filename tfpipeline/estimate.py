@@ -101,12 +101,10 @@ def _require_fit(found: Sequence[estimate.Estimate]) -> None:
     failing = [each for each in found if each.violations]
     if not failing or (not _TARGET.value and len(failing) < len(found)):
         return
-    first = failing[0]
-    more = len(first.violations) - 1
-    others = f" (and {more} more)" if more else ""
     raise errors.TargetError(
         f"'{_MODEL.value}' does not fit "
-        f"{', '.join(each.target for each in failing)}: {first.violations[0]}{others}"
+        f"{', '.join(each.target for each in failing)}: "
+        f"{costs.first_reason(failing[0])}"
     )
 
 

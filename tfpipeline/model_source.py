@@ -65,7 +65,7 @@ def load(model: str) -> Source:
         # Three seconds of imports that nobody else should wait for.
         from tfpipeline.ir.readers import from_keras
 
-        return Source(from_keras.read_file(path))
+        return Source(from_keras.read_file(path, name=path.stem))
     raise errors.UsageError(f"'{path}' is no network: give {_FORMS}")
 
 

@@ -10,6 +10,7 @@ import pytest
 from absl.testing import flagsaver
 
 from tfpipeline import entry, train
+from tfpipeline.ir import from_tflite, serialize
 
 _ROOT = pathlib.Path(__file__).resolve().parents[2]
 _PAGES = sorted(
@@ -47,6 +48,7 @@ def test_the_pages_show_the_commands_that_matter():
         "make demo",
         "make test",
         "python -m tfpipeline.train",
+        "python -m tfpipeline.estimate",
         "python -m export",
     ):
         assert any(command.startswith(start) for command in _COMMANDS), start
@@ -85,6 +87,22 @@ def test_train_command_resolves(command, capfd, monkeypatch):
         entry.run(train.main, "train", ["train", *arguments, "--print_config"])
     assert stopped.value.code == 0
     assert '"qat_epochs"' in capfd.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "command", [c for c in _COMMANDS if c.startswith("python -m tfpipeline.estimate")]
+)
+def test_estimate_command_runs(command, tmp_path):
+    g = from_tflite.read_file(_ROOT / "experiments/cifar10/cmsisnet/model.tflite")
+    serialize.write(g, tmp_path / "graph")
+    done = subprocess.run(
+        (sys.executable, *shlex.split(command.replace("runs/demo", str(tmp_path)))[1:]),
+        cwd=_ROOT,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout
 
 
 @pytest.mark.slow

@@ -60,7 +60,10 @@ def to_text(model: str, estimates: Sequence[estimate.Estimate]) -> str:
 
 
 def comparison(estimates: Sequence[estimate.Estimate]) -> str:
-    """One line a target and latency model; no trailing newline."""
+    """One line a target and latency model, then why what does not fit does not.
+
+    No trailing newline.
+    """
     header = (
         "target",
         "latency model",
@@ -71,7 +74,19 @@ def comparison(estimates: Sequence[estimate.Estimate]) -> str:
         "RAM",
         "fits",
     )
-    return _table(header, [row for e in estimates for row in _comparison_rows(e)], 2)
+    rows = [row for found in estimates for row in _comparison_rows(found)]
+    reasons = [
+        f"{found.target} does not fit: {first_reason(found)}"
+        for found in estimates
+        if found.violations
+    ]
+    return "\n".join([_table(header, rows, 2), *reasons])
+
+
+def first_reason(found: estimate.Estimate) -> str:
+    """The first violation, and how many more there are."""
+    more = len(found.violations) - 1
+    return found.violations[0] + (f" (and {more} more)" if more else "")
 
 
 def _comparison_rows(found: estimate.Estimate) -> list[tuple[str, ...]]:
@@ -81,7 +96,7 @@ def _comparison_rows(found: estimate.Estimate) -> list[tuple[str, ...]]:
     tail = (
         f"{stored:,} B" if found.layers else "-",
         "-" if ram is None else f"{ram:,} B",
-        _fits(found.violations),
+        "no" if found.violations else "yes",
     )
     rows: list[tuple[str, ...]] = [
         (
@@ -95,13 +110,6 @@ def _comparison_rows(found: estimate.Estimate) -> list[tuple[str, ...]]:
         for name, latency in found.latency.items()
     ]
     return rows or [(found.target, "-", "-", "-", "-", *tail)]
-
-
-def _fits(violations: Sequence[str]) -> str:
-    if not violations:
-        return "yes"
-    count = len(violations)
-    return f"no: {count} violation{'s' if count > 1 else ''}"
 
 
 def _milliseconds(latency: estimate.Latency) -> str:

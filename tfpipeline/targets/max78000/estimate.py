@@ -69,9 +69,20 @@ def estimate_graph(
         },
         memory=_memory(lowered, result, spec),
         violations=found,
-        notes=(*lowered.notes, *((_NOTE,) if models else ())),
+        notes=_notes(lowered, models, found),
         sections=_sections(lowered, result, models),
     )
+
+
+def _notes(
+    lowered: lowering.Lowered, models: Sequence[str], found: Sequence[str]
+) -> tuple[str, ...]:
+    notes = [*lowered.notes]
+    if models:
+        notes.append(_NOTE)
+    if found:
+        notes.append("the figures are those that the network would have if it fitted")
+    return tuple(notes)
 
 
 def _layer(
