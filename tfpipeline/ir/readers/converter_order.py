@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 
 from tfpipeline.compat import keras, tf
 from tfpipeline.ir import graph
+from tfpipeline.ir.readers import keras_calls
 
 # The node that a layer of several steps has for one of them.
 _OPERATIONS: dict[type[graph.Layer], str] = {
@@ -72,7 +73,7 @@ def _reverse_postorder(
 def sort(
     layers: Sequence[graph.Layer],
     owners: Mapping[str, str],
-    calls: Sequence[str],
+    calls: Sequence[keras_calls.Call],
     model: keras.Model,
 ) -> list[graph.Layer]:
     """Returns `layers` in the converter's order.
@@ -80,7 +81,7 @@ def sort(
     Args:
         layers: in any order that they can be executed in.
         owners: output tensor -> the call that it belongs to.
-        calls: names of all calls, in the order that Keras executes them.
+        calls: all calls, in the order that Keras executes them.
         model: the network that the layers are of.
     """
     nodes = _nodes_by_call(positions(model), calls)
@@ -99,7 +100,7 @@ def sort(
 
 
 def _nodes_by_call(
-    nodes: Mapping[str, tuple[int, str]], calls: Sequence[str]
+    nodes: Mapping[str, tuple[int, str]], calls: Sequence[keras_calls.Call]
 ) -> dict[str, list[tuple[int, str]]]:
     """Call -> places and operations of its nodes.
 
@@ -108,7 +109,8 @@ def _nodes_by_call(
     """
     uses: dict[str, list[str]] = {}
     for call in calls:
-        uses.setdefault(re.sub(r"#\d+", "", call), []).append(call)
+        scope = re.sub(r"#\d+", "", call.scope or call.name)
+        uses.setdefault(scope, []).append(call.name)
     scopes: dict[str, dict[str, list[tuple[int, int]]]] = {name: {} for name in uses}
     for name, (place, operation) in nodes.items():
         parts = name.split("/")
@@ -118,7 +120,7 @@ def _nodes_by_call(
             if scope is not None:
                 entry = (int(number[1]) if number else 0, place)
                 scope.setdefault(operation, []).append(entry)
-    result: dict[str, list[tuple[int, str]]] = {call: [] for call in calls}
+    result: dict[str, list[tuple[int, str]]] = {call.name: [] for call in calls}
     for base, sharing in uses.items():
         for operation, entries in scopes[base].items():
             part = len(entries) // len(sharing)

@@ -9,17 +9,31 @@ import numpy.typing as npt
 from tfpipeline.ir import graph
 
 
+@dataclasses.dataclass(frozen=True)
+class Range:
+    """Limits of the values of a tensor, one pair or one a channel; 8 bits.
+
+    A `narrow` range leaves out the smallest integer.
+    """
+
+    minimum: tuple[float, ...]
+    maximum: tuple[float, ...]
+    narrow: bool
+
+
 @dataclasses.dataclass
 class Draft:
     """Tensors, constants and layers so far; every value is float32.
 
-    `owners` says for each layer's output which call it was emitted for.
+    `owners` says for each layer's output which call it was emitted for, `ranges` which
+    tensors, constants included, training rounded to integers.
     """
 
     tensors: dict[str, graph.Tensor] = dataclasses.field(default_factory=dict)
     constants: dict[str, graph.Array] = dataclasses.field(default_factory=dict)
     layers: list[graph.Layer] = dataclasses.field(default_factory=list)
     owners: dict[str, str] = dataclasses.field(default_factory=dict)
+    ranges: dict[str, Range] = dataclasses.field(default_factory=dict)
     call: str = ""
 
     def shape(self, name: str) -> tuple[int, ...]:

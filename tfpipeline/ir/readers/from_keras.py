@@ -10,7 +10,9 @@ from tfpipeline.compat import keras, tf
 from tfpipeline.ir import graph, verify
 from tfpipeline.ir.readers import (
     converter_order,
+    fake_quantizers,
     fusion,
+    integers,
     keras_calls,
     keras_files,
     keras_functions,
@@ -39,12 +41,18 @@ def read(model: keras.Model, *, name: str | None = None) -> graph.Graph:
             size other than the batch is open.
     """
     program = keras_calls.flatten(model)
+    ranges: dict[str, fake_quantizers.Ranges] = {}
+    if fake_quantizers.are_in(model):
+        program, ranges = fake_quantizers.unwrap(program, model)
     draft = draft_lib.Draft()
-    written = _emit(program, draft)
+    written = _emit(program, draft, ranges)
     outputs = tuple(written[output] for output in program.outputs)
     fusion.fuse(draft, outputs)
-    calls = [call.name for call in program.calls]
-    draft.layers = converter_order.sort(draft.layers, draft.owners, calls, model)
+    draft.layers = converter_order.sort(
+        draft.layers, draft.owners, program.calls, model
+    )
+    if ranges:
+        integers.quantize(draft, program.inputs)
     fusion.share_constants(draft)
     shell = graph.Graph(
         name or model.name, {}, {}, tuple(draft.layers), program.inputs, outputs
@@ -88,7 +96,11 @@ def read_file(path: str | os.PathLike[str], *, name: str | None = None) -> graph
         raise errors.GraphError(f"{file}: {error}") from error
 
 
-def _emit(program: keras_calls.Program, draft: draft_lib.Draft) -> dict[str, str]:
+def _emit(
+    program: keras_calls.Program,
+    draft: draft_lib.Draft,
+    ranges: Mapping[str, fake_quantizers.Ranges],
+) -> dict[str, str]:
     """Emits all calls; returns call -> the tensor it writes."""
     written: dict[str, str] = {}
     faults: list[str] = []
@@ -97,7 +109,12 @@ def _emit(program: keras_calls.Program, draft: draft_lib.Draft) -> dict[str, str
             if call.name in program.inputs:
                 written[call.name] = draft.tensor(call.name, _input_shape(call))
             else:
-                written[call.name] = _emit_call(call, written, draft)
+                first = len(draft.layers)
+                result = _emit_call(call, written, draft)
+                if call.name in ranges:
+                    found = ranges[call.name]
+                    result = fake_quantizers.annotate(draft, call, first, found, result)
+                written[call.name] = result
         except errors.GraphError as error:
             faults.append(str(error))
             # Goes on with what Keras knows, to find the other faults as well.

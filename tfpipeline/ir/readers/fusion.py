@@ -1,7 +1,8 @@
 """What TensorFlow's converter makes of single steps: fewer, larger layers.
 
-A layer that alone reads the result of the one before it is joined with it, in one pass
-from first to last, by these rules (their arithmetic is float32, step by step):
+A layer that alone reads the result of the one before it, which training did not round,
+is joined with it, in one pass from first to last, by these rules (their arithmetic is
+float32, step by step):
 
 * Mul and Add by a constant a channel, so also a batch normalization, go into the kernel
   and the bias of the layer with weights before: `kernel * scale`, `bias * scale`,
@@ -42,6 +43,8 @@ def fuse(draft: Draft, outputs: tuple[str, ...]) -> None:
     joined: dict[str, graph.Layer] = {}
     for layer in draft.layers:
         while (before := joined.get(layer.inputs[0])) and readers[before.output] == 1:
+            if before.output in draft.ranges:
+                break
             results = (rule(draft, before, layer) for rule in _RULES)
             result = next(filter(None, results), None)
             if result is None:
@@ -57,7 +60,8 @@ def share_constants(draft: Draft) -> None:
     first: dict[tuple[object, ...], str] = {}
     same: dict[str, str] = {}
     for name, values in draft.constants.items():
-        key = (values.shape, values.dtype.str, values.tobytes())
+        quant = draft.tensors[name].quant
+        key = (values.shape, values.dtype.str, values.tobytes(), quant)
         same[name] = first.setdefault(key, name)
     for index, layer in enumerate(draft.layers):
         changes: dict[str, Any] = {
@@ -227,6 +231,9 @@ def _reshaped(
     draft: Draft, before: graph.Layer, layer: graph.Layer
 ) -> graph.Layer | None:
     if not isinstance(before, graph.Reshape):
+        return None
+    if draft.owners.get(before.inputs[0]) == draft.owners[before.output]:
+        # The last step of a global maximum, one operator for the converter.
         return None
     source, result = draft.shape(before.inputs[0]), draft.shape(before.output)
     keeps_last = isinstance(layer, graph.Dense) and source[-1] == result[-1]

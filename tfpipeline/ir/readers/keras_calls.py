@@ -31,6 +31,7 @@ class Call:
         arguments: positional arguments, tensors replaced by `Reference`.
         keywords: keyword arguments, likewise.
         shape: of the result, the batch first, `None` where Keras knows no size.
+        scope: the name in TensorFlow's functions, if another.
     """
 
     name: str
@@ -39,6 +40,7 @@ class Call:
     arguments: tuple[Any, ...]
     keywords: dict[str, Any]
     shape: tuple[int | None, ...]
+    scope: str = ""
 
     def error(self, reason: str) -> errors.GraphError:
         """An error that names this layer."""

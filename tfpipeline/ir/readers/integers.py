@@ -1,0 +1,233 @@
+"""From a fake-quantized network to the integers of TensorFlow Lite.
+
+The rules are those of TensorFlow's converter (TensorFlow 2.21, compiler/mlir/lite and
+mlir's quant dialect), which computes scales in float64 and stores float32:
+
+* A range, widened to hold zero, gives `scale = (max - min) / (qmax - qmin)`. The zero
+  point is computed from the end that rounds better and then rounded, halves away from
+  zero. A narrow range leaves out -128.
+* Kernels are `round(weight / scale)`, halves away from zero, within the range.
+* Biases have 32 bits and the scale of the input times that of the kernel. A convolution
+  without bias gets zeros; a Dense layer whose bias is all zeros has none.
+* Layers that only move integers have one scale: what they write has that of what they
+  read, and what a Concat reads that of what it writes. Where both are fixed and differ,
+  a Requantize stands behind the layer that writes the tensor.
+* Softmax and sigmoid write scale 1/256 and zero point -128, tanh 1/128 and 0.
+"""
+
+import dataclasses
+
+import numpy as np
+
+from tfpipeline import errors
+from tfpipeline.ir import graph, layer_rules
+from tfpipeline.ir.readers import draft as draft_lib
+
+Draft = draft_lib.Draft
+
+_MIN, _MAX = -128, 127
+_BIAS_LIMITS = (-(2**31), 2**31 - 1)
+# TensorFlow Lite's 8-bit specification of these operators.
+_FIXED = {"softmax": (1 / 256, -128), "sigmoid": (1 / 256, -128), "tanh": (1 / 128, 0)}
+
+
+@dataclasses.dataclass(frozen=True)
+class _Quant:
+    """Parameters as the converter computes with them: scales in float64."""
+
+    scale: tuple[float, ...]
+    zero_point: tuple[int, ...]
+
+    def stored(self, num_bits: int, axis: int | None) -> graph.QuantParams:
+        return graph.QuantParams(
+            scale=tuple(float(np.float32(scale)) for scale in self.scale),
+            zero_point=self.zero_point,
+            num_bits=num_bits,
+            axis=axis if len(self.scale) > 1 else None,
+        )
+
+
+def quantize(draft: Draft, inputs: tuple[str, ...]) -> None:
+    """Gives every tensor of `draft` its integers, in place.
+
+    Raises:
+        GraphError: naming the layers whose result has no range.
+    """
+    quants = _propagate(draft, {name: _quant(r) for name, r in draft.ranges.items()})
+    missing = [
+        f"{layer.kind} '{layer.name}'"
+        for layer in draft.layers
+        if layer.output not in quants
+    ] + [f"input '{name}'" for name in inputs if name not in quants]
+    if missing:
+        raise errors.GraphError(
+            f"no range for what {', '.join(missing)} writes: the quantization-aware "
+            "network leaves it in float; give the layer an output quantizer"
+        )
+    _requantize(draft, quants)
+    for name in {*inputs, *(layer.output for layer in draft.layers)}:
+        draft.tensors[name] = dataclasses.replace(
+            draft.tensors[name], dtype="int8", quant=quants[name].stored(8, None)
+        )
+    draft.layers = [
+        _weights(draft, quants, layer) if isinstance(layer, graph.Weighted) else layer
+        for layer in draft.layers
+    ]
+
+
+def _quant(limits: draft_lib.Range) -> _Quant:
+    ends = zip(limits.minimum, limits.maximum, strict=True)
+    pairs = [_nudged(low, high, limits.narrow) for low, high in ends]
+    scales, zero_points = zip(*pairs, strict=True)
+    return _Quant(scales, zero_points)
+
+
+def _nudged(low: float, high: float, narrow: bool) -> tuple[float, int]:
+    """Scale and zero point of a range."""
+    smallest = _MIN + 1 if narrow else _MIN
+    low, high = min(low, 0.0), max(high, 0.0)
+    scale = (high - low) / (_MAX - smallest)
+    if high - low < np.finfo(np.float64).eps:
+        # A tensor of zeros: any scale is exact, the converter takes 1.
+        return 1.0, smallest
+    from_low, from_high = smallest - low / scale, _MAX - high / scale
+    low_error = abs(smallest) + abs(low / scale)
+    high_error = abs(_MAX) + abs(high / scale)
+    best = from_low if low_error < high_error else from_high
+    return scale, int(_round(np.float64(min(max(best, smallest), _MAX))))
+
+
+def _round(values: graph.Array) -> graph.Array:
+    """To the nearest integer, halves away from zero."""
+    rounded: graph.Array = np.trunc(values + np.copysign(0.5, values))
+    # Adding 0.5 rounds the largest number below 0.5 up to 1.
+    exact = np.where(np.abs(values) < 0.5, 0.0, rounded)
+    return np.asarray(exact)
+
+
+def _propagate(draft: Draft, quants: dict[str, _Quant]) -> dict[str, _Quant]:
+    """Adds what follows from the ranges, until nothing does."""
+    count = -1
+    while len(quants) != count:
+        count = len(quants)
+        for layer in draft.layers:
+            function = getattr(layer, "function", layer.kind.lower())
+            if function in _FIXED:
+                scale, zero_point = _FIXED[function]
+                quants.setdefault(layer.output, _Quant((scale,), (zero_point,)))
+            elif isinstance(layer, graph.Concat) or not _moves(layer):
+                continue
+            elif layer.inputs[0] in quants:
+                quants.setdefault(layer.output, quants[layer.inputs[0]])
+        for layer in reversed(draft.layers):
+            if _moves(layer) and layer.output in quants:
+                for name in layer.inputs:
+                    quants.setdefault(name, quants[layer.output])
+    return quants
+
+
+def _moves(layer: graph.Layer) -> bool:
+    return isinstance(layer, layer_rules.SCALE_KEEPING)
+
+
+def _requantize(draft: Draft, quants: dict[str, _Quant]) -> None:
+    """Puts a Requantize where a layer that moves integers would change their scale."""
+    behind: dict[str, list[graph.Layer]] = {}
+
+    def converted(source: str, name: str, quant: _Quant) -> str:
+        output = draft.tensor(name, draft.shape(source))
+        quants[output] = quant
+        behind.setdefault(source, []).append(
+            graph.Requantize(name=output, inputs=(source,), output=output)
+        )
+        return output
+
+    layers: list[graph.Layer] = []
+    for layer in draft.layers:
+        quant = quants[layer.output]
+        if not _moves(layer) or all(quants[name] == quant for name in layer.inputs):
+            layers.append(layer)
+        elif isinstance(layer, graph.Concat):
+            inputs = tuple(
+                name
+                if quants[name] == quant
+                else converted(name, f"{name}/requantized", quant)
+                for name in layer.inputs
+            )
+            layers.append(dataclasses.replace(layer, inputs=inputs))
+        else:
+            unscaled = draft.tensor(f"{layer.output}/moved", draft.shape(layer.output))
+            quants[unscaled] = quants[layer.inputs[0]]
+            layers.append(dataclasses.replace(layer, output=unscaled))
+            behind[unscaled] = [
+                graph.Requantize(
+                    name=f"{layer.name}/requantize",
+                    inputs=(unscaled,),
+                    output=layer.output,
+                )
+            ]
+    written = {layer.output for layer in layers}
+    first = [
+        new for name, news in behind.items() if name not in written for new in news
+    ]
+    draft.layers = first
+    for layer in layers:
+        draft.layers += [layer, *behind.get(layer.output, ())]
+
+
+def _weights(
+    draft: Draft, quants: dict[str, _Quant], layer: graph.Weighted
+) -> graph.Weighted:
+    limits = draft.ranges.get(layer.weights)
+    if limits is None:
+        raise errors.GraphError(
+            f"{layer.kind} '{layer.name}': its kernel has no range; give it a weight "
+            "quantizer"
+        )
+    quant = _quant(limits)
+    kernel = draft.constants[layer.weights]
+    axis = kernel.ndim - 1 if isinstance(layer, graph.DepthwiseConv2D) else 0
+    smallest = _MIN + 1 if limits.narrow else _MIN
+    shape = [1] * kernel.ndim
+    shape[axis] = len(quant.scale)
+    if len(quant.scale) not in (1, kernel.shape[axis]):
+        raise errors.GraphError(
+            f"{layer.kind} '{layer.name}': {len(quant.scale)} kernel ranges for "
+            f"{kernel.shape[axis]} channels; one, or one a channel is supported"
+        )
+    scales = np.reshape(quant.scale, shape)
+    offsets = np.reshape(quant.zero_point, shape)
+    values = np.clip(_round(kernel / scales + offsets), smallest, _MAX)
+    weights = _constant(
+        draft, f"{layer.name}/kernel", values.astype(np.int8), quant.stored(8, axis)
+    )
+    return dataclasses.replace(
+        layer, weights=weights, bias=_bias(draft, quants, layer, quant)
+    )
+
+
+def _bias(
+    draft: Draft, quants: dict[str, _Quant], layer: graph.Weighted, kernel: _Quant
+) -> str | None:
+    channels = draft.shape(layer.output)[-1]
+    values = np.zeros(channels, np.float32)
+    if layer.bias is not None:
+        values = draft.constants[layer.bias]
+    if isinstance(layer, graph.Dense) and not values.any():
+        return None
+    (source,) = quants[layer.inputs[0]].scale
+    scales = tuple(source * scale for scale in kernel.scale)
+    rounded = np.clip(_round(values / np.array(scales)), *_BIAS_LIMITS)
+    quant = _Quant(scales, (0,) * len(scales))
+    return _constant(
+        draft, f"{layer.name}/bias", rounded.astype(np.int32), quant.stored(32, 0)
+    )
+
+
+def _constant(
+    draft: Draft, name: str, values: graph.Array, quant: graph.QuantParams
+) -> str:
+    name = draft.tensor(name, values.shape)
+    draft.tensors[name] = graph.Tensor(name, values.shape, values.dtype.name, quant)
+    draft.constants[name] = values
+    return name
