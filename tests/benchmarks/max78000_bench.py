@@ -4,7 +4,8 @@
 
 10,000 CIFAR images through `simulate.predict`, and a few through the readable kernels,
 in alternating rounds, because machines are noisy. The promise is less than a minute
-for all images on 2 cores.
+for all images on 2 cores. On a busy machine look at the seconds of CPU: the threads of
+NumPy's BLAS wait for each other there, and OPENBLAS_NUM_THREADS=1 is faster.
 """
 
 import statistics
@@ -42,10 +43,12 @@ def main() -> None:
     p = cmsisnet()
     images = program_strategies.images(p.input_shape, seed=1, count=IMAGES)
     speeds: dict[str, list[float]] = {"fast": [], "readable": []}
+    busy: list[float] = []
     for _ in range(ROUNDS):
-        start = time.perf_counter()
+        start, start_busy = time.perf_counter(), time.process_time()
         found = simulate.predict(p, images)
         speeds["fast"].append(IMAGES / (time.perf_counter() - start))
+        busy.append(time.process_time() - start_busy)
         start = time.perf_counter()
         readable = simulate.outputs_readable(p, images[:READABLE_IMAGES])
         speeds["readable"].append(READABLE_IMAGES / (time.perf_counter() - start))
@@ -60,6 +63,7 @@ def main() -> None:
             f"({IMAGES / max(speeds[name]):.1f} to {IMAGES / min(speeds[name]):.1f})"
         )
     verdict = "kept" if IMAGES / medians["fast"] < LIMIT_SECONDS else "BROKEN"
+    print(f"  fast: {statistics.median(busy):.1f} s of CPU for {IMAGES:,} images")
     print(f"  less than {LIMIT_SECONDS} s for {IMAGES:,} images: {verdict}")
 
 
