@@ -77,7 +77,7 @@ def test_streaming_layers_take_half_as_long_again():
     assert result.latency_cycles["ai8x"] == 757_910
 
 
-def _residual_layers() -> tuple[accelerator_layer.AcceleratorLayer, ...]:
+def residual_layers() -> tuple[accelerator_layer.AcceleratorLayer, ...]:
     """Rows of operator, inputs, outputs, input side, kernel, pool, adds two inputs."""
     conv, copy = "conv2d", "passthrough"
     rows = (
@@ -128,7 +128,7 @@ def _residual_layers() -> tuple[accelerator_layer.AcceleratorLayer, ...]:
 
 def test_residual_network_with_pooling_behind_the_addition():
     # Origin as above: the vendor's ai85ressimplenet for CIFAR-100.
-    result = cost.estimate(_residual_layers())
+    result = cost.estimate(residual_layers())
     assert result.operations.macc == 18_461_184
     assert result.latency_cycles["ai8x"] == 144_043
     assert result.weight_bytes == 381_792

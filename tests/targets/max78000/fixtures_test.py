@@ -6,7 +6,7 @@ import pathlib
 
 import pytest
 
-from tfpipeline.targets.max78000 import accelerator_layer, cost, report
+from tfpipeline.targets.max78000 import accelerator_layer, constraints, cost, report
 
 _ROOT = pathlib.Path(__file__).resolve().parents[3]
 _SHARED = pathlib.Path(os.environ.get("TFPIPELINE_SHARED", _ROOT.parent / "shared"))
@@ -109,4 +109,6 @@ def test_totals_and_text_equal_the_vendor_tool(path):
     milliseconds = 1000 * result.latency_seconds("ai8x")
     assert milliseconds == pytest.approx(totals["latency_ms_at_50MHz"], rel=1e-12)
     assert not result.violations
+    layers = [line.layer for line in result.layers]
+    assert constraints.check_layers(layers, result.spec) == ()
     assert report.summary(result) == fixture["summary_text"]

@@ -2,10 +2,15 @@
 
 import pytest
 
-from tests.targets.max78000 import graph_builder, graph_networks, published_networks
+from tests.targets.max78000 import (
+    cost_test,
+    graph_builder,
+    graph_networks,
+    published_networks,
+)
 from tfpipeline import errors
 from tfpipeline.ir import from_tflite, graph
-from tfpipeline.targets.max78000 import cost, lowering
+from tfpipeline.targets.max78000 import cost, fusion, lowering, processor_maps
 from tfpipeline.targets.max78000 import spec as specs
 
 Builder = graph_builder.Builder
@@ -94,8 +99,6 @@ def test_conv1d_of_both_spellings():
 
 
 def test_residual_sum_is_taken_in_by_the_next_convolution_and_its_source_copied():
-    # Origin: the vendor's tool on its ai85ressimplenet for CIFAR-100; the cycles also
-    # depend on where kernels of layers that pool a sum lie.
     lowered = lowering.lower(graph_networks.ressimplenet())
     sums = [layer for layer in lowered.layers if layer.eltwise]
     assert [layer.pool_first for layer in sums] == [True, True, False]
@@ -105,6 +108,36 @@ def test_residual_sum_is_taken_in_by_the_next_convolution_and_its_source_copied(
     result = cost.estimate(lowered.layers)
     assert result.operations.macc == 18_461_184
     assert result.operations.add == 20 * 32 * 32 + 20 * 16 * 16 + 48 * 8 * 8
+
+
+def test_residual_network_takes_the_cycles_of_the_vendor_s_own_processors():
+    vendor = cost.estimate(cost_test.residual_layers()).layers
+    found = cost.estimate(lowering.lower(graph_networks.ressimplenet()).layers).layers
+    differing = [
+        index
+        for index, (one, other) in enumerate(zip(vendor, found, strict=True))
+        if one.latency_cycles["ai8x"] != other.latency_cycles["ai8x"]
+    ]
+    # A copy takes as long as its busiest quadrant, and a layer that pools a sum reads
+    # its kernels again at 7 positions; both depend on where data and kernels lie.
+    assert differing == [2, 6, 12]
+    pooled = [result[12] for result in (vendor, found)]
+    cycles = [line.latency_cycles["ai8x"] for line in pooled]
+    words = [line.kernels.first_word for line in pooled]
+    assert cycles[1] - cycles[0] == 7 * (words[1] - words[0])
+
+
+def test_processors_are_spread_where_packed_ones_would_not_hold_the_kernels():
+    network = fusion.draft_network(graph_networks.ressimplenet(), specs.MAX78000)
+    packed = processor_maps.assign(network, specs.MAX78000)
+    assert {maps & -maps for maps in packed.maps.values()} == {1}
+    lowered = lowering.lower(graph_networks.ressimplenet())
+    assert not cost.estimate(lowered.layers).violations
+    starts = [
+        layer.output_processors & -layer.output_processors for layer in lowered.layers
+    ]
+    assert len(set(starts)) > 1
+    assert all(start.bit_length() % 4 == 1 for start in starts)
 
 
 def test_sum_that_nothing_takes_in_is_a_layer_of_its_own():

@@ -6,7 +6,10 @@ which `memory` and `limits` answer.
 Sources: "tool" and "manual" as in `spec`.
 """
 
+from collections.abc import Sequence
+
 from tfpipeline.targets.max78000 import (
+    accelerator_layer,
     draft,
     layer_constraints,
     network_constraints,
@@ -36,3 +39,10 @@ def check(network: draft.Network, spec: specs.Spec) -> tuple[Violation, ...]:
         if spec.name in constraint.devices
         for subject, found in constraint.check(network, spec)
     )
+
+
+def check_layers(
+    layers: Sequence[accelerator_layer.AcceleratorLayer], spec: specs.Spec
+) -> tuple[Violation, ...]:
+    """All breaches in a network that is given as accelerator layers."""
+    return check(draft.of_layers(layers), spec) if layers else ()

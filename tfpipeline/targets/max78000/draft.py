@@ -207,15 +207,15 @@ def of_layer(layer: accelerator_layer.AcceleratorLayer, index: int) -> Layer:
 def of_layers(
     layers: Sequence[accelerator_layer.AcceleratorLayer], name: str = ""
 ) -> Network:
-    """The draft of a network given as accelerator layers."""
+    """The draft of a network given as accelerator layers, at least one."""
     streams = any(layer.streaming for layer in layers)
     drafts = tuple(of_layer(layer, index) for index, layer in enumerate(layers))
     return Network(
         name=name,
         layers=drafts,
-        inputs=drafts[0].operands[:1] if drafts else ("input",),
-        in_channels=layers[0].in_channels if layers else 1,
-        in_dim=layers[0].in_dim if layers else (1, 1),
+        inputs=drafts[0].operands[:1],
+        in_channels=layers[0].in_channels,
+        in_dim=layers[0].in_dim,
         input_mode="fifo" if streams else "memory",
         maps={
             name: processors

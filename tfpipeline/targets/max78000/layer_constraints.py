@@ -9,8 +9,11 @@ from tfpipeline.targets.max78000.violation import Constraint, each_layer
 _CONVOLUTIONS = ("conv2d", "conv1d", "convtranspose2d")
 _WEIGHTED = (*_CONVOLUTIONS, "linear")
 
-TOOL = "tool: accepted and refused networks"
+TOOL = "tool"
 MANUAL = "manual"
+# The MAX78000's by the tool, the MAX78002's from the manual.
+BOTH = "tool; MAX78002: manual"
+DESCRIPTION = "tool: its network descriptions have no other"
 
 
 def size(pair: draft.Pair) -> str:
@@ -208,7 +211,7 @@ CONSTRAINTS = (
         "layer, a pool, a sum or a difference",
         fix="leave it out, or end the network in front of it and compute the rest on "
         "the processor",
-        source=TOOL,
+        source=DESCRIPTION,
         check=each_layer(_operator),
     ),
     Constraint(
@@ -233,7 +236,7 @@ CONSTRAINTS = (
         applies_to="conv2d",
         rule="dilation must be at most {spec.max_dilation}",
         fix="pool in front, or stack 3x3 convolutions",
-        source=f"{TOOL}; MAX78002 manual",
+        source=BOTH,
         check=each_layer(_dilation_2d, "conv2d", "convtranspose2d"),
     ),
     Constraint(
@@ -296,7 +299,7 @@ CONSTRAINTS = (
         "taps, no padding, pool or sum, and a dilation of at most "
         "{spec.max_dilation_1d}",
         fix="use padding='valid', a pool of its own, or fewer taps",
-        source=f"{TOOL}; MAX78002 manual",
+        source=BOTH,
         check=each_layer(_dilation_1d, "conv1d"),
     ),
     Constraint(
@@ -321,8 +324,7 @@ CONSTRAINTS = (
         id="ACT-01",
         applies_to="layers with weights",
         rule="the activation must be none, ReLU or Abs",
-        fix="use ReLU: activations end at 127/128 in any case, so ReLU6 and a clamp to "
-        "0..1 change nothing once the network is scaled to the device; train again",
+        fix="use ReLU and train again; activations end at 127/128 in any case",
         source=TOOL,
         check=each_layer(_activation, *_WEIGHTED),
     ),
@@ -340,7 +342,7 @@ CONSTRAINTS = (
         applies_to="all layers",
         rule="input and output channels must be at most {spec.max_channels}",
         fix="use fewer channels",
-        source=f"{TOOL}; the MAX78002 manual says 2048",
+        source="tool; the manual of the MAX78002 says 2048",
         check=each_layer(_channels),
     ),
     Constraint(
@@ -357,7 +359,7 @@ CONSTRAINTS = (
         applies_to="layers with weights",
         rule="a bias must have 8 bits",
         fix="quantize for this device",
-        source=f"{MANUAL}; {TOOL}",
+        source="manual; tool",
         check=each_layer(_bias_bits, *_WEIGHTED),
     ),
     Constraint(
@@ -456,7 +458,7 @@ CONSTRAINTS = (
         applies_to="all layers",
         rule=f"the MAX78002 alone has {', '.join(specs.FEATURES)}",
         fix="choose the MAX78002, or do without",
-        source=f"{TOOL} (read_gap); {MANUAL}",
+        source="tool (read_gap); manual",
         check=each_layer(_features),
     ),
 )

@@ -16,6 +16,7 @@ from tfpipeline.targets.max78000 import (
     draft,
     fusion,
     graph_view,
+    memory,
     processor_maps,
 )
 from tfpipeline.targets.max78000 import spec as specs
@@ -113,7 +114,7 @@ def lower(
     return Lowered(
         name=g.name,
         spec=spec,
-        steps=tuple(_steps(network, spec)),
+        steps=_steps(network, spec),
         violations=constraints.check(network, spec),
         input_format=network.input_format,
         notes=network.notes,
@@ -133,22 +134,32 @@ def _with_input_format(network: draft.Network, spec: specs.Spec) -> draft.Networ
     return network
 
 
-def _steps(network: draft.Network, spec: specs.Spec) -> Iterator[LoweredLayer]:
+def _steps(network: draft.Network, spec: specs.Spec) -> tuple[LoweredLayer, ...]:
+    """The layers on packed processors, or on spread ones where only those fit."""
+    packed = tuple(_placed(network, processor_maps.assign(network, spec).maps))
+    if not _overfull(packed, spec):
+        return packed
+    maps = processor_maps.assign(network, spec, spread=True).maps
+    spread = tuple(_placed(network, maps))
+    return packed if _overfull(spread, spec) else spread
+
+
+def _overfull(steps: tuple[LoweredLayer, ...], spec: specs.Spec) -> bool:
+    layers = [step.layer for step in steps]
+    return bool(memory.place_kernels(layers, spec).shortages)
+
+
+def _placed(network: draft.Network, maps: Mapping[str, int]) -> Iterator[LoweredLayer]:
     if not all(each.along_channels for each in network.concatenations):
         return
-    maps = processor_maps.assign(network, spec).maps
     formed = [_form(layer, maps) for layer in network.layers]
-    written: dict[str, tuple[int, ...]] = {
-        name: (INPUT,) for name in network.inputs[:1]
-    }
+    written: dict[str, tuple[int, ...]] = {network.inputs[0]: (INPUT,)}
     written |= {layer.output: (i,) for i, layer in enumerate(network.layers)}
     for each in network.concatenations:
         written[each.output] = tuple(
             index for name, _ in each.parts for index in written.get(name, ())
         )
     if any(layer is None for layer in formed):
-        return
-    if any(name not in written for x in network.layers for name in x.operands):
         return
     for asked, layer in zip(network.layers, formed, strict=True):
         assert layer is not None
@@ -173,7 +184,7 @@ def _form(
     Padding that is not the same on both sides becomes the larger or the smaller side's,
     whichever gives the output's size: as many operations, but another result.
     """
-    if asked.operands[0] not in maps or asked.broadcasts:
+    if asked.broadcasts or any(name not in maps for name in asked.operands):
         return None
     shared = {field.name for field in dataclasses.fields(draft.Layer)} & {
         field.name for field in dataclasses.fields(accelerator_layer.AcceleratorLayer)

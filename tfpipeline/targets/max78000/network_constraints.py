@@ -4,7 +4,13 @@ from collections.abc import Iterator
 
 from tfpipeline.targets.max78000 import draft, geometry, processor_maps
 from tfpipeline.targets.max78000 import spec as specs
-from tfpipeline.targets.max78000.layer_constraints import MANUAL, TOOL, size
+from tfpipeline.targets.max78000.layer_constraints import (
+    BOTH,
+    DESCRIPTION,
+    MANUAL,
+    TOOL,
+    size,
+)
 from tfpipeline.targets.max78000.violation import (
     Breach,
     Constraint,
@@ -184,7 +190,7 @@ CONSTRAINTS = (
         applies_to="pools",
         rule="a pool must have 1 to 16 pixels a side",
         fix="pool in two steps, which is the same for equal windows without overlap",
-        source=MANUAL,
+        source=BOTH,
         check=each_pool(_pool),
     ),
     Constraint(
@@ -192,7 +198,7 @@ CONSTRAINTS = (
         applies_to="pools",
         rule="the stride of a pool must be 1 to 16",
         fix="pool in two steps",
-        source=MANUAL,
+        source=BOTH,
         check=each_pool(_pool_stride),
     ),
     Constraint(
@@ -200,7 +206,7 @@ CONSTRAINTS = (
         applies_to="pools",
         rule="the stride of a pool must be the same in both directions",
         fix="use equal strides",
-        source=TOOL,
+        source=BOTH,
         check=each_pool(_square_stride),
     ),
     Constraint(
@@ -216,7 +222,7 @@ CONSTRAINTS = (
         applies_to="pools",
         rule="the dilation of a pool must be at most {spec.max_pool_dilation}",
         fix="use a plain pool",
-        source=f"{TOOL}; MAX78002 manual",
+        source=BOTH,
         check=each_pool(_pool_dilation),
     ),
     Constraint(
@@ -235,7 +241,7 @@ CONSTRAINTS = (
         applies_to="passthrough",
         rule="a layer without weights must keep its channels",
         fix="use a 1x1 convolution to change them",
-        source=TOOL,
+        source=DESCRIPTION,
         check=each_layer(_same_channels, "passthrough"),
     ),
     Constraint(
@@ -243,7 +249,7 @@ CONSTRAINTS = (
         applies_to="element-wise",
         rule="the operation must be one of add, sub, or, xor",
         fix="replace it by a convolution or a sum",
-        source=TOOL,
+        source=DESCRIPTION,
         check=each_layer(_eltwise),
     ),
     Constraint(
@@ -251,7 +257,7 @@ CONSTRAINTS = (
         applies_to="element-wise",
         rule="there must be 2 to 16 operands",
         fix="add in several steps",
-        source=TOOL,
+        source=MANUAL,
         check=each_layer(_operands),
     ),
     Constraint(
@@ -260,7 +266,7 @@ CONSTRAINTS = (
         rule="operands must be activations of the same shape",
         fix="put a constant into the bias of the convolution in front; bring operands "
         "to one shape by a 1x1 convolution",
-        source=TOOL,
+        source=DESCRIPTION,
         check=each_layer(_broadcasts),
     ),
     Constraint(
@@ -269,7 +275,7 @@ CONSTRAINTS = (
         rule="of the layers with weights only conv2d takes operands, of at most 64 "
         "channels, or 128 where there are two",
         fix="give the sum a layer of its own",
-        source=f"{MANUAL}; tool",
+        source="manual; tool",
         check=each_layer(_in_flight),
     ),
     Constraint(
@@ -311,7 +317,7 @@ CONSTRAINTS = (
         applies_to="concatenation",
         rule="tensors must be concatenated along the channels",
         fix="concatenate channels, or the input on the host",
-        source=TOOL,
+        source=DESCRIPTION,
         check=_axis,
     ),
     Constraint(
@@ -327,7 +333,7 @@ CONSTRAINTS = (
         applies_to="networks",
         rule="there must be one input",
         fix="concatenate the inputs along the channels on the host",
-        source=TOOL,
+        source=DESCRIPTION,
         check=_inputs,
     ),
     Constraint(
