@@ -15,7 +15,8 @@ Scaling = Callable[[Array], Array]
 def scale(values: Array, multiplier: Array | int, shift: Array | int) -> Array:
     """`fixed_point.scale`."""
     shifts = np.asarray(shift, np.int64)
-    high = wrap(values << np.maximum(shifts, 0)) * np.asarray(multiplier, np.int64)
+    low_bits = (values << np.maximum(shifts, 0)).astype(np.int32)
+    high = low_bits * np.asarray(multiplier, np.int64)
     # Nudging by sign and dividing towards zero is this shift, for it rounds down.
     high += 2**30
     high >>= 31
@@ -38,14 +39,22 @@ def wrap(values: Array) -> Array:
 
 
 def finished(g: graph.Graph, layer: graph.Layer, values: Array) -> Array:
-    """Adds the output's zero point, clamps, and stores in the output's type."""
-    return clipped(g, layer, values + derived.zero_point(g, layer.output))
+    """Adds the output's zero point, clamps, and stores in the output's type.
+
+    Args:
+        g: the graph.
+        layer: whose output is meant.
+        values: int64, overwritten.
+    """
+    values += derived.zero_point(g, layer.output)
+    return clipped(g, layer, values)
 
 
 def clipped(g: graph.Graph, layer: graph.Layer, values: Array) -> Array:
-    """Clamps to the output's bounds and stores in its type."""
+    """Clamps to the output's bounds, in place, and stores in its type."""
     low, high = derived.bounds(g, layer)
-    result: Array = np.clip(values, low, high).astype(g.tensors[layer.output].dtype)
+    np.clip(values, low, high, out=values)
+    result: Array = values.astype(g.tensors[layer.output].dtype, copy=False)
     return result
 
 

@@ -7,7 +7,7 @@ float64, for which even int16 would need 2**31 taps.
 
 import itertools
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
@@ -15,10 +15,9 @@ from tfpipeline.ir import geometry, graph
 from tfpipeline.simulate import (
     activation_functions,
     derived,
-    fixed_point,
-    lookup,
     reference_kernels,
     vector_arithmetic,
+    vector_softmax,
 )
 
 Array = graph.Array
@@ -248,23 +247,43 @@ def mean(g: graph.Graph, layer: graph.Layer, inputs: Sequence[Array]) -> Array:
 
 def elementwise(g: graph.Graph, layer: graph.Layer, inputs: Sequence[Array]) -> Array:
     """As `reference_kernels.elementwise`."""
-    first, second = (
-        values.astype(np.int64) - derived.zero_point(g, name)
-        for values, name in zip(inputs, layer.inputs, strict=True)
-    )
+    zeros = [derived.zero_point(g, name) for name in layer.inputs]
     if isinstance(layer, graph.Mul):
-        factor = derived.product_factor(g, layer)
-        return vector_arithmetic.finished(
-            g, layer, vector_arithmetic.scale(first * second, *factor)
+        first, second = (
+            values.astype(np.int64) - zero
+            for values, zero in zip(inputs, zeros, strict=True)
         )
-    of_first, of_second, of_result = derived.sum_factors(g, layer)
-    shift = derived.sum_shift(g, layer)
-    a = vector_arithmetic.scale(first << shift, *of_first)
-    b = vector_arithmetic.scale(second << shift, *of_second)
-    total = a - b if isinstance(layer, graph.Sub) else a + b
-    return vector_arithmetic.finished(
-        g, layer, vector_arithmetic.scale(total, *of_result)
+        factor = derived.product_factor(g, layer)
+        product = vector_arithmetic.scale(first * second, *factor)
+        return vector_arithmetic.finished(g, layer, product)
+    *factors, of_result = derived.sum_factors(g, layer)
+    first, second = (
+        _operand(values, zero, derived.sum_shift(g, layer), factor)
+        for values, zero, factor in zip(inputs, zeros, factors, strict=True)
     )
+    total = first - second if isinstance(layer, graph.Sub) else first + second
+    scaled = vector_arithmetic.scale(total, *of_result)
+    return vector_arithmetic.finished(g, layer, scaled)
+
+
+def _operand(values: Array, zero: int, shift: int, factor: derived.Factor) -> Array:
+    """One operand of a sum on the scale of both."""
+
+    def scaled(integers: Array) -> Array:
+        return vector_arithmetic.scale((integers - zero) << shift, *factor)
+
+    return _tabulated(values, scaled)
+
+
+def _tabulated(values: Array, function: Callable[[Array], Array]) -> Array:
+    """`function` of each value, of all values of the type where those are fewer."""
+    bits = 8 * values.dtype.itemsize
+    if values.size < 2**bits:
+        return function(values.astype(np.int64))
+    unsigned = np.dtype(f"uint{bits}")
+    every = np.arange(2**bits).astype(unsigned).view(values.dtype)
+    result: Array = function(every.astype(np.int64))[values.view(unsigned)]
+    return result
 
 
 def concat(g: graph.Graph, layer: graph.Layer, inputs: Sequence[Array]) -> Array:
@@ -297,8 +316,12 @@ def space_to_depth(
 def requantize(g: graph.Graph, layer: graph.Layer, inputs: Sequence[Array]) -> Array:
     """As `reference_kernels.requantize`."""
     factor = derived.rescale_factor(g, layer)
-    return vector_arithmetic.finished(
-        g, layer, vector_arithmetic.scale(_source(g, layer, inputs[0]), *factor)
+    zero = derived.zero_point(g, layer.inputs[0])
+    return _tabulated(
+        inputs[0],
+        lambda values: vector_arithmetic.finished(
+            g, layer, vector_arithmetic.scale(values - zero, *factor)
+        ),
     )
 
 
@@ -310,67 +333,6 @@ def activation(g: graph.Graph, layer: graph.Layer, inputs: Sequence[Array]) -> A
     smallest, _ = derived.type_bounds(g, layer.inputs[0])
     values: Array = table[inputs[0].astype(np.int64) - smallest]
     return values
-
-
-def softmax(g: graph.Graph, layer: graph.Layer, inputs: Sequence[Array]) -> Array:
-    """As `reference_kernels.softmax`: a table of the 256 exponentials."""
-    assert isinstance(layer, graph.Softmax)
-    if g.tensors[layer.output].dtype == "int16":
-        return _softmax16(g, layer, inputs[0])
-    factor, smallest = derived.softmax_parameters(g, layer)
-    low, high = derived.type_bounds(g, layer.output)
-    table = np.array(
-        [
-            fixed_point.exp_of_negative(fixed_point.scale(-below, *factor))
-            if -below >= smallest
-            else 0
-            for below in range(256)
-        ],
-        np.int64,
-    )
-    values = inputs[0].astype(np.int64)
-    below = values.max(axis=-1, keepdims=True) - values
-    exps = table[below]
-    digits = derived.SOFTMAX_SUM_BITS
-    parts = vector_arithmetic.rounding_shift_right(exps, digits)
-    totals, rows = np.unique(parts.sum(axis=-1), return_inverse=True)
-    headroom = [32 - int(total).bit_length() for total in totals]
-    reciprocal = [
-        fixed_point.one_over_one_plus((int(total) << bits) - 2**31)
-        for total, bits in zip(totals, headroom, strict=True)
-    ]
-    shift = digits - np.array(headroom, np.int64) + 31 - 8
-    product = vector_arithmetic.scale(exps, np.array(reciprocal)[rows][..., None], 0)
-    rounded = vector_arithmetic.rounding_shift_right(product, shift[rows][..., None])
-    values = np.clip(rounded + low, low, high)
-    result: Array = np.where(-below >= smallest, values, low).astype(np.int8)
-    return result
-
-
-def _softmax16(g: graph.Graph, layer: graph.Softmax, source: Array) -> Array:
-    values = source.astype(np.int64)
-    low, high = lookup.INT16_MIN, lookup.INT16_MAX
-    differences = values - values.max(axis=-1, keepdims=True)
-    scaled = vector_arithmetic.scale(differences, *derived.softmax16_factor(g, layer))
-    exps = _interpolated(lookup.exp_table(), np.clip(scaled + high, low, high))
-    totals = exps.sum(axis=-1, keepdims=True)
-    # The exponent of a float is one more than the place of an integer's first bit.
-    shift = np.frexp(totals)[1].astype(np.int64) - 1
-    arguments = (((totals << (30 - shift)) + 2**13) >> 14) - 2**16 + low
-    reciprocals = _interpolated(
-        lookup.reciprocal_table(), np.clip(arguments, low, high)
-    )
-    rounded = (exps * reciprocals + (np.int64(1) << (shift - 1))) >> shift
-    result: Array = np.clip(rounded, 0, high).astype(np.int16)
-    return result
-
-
-def _interpolated(table: Array, values: Array) -> Array:
-    """`lookup.interpolated`."""
-    index = (values >> 7) + lookup.STEPS // 2
-    base, following = table[index], table[index + 1]
-    result: Array = base + (((following - base) * (values & 0x7F) + 64) >> 7)
-    return result
 
 
 KERNELS: dict[type[graph.Layer], reference_kernels.Kernel] = {
@@ -390,6 +352,6 @@ KERNELS: dict[type[graph.Layer], reference_kernels.Kernel] = {
     graph.Reshape: reshape,
     graph.SpaceToDepth: space_to_depth,
     graph.Requantize: requantize,
-    graph.Softmax: softmax,
+    graph.Softmax: vector_softmax.softmax,
     graph.Activation: activation,
 }
