@@ -3,6 +3,7 @@
 import pytest
 
 from tests.targets.max78000 import cost_test, graph_builder, graph_networks
+from tfpipeline.ir import from_tflite
 from tfpipeline.targets.max78000 import graph_cost, report
 from tfpipeline.targets.max78000 import spec as specs
 
@@ -50,6 +51,8 @@ def test_simplenet_has_the_counts_of_its_layers():
     assert found.cost.weight_bytes == 418_144
     assert found.cost.bias_bytes == 586
     assert found.lowered.layers[7].pool == (4, 4)
+    # Packed from the first processor, its kernels would not fit.
+    assert found.violations == ()
 
 
 def test_report_has_the_vendor_tool_s_names_of_layers():
@@ -86,4 +89,19 @@ def test_max78002_has_no_latency_and_more_memory():
     found = graph_cost.estimate_graph(g, specs.MAX78002)
     assert found.cost.latency_cycles == {}
     assert found.cost.weight_bytes == 301_760
+    assert found.violations == ()
+
+
+@pytest.mark.parametrize(
+    ("name", "counts"),
+    [
+        ("cmsisnet", (94_889, 94_048, 266)),
+        ("nascifarnet", (228_217, 301_760, 842)),
+    ],
+)
+def test_trained_networks_in_their_files(name, counts):
+    g = from_tflite.read_file(f"experiments/cifar10/{name}/model.tflite")
+    found = graph_cost.estimate_graph(g)
+    cycles = found.cost.latency_cycles["ai8x"]
+    assert (cycles, found.cost.weight_bytes, found.cost.bias_bytes) == counts
     assert found.violations == ()

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 from tfpipeline.targets.max78000 import (
     accelerator_layer,
+    convolution_constraints,
     draft,
     layer_constraints,
     network_constraints,
@@ -20,6 +21,7 @@ from tfpipeline.targets.max78000 import spec as specs
 Violation = violation.Violation
 
 CONSTRAINTS: tuple[violation.Constraint, ...] = (
+    *convolution_constraints.CONSTRAINTS,
     *layer_constraints.CONSTRAINTS,
     *network_constraints.CONSTRAINTS,
 )

@@ -8,7 +8,6 @@ its own, and so is a sum.
 """
 
 import dataclasses
-import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -16,7 +15,7 @@ import numpy as np
 
 from tfpipeline import errors
 from tfpipeline.ir import graph
-from tfpipeline.targets.max78000 import draft, graph_view
+from tfpipeline.targets.max78000 import draft, graph_view, planes
 from tfpipeline.targets.max78000 import spec as specs
 
 Bits = int | Mapping[str, int] | None
@@ -34,8 +33,6 @@ _ELTWISE = {graph.Add: "add", graph.Sub: "sub", graph.Mul: "mul"}
 
 # Tensors that an in-flight sum may have more channels of than there are processors.
 _WIDE_OPERANDS = 2
-
-Volume = tuple[int, int, int]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,7 +71,7 @@ def draft_network(
     fronts = {
         layer.name: _front(view, layer, spec)
         for layer in view.layers
-        if isinstance(layer, _CONVOLUTIONS) or _is_pointwise(g, layer)
+        if isinstance(layer, _CONVOLUTIONS) or planes.is_pointwise(g, layer)
     }
     taken = {layer.name for front in fronts.values() for layer in front.layers}
     layers, concatenations = [], []
@@ -94,14 +91,16 @@ def draft_network(
         else:
             made = _passthrough(view, layer)
         layers.append(_with_width(view, made, wide_output))
-    rows, columns, channels = _volume(g, view.inputs[0])
+    rows, columns, channels = planes.volume(g, view.inputs[0])
     return draft.Network(
         name=g.name,
         layers=_with_copies(tuple(layers), view),
         concatenations=tuple(concatenations),
         inputs=view.inputs,
         in_channels=channels,
-        in_dim=_turned((rows, columns)) if rows == 1 < columns else (rows, columns),
+        in_dim=planes.turned((rows, columns))
+        if rows == 1 < columns
+        else (rows, columns),
         notes=view.notes,
     )
 
@@ -126,7 +125,7 @@ def check_names(g: graph.Graph, weight_bits: Bits) -> None:
 def _front(view: graph_view.View, layer: graph.Layer, spec: specs.Spec) -> _Front:
     """What the device can do in the same go, from the convolution backwards."""
     source = layer.inputs[0]
-    is_line = _is_line(view.g, layer)
+    is_line = planes.is_line(view.g, layer)
     pad = view.sole(source)
     if isinstance(pad, graph.Pad) and _pads_pixels_only(pad):
         source = pad.inputs[0]
@@ -135,9 +134,9 @@ def _front(view: graph_view.View, layer: graph.Layer, spec: specs.Spec) -> _Fron
     pool = view.sole(source)
     if (
         isinstance(pool, _POOLS)
-        and _window(view.g, pool) is not None
+        and planes.window(view.g, pool) is not None
         and view.activation(pool) is None
-        and (_volume(view.g, pool.inputs[0])[0] == 1 or not is_line)
+        and (planes.volume(view.g, pool.inputs[0])[0] == 1 or not is_line)
     ):
         source = pool.inputs[0]
     else:
@@ -161,11 +160,11 @@ def _adds_in_flight(
     spec: specs.Spec,
 ) -> bool:
     """Whether a convolution can take in a sum, by section ELT of the constraints."""
-    if view.activation(add) is not None or _broadcasts(view.g, add):
+    if view.activation(add) is not None or planes.broadcasts(view.g, add):
         return False
     if type(add) not in (graph.Add, graph.Sub):
         return False
-    channels = _volume(view.g, add.output)[2]
+    channels = planes.volume(view.g, add.output)[2]
     if channels <= spec.processors:
         return True
     if channels > _WIDE_OPERANDS * spec.processors:
@@ -179,11 +178,11 @@ def _convolution(
     g = view.g
     assert isinstance(layer, graph.Weighted)
     kernel = g.tensors[layer.weights].shape
-    rows, columns, channels = _volume(g, front.operands[0])
-    out_rows, out_columns, out_channels = _volume(g, layer.output)
+    rows, columns, channels = planes.volume(g, front.operands[0])
+    out_rows, out_columns, out_channels = planes.volume(g, layer.output)
     is_depthwise = isinstance(layer, graph.DepthwiseConv2D)
     is_transposed = isinstance(layer, graph.TransposeConv2D)
-    is_line = _is_line(g, layer)
+    is_line = planes.is_line(g, layer)
     operator = "conv1d" if is_line else "conv2d"
     asked = draft.Layer(
         kind=layer.kind,
@@ -196,10 +195,10 @@ def _convolution(
         in_dim=(rows, columns),
         out_channels=out_channels,
         out_dim=(out_rows, out_columns),
-        kernel=_pair(kernel[1:-1]),
+        kernel=planes.pair(kernel[1:-1]),
         padding=_padding(layer, front.pad),
-        stride=_pair(getattr(layer, "strides", ())),
-        dilation=_pair(getattr(layer, "dilation", ())),
+        stride=planes.pair(getattr(layer, "strides", ())),
+        dilation=planes.pair(getattr(layer, "dilation", ())),
         groups=channels if is_depthwise else channels // kernel[-1],
         eltwise=None if front.add is None else _ELTWISE[type(front.add)],
         pool_first=front.add is None or front.pool is None,
@@ -214,7 +213,7 @@ def _convolution(
 
 def _linear(view: graph_view.View, layer: graph.Dense, bits: Bits) -> draft.Layer:
     g = view.g
-    rows, columns, channels = _volume(g, layer.inputs[0])
+    rows, columns, channels = planes.volume(g, layer.inputs[0])
     outputs, inputs = g.tensors[layer.weights].shape
     asked = draft.Layer(
         kind=layer.kind,
@@ -239,11 +238,11 @@ def _linear(view: graph_view.View, layer: graph.Dense, bits: Bits) -> draft.Laye
 def _passthrough(view: graph_view.View, layer: graph.Layer) -> draft.Layer:
     """A layer without weights: a pool, a sum, or something that the device lacks."""
     g = view.g
-    rows, columns, channels = _volume(g, layer.inputs[0])
-    out_rows, out_columns, out_channels = _volume(g, layer.output)
+    rows, columns, channels = planes.volume(g, layer.inputs[0])
+    out_rows, out_columns, out_channels = planes.volume(g, layer.output)
     is_sum = isinstance(layer, graph.Elementwise)
     runs = is_sum or isinstance(layer, graph.Activation)
-    runs = runs or (isinstance(layer, _POOLS) and _window(g, layer) is not None)
+    runs = runs or (isinstance(layer, _POOLS) and planes.window(g, layer) is not None)
     asked = draft.Layer(
         kind=layer.kind,
         name=layer.name,
@@ -256,7 +255,7 @@ def _passthrough(view: graph_view.View, layer: graph.Layer) -> draft.Layer:
         out_channels=out_channels,
         out_dim=(out_rows, out_columns),
         eltwise=_ELTWISE[type(layer)] if isinstance(layer, graph.Elementwise) else None,
-        broadcasts=is_sum and _broadcasts(g, layer),
+        broadcasts=is_sum and planes.broadcasts(g, layer),
         activation=view.activation(layer),
         **_pooling(g, layer if isinstance(layer, _POOLS) else None),
     )
@@ -319,7 +318,7 @@ def _with_copies(
 def _copy(view: graph_view.View, layer: draft.Layer, position: int) -> draft.Layer:
     suffix = f"copy_{position}"
     name = layer.operands[position]
-    rows, columns, channels = _volume(view.g, name)
+    rows, columns, channels = planes.volume(view.g, name)
     dim = (columns, 1) if rows == 1 else (rows, columns)
     return draft.Layer(
         kind="Copy",
@@ -334,65 +333,19 @@ def _copy(view: graph_view.View, layer: draft.Layer, position: int) -> draft.Lay
     )
 
 
-def _is_pointwise(g: graph.Graph, layer: graph.Layer) -> bool:
-    """Whether a dense layer works on each pixel by itself, as a 1x1 convolution."""
-    if not isinstance(layer, graph.Dense):
-        return False
-    rows, columns, channels = _volume(g, layer.inputs[0])
-    return rows * columns > 1 and g.tensors[layer.weights].shape[1] == channels
-
-
-def _is_line(g: graph.Graph, layer: graph.Layer) -> bool:
-    """Whether a convolution runs along one axis of data that has one only."""
-    if isinstance(layer, graph.Conv1D):
-        return True
-    if isinstance(layer, graph.TransposeConv2D):
-        return False
-    assert isinstance(layer, graph.Weighted)
-    rows, columns, _ = _volume(g, layer.inputs[0])
-    kernel = _pair(g.tensors[layer.weights].shape[1:-1])
-    across = rows == 1 and kernel[0] == 1 and max(columns, kernel[1]) > 1
-    down = columns == 1 and kernel[1] == 1 and max(rows, kernel[0]) > 1
-    return across or down
-
-
-def _volume(g: graph.Graph, name: str) -> Volume:
-    """Rows, columns and channels of a tensor; vectors are one pixel, lines one row."""
-    shape = g.tensors[name].shape
-    rows, columns, channels = (1, 1, 1, *shape[1:])[-3:]
-    return math.prod(shape[1:-3]) * rows, columns, channels
-
-
-def _window(g: graph.Graph, layer: graph.Layer) -> draft.Pair | None:
-    """Rows and columns that one value of a pool comes from; `None` for channels."""
-    if isinstance(layer, graph.Pool):
-        return _pair(layer.kernel_size)
-    assert isinstance(layer, graph.Mean)
-    shape = g.tensors[layer.inputs[0]].shape
-    if not all(0 < axis < len(shape) - 1 for axis in layer.axes) or len(shape) > 4:
-        return None
-    sizes = [n if i in layer.axes else 1 for i, n in enumerate(shape)]
-    return _pair(tuple(sizes[1:-1]))
-
-
 def _pooling(g: graph.Graph, pool: graph.Layer | None) -> dict[str, Any]:
-    window = None if pool is None else _window(g, pool)
+    window = None if pool is None else planes.window(g, pool)
     if pool is None or window is None:
         return {}
     strides = pool.strides if isinstance(pool, graph.Pool) else (1, 1)
     padding = pool.padding if isinstance(pool, graph.Pool) else draft.NO_PADDING
     return {
         "pool": window,
-        "pool_stride": _pair(strides),
-        "pool_padding": _sides(padding),
+        "pool_stride": planes.pair(strides),
+        "pool_padding": planes.sides(padding),
         "pool_layer": f"{pool.kind} '{pool.name}'",
         "pool_type": "max" if isinstance(pool, graph.MaxPool) else "avg",
     }
-
-
-def _broadcasts(g: graph.Graph, layer: graph.Layer) -> bool:
-    shapes = {g.tensors[name].shape for name in layer.inputs}
-    return len(shapes) > 1 or any(name in g.constants for name in layer.inputs)
 
 
 def _bias(g: graph.Graph, layer: graph.Weighted) -> str | None:
@@ -411,10 +364,10 @@ def _bits(g: graph.Graph, layer: graph.Weighted, bits: Bits) -> int:
 
 
 def _padding(layer: graph.Layer, pad: graph.Pad | None) -> draft.Sides:
-    rows, columns = _sides(getattr(layer, "padding", ()))
+    rows, columns = planes.sides(getattr(layer, "padding", ()))
     if pad is None:
         return rows, columns
-    more = _sides(pad.padding[1:-1])
+    more = planes.sides(pad.padding[1:-1])
     return _sum(rows, more[0]), _sum(columns, more[1])
 
 
@@ -426,25 +379,12 @@ def _pads_pixels_only(pad: graph.Pad) -> bool:
     return not any(pad.padding[0] + pad.padding[-1]) and len(pad.padding) in (3, 4)
 
 
-def _pair(values: tuple[int, ...]) -> draft.Pair:
-    """Of rows and columns; along a line, that of the rows is 1."""
-    rows, columns = (1, 1, *values)[-2:]
-    return rows, columns
-
-
-def _sides(padding: graph.Padding) -> draft.Sides:
-    rows, columns = (*draft.NO_PADDING, *padding)[-2:]
-    return (rows[0], rows[1]), (columns[0], columns[1])
-
-
-def _turned(pair: draft.Pair) -> draft.Pair:
-    return pair[1], pair[0]
-
-
 def _line(layer: draft.Layer) -> draft.Layer:
     """A layer on one row of pixels as the device has it: on one column."""
     pairs = ("in_dim", "out_dim", "kernel", "stride", "dilation", "pool", "pool_stride")
-    changes: dict[str, Any] = {name: _turned(getattr(layer, name)) for name in pairs}
+    changes: dict[str, Any] = {
+        name: planes.turned(getattr(layer, name)) for name in pairs
+    }
     changes["padding"] = layer.padding[::-1]
     changes["pool_padding"] = layer.pool_padding[::-1]
     return dataclasses.replace(layer, **changes)

@@ -2,37 +2,24 @@
 
 from collections.abc import Iterator
 
-from tfpipeline.targets.max78000 import draft, geometry, processor_maps
+from tfpipeline.targets.max78000 import draft, geometry, processor_maps, violation
 from tfpipeline.targets.max78000 import spec as specs
-from tfpipeline.targets.max78000.layer_constraints import (
-    BOTH,
-    DESCRIPTION,
-    MANUAL,
-    TOOL,
-    size,
-)
-from tfpipeline.targets.max78000.violation import (
-    Breach,
-    Constraint,
-    each_layer,
-    each_pool,
-)
 
 
 def _pool(layer: draft.Layer, spec: specs.Spec) -> str | None:
-    return None if max(layer.pool) <= specs.MAX_POOL else size(layer.pool)
+    return None if max(layer.pool) <= specs.MAX_POOL else violation.size(layer.pool)
 
 
 def _pool_stride(layer: draft.Layer, spec: specs.Spec) -> str | None:
     stride = layer.pool_stride
-    return None if max(stride) <= specs.MAX_POOL else size(stride)
+    return None if max(stride) <= specs.MAX_POOL else violation.size(stride)
 
 
 def _square_stride(layer: draft.Layer, spec: specs.Spec) -> str | None:
     rows, columns = layer.pool_stride
     # A line of pixels has one stride only.
     is_line = layer.in_dim[1] == 1
-    return None if is_line or rows == columns else size(layer.pool_stride)
+    return None if is_line or rows == columns else violation.size(layer.pool_stride)
 
 
 def _pool_padding(layer: draft.Layer, spec: specs.Spec) -> str | None:
@@ -44,14 +31,14 @@ def _pool_padding(layer: draft.Layer, spec: specs.Spec) -> str | None:
 
 def _pool_dilation(layer: draft.Layer, spec: specs.Spec) -> str | None:
     dilation = layer.pool_dilation
-    return None if max(dilation) <= spec.max_pool_dilation else size(dilation)
+    return None if max(dilation) <= spec.max_pool_dilation else violation.size(dilation)
 
 
 def _wide_pool(layer: draft.Layer, spec: specs.Spec) -> str | None:
     is_wide = layer.in_channels > spec.processors and layer.pools
     if not is_wide or spec.pools_wide_passthrough or layer.pooled_dim == (1, 1):
         return None
-    return f"{layer.in_channels} channels, {size(layer.pooled_dim)} behind the pool"
+    return f"{layer.in_channels} channels, {violation.size(layer.pooled_dim)} behind the pool"
 
 
 def _same_channels(layer: draft.Layer, spec: specs.Spec) -> str | None:
@@ -97,14 +84,14 @@ def _wide_sum_with_bias(layer: draft.Layer, spec: specs.Spec) -> str | None:
     return f"{layer.in_channels} channels and a bias"
 
 
-def _parts(network: draft.Network, spec: specs.Spec) -> Iterator[Breach]:
+def _parts(network: draft.Network, spec: specs.Spec) -> Iterator[violation.Breach]:
     for each in network.concatenations:
         channels = [count for _, count in each.parts[:-1]]
         if any(count % specs.CONCAT_MULTIPLE for count in channels):
             yield each.subject, _listed(each)
 
 
-def _passes(network: draft.Network, spec: specs.Spec) -> Iterator[Breach]:
+def _passes(network: draft.Network, spec: specs.Spec) -> Iterator[violation.Breach]:
     for each in network.concatenations:
         share = geometry.processors_of_pass(each.channels, spec)
         channels = [count for _, count in each.parts[:-1]]
@@ -113,13 +100,13 @@ def _passes(network: draft.Network, spec: specs.Spec) -> Iterator[Breach]:
             yield each.subject, f"{_listed(each)}, {share} in a pass"
 
 
-def _axis(network: draft.Network, spec: specs.Spec) -> Iterator[Breach]:
+def _axis(network: draft.Network, spec: specs.Spec) -> Iterator[violation.Breach]:
     for each in network.concatenations:
         if not each.along_channels:
             yield each.subject, "another axis"
 
 
-def _places(network: draft.Network, spec: specs.Spec) -> Iterator[Breach]:
+def _places(network: draft.Network, spec: specs.Spec) -> Iterator[violation.Breach]:
     writers = {layer.output: layer.subject for layer in network.layers}
     writers |= {each.output: each.subject for each in network.concatenations}
     for name in processor_maps.assign(network, spec).conflicts:
@@ -130,17 +117,17 @@ def _listed(each: draft.Concatenation) -> str:
     return "parts of " + ", ".join(str(count) for _, count in each.parts)
 
 
-def _inputs(network: draft.Network, spec: specs.Spec) -> Iterator[Breach]:
+def _inputs(network: draft.Network, spec: specs.Spec) -> Iterator[violation.Breach]:
     if len(network.inputs) != 1:
         yield network.subject, ", ".join(network.inputs)
 
 
-def _layers(network: draft.Network, spec: specs.Spec) -> Iterator[Breach]:
+def _layers(network: draft.Network, spec: specs.Spec) -> Iterator[violation.Breach]:
     if len(network.layers) > spec.max_layers:
         yield network.subject, str(len(network.layers))
 
 
-def _quadrant(network: draft.Network, spec: specs.Spec) -> Iterator[Breach]:
+def _quadrant(network: draft.Network, spec: specs.Spec) -> Iterator[violation.Breach]:
     maps = processor_maps.assign(network, spec).maps.values()
     together = 0
     for each in maps:
@@ -149,13 +136,13 @@ def _quadrant(network: draft.Network, spec: specs.Spec) -> Iterator[Breach]:
         yield network.subject, f"processors {together:#018x}"
 
 
-def _fifo(network: draft.Network, spec: specs.Spec) -> Iterator[Breach]:
+def _fifo(network: draft.Network, spec: specs.Spec) -> Iterator[violation.Breach]:
     most = specs.FIFO_CHANNELS[network.input_format]
     if network.input_mode == "fifo" and network.in_channels > most:
         yield network.subject, f"{network.in_channels} in {network.input_format}"
 
 
-def _fast_fifo(network: draft.Network, spec: specs.Spec) -> Iterator[Breach]:
+def _fast_fifo(network: draft.Network, spec: specs.Spec) -> Iterator[violation.Breach]:
     if network.input_mode != "fast_fifo" or not network.layers:
         return
     first = network.layers[0]
@@ -165,145 +152,149 @@ def _fast_fifo(network: draft.Network, spec: specs.Spec) -> Iterator[Breach]:
         yield first.subject, f"{first.operator}, {first.output_width} bits"
 
 
-def _streams_from_fifo(network: draft.Network, spec: specs.Spec) -> Iterator[Breach]:
+def _streams_from_fifo(
+    network: draft.Network, spec: specs.Spec
+) -> Iterator[violation.Breach]:
     streams = any(layer.streaming for layer in network.layers)
     if streams and network.input_mode == "memory":
         yield network.subject, "input in the data memory"
 
 
-def _stream_start(network: draft.Network, spec: specs.Spec) -> Iterator[Breach]:
+def _stream_start(
+    network: draft.Network, spec: specs.Spec
+) -> Iterator[violation.Breach]:
     streaming = [i for i, layer in enumerate(network.layers) if layer.streaming]
     is_start = streaming == list(range(len(streaming)))
     if not is_start or len(streaming) > specs.MAX_STREAMING_LAYERS:
         yield network.subject, f"layers {', '.join(map(str, streaming))}"
 
 
-def _stream_end(network: draft.Network, spec: specs.Spec) -> Iterator[Breach]:
+def _stream_end(network: draft.Network, spec: specs.Spec) -> Iterator[violation.Breach]:
     streaming = [layer for layer in network.layers if layer.streaming]
     if streaming and streaming[-1].padding == draft.NO_PADDING:
         yield streaming[-1].subject, "no padding"
 
 
 CONSTRAINTS = (
-    Constraint(
+    violation.Constraint(
         id="POOL-01",
         applies_to="pools",
         rule="a pool must have 1 to 16 pixels a side",
         fix="pool in two steps, which is the same for equal windows without overlap",
-        source=BOTH,
-        check=each_pool(_pool),
+        source=violation.BOTH,
+        check=violation.each_pool(_pool),
     ),
-    Constraint(
+    violation.Constraint(
         id="POOL-02",
         applies_to="pools",
         rule="the stride of a pool must be 1 to 16",
         fix="pool in two steps",
-        source=BOTH,
-        check=each_pool(_pool_stride),
+        source=violation.BOTH,
+        check=violation.each_pool(_pool_stride),
     ),
-    Constraint(
+    violation.Constraint(
         id="POOL-03",
         applies_to="pools",
         rule="the stride of a pool must be the same in both directions",
         fix="use equal strides",
-        source=BOTH,
-        check=each_pool(_square_stride),
+        source=violation.BOTH,
+        check=violation.each_pool(_square_stride),
     ),
-    Constraint(
+    violation.Constraint(
         id="POOL-04",
         applies_to="pools",
         rule="a pool must not be padded",
         fix="use padding='valid', where the input's sides are multiples of the stride",
-        source=TOOL,
-        check=each_pool(_pool_padding),
+        source=violation.TOOL,
+        check=violation.each_pool(_pool_padding),
     ),
-    Constraint(
+    violation.Constraint(
         id="POOL-05",
         applies_to="pools",
         rule="the dilation of a pool must be at most {spec.max_pool_dilation}",
         fix="use a plain pool",
-        source=BOTH,
-        check=each_pool(_pool_dilation),
+        source=violation.BOTH,
+        check=violation.each_pool(_pool_dilation),
     ),
-    Constraint(
+    violation.Constraint(
         id="POOL-06",
         applies_to="passthrough",
         rule="a pool without a convolution behind it must have at most 64 channels, "
         "unless it leaves one pixel",
         fix="put the pool in front of a convolution, which takes it in, or use fewer "
         "channels",
-        source=TOOL,
-        check=each_layer(_wide_pool, "passthrough"),
+        source=violation.TOOL,
+        check=violation.each_layer(_wide_pool, "passthrough"),
         devices=("max78000",),
     ),
-    Constraint(
+    violation.Constraint(
         id="PASS-01",
         applies_to="passthrough",
         rule="a layer without weights must keep its channels",
         fix="use a 1x1 convolution to change them",
-        source=DESCRIPTION,
-        check=each_layer(_same_channels, "passthrough"),
+        source=violation.DESCRIPTION,
+        check=violation.each_layer(_same_channels, "passthrough"),
     ),
-    Constraint(
+    violation.Constraint(
         id="ELT-01",
         applies_to="element-wise",
         rule="the operation must be one of add, sub, or, xor",
         fix="replace it by a convolution or a sum",
-        source=DESCRIPTION,
-        check=each_layer(_eltwise),
+        source=violation.DESCRIPTION,
+        check=violation.each_layer(_eltwise),
     ),
-    Constraint(
+    violation.Constraint(
         id="ELT-02",
         applies_to="element-wise",
         rule="there must be 2 to 16 operands",
         fix="add in several steps",
-        source=MANUAL,
-        check=each_layer(_operands),
+        source=violation.MANUAL,
+        check=violation.each_layer(_operands),
     ),
-    Constraint(
+    violation.Constraint(
         id="ELT-03",
         applies_to="element-wise",
         rule="operands must be activations of the same shape",
         fix="put a constant into the bias of the convolution in front; bring operands "
         "to one shape by a 1x1 convolution",
-        source=DESCRIPTION,
-        check=each_layer(_broadcasts),
+        source=violation.DESCRIPTION,
+        check=violation.each_layer(_broadcasts),
     ),
-    Constraint(
+    violation.Constraint(
         id="ELT-04",
         applies_to="element-wise",
         rule="of the layers with weights only conv2d takes operands, of at most 64 "
         "channels, or 128 where there are two",
         fix="give the sum a layer of its own",
         source="manual; tool",
-        check=each_layer(_in_flight),
+        check=violation.each_layer(_in_flight),
     ),
-    Constraint(
+    violation.Constraint(
         id="ELT-05",
         applies_to="element-wise",
         rule="an operation in front of its layer's pool must have at most 2 operands",
         fix="pool the operands, or in a layer of its own",
-        source=MANUAL,
-        check=each_layer(_pooled_sum),
+        source=violation.MANUAL,
+        check=violation.each_layer(_pooled_sum),
     ),
-    Constraint(
+    violation.Constraint(
         id="ELT-06",
         applies_to="element-wise",
         rule="a convolution of operands of more than 64 channels must have no bias",
         fix="use use_bias=False, or give the sum a layer of its own",
         source="tool",
-        check=each_layer(_wide_sum_with_bias),
+        check=violation.each_layer(_wide_sum_with_bias),
         devices=("max78002",),
     ),
-    Constraint(
+    violation.Constraint(
         id="CONCAT-01",
         applies_to="concatenation",
         rule="all parts but the last must be multiples of 4 channels",
         fix="use such channels in the layers in front",
-        source=MANUAL,
+        source=violation.MANUAL,
         check=_parts,
     ),
-    Constraint(
+    violation.Constraint(
         id="CONCAT-02",
         applies_to="concatenation",
         rule="with more than 64 channels together, each part but the last must fill "
@@ -312,15 +303,15 @@ CONSTRAINTS = (
         source="tool: how several passes lie in the memory",
         check=_passes,
     ),
-    Constraint(
+    violation.Constraint(
         id="CONCAT-03",
         applies_to="concatenation",
         rule="tensors must be concatenated along the channels",
         fix="concatenate channels, or the input on the host",
-        source=DESCRIPTION,
+        source=violation.DESCRIPTION,
         check=_axis,
     ),
-    Constraint(
+    violation.Constraint(
         id="CONCAT-04",
         applies_to="concatenation",
         rule="a tensor must have one place among the 64 processors",
@@ -328,70 +319,70 @@ CONSTRAINTS = (
         source="tool: data that passes through stays with its processors",
         check=_places,
     ),
-    Constraint(
+    violation.Constraint(
         id="NET-01",
         applies_to="networks",
         rule="there must be one input",
         fix="concatenate the inputs along the channels on the host",
-        source=DESCRIPTION,
+        source=violation.DESCRIPTION,
         check=_inputs,
     ),
-    Constraint(
+    violation.Constraint(
         id="NET-02",
         applies_to="networks",
         rule="there must be at most {spec.max_layers} layers; a pool or sum that a "
         "convolution takes in is free",
         fix="use fewer layers, or put pools and sums directly in front of convolutions",
-        source=TOOL,
+        source=violation.TOOL,
         check=_layers,
     ),
-    Constraint(
+    violation.Constraint(
         id="NET-03",
         applies_to="networks",
         rule="quadrant 0, the processors 0 to 15, must be used",
         fix="start the processor maps at 0",
-        source=TOOL,
+        source=violation.TOOL,
         check=_quadrant,
     ),
-    Constraint(
+    violation.Constraint(
         id="FIFO-01",
         applies_to="networks",
         rule="an input by the FIFO must have at most 16 channels in HWC, 4 in CHW",
         fix="use fewer channels, or load the data memory",
-        source=TOOL,
+        source=violation.TOOL,
         check=_fifo,
     ),
-    Constraint(
+    violation.Constraint(
         id="FIFO-02",
         applies_to="networks",
         rule="the fast FIFO takes at most 4 channels in HWC, 1 in CHW, into a first "
         "layer with weights and 8-bit outputs",
         fix="use the plain FIFO",
-        source=MANUAL,
+        source=violation.MANUAL,
         check=_fast_fifo,
     ),
-    Constraint(
+    violation.Constraint(
         id="STREAM-04",
         applies_to="streaming layers",
         rule="a network that streams must take its input from a FIFO",
         fix="use the FIFO, or do not stream",
-        source=TOOL,
+        source=violation.TOOL,
         check=_streams_from_fifo,
     ),
-    Constraint(
+    violation.Constraint(
         id="STREAM-05",
         applies_to="streaming layers",
         rule="the first layers must stream, at most 8, without interruption",
         fix="stream from the first layer on",
-        source=MANUAL,
+        source=violation.MANUAL,
         check=_stream_start,
     ),
-    Constraint(
+    violation.Constraint(
         id="STREAM-06",
         applies_to="streaming layers",
         rule="the last layer that streams must have padding",
         fix="use padding='same', or stream one layer less",
-        source=MANUAL,
+        source=violation.MANUAL,
         check=_stream_end,
     ),
 )

@@ -132,17 +132,22 @@ def _spread(
 
     for index in sorted(range(len(groups)), key=order):
         group = groups[index]
-        room = spec.processors - max(p + widths[n] for n, p in group.items())
+        width = max(place + widths[name] for name, place in group.items())
+        room = spec.processors - width
         is_fixed = network.inputs[0] in group or room < 0
         choices = range(0, 1 if is_fixed else room + 1, spec.processors_per_memory)
 
-        def fullest(start: int, group: _Group = group) -> int:
-            return max(
+        def fullness(
+            start: int, group: _Group = group, width: int = width
+        ) -> tuple[int, int, int]:
+            fullest = max(
                 max(loads[start + p : start + p + widths[n]], default=0) + weights[n]
                 for n, p in group.items()
             )
+            # Groups of one width side by side leave no gaps that are too narrow.
+            return fullest, start % width, start
 
-        starts[index] = min(choices, key=fullest)
+        starts[index] = min(choices, key=fullness)
         for name, place in group.items():
             first = starts[index] + place
             for processor in range(first, min(first + widths[name], len(loads))):

@@ -6,6 +6,13 @@ from collections.abc import Callable, Iterator
 from tfpipeline.targets.max78000 import draft
 from tfpipeline.targets.max78000 import spec as specs
 
+# Sources, as `spec` explains them.
+TOOL = "tool"
+MANUAL = "manual"
+# The MAX78000's by the tool, the MAX78002's from the manual.
+BOTH = "tool; MAX78002: manual"
+DESCRIPTION = "tool: its network descriptions have no other"
+
 # What a check yields for each breach: the subject, and what was found.
 Breach = tuple[str, str]
 Check = Callable[[draft.Network, specs.Spec], Iterator[Breach]]
@@ -87,3 +94,8 @@ def each_pool(judge: Judge) -> Check:
                 yield layer.pool_layer or layer.subject, found
 
     return check
+
+
+def size(pair: draft.Pair) -> str:
+    """Rows and columns as messages write them."""
+    return f"{pair[0]}x{pair[1]}"
