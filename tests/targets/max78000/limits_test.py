@@ -57,3 +57,10 @@ def test_streams_need_no_room_but_for_the_last_layer():
 def test_max78002_has_more_room():
     assert _found(network.conv2d(4), 4, (143, 143), specs.MAX78002) == []
     assert _found(network.conv2d(4), 4, (144, 143), specs.MAX78002)
+
+
+def test_operands_lie_interleaved_and_must_fit_together():
+    step = network.pooling((1, 1))
+    fields = {"eltwise": "add", "operands": 2}
+    assert _found(step, 8, (64, 64), **fields) == []
+    assert _found(step, 8, (64, 65), **fields) == [(0, 33_280)]

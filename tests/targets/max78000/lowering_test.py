@@ -1,5 +1,7 @@
 """Graphs of the published networks and of every way to join layers."""
 
+import dataclasses
+
 import pytest
 
 from tests.targets.max78000 import (
@@ -10,6 +12,7 @@ from tests.targets.max78000 import (
 )
 from tfpipeline import errors
 from tfpipeline.ir import from_tflite, graph
+from tfpipeline.networks import catalog
 from tfpipeline.targets.max78000 import cost, fusion, lowering, processor_maps
 from tfpipeline.targets.max78000 import spec as specs
 
@@ -170,6 +173,57 @@ def test_relu_behind_a_sum_is_refused_and_counted():
     assert _ids(lowered) == ["ACT-02"]
     assert lowered.violations[0].subject == "Add 'sum'"
     assert lowered.layers[2].activation == "ReLU"
+
+
+def test_copy_of_a_concatenation_comes_behind_all_of_its_parts():
+    net = Builder(8, 8, 3)
+    whole = net.concat(net.conv(8), net.conv(8, source="image"))
+    net.merge(whole, net.conv(16))
+    net.conv(4)
+    steps = lowering.lower(net.build()).steps
+    assert [step.kind for step in steps] == [
+        *["Conv2D", "Conv2D", "Copy"],
+        *["Conv2D", "Conv2D"],
+    ]
+    assert [step.operands for step in steps[2:]] == [
+        ((0, 1),),
+        ((0, 1),),
+        ((2,), (3,)),
+    ]
+
+
+def test_tensor_added_to_itself_is_copied_twice():
+    net = Builder(8, 8, 3)
+    x = net.conv(8)
+    net.merge(x, x)
+    net.conv(4)
+    lowered = lowering.lower(net.build())
+    assert [step.kind for step in lowered.steps] == ["Conv2D", "Copy", "Copy", "Conv2D"]
+    assert len(set(lowered.steps[3].operands)) == 2
+
+
+def test_kernel_of_two_layers_is_stored_once():
+    net = Builder(8, 8, 4)
+    net.conv(4, name="first")
+    net.conv(4, name="second")
+    layers = list(net.layers)
+    net.layers[1] = dataclasses.replace(layers[1], weights="first/kernel")
+    del net.tensors["second/kernel"], net.constants["second/kernel"]
+    lowered = lowering.lower(net.build())
+    assert [layer.weight_source for layer in lowered.layers] == [None, 0]
+    assert cost.estimate(lowered.layers).weight_bytes == 144
+
+
+def test_line_of_pixels_along_the_rows():
+    net = Builder(32, 1, 4)
+    net.conv(8, (3, 1))
+    net.pool((2, 1))
+    net.conv(8, (5, 1))
+    lowered = lowering.lower(net.build())
+    assert not lowered.violations
+    assert [layer.operator for layer in lowered.layers] == ["conv1d", "conv1d"]
+    assert lowered.layers[1].pool == (2, 1)
+    assert lowered.layers[1].out_dim == (16, 1)
 
 
 def test_parts_of_a_concatenation_lie_side_by_side():
@@ -432,3 +486,20 @@ def test_integer_graphs_of_files(name, found):
     lowered = lowering.lower(g)
     assert _ids(lowered) == found
     assert lowered.steps
+
+
+@pytest.mark.parametrize("name", catalog.names())
+def test_registered_networks(name):
+    lowered = lowering.lower(catalog.load(name))
+    if name in graph_networks.ALL:
+        assert lowered.layers == lowering.lower(graph_networks.ALL[name]()).layers
+        assert not lowered.violations
+    else:
+        assert set(_ids(lowered)) == _REFUSED[name]
+
+
+# The networks whose layers the device does not have, and what it refuses.
+_REFUSED = {
+    "cmsis_cifar10": {"CONV-01", "POOL-04"},
+    "resnet8": {"CONV-02", "PAD-01", "ACT-02"},
+}

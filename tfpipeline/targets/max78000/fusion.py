@@ -94,7 +94,7 @@ def draft_network(
     rows, columns, channels = planes.volume(g, view.inputs[0])
     return draft.Network(
         name=g.name,
-        layers=_with_copies(tuple(layers), view),
+        layers=_with_copies(tuple(layers), parts, view),
         concatenations=tuple(concatenations),
         inputs=view.inputs,
         in_channels=channels,
@@ -136,7 +136,7 @@ def _front(view: graph_view.View, layer: graph.Layer, spec: specs.Spec) -> _Fron
         isinstance(pool, _POOLS)
         and planes.window(view.g, pool) is not None
         and view.activation(pool) is None
-        and (planes.volume(view.g, pool.inputs[0])[0] == 1 or not is_line)
+        and (1 in planes.volume(view.g, pool.inputs[0])[:2] or not is_line)
     ):
         source = pool.inputs[0]
     else:
@@ -290,7 +290,9 @@ def _with_width(
 
 
 def _with_copies(
-    layers: tuple[draft.Layer, ...], view: graph_view.View
+    layers: tuple[draft.Layer, ...],
+    parts: Mapping[str, tuple[tuple[str, int], ...]],
+    view: graph_view.View,
 ) -> tuple[draft.Layer, ...]:
     """Adds a copy of each operand of a sum that something else reads as well.
 
@@ -304,10 +306,11 @@ def _with_copies(
             continue
         operands = []
         for position, name in enumerate(layer.operands):
-            if view.readers[name] > 1 and name not in view.g.constants:
+            if view.readers[name] > 1:
                 copy = _copy(view, layer, position)
-                written = [i for i, each in enumerate(result) if each.output == name]
-                result.insert(written[0] + 1 if written else 0, copy)
+                sources = [part for part, _ in parts.get(name, ((name, 0),))]
+                writers = [i for i, x in enumerate(result) if x.output in sources]
+                result.insert(max(writers, default=-1) + 1, copy)
                 name = copy.output
             operands.append(name)
         index = next(i for i, each in enumerate(result) if each is layer)

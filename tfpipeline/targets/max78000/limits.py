@@ -10,7 +10,7 @@ from tfpipeline.targets.max78000 import spec as specs
 def shortages(
     layers: Sequence[accelerator_layer.AcceleratorLayer], spec: specs.Spec
 ) -> tuple[shortage.Shortage, ...]:
-    """The input and the outputs that exceed a memory instance."""
+    """The input, operands together, and outputs that exceed a memory instance."""
     return tuple(
         shortage.Shortage(
             spec.name, shortage.DATA, index, size, spec.memory_instance_bytes
@@ -35,7 +35,7 @@ def output_instance_bytes(
 def input_instance_bytes(
     layer: accelerator_layer.AcceleratorLayer, spec: specs.Spec
 ) -> int:
-    """Bytes that the network's input takes in each memory instance it touches.
+    """Bytes that a tensor to read takes in each memory instance it touches.
 
     Channels that have an instance each lie there byte by byte (CHW), others four in a
     word (tool: backend/max7800x.py).
@@ -57,5 +57,8 @@ def _sizes(
     if layers and not layers[0].streaming:
         yield shortage.INPUT, input_instance_bytes(layers[0], spec)
     for index, layer in enumerate(layers):
+        if layer.operands > 1:
+            # They lie interleaved, pixel by pixel.
+            yield index, layer.operands * input_instance_bytes(layer, spec)
         if index == len(layers) - 1 or not layer.streaming:
             yield index, output_instance_bytes(layer, spec)

@@ -6,7 +6,7 @@ quantized graph.
 """
 
 import dataclasses
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from tfpipeline import errors
 from tfpipeline.ir import graph
@@ -159,14 +159,14 @@ def _placed(network: draft.Network, maps: Mapping[str, int]) -> Iterator[Lowered
         written[each.output] = tuple(
             index for name, _ in each.parts for index in written.get(name, ())
         )
-    if any(layer is None for layer in formed):
+    layers = [layer for layer in formed if layer is not None]
+    if len(layers) < len(formed):
         return
-    for asked, layer in zip(network.layers, formed, strict=True):
-        assert layer is not None
+    for index, asked in enumerate(network.layers):
         yield LoweredLayer(
             name=asked.name,
             kind=asked.kind,
-            layer=layer,
+            layer=_with_source(network, layers, index),
             operands=tuple(written[name] for name in asked.operands),
             graph_layers=asked.graph_layers,
             output=asked.output,
@@ -174,6 +174,29 @@ def _placed(network: draft.Network, maps: Mapping[str, int]) -> Iterator[Lowered
             bias=asked.bias,
             flattened=(*asked.in_dim, asked.in_channels) if asked.flatten else None,
         )
+
+
+def _with_source(
+    network: draft.Network,
+    layers: Sequence[accelerator_layer.AcceleratorLayer],
+    index: int,
+) -> accelerator_layer.AcceleratorLayer:
+    """A layer that refers to an earlier one of the same kernel, as the tool finds it.
+
+    The tool keeps equal weights of equal shape, width and processors once.
+    """
+    layer, name = layers[index], network.layers[index].weights
+    for earlier in range(index):
+        other = layers[earlier]
+        if (
+            name is not None
+            and name == network.layers[earlier].weights
+            and (layer.processors, layer.weight_bits, layer.flatten)
+            == (other.processors, other.weight_bits, other.flatten)
+            and layer.output_processors == other.output_processors
+        ):
+            return dataclasses.replace(layer, weight_source=earlier)
+    return layer
 
 
 def _form(

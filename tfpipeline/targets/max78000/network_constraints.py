@@ -38,7 +38,8 @@ def _wide_pool(layer: draft.Layer, spec: specs.Spec) -> str | None:
     is_wide = layer.in_channels > spec.processors and layer.pools
     if not is_wide or spec.pools_wide_passthrough or layer.pooled_dim == (1, 1):
         return None
-    return f"{layer.in_channels} channels, {violation.size(layer.pooled_dim)} behind the pool"
+    behind = violation.size(layer.pooled_dim)
+    return f"{layer.in_channels} channels, {behind} behind the pool"
 
 
 def _same_channels(layer: draft.Layer, spec: specs.Spec) -> str | None:
