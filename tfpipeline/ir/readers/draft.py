@@ -19,6 +19,7 @@ class Range:
     minimum: tuple[float, ...]
     maximum: tuple[float, ...]
     narrow: bool
+    is_per_channel: bool
 
 
 @dataclasses.dataclass

@@ -16,7 +16,7 @@ from tfpipeline.compat import keras, tfmot
 from tfpipeline.ir import graph
 from tfpipeline.ir.readers import draft as draft_lib
 from tfpipeline.ir.readers import keras_calls
-from tfpipeline.quantization import batch_norm_folding, float_twin
+from tfpipeline.quantization import batch_norm_folding, float_twin, topology
 
 _WRAPPER = tfmot.quantization.keras.QuantizeWrapper
 _INPUT_LAYER = "QuantizeLayer"
@@ -59,7 +59,6 @@ def unwrap(
     Raises:
         GraphError: a layer is quantized in a way that has no integer form here.
     """
-    twin = float_twin.extract(model)
     layers: dict[str, Any] = {}
     names: dict[str, str] = {}
     ranges: dict[str, Ranges] = {}
@@ -73,13 +72,16 @@ def unwrap(
                     "before quantization-aware training"
                 )
             ranges[name] = _of_wrapper(call)
-            layer = twin.get_layer(layer.layer.name)
         elif type(layer).__name__ == _INPUT_LAYER:
             values = getattr(layer, "quantizer_vars", {})
             ranges[name] = Ranges(output=_range(call, layer.quantizer, values))
             layer = keras.layers.Identity(name=layer.name)
         names[call.name] = name
         layers[call.name] = layer
+    twin = float_twin.extract(topology.require_functional(model))
+    for name, layer in layers.items():
+        if isinstance(layer, _WRAPPER):
+            layers[name] = twin.get_layer(layer.layer.name)
     return _renamed(program, names, layers), ranges
 
 
@@ -148,7 +150,8 @@ def _range(
         ends = (variables["min_var"].numpy(), variables["max_var"].numpy())
     low, high = (tuple(np.ravel(end).tolist()) for end in ends)
     # `ChannelQuantizer` has no attributes: it is always narrow.
-    return Range(low, high, getattr(quantizer, "narrow_range", True))
+    narrow = getattr(quantizer, "narrow_range", True)
+    return Range(low, high, narrow, is_per_channel=np.ndim(ends[0]) > 0)
 
 
 def _renamed(

@@ -9,7 +9,8 @@ float32, step by step):
   `bias + offset`.
 * Otherwise they go into the Dense layer behind; into a convolution behind only where
   all channels have the same constant, and an Add only where nothing is padded.
-* ReLU, ReLU6 and the like become the clamp of the layer before.
+* ReLU, ReLU6 and the like become the clamp of the layer before, even where training
+  rounded in between (but for a pool).
 * A Pad goes into the convolution behind where the result is "SAME" padding.
 * A Reshape goes into the Reshape behind, and into the Dense layer behind where it keeps
   the last axis, because Dense flattens its input itself.
@@ -43,9 +44,8 @@ def fuse(draft: Draft, outputs: tuple[str, ...]) -> None:
     joined: dict[str, graph.Layer] = {}
     for layer in draft.layers:
         while (before := joined.get(layer.inputs[0])) and readers[before.output] == 1:
-            if before.output in draft.ranges:
-                break
-            results = (rule(draft, before, layer) for rule in _RULES)
+            rules = (_clamp,) if before.output in draft.ranges else _RULES
+            results = (rule(draft, before, layer) for rule in rules)
             result = next(filter(None, results), None)
             if result is None:
                 break
@@ -145,6 +145,8 @@ def _clamp(draft: Draft, before: graph.Layer, layer: graph.Layer) -> graph.Layer
     if not isinstance(layer, graph.Activation) or not isinstance(before, _CLAMPED):
         return None
     if layer.function not in CLAMPS or before.clamp != graph.NO_CLAMP:
+        return None
+    if isinstance(before, graph.Pool) and before.output in draft.ranges:
         return None
     clamp = CLAMPS[layer.function]
     return dataclasses.replace(before, output=layer.output, clamp=clamp)

@@ -3,9 +3,9 @@
 The rules are those of TensorFlow's converter (TensorFlow 2.21, compiler/mlir/lite and
 mlir's quant dialect), which computes scales in float64 and stores float32:
 
-* A range, widened to hold zero, gives `scale = (max - min) / (qmax - qmin)`. The zero
+* A range gives `scale = (max - min) / (qmax - qmin)`. The zero
   point is computed from the end that rounds better and then rounded, halves away from
-  zero. A narrow range leaves out -128.
+  zero, and kept within the integers. A narrow range leaves out -128.
 * Kernels are `round(weight / scale)`, halves away from zero, within the range.
 * Biases have 32 bits and the scale of the input times that of the kernel. A convolution
   without bias gets zeros; a Dense layer whose bias is all zeros has none.
@@ -26,6 +26,9 @@ from tfpipeline.ir.readers import draft as draft_lib
 Draft = draft_lib.Draft
 
 _MIN, _MAX = -128, 127
+# Ranges are at least this wide in both directions: ExpandVerySmallRange of the
+# converter's quantization_utils.cc, in float32.
+_SMALLEST_END = float(np.float32(0.5e-6))
 _BIAS_LIMITS = (-(2**31), 2**31 - 1)
 # TensorFlow Lite's 8-bit specification of these operators.
 _FIXED = {"softmax": (1 / 256, -128), "sigmoid": (1 / 256, -128), "tanh": (1 / 128, 0)}
@@ -37,6 +40,9 @@ class _Quant:
 
     scale: tuple[float, ...]
     zero_point: tuple[int, ...]
+
+    def repeated(self, times: int) -> "_Quant":
+        return _Quant(self.scale * times, self.zero_point * times)
 
     def stored(self, num_bits: int, axis: int | None) -> graph.QuantParams:
         return graph.QuantParams(
@@ -85,11 +91,9 @@ def _quant(limits: draft_lib.Range) -> _Quant:
 def _nudged(low: float, high: float, narrow: bool) -> tuple[float, int]:
     """Scale and zero point of a range."""
     smallest = _MIN + 1 if narrow else _MIN
-    low, high = min(low, 0.0), max(high, 0.0)
+    if high - low <= 2 * _SMALLEST_END:
+        low, high = min(low, -_SMALLEST_END), max(high, _SMALLEST_END)
     scale = (high - low) / (_MAX - smallest)
-    if high - low < np.finfo(np.float64).eps:
-        # A tensor of zeros: any scale is exact, the converter takes 1.
-        return 1.0, smallest
     from_low, from_high = smallest - low / scale, _MAX - high / scale
     low_error = abs(smallest) + abs(low / scale)
     high_error = abs(_MAX) + abs(high / scale)
@@ -184,9 +188,12 @@ def _weights(
             f"{layer.kind} '{layer.name}': its kernel has no range; give it a weight "
             "quantizer"
         )
-    quant = _quant(limits)
     kernel = draft.constants[layer.weights]
     axis = kernel.ndim - 1 if isinstance(layer, graph.DepthwiseConv2D) else 0
+    quant = _quant(limits)
+    if isinstance(layer, graph.DepthwiseConv2D) and limits.is_per_channel:
+        # tfmot has a range for each multiplier; channel c * multipliers + m has m's.
+        quant = quant.repeated(max(kernel.shape[axis] // len(quant.scale), 1))
     smallest = _MIN + 1 if limits.narrow else _MIN
     shape = [1] * kernel.ndim
     shape[axis] = len(quant.scale)
