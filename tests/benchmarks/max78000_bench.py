@@ -4,8 +4,8 @@
 
 10,000 CIFAR images through `simulate.predict`, and a few through the readable kernels,
 in alternating rounds, because machines are noisy. The promise is less than a minute
-for all images on 2 cores. On a busy machine look at the seconds of CPU: the threads of
-NumPy's BLAS wait for each other there, and OPENBLAS_NUM_THREADS=1 is faster.
+for all images on 2 cores. The seconds of CPU say what a machine without other work would
+need on one core.
 """
 
 import statistics
@@ -53,7 +53,9 @@ def main() -> None:
         readable = simulate.outputs_readable(p, images[:READABLE_IMAGES])
         speeds["readable"].append(READABLE_IMAGES / (time.perf_counter() - start))
         np.testing.assert_array_equal(found[:READABLE_IMAGES], readable[-1])
-    print(f"cmsisnet on MAX78000's integers, one process, {ROUNDS} rounds")
+    print(
+        f"cmsisnet on MAX78000's integers, {simulate.THREADS} threads, {ROUNDS} rounds"
+    )
     medians = {name: statistics.median(values) for name, values in speeds.items()}
     for name, speed in medians.items():
         seconds = IMAGES / speed

@@ -454,11 +454,15 @@ def _pyramid():
 
 
 @pytest.mark.parametrize("matrix_bytes", [1, 2**14, 2**30])
-def test_batches_do_not_change_values(monkeypatch, matrix_bytes):
+@pytest.mark.parametrize("one_thread_macs", [1, 1000, 2**18])
+def test_batches_and_slices_do_not_change_values(
+    monkeypatch, matrix_bytes, one_thread_macs
+):
     p = _pyramid()
     images = program_strategies.images(p.input_shape, 1, count=7)
     expected = simulate.outputs_readable(p, images)
     monkeypatch.setattr(simulate, "MATRIX_BYTES", matrix_bytes)
+    monkeypatch.setattr(vector_kernels, "ONE_THREAD_MACS", one_thread_macs)
     for found, one in zip(simulate.outputs(p, images), expected, strict=True):
         np.testing.assert_array_equal(found, one, strict=True)
     np.testing.assert_array_equal(simulate.predict(p, images), expected[-1])

@@ -2,7 +2,10 @@
 
 import dataclasses
 import math
+import os
 from collections.abc import Callable, Sequence
+from concurrent import futures
+from typing import TypeVar
 
 import numpy as np
 
@@ -17,6 +20,7 @@ from tfpipeline.targets.max78000 import (
 )
 
 Array = graph.Array
+Kept = TypeVar("Kept")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,6 +37,8 @@ _FAST = _Kernels(vector_kernels.pooled, vector_kernels.convolved)
 # Largest matrix of pixels under kernels, for as many images as run at once; measured:
 # larger ones are not faster.
 MATRIX_BYTES = 2**24
+# Batches at once. Each takes a few times MATRIX_BYTES.
+THREADS = min(os.cpu_count() or 1, 8)
 
 
 def predict(p: program.Program, images: Array) -> Array:
@@ -48,16 +54,12 @@ def predict(p: program.Program, images: Array) -> Array:
     Raises:
       UsageError: `images` do not fit the input.
     """
-    _check(p, images)
-    return np.concatenate(
-        [_outputs(p, batch, _FAST)[-1] for batch in _batches(p, images)]
-    )
+    return np.concatenate(_each_batch(p, images, lambda found: found[-1]))
 
 
 def outputs(p: program.Program, images: Array) -> tuple[Array, ...]:
     """Every layer's output for each image, else as `predict`."""
-    _check(p, images)
-    batches = [_outputs(p, batch, _FAST) for batch in _batches(p, images)]
+    batches = _each_batch(p, images, lambda found: found)
     return tuple(np.concatenate(parts) for parts in zip(*batches, strict=True))
 
 
@@ -112,14 +114,20 @@ def _operands(layer: program.Layer, inputs: Sequence[Array]) -> Sequence[Array]:
     return np.split(np.concatenate(shaped, axis=-1), hardware.operands, axis=-1)
 
 
-def _batches(p: program.Program, images: Array) -> list[Array]:
+def _each_batch(
+    p: program.Program, images: Array, keep: Callable[[tuple[Array, ...]], Kept]
+) -> list[Kept]:
+    """What to keep of the outputs of each batch; batches run in parallel."""
+    _check(p, images)
     # Of the matrix of one image, which is float32 as a rule.
     values = (
         math.prod(layer.out_dim) * math.prod(layer.kernel) * layer.in_channels
         for layer in p.hardware
     )
     size = max(1, MATRIX_BYTES // (4 * max(values)))
-    return [images[start : start + size] for start in range(0, len(images), size)]
+    batches = [images[start : start + size] for start in range(0, len(images), size)]
+    with futures.ThreadPoolExecutor(THREADS) as threads:
+        return list(threads.map(lambda batch: keep(_outputs(p, batch, _FAST)), batches))
 
 
 def _check(p: program.Program, images: Array) -> None:

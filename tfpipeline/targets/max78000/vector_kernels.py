@@ -22,6 +22,14 @@ from tfpipeline.targets.max78000 import (
 
 Array = graph.Array
 
+# Up to as many multiply-accumulates OpenBLAS, which NumPy comes with, uses one thread
+# (interface/gemm.c: SMP_THRESHOLD_MIN * GEMM_MULTITHREAD_THRESHOLD). `simulate` runs
+# batches in parallel instead: threads that share so flat a product mostly wait for each
+# other, on a busy machine for ten times as long as they compute.
+ONE_THREAD_MACS = 2**18
+# With fewer rows at a time BLAS is slow for other reasons.
+MIN_ROWS = 4
+
 
 def exact_float(layer: program.Layer) -> npt.DTypeLike:
     """The faster type of float32 and float64 that holds all sums of the layer."""
@@ -85,10 +93,25 @@ def _products(layer: program.Layer, data: Array) -> Array:
     )
     columns = np.moveaxis(windows, -2, 0).reshape(groups, -1, math.prod(taps))
     kernels = layer.weights.astype(dtype).reshape(groups, -1, math.prod(taps))
-    products = np.matmul(columns, kernels.transpose(0, 2, 1))
-    shape = (len(data), *hardware.out_dim, hardware.out_channels)
-    sums: Array = np.moveaxis(products, 0, 1).reshape(shape)
-    return sums
+    products = [_product(*pair) for pair in zip(columns, kernels, strict=True)]
+    sums = products[0] if groups == 1 else np.concatenate(products, axis=-1)
+    return sums.reshape(len(data), *hardware.out_dim, hardware.out_channels)
+
+
+def _product(columns: Array, kernels: Array) -> Array:
+    """`columns @ kernels.T` in slices that BLAS gives one thread each."""
+    count, taps = columns.shape
+    result = np.empty((count, len(kernels)), columns.dtype)
+    rows = ONE_THREAD_MACS // kernels.size
+    whole = count // rows * rows if rows >= MIN_ROWS else 0
+    if whole:
+        np.matmul(
+            columns[:whole].reshape(-1, rows, taps),
+            kernels.T,
+            out=result[:whole].reshape(-1, rows, len(kernels)),
+        )
+    np.matmul(columns[whole:], kernels.T, out=result[whole:])
+    return result
 
 
 def _windows(hardware: accelerator_layer.AcceleratorLayer, source: Array) -> Array:
