@@ -4,8 +4,8 @@
 
 10,000 CIFAR images through `simulate.predict`, and a few through the readable kernels,
 in alternating rounds, because machines are noisy. The promise is less than a minute
-for all images on 2 cores. The seconds of CPU say what a machine without other work would
-need on one core.
+for all images on 2 cores. The seconds of CPU are what one core without other work would
+need.
 """
 
 import statistics

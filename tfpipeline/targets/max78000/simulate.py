@@ -66,7 +66,7 @@ def outputs(p: program.Program, images: Array) -> tuple[Array, ...]:
 def outputs_readable(p: program.Program, images: Array) -> tuple[Array, ...]:
     """As `outputs`, by the kernels that are the specification.
 
-    An image takes 0.1 to 0.2 s for cmsisnet; `predict` 1 to 4 ms.
+    An image takes 0.1 to 0.2 s for cmsisnet; `predict` 1 to 2 ms.
     """
     _check(p, images)
     return _outputs(p, images, _READABLE)
