@@ -19,7 +19,7 @@ Builder = Callable[[graph.QuantParams, graph.QuantParams], Function]
 # Integer bits of the arguments of LOGISTIC and TANH in int8: micro/kernels/logistic.h.
 _INTEGER_BITS = 4
 # 3.0 in the 16 bits of HARD_SWISH: micro/kernels/hard_swish_common.cc.
-_THREE = np.float32(3) / np.float32(2**15)
+_THREE = 3 / 2**15
 # Arguments of the sigmoid table, 24 a unit, have 7 (TANH: 8 of half a unit) bits more.
 _TABLE_UNIT = 3 * 2**12
 
@@ -51,17 +51,19 @@ def _clamped(value: int, quant: graph.QuantParams, smallest: int | None = None) 
     return min(max(value, low if smallest is None else smallest), high)
 
 
-def _quotient_factor(
+def _rescale_factor(
     source: graph.QuantParams, result: graph.QuantParams
 ) -> derived.Factor:
-    """The quotient of the scales, which RELU and ABS take in float32."""
-    quotient = np.float32(source.scale[0]) / np.float32(result.scale[0])
-    return fixed_point.quantize_multiplier(float(quotient))
+    """From the scale of the input to that of the output, in double.
+
+    Older sources of RELU and ABS divide in float32; the interpreter no longer does.
+    """
+    return fixed_point.quantize_multiplier(source.scale[0] / result.scale[0])
 
 
 def _relu(source: graph.QuantParams, result: graph.QuantParams) -> Function:
     """activations.h, `ReluQuantized`."""
-    factor = _quotient_factor(source, result)
+    factor = _rescale_factor(source, result)
     zero_in, zero_out = source.zero_point[0], result.zero_point[0]
 
     def relu(value: int) -> int:
@@ -81,7 +83,7 @@ def _relu6(source: graph.QuantParams, result: graph.QuantParams) -> Function:
 
 def _abs(source: graph.QuantParams, result: graph.QuantParams) -> Function:
     """elementwise.cc, `AbsEvalQuantized`."""
-    factor = _quotient_factor(source, result)
+    factor = _rescale_factor(source, result)
     is_rescaled = source.scale != result.scale
     zero_in, zero_out = source.zero_point[0], result.zero_point[0]
 
@@ -119,8 +121,8 @@ def _of_fixed_point(curve: Callable[[int], int], result_bits: int) -> Builder:
 
 def _hard_swish(source: graph.QuantParams, result: graph.QuantParams) -> Function:
     """reference/hard_swish.h: `x * relu6(x + 3) / 6` in 16 bits."""
-    fine = np.float32(1 / 128) * np.float32(source.scale[0])
-    to_result, shift = _short_factor(fine / np.float32(result.scale[0]))
+    fine = source.scale[0] / 128
+    to_result, shift = _short_factor(fine / result.scale[0])
     to_three, exponent = _short_factor(fine / _THREE)
     zero_in, zero_out = source.zero_point[0], result.zero_point[0]
 
@@ -140,9 +142,9 @@ def _hard_swish(source: graph.QuantParams, result: graph.QuantParams) -> Functio
     return hard_swish
 
 
-def _short_factor(real: np.float32) -> derived.Factor:
+def _short_factor(real: float) -> derived.Factor:
     """Multiplier of 15 bits, and shift: common.h, `DownScaleInt32ToInt16Multiplier`."""
-    multiplier, shift = fixed_point.quantize_multiplier(float(real))
+    multiplier, shift = fixed_point.quantize_multiplier(real)
     return fixed_point.reduced_multiplier(multiplier), shift
 
 

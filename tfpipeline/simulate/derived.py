@@ -67,18 +67,14 @@ def _steps(value: float, step: float) -> int:
 
 
 def channel_factors(g: graph.Graph, layer: graph.Weighted) -> list[Factor]:
-    """Multiplier and shift of each output channel.
+    """Multiplier and shift of each output channel, in double.
 
-    kernel_util.cc: `PopulateConvolutionQuantizationParams` for convolutions, in double;
-    `GetQuantizedConvolutionMultipler` for a dense layer of one scale, whose product of
-    scales is in float32.
+    kernel_util.cc: `PopulateConvolutionQuantizationParams`. Older sources multiply the
+    scales of a dense layer of one scale in float32; the interpreter no longer does.
     """
     channels = g.tensors[layer.output].shape[-1]
     source, result = scale(g, layer.inputs[0]), scale(g, layer.output)
     kernel = quant(g, layer.weights).scale
-    if isinstance(layer, graph.Dense) and len(kernel) == 1:
-        product = float(np.float32(source) * np.float32(kernel[0]))
-        return [fixed_point.quantize_multiplier(product / result)] * channels
     factors = [fixed_point.quantize_multiplier(source * k / result) for k in kernel]
     return factors * (channels if len(kernel) == 1 else 1)
 
