@@ -53,9 +53,15 @@ def _net(*layers, **fields):
     return draft.Network(name="net", layers=layers, **{"inputs": ("input",), **values})
 
 
+def _changed(layer=_CONV, **changes):
+    """A layer with changes, and the size that they leave."""
+    layer = dataclasses.replace(layer, **changes)
+    return dataclasses.replace(layer, out_dim=draft.natural_dim(layer))
+
+
 def _one(**changes):
     """A network of one 3x3 convolution with changes."""
-    return _net(dataclasses.replace(_CONV, **changes))
+    return _net(_changed(**changes))
 
 
 def _sum(count=2, **changes):
@@ -86,7 +92,7 @@ def _joined(*channels, reader=_CONV, **fields):
 
 def _streams(*flags, mode="fifo", **changes):
     layers = tuple(
-        dataclasses.replace(_CONV, **{"name": f"layer{i}", "streaming": flag} | changes)
+        _changed(**{"name": f"layer{i}", "streaming": flag} | changes)
         for i, flag in enumerate(flags)
     )
     return _net(*layers, input_mode=mode)
@@ -102,9 +108,7 @@ def _swapped():
 
 
 def _wide_stream(channels):
-    layer = dataclasses.replace(
-        _CONV, streaming=True, in_dim=(1024, 1024), in_channels=channels
-    )
+    layer = _changed(streaming=True, in_dim=(1024, 1024), in_channels=channels)
     return _net(layer, input_mode="fifo", in_channels=4)
 
 
@@ -180,7 +184,12 @@ CASES = {
     "DIM-01": lambda s: (
         _one(in_dim=(s.max_dim, 1)),
         _one(in_dim=(8, s.max_dim + 1)),
-        f"8x{s.max_dim + 1} to 8x8",
+        f"8x{s.max_dim + 1} to 8x{s.max_dim + 1}",
+    ),
+    "SHAPE-01": lambda s: (
+        _one(pool=(3, 1)),
+        _net(dataclasses.replace(_CONV, out_dim=(7, 8))),
+        "8x8 to 7x8",
     ),
     "WEIGHT-01": lambda s: (_one(weight_bits=1), _one(weight_bits=3), "3"),
     "SHIFT-01": lambda s: (_one(output_shift=-15), _one(output_shift=16), "16"),
@@ -364,7 +373,7 @@ def test_constraints_of_one_device_leave_the_other_alone():
 
 
 def test_all_violations_of_all_layers_at_once():
-    bad = dataclasses.replace(_CONV, kernel=(7, 7), stride=(2, 2), activation="tanh")
+    bad = _changed(kernel=(7, 7), stride=(2, 2), activation="tanh")
     net = _net(bad, dataclasses.replace(bad, name="tail", weight_bits=5))
     found = [(each.subject, each.id) for each in constraints.check(net, specs.MAX78000)]
     assert found == [

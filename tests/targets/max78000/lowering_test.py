@@ -214,6 +214,21 @@ def test_kernel_of_two_layers_is_stored_once():
     assert cost.estimate(lowered.layers).weight_bytes == 144
 
 
+@pytest.mark.parametrize("pool", [None, 2, 3])
+def test_strided_1x1_convolution_reads_every_other_pixel(pool):
+    net = Builder(17, 17, 3)
+    if pool:
+        net.pool(pool, strides=2)
+    net.conv(8, 1, strides=2)
+    g = net.build()
+    lowered = lowering.lower(g)
+    assert not lowered.violations
+    (layer,) = lowered.layers
+    assert (layer.stride, layer.pool_stride) == ((1, 1), (4, 4) if pool else (2, 2))
+    assert layer.pool == (pool or 1, pool or 1)
+    assert (1, *layer.out_dim, 8) == g.tensors[g.outputs[0]].shape
+
+
 def test_line_of_pixels_along_the_rows():
     net = Builder(32, 1, 4)
     net.conv(8, (3, 1))

@@ -178,6 +178,33 @@ class Network:
         return f"network '{self.name}'"
 
 
+def natural_dim(layer: Layer) -> Pair:
+    """Rows and columns that a layer's windows leave, whatever the device can do."""
+    if layer.operator == "linear":
+        return (1, 1)
+    if not layer.convolves:
+        return layer.pooled_dim
+    sizes = zip(
+        layer.pooled_dim,
+        layer.kernel,
+        layer.padding,
+        layer.stride,
+        layer.dilation,
+        strict=True,
+    )
+    if layer.operator == "convtranspose2d":
+        rows, columns = (
+            (size - 1) * stride + kernel - sum(pads)
+            for size, kernel, pads, stride, _ in sizes
+        )
+    else:
+        rows, columns = (
+            (size + sum(pads) - dilation * (kernel - 1) - 1) // stride + 1
+            for size, kernel, pads, stride, dilation in sizes
+        )
+    return rows, columns
+
+
 def of_layer(layer: accelerator_layer.AcceleratorLayer, index: int) -> Layer:
     """The draft that an accelerator layer is the answer to; its position names it."""
     rows, columns = layer.pad

@@ -208,7 +208,22 @@ def _convolution(
         weight_bits=_bits(g, layer, bits),
         **_pooling(g, front.pool),
     )
+    asked = _decimated(asked)
     return _line(asked) if is_line and rows == 1 else asked
+
+
+def _decimated(layer: draft.Layer) -> draft.Layer:
+    """A strided 1x1 convolution as one of stride 1 on every so many pixels.
+
+    That is what a pool of one pixel with the stride leaves, and of a pool in front the
+    same pixels remain if its own stride grows.
+    """
+    is_point = layer.kernel == (1, 1) and layer.padding == draft.NO_PADDING
+    if not is_point or layer.operator == "convtranspose2d":
+        return layer
+    rows, columns = layer.pool_stride
+    stride = (rows * layer.stride[0], columns * layer.stride[1])
+    return dataclasses.replace(layer, stride=(1, 1), pool_stride=stride)
 
 
 def _linear(view: graph_view.View, layer: graph.Dense, bits: Bits) -> draft.Layer:
@@ -259,6 +274,9 @@ def _passthrough(view: graph_view.View, layer: graph.Layer) -> draft.Layer:
         activation=view.activation(layer),
         **_pooling(g, layer if isinstance(layer, _POOLS) else None),
     )
+    if isinstance(layer, graph.Mean) and runs:
+        # The graph may drop the axes; the pixels that remain are the same.
+        asked = dataclasses.replace(asked, out_dim=asked.pooled_dim)
     return _line(asked) if rows == 1 < columns else asked
 
 

@@ -46,6 +46,14 @@ def _dimensions(layer: draft.Layer, spec: specs.Spec) -> str | None:
     return f"{violation.size(layer.in_dim)} to {violation.size(layer.out_dim)}"
 
 
+def _shape(layer: draft.Layer, spec: specs.Spec) -> str | None:
+    if layer.operator not in specs.OPERATORS:
+        return None
+    if draft.natural_dim(layer) == layer.out_dim:
+        return None
+    return f"{violation.size(layer.in_dim)} to {violation.size(layer.out_dim)}"
+
+
 def _weight_bits(layer: draft.Layer, spec: specs.Spec) -> str | None:
     return None if layer.weight_bits in specs.WEIGHT_BITS else str(layer.weight_bits)
 
@@ -174,6 +182,14 @@ CONSTRAINTS = (
         fix="use a smaller input, or fold the data",
         source="tool; the manual says one less",
         check=violation.each_layer(_dimensions),
+    ),
+    violation.Constraint(
+        id="SHAPE-01",
+        applies_to="all layers",
+        rule="rows and columns must be those that the windows leave",
+        fix="keep the axes of the image apart from the channels",
+        source=violation.DESCRIPTION,
+        check=violation.each_layer(_shape),
     ),
     violation.Constraint(
         id="WEIGHT-01",
