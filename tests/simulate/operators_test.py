@@ -32,6 +32,24 @@ INT8 = {
         cases.INT16.result(40),
         None,
     ),
+    "requantize to uint8": (
+        "QUANTIZE",
+        [cases.INT8.image(40)],
+        cases.Value((1, 40), "uint8", 0.031, 121),
+        None,
+    ),
+    "requantize from uint8": (
+        "QUANTIZE",
+        [cases.Value((1, 40), "uint8", 0.031, 121)],
+        cases.INT8.result(40, scale=0.02),
+        None,
+    ),
+    "requantize from int32": (
+        "QUANTIZE",
+        [cases.Value((1, 40), "int32", 1e-9, 0)],
+        cases.INT8.result(40, scale=0.02),
+        None,
+    ),
     "largest": (
         "REDUCE_MAX",
         [cases.INT8.image(9, 7, 4), cases.models.integers([1, 2])],
@@ -46,6 +64,12 @@ INT16 = {
     **cases.other_weighted(cases.INT16),
     **cases.transposed(cases.INT16),
     **cases.unweighted(cases.INT16),
+    "requantize to int32": (
+        "QUANTIZE",
+        [cases.INT16.image(40)],
+        cases.Value((1, 40), "int32", 1e-5, 3),
+        None,
+    ),
     "requantize to int8": (
         "QUANTIZE",
         [cases.INT16.image(40)],
