@@ -5,6 +5,7 @@ import re
 
 import pytest
 
+from tfpipeline import errors
 from tfpipeline.targets.max78000 import constraints, draft, network, page, violation
 from tfpipeline.targets.max78000 import spec as specs
 
@@ -419,3 +420,9 @@ def test_page_lists_the_table_as_it_is():
     with open("docs/targets/max78000.md", encoding="utf-8") as file:
         text = file.read()
     assert page.replace_table(text) == text, "make it anew as page.py says"
+
+
+def test_page_without_markers_is_refused():
+    for text in ("", page.BEGIN, page.END + page.BEGIN, (page.BEGIN + page.END) * 2):
+        with pytest.raises(errors.UsageError, match="the page must hold the lines"):
+            page.replace_table(text)

@@ -98,9 +98,7 @@ def draft_network(
         concatenations=tuple(concatenations),
         inputs=view.inputs,
         in_channels=channels,
-        in_dim=planes.turned((rows, columns))
-        if rows == 1 < columns
-        else (rows, columns),
+        in_dim=(columns, 1) if rows == 1 else (rows, columns),
         notes=view.notes,
     )
 
@@ -159,7 +157,7 @@ def _adds_in_flight(
     layer: graph.Conv2D,
     spec: specs.Spec,
 ) -> bool:
-    """Whether a convolution can take in a sum, by section ELT of the constraints."""
+    """Whether a convolution can take in a sum: ELT-04 and ELT-06 of the constraints."""
     if view.activation(add) is not None or planes.broadcasts(view.g, add):
         return False
     if type(add) not in (graph.Add, graph.Sub):
