@@ -90,9 +90,8 @@ def sort(
     for layer in layers:
         call = owners[layer.output]
         found = nodes.get(call, [])
-        if layer.output != call:
-            wanted = _OPERATIONS.get(type(layer))
-            found = [node for node in found if node[1] == wanted]
+        if layer.output != call and type(layer) in _OPERATIONS:
+            found = [node for node in found if node[1] == _OPERATIONS[type(layer)]]
         # What has no node of its own stays behind the layer before it.
         place = max((node[0] for node in found), default=place)
         places[layer.output] = place

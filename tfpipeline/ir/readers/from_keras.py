@@ -24,17 +24,27 @@ from tfpipeline.ir.readers import draft as draft_lib
 _MAX_LISTED = 10
 
 
-def read(model: keras.Model, *, name: str | None = None) -> graph.Graph:
+def read(
+    model: keras.Model, *, name: str | None = None, stored_biases: bool = False
+) -> graph.Graph:
     """Reads a functional or Sequential model as it runs in inference, for a batch of 1.
 
     Args:
         model: float32; models in it are opened, layers without effect outside training
             left out, batch normalizations and activations joined with the layer before
             them, as `fusion` says.
+            A quantization-aware one gives the integers that training meant.
         name: of the graph; the model's own if `None`.
+        stored_biases: give a float graph the biases of a `.tflite` file, where
+            convolutions always have one and zeros of a Dense layer are left out. A
+            network's own biases are what targets count; integer graphs always have
+            those of the file.
 
     Returns:
-        A float32 graph whose layers are named as the Keras layers.
+        A graph whose layers are named as the Keras layers, in the converter's order:
+        float32, or int8 with int32 biases. It equals what `from_tflite` reads of the
+        converted model, but for one-dimensional convolutions and pools, which the
+        converter wraps in reshapes.
 
     Raises:
         GraphError: naming all layers that are not supported, or an input of which a
@@ -51,9 +61,11 @@ def read(model: keras.Model, *, name: str | None = None) -> graph.Graph:
     draft.layers = converter_order.sort(
         draft.layers, draft.owners, program.calls, model
     )
+    if stored_biases:
+        fusion.store_biases(draft)
     if ranges:
         integers.quantize(draft, program.inputs)
-    fusion.share_constants(draft)
+    fusion.share(draft, outputs)
     shell = graph.Graph(
         name or model.name, {}, {}, tuple(draft.layers), program.inputs, outputs
     )

@@ -16,7 +16,7 @@ float32, step by step):
   the last axis, because Dense flattens its input itself.
 
 The joined layer has the name of the one with weights and the last one's place. Equal
-constants become one.
+constants become one, and so do layers that compute the same.
 """
 
 import dataclasses
@@ -35,6 +35,8 @@ CLAMPS = {
     "relu6": graph.RELU6,
     "relu_0_to_1": graph.Clamp(0.0, 1.0),
 }
+# Layers without a bias in a file where it would be all zeros; others always have one.
+WITHOUT_ZEROS = (graph.Dense, graph.TransposeConv2D)
 _CLAMPED = (graph.Weighted, graph.Pool, graph.Elementwise)
 
 
@@ -55,22 +57,56 @@ def fuse(draft: Draft, outputs: tuple[str, ...]) -> None:
     draft.layers = list(joined.values())
 
 
-def share_constants(draft: Draft) -> None:
-    """Makes equal constants one, in place."""
-    first: dict[tuple[object, ...], str] = {}
-    same: dict[str, str] = {}
-    for name, values in draft.constants.items():
-        quant = draft.tensors[name].quant
-        key = (values.shape, values.dtype.str, values.tobytes(), quant)
-        same[name] = first.setdefault(key, name)
+def store_biases(draft: Draft) -> None:
+    """Gives `draft` the biases of a float `.tflite` of the same network, in place.
+
+    A convolution without bias gets one of zeros; a Dense layer or a transposed
+    convolution whose bias is all zeros has none.
+    """
     for index, layer in enumerate(draft.layers):
+        if not isinstance(layer, graph.Weighted):
+            continue
+        bias = layer.bias
+        if isinstance(layer, WITHOUT_ZEROS):
+            if bias is not None and not draft.constants[bias].any():
+                bias = None
+        elif bias is None:
+            channels = draft.shape(layer.output)[-1]
+            bias = draft.constant(f"{layer.name}/bias", np.zeros(channels))
+        draft.layers[index] = dataclasses.replace(layer, bias=bias)
+
+
+def share(draft: Draft, outputs: tuple[str, ...]) -> None:
+    """Makes equal constants one, and layers that compute the same, in place."""
+    same = _equal_constants(draft)
+    computed: dict[tuple[object, ...], str] = {}
+    layers: list[graph.Layer] = []
+    for layer in draft.layers:
         changes: dict[str, Any] = {
             "inputs": tuple(same.get(name, name) for name in layer.inputs)
         }
         if isinstance(layer, graph.Weighted):
             changes["weights"] = same[layer.weights]
             changes["bias"] = None if layer.bias is None else same[layer.bias]
-        draft.layers[index] = dataclasses.replace(layer, **changes)
+        result = draft.tensors[layer.output]
+        what = dataclasses.replace(layer, name="", output="", **changes)
+        first = computed.setdefault((what, result.shape, result.quant), result.name)
+        if first == result.name or result.name in outputs:
+            layers.append(dataclasses.replace(layer, **changes))
+        else:
+            same[result.name] = first
+    draft.layers = layers
+
+
+def _equal_constants(draft: Draft) -> dict[str, str]:
+    """Constant -> the first one of the same values and meaning."""
+    first: dict[tuple[object, ...], str] = {}
+    same: dict[str, str] = {}
+    for name, values in draft.constants.items():
+        quant = draft.tensors[name].quant
+        key = (values.shape, values.dtype.str, values.tobytes(), quant)
+        same[name] = first.setdefault(key, name)
+    return same
 
 
 def _readers(draft: Draft, outputs: tuple[str, ...]) -> dict[str, int]:
@@ -181,12 +217,11 @@ def _offset_behind(
         return None
     kernel = draft.constants[layer.weights]
     first = 0.0 if layer.bias is None else draft.constants[layer.bias]
-    # The converter's folder of Dense layers adds in float64, that of constants common
-    # to all channels one by one in float32, from the bias on.
-    wide = isinstance(layer, graph.Dense) and offset.ndim == 1
-    terms = kernel * offset.astype(np.float64 if wide else np.float32)
+    terms = kernel * offset
     if isinstance(layer, graph.DepthwiseConv2D):
         terms = np.moveaxis(terms, -1, 0)
+    # One after another from the bias on, as the converter adds a constant common to
+    # all channels; of others in front of a Dense layer the last bits may differ.
     terms = np.insert(terms.reshape(len(terms), -1), 0, first, axis=1)
     bias = terms.cumsum(axis=1)[:, -1]
     return dataclasses.replace(

@@ -7,8 +7,8 @@ mlir's quant dialect), which computes scales in float64 and stores float32:
   point is computed from the end that rounds better and then rounded, halves away from
   zero, and kept within the integers. A narrow range leaves out -128.
 * Kernels are `round(weight / scale)`, halves away from zero, within the range.
-* Biases have 32 bits and the scale of the input times that of the kernel. A convolution
-  without bias gets zeros; a Dense layer whose bias is all zeros has none.
+* Biases have 32 bits and the scale of the input times that of the kernel. Zeros are
+  stored or left out as `fusion.store_biases` says.
 * Layers that only move integers have one scale: what they write has that of what they
   read, and what a Concat reads that of what it writes. Where both are fixed and differ,
   a Requantize stands behind the layer that writes the tensor.
@@ -22,13 +22,14 @@ import numpy as np
 from tfpipeline import errors
 from tfpipeline.ir import graph, layer_rules
 from tfpipeline.ir.readers import draft as draft_lib
+from tfpipeline.ir.readers import fusion
 
 Draft = draft_lib.Draft
 
 _MIN, _MAX = -128, 127
 # Ranges are at least this wide in both directions: ExpandVerySmallRange of the
-# converter's quantization_utils.cc, in float32.
-_SMALLEST_END = float(np.float32(0.5e-6))
+# converter's quantization_utils.cc.
+_SMALLEST_END = 0.5e-6
 _BIAS_LIMITS = (-(2**31), 2**31 - 1)
 # TensorFlow Lite's 8-bit specification of these operators.
 _FIXED = {"softmax": (1 / 256, -128), "sigmoid": (1 / 256, -128), "tanh": (1 / 128, 0)}
@@ -220,7 +221,7 @@ def _bias(
     values = np.zeros(channels, np.float32)
     if layer.bias is not None:
         values = draft.constants[layer.bias]
-    if isinstance(layer, graph.Dense) and not values.any():
+    if isinstance(layer, fusion.WITHOUT_ZEROS) and not values.any():
         return None
     (source,) = quants[layer.inputs[0]].scale
     scales = tuple(source * scale for scale in kernel.scale)

@@ -13,7 +13,7 @@ import numpy as np
 from tfpipeline.compat import keras, tf
 from tfpipeline.ir import geometry, graph
 from tfpipeline.ir.readers import draft as draft_lib
-from tfpipeline.ir.readers import keras_calls
+from tfpipeline.ir.readers import keras_activations, keras_calls
 
 Draft = draft_lib.Draft
 Call = keras_calls.Call
@@ -21,9 +21,6 @@ Call = keras_calls.Call
 Reader = Callable[[Call, Draft], str]
 
 _layers = keras.layers
-
-_FUNCTIONS = ("relu", "relu6", "sigmoid", "tanh")
-_KNOWN_ACTIVATIONS = ("linear", *_FUNCTIONS, "softmax", "swish")
 
 
 def _source(call: Call, draft: Draft) -> tuple[str, tuple[int, ...]]:
@@ -75,57 +72,6 @@ def _bias(call: Call, draft: Draft) -> str | None:
     return draft.constant(f"{call.name}/bias", layer.bias.numpy())
 
 
-def activate(call: Call, draft: Draft, source: str, activation: Any) -> str:
-    """Emits an activation function behind `source`.
-
-    Raises:
-        GraphError: the graph has no such function.
-    """
-    if isinstance(activation, _layers.ReLU):
-        return _relu(call, draft, source, activation)
-    name = getattr(activation, "__name__", type(activation).__name__)
-    if name not in _KNOWN_ACTIVATIONS or activation is not _activation(name):
-        raise call.error(
-            f"the activation '{name}' is not supported; supported are "
-            f"{', '.join(_KNOWN_ACTIVATIONS)}"
-        )
-    shape = draft.shape(source)
-    behind = call.name if source != call.name else f"{call.name}/{name}"
-    if name == "linear":
-        return source
-    if name == "softmax":
-        return draft.add(graph.Softmax, behind, (source,), shape)
-    if name == "swish":
-        gate = draft.add(
-            graph.Activation, f"{call.name}/gate", (source,), shape, function="sigmoid"
-        )
-        return draft.add(graph.Mul, behind, (source, gate), shape)
-    return draft.add(graph.Activation, behind, (source,), shape, function=name)
-
-
-def _activation(name: str) -> Any:
-    return tf.nn.relu6 if name == "relu6" else keras.activations.get(name)
-
-
-def _relu(call: Call, draft: Draft, source: str, layer: Any) -> str:
-    limits = {None: "relu", 6.0: "relu6", 1.0: "relu_0_to_1"}
-    maximum = None if layer.max_value is None else float(layer.max_value)
-    if maximum not in limits or float(layer.negative_slope) or float(layer.threshold):
-        raise call.error(
-            "a ReLU must have the max_value None, 6 or 1, no negative_slope and no "
-            f"threshold; found {maximum}, {float(layer.negative_slope)} and "
-            f"{float(layer.threshold)}"
-        )
-    name = call.name if source != call.name else f"{call.name}/{limits[maximum]}"
-    return draft.add(
-        graph.Activation,
-        name,
-        (source,),
-        draft.shape(source),
-        function=limits[maximum],
-    )
-
-
 def _convolution(call: Call, draft: Draft, kind: type[graph.Weighted]) -> str:
     """Conv1D and Conv2D: kernel `[..., in_channels, out_channels]`."""
     _channels_last(call)
@@ -147,12 +93,12 @@ def _convolution(call: Call, draft: Draft, kind: type[graph.Weighted]) -> str:
         padding=padding,
         dilation=dilation,
     )
-    return activate(call, draft, output, layer.activation)
+    return keras_activations.activate(call, draft, output, layer.activation)
 
 
 def _depthwise(call: Call, draft: Draft) -> str:
     output = _depthwise_step(call, draft, call.name, _bias(call, draft))
-    return activate(call, draft, output, call.layer.activation)
+    return keras_activations.activate(call, draft, output, call.layer.activation)
 
 
 def _depthwise_step(call: Call, draft: Draft, name: str, bias: str | None) -> str:
@@ -194,7 +140,7 @@ def _separable(call: Call, draft: Draft) -> str:
         strides=(1, 1),
         padding=((0, 0), (0, 0)),
     )
-    return activate(call, draft, output, call.layer.activation)
+    return keras_activations.activate(call, draft, output, call.layer.activation)
 
 
 def _transposed(call: Call, draft: Draft) -> str:
@@ -224,7 +170,7 @@ def _transposed(call: Call, draft: Draft) -> str:
         strides=strides,
         padding=padding,
     )
-    return activate(call, draft, output, layer.activation)
+    return keras_activations.activate(call, draft, output, layer.activation)
 
 
 def _dense(call: Call, draft: Draft) -> str:
@@ -239,7 +185,7 @@ def _dense(call: Call, draft: Draft) -> str:
         weights=draft.constant(f"{call.name}/kernel", kernel),
         bias=_bias(call, draft),
     )
-    return activate(call, draft, output, layer.activation)
+    return keras_activations.activate(call, draft, output, layer.activation)
 
 
 def _batch_normalization(call: Call, draft: Draft) -> str:
@@ -394,7 +340,7 @@ READERS: dict[type[Any], Reader] = {
         ),
         _identity,
     ),
-    _layers.Activation: lambda c, d: activate(c, d, c.inputs[0], c.layer.activation),
+    _layers.Activation: keras_activations.activation_layer,
     _layers.Add: lambda c, d: _elementwise(c, d, graph.Add),
     _layers.AveragePooling1D: lambda c, d: _pool(c, d, graph.AveragePool),
     _layers.AveragePooling2D: lambda c, d: _pool(c, d, graph.AveragePool),
@@ -413,7 +359,7 @@ READERS: dict[type[Any], Reader] = {
     _layers.MaxPooling1D: lambda c, d: _pool(c, d, graph.MaxPool),
     _layers.MaxPooling2D: lambda c, d: _pool(c, d, graph.MaxPool),
     _layers.Multiply: lambda c, d: _elementwise(c, d, graph.Mul),
-    _layers.ReLU: lambda c, d: _relu(c, d, c.inputs[0], c.layer),
+    _layers.ReLU: keras_activations.relu_layer,
     _layers.Rescaling: _rescaling,
     _layers.Reshape: _reshape,
     _layers.SeparableConv2D: _separable,
