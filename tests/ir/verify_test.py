@@ -155,6 +155,8 @@ BROKEN = {
     "IR-OPERANDS": [
         with_tensor(RESULT, dtype="int16"),
         with_tensor(CONV.output, dtype="int16"),
+        # Sums of 32 bits can be handed out, but not read by other layers.
+        with_tensor(CONV.output, dtype="int32"),
     ],
     "IR-SCALES": [
         with_quant(CONV.weights, axis=3, scale=(0.5,) * 3, zero_point=(0,) * 3),
@@ -184,6 +186,16 @@ def test_every_rule_has_a_broken_graph():
 def test_good_graphs_break_no_rule(g):
     assert verify.violations(g) == ()
     assert verify.require(g) is g
+
+
+def test_last_layer_may_hand_out_its_sums():
+    *layers, softmax = GOOD.layers
+    tensors = {name: t for name, t in GOOD.tensors.items() if name != RESULT}
+    logits = dataclasses.replace(
+        GOOD, layers=tuple(layers), tensors=tensors, outputs=softmax.inputs
+    )
+    (name,) = logits.outputs
+    assert verify.violations(with_tensor(name, logits, dtype="int32")) == ()
 
 
 def test_all_violations_are_reported_in_one_line():

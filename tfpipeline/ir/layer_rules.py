@@ -13,12 +13,15 @@ from tfpipeline.ir import geometry, graph, rule
 # (input, kernel, output) -> types that the bias may have. The integer rows are those of
 # TFLite: quantization spec, https://ai.google.dev/edge/litert/models/quantization_spec,
 # where int16 activations take int64 biases, or int32 from quantization-aware training.
+# Int32 results are sums that a target hands out as they are (MAX78000, 32-bit output).
 WEIGHTED_TYPES: dict[tuple[str, str, str], tuple[str, ...]] = {
     ("float32", "float32", "float32"): ("float32",),
     ("int8", "int8", "int8"): ("int32",),
+    ("int8", "int8", "int32"): ("int32",),
     ("int16", "int8", "int16"): ("int64", "int32"),
 }
 ACTIVATION_TYPES = ("float32", "int8", "int16")
+RESHAPED_TYPES = (*ACTIVATION_TYPES, "int32")
 REQUANTIZED_TYPES = ("uint8", "int8", "int16", "int32")
 
 # Layers that move or compare integers and cannot change their scale.
@@ -209,8 +212,11 @@ def _types(g: graph.Graph, layer: graph.Layer) -> Iterator[str]:
     elif isinstance(layer, graph.Requantize):
         if not set(types) <= set(REQUANTIZED_TYPES):
             yield f"{types[0]} to {types[1]}"
-    elif len(set(types)) != 1 or types[0] not in ACTIVATION_TYPES:
-        yield ", ".join(types)
+    else:
+        is_reshape = isinstance(layer, graph.Reshape)
+        valid = RESHAPED_TYPES if is_reshape else ACTIVATION_TYPES
+        if len(set(types)) != 1 or types[0] not in valid:
+            yield ", ".join(types)
 
 
 def _channel_axis(layer: graph.Layer, kernel: graph.Tensor) -> int:
@@ -287,8 +293,8 @@ OPERAND_RULES = (
     ),
     rule.Rule(
         "IR-OPERANDS",
-        "types must be all float32, int8 (int32 bias), or int16 with int8 kernels "
-        "(int64 or int32 bias)",
+        "types must be all float32, int8 (int32 bias, and so may be the result of "
+        "weights), or int16 with int8 kernels (int64 or int32 bias)",
         _each_layer(_types),
     ),
     rule.Rule(

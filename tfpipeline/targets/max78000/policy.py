@@ -1,0 +1,163 @@
+"""How many bits the weights of each layer get, and from which epoch on.
+
+The file is the vendor's (ai8x-training c3d4eb1, policies/*.yaml):
+
+    start_epoch: 10
+    weight_bits: 8
+    shift_quantile: 0.998    # optional, 1.0 otherwise
+    overrides:               # optional
+      conv1:
+        weight_bits: 4
+"""
+
+import dataclasses
+import os
+import pathlib
+from collections.abc import Hashable, Mapping
+from typing import Any
+
+import yaml  # type: ignore[import-untyped]
+
+from tfpipeline import errors
+from tfpipeline.targets.max78000 import spec as specs
+
+_REQUIRED = ("start_epoch", "weight_bits")
+_OPTIONAL = ("shift_quantile", "overrides")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Policy:
+    """Widths of weights by layer.
+
+    Attributes:
+        weight_bits: of every layer that `overrides` does not name.
+        overrides: bits by layer name.
+        shift_quantile: of a layer's magnitudes, what its scale is made for; 1.0 is the
+            largest.
+        start_epoch: full epochs in float before; `None` where a schedule decides.
+
+    Raises:
+        UsageError: a value that the device or the rule does not have.
+    """
+
+    weight_bits: int = 8
+    overrides: Mapping[str, int] = dataclasses.field(default_factory=dict)
+    shift_quantile: float = 1.0
+    start_epoch: int | None = None
+
+    def __post_init__(self) -> None:
+        _check_bits("weight_bits", self.weight_bits)
+        for name, bits in self.overrides.items():
+            _check_bits(f"weight_bits of '{name}'", bits)
+        quantile = self.shift_quantile
+        if not _is_number(quantile) or not 0.0 <= quantile <= 1.0:
+            raise errors.UsageError(
+                f"shift_quantile must be a number from 0 to 1; found {quantile!r}"
+            )
+        epoch = self.start_epoch
+        if epoch is not None and (not _is_number(epoch, int) or epoch < 0):
+            raise errors.UsageError(
+                f"start_epoch must be an integer from 0; found {epoch!r}"
+            )
+
+    def bits(self, name: str) -> int:
+        """Bits of the weights of a layer."""
+        return self.overrides.get(name, self.weight_bits)
+
+    def check_names(self, names: tuple[str, ...], network: str) -> None:
+        """Refuses bits for layers that a network does not have.
+
+        Raises:
+            UsageError: listing `names`, the layers with weights.
+        """
+        unknown = [name for name in self.overrides if name not in names]
+        if unknown:
+            raise errors.UsageError(
+                f"weight bits for '{unknown[0]}', which is no layer with weights of "
+                f"'{network}'; it has {', '.join(names)}"
+            )
+
+
+def load(path: str | os.PathLike[str]) -> Policy:
+    """Reads a policy file.
+
+    Raises:
+        StorageError: the file cannot be read.
+        UsageError: it is no policy; one line that names the file and the key.
+    """
+    try:
+        text = pathlib.Path(path).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise errors.StorageError(f"cannot read the policy {path}: {error}") from error
+    try:
+        return parse(text)
+    except errors.UsageError as error:
+        raise errors.UsageError(f"policy {path}: {error}") from error
+
+
+def parse(text: str) -> Policy:
+    """The policy in a file's text.
+
+    Raises:
+        UsageError: not YAML, a key that is unknown, absent or twice there, or a value
+            that the device does not have.
+    """
+    try:
+        # A subclass of the safe loader: it makes plain values only.
+        content = yaml.load(text, Loader=_Loader)
+    except yaml.YAMLError as error:
+        raise errors.UsageError(f"not YAML: {' '.join(str(error).split())}") from error
+    values = _mapping(content, "the file", _REQUIRED, _OPTIONAL)
+    listed = values.pop("overrides", None) or {}
+    if not isinstance(listed, dict):
+        raise errors.UsageError(
+            f"overrides must give keys and values; found {listed!r}"
+        )
+    overrides = {
+        str(name): _mapping(entry, f"overrides of '{name}'", ("weight_bits",), ())
+        for name, entry in listed.items()
+    }
+    bits = {name: entry["weight_bits"] for name, entry in overrides.items()}
+    return Policy(**values, overrides=bits)
+
+
+class _Loader(yaml.SafeLoader):  # type: ignore[misc]
+    """Refuses a key that is there twice, of which YAML would keep the last."""
+
+    def construct_mapping(
+        self, node: yaml.MappingNode, deep: bool = False
+    ) -> dict[Hashable, Any]:
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
+        for key in keys:
+            if keys.count(key) > 1:
+                raise errors.UsageError(f"the key {key!r} is there twice")
+        result: dict[Hashable, Any] = super().construct_mapping(node, deep)
+        return result
+
+
+def _mapping(
+    value: Any, what: str, required: tuple[str, ...], optional: tuple[str, ...]
+) -> dict[str, Any]:
+    valid = (*required, *optional)
+    if not isinstance(value, dict):
+        raise errors.UsageError(f"{what} must give {', '.join(valid)}; found {value!r}")
+    for key in value:
+        if key not in valid:
+            raise errors.UsageError(
+                f"{what} has the unknown key {key!r}; valid are {', '.join(valid)}"
+            )
+    for key in required:
+        if key not in value:
+            raise errors.UsageError(f"{what} lacks the key '{key}'")
+    return dict(value)
+
+
+def _check_bits(what: str, bits: Any) -> None:
+    if not _is_number(bits, int) or bits not in specs.WEIGHT_BITS:
+        valid = ", ".join(map(str, specs.WEIGHT_BITS))
+        raise errors.UsageError(f"{what} must be one of {valid}; found {bits!r}")
+
+
+def _is_number(value: Any, *kinds: type) -> bool:
+    # YAML's `true` is an integer for Python.
+    return isinstance(value, kinds or (int, float)) and not isinstance(value, bool)
