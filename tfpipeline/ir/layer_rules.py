@@ -56,7 +56,9 @@ def _arity(g: graph.Graph, layer: graph.Layer) -> Iterator[str]:
 def _attributes(g: graph.Graph, layer: graph.Layer) -> Iterator[str]:
     for field in ("strides", "dilation", "kernel_size"):
         value = getattr(layer, field, None)
-        if value is not None and (len(value) != _planar(layer) or min(value) < 1):
+        if value is not None and (
+            len(value) != _planar(layer) or min(value, default=1) < 1
+        ):
             yield f"{field} {value}"
     padding = getattr(layer, "padding", None)
     if padding is not None and any(min(pair) < 0 for pair in padding):

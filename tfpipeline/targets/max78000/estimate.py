@@ -7,8 +7,8 @@ from tfpipeline.cost import estimate, liveness
 from tfpipeline.ir import graph
 from tfpipeline.targets.max78000 import (
     cost,
-    folding,
     geometry,
+    graph_cost,
     latency,
     limits,
     lowering,
@@ -38,21 +38,21 @@ def estimate_graph(
     Raises:
         GraphError: the input cannot be folded by `options.fold`.
     """
-    if options.fold > 1:
-        g = folding.fold(g, options.fold)
-    lowered = lowering.lower(g, spec, weight_bits=options.weight_bits)
+    found = graph_cost.estimate_graph(
+        g, spec, weight_bits=options.weight_bits, fold=options.fold
+    )
+    lowered, result = found.lowered, found.cost
     if not lowered.steps:
+        nothing = () if found.violations else ("no layer is left for the accelerator",)
         return estimate.Estimate(
             target=spec.name,
             layers=(),
             latency={},
             memory={},
-            violations=tuple(map(str, lowered.violations)),
+            violations=(*found.violations, *nothing),
             notes=lowered.notes,
         )
-    result = cost.estimate(lowered.layers, spec)
     models = [name for name in result.latency_cycles if options.wants(name)]
-    found = (*map(str, lowered.violations), *result.violations)
     return estimate.Estimate(
         target=spec.name,
         layers=tuple(
@@ -68,19 +68,19 @@ def estimate_graph(
             for name in models
         },
         memory=_memory(lowered, result, spec),
-        violations=found,
-        notes=_notes(lowered, models, found),
+        violations=found.violations,
+        notes=_notes(lowered, models, found.violations),
         sections=_sections(lowered, result, models),
     )
 
 
 def _notes(
-    lowered: lowering.Lowered, models: Sequence[str], found: Sequence[str]
+    lowered: lowering.Lowered, models: Sequence[str], violations: Sequence[str]
 ) -> tuple[str, ...]:
     notes = [*lowered.notes]
     if models:
         notes.append(_NOTE)
-    if found:
+    if violations:
         notes.append("the figures are those that the network would have if it fitted")
     return tuple(notes)
 
