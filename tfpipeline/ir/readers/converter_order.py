@@ -21,6 +21,16 @@ _OPERATIONS: dict[type[graph.Layer], str] = {
     graph.Dense: "MatMul",
     graph.DepthwiseConv2D: "DepthwiseConv2dNative",
 }
+# Nodes that compute nothing of their own, or nothing that a file keeps.
+_PASSIVE = (
+    "Const",
+    "FakeQuantWithMinMaxArgs",
+    "FakeQuantWithMinMaxVars",
+    "FakeQuantWithMinMaxVarsPerChannel",
+    "Identity",
+    "NoOp",
+    "ReadVariableOp",
+)
 
 
 def positions(model: keras.Model) -> dict[str, tuple[int, str]]:
@@ -112,6 +122,8 @@ def _nodes_by_call(
         uses.setdefault(scope, []).append(call.name)
     scopes: dict[str, dict[str, list[tuple[int, int]]]] = {name: {} for name in uses}
     for name, (place, operation) in nodes.items():
+        if operation in _PASSIVE:
+            continue
         parts = name.split("/")
         number = re.search(r"_(\d+)$", name)
         for depth in range(1, len(parts)):
