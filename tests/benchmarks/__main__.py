@@ -1,11 +1,17 @@
 """`make bench`: every benchmark, one after the other."""
 
-from tests.benchmarks import estimate_bench, evaluation_bench, training_bench
+from tests.benchmarks import (
+    estimate_bench,
+    evaluation_bench,
+    max78000_bench,
+    training_bench,
+)
 
 
 def main() -> None:
-    """Runs all benchmarks, the short one first."""
+    """Runs all benchmarks, the short ones first."""
     estimate_bench.main()
+    max78000_bench.main()
     training_bench.main()
     evaluation_bench.main()
 

@@ -119,3 +119,35 @@ def _add(model: Any, graph: Any, value: Value | None, name: str) -> int:
         )
     )
     return len(graph.tensors) - 1
+
+
+def with_float_border(model: bytes) -> bytes:
+    """An int8 network as the converter writes it by default: float in, float out."""
+    value = schema.ModelT.InitFromPackedBuf(model, 0)
+    [subgraph] = value.subgraphs
+    for name in ("QUANTIZE", "DEQUANTIZE"):
+        code = getattr(schema.BuiltinOperator, name)
+        value.operatorCodes.append(
+            schema.OperatorCodeT(builtinCode=code, deprecatedBuiltinCode=code)
+        )
+    codes = len(value.operatorCodes)
+
+    def border(tensor: int, name: str) -> int:
+        shape = subgraph.tensors[tensor].shape
+        subgraph.tensors.append(
+            schema.TensorT(shape=shape, type=TYPES["float32"], name=name)
+        )
+        return len(subgraph.tensors) - 1
+
+    def operator(code: int, source: int, result: int) -> schema.OperatorT:
+        return schema.OperatorT(opcodeIndex=code, inputs=[source], outputs=[result])
+
+    first, last = subgraph.inputs[0], subgraph.outputs[0]
+    given, result = border(first, "given"), border(last, "result")
+    subgraph.operators.insert(0, operator(codes - 2, given, first))
+    subgraph.operators.append(operator(codes - 1, last, result))
+    subgraph.inputs, subgraph.outputs = [given], [result]
+    value.signatureDefs = []
+    builder = flatbuffers.Builder(1024)
+    builder.Finish(value.Pack(builder), tflite_file.FILE_IDENTIFIER)
+    return bytes(builder.Output())

@@ -45,7 +45,13 @@ def _weighted(
                 f"the kernel and bias must be constants; input {position} "
                 f"'{operation.name(position)}' is not"
             )
-    is_int16 = operation.tensor(data).dtype == "int16"
+    source, kernel = operation.tensor(data).dtype, operation.tensor(weights).dtype
+    if source == "float32" and kernel in ("int4", "int8"):
+        raise operation.error(
+            "integer weights beside float activations (dynamic range quantization) "
+            "are not supported; export a full-integer or a float network"
+        )
+    is_int16 = source == "int16"
     bias_type = operation.operator.options.get("bias_type")
     if is_int16 and not operation.has(bias) and bias_type == tflite.TensorType.INT32:
         raise operation.error(

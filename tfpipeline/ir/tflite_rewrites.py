@@ -1,4 +1,4 @@
-"""Operators of TFLite that are several layers of the graph, as other operators."""
+"""Programs of TFLite in operators that each are one layer of the graph."""
 
 import dataclasses
 from collections.abc import Callable, Mapping
@@ -54,6 +54,57 @@ def _reduce_max(operation: tflite_operation.Operation) -> Replacement:
 REWRITES: dict[str, Callable[[tflite_operation.Operation], Replacement]] = {
     "REDUCE_MAX": _reduce_max
 }
+
+
+# What converts between the real values outside of a network and its integers.
+_INWARD, _OUTWARD = "QUANTIZE", "DEQUANTIZE"
+
+
+def without_float_border(program: tflite_file.Program) -> tflite_file.Program:
+    """An integer network that takes and gives real values, as the integers inside.
+
+    The converter's default for full-integer networks puts a QUANTIZE behind each input
+    and a DEQUANTIZE before each output. They are left to the caller, as in a network
+    that was converted with integer input and output.
+    """
+    borders = {}
+    for operator in program.operators:
+        outer, inner_index = _border(operator)
+        outside = {_INWARD: program.inputs, _OUTWARD: program.outputs}
+        if (
+            outer in outside.get(operator.name, ())
+            and program.tensors[outer].dtype == "float32"
+            and _uses(program, outer) == 1
+        ):
+            borders[outer] = (operator, inner_index)
+    removed = {id(operator) for operator, _ in borders.values()}
+    kept = tuple(each for each in program.operators if id(each) not in removed)
+    if not kept:
+        return program
+
+    def inner(indices: tuple[int, ...]) -> tuple[int, ...]:
+        return tuple(borders[i][1] if i in borders else i for i in indices)
+
+    return dataclasses.replace(
+        program,
+        operators=kept,
+        inputs=inner(program.inputs),
+        outputs=inner(program.outputs),
+    )
+
+
+def _border(operator: tflite_file.Operator) -> tuple[int, int]:
+    """The tensors outside and inside of a conversion; -1 where it is not one."""
+    if len(operator.inputs) != 1 or len(operator.outputs) != 1:
+        return -1, -1
+    source, result = operator.inputs[0], operator.outputs[0]
+    return (source, result) if operator.name == _INWARD else (result, source)
+
+
+def _uses(program: tflite_file.Program, index: int) -> int:
+    """How often a tensor is read, as an output of the network too."""
+    reads = sum(operator.inputs.count(index) for operator in program.operators)
+    return reads + program.outputs.count(index)
 
 
 def rewritten(
