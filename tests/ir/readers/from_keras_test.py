@@ -229,6 +229,19 @@ class Subclassed(keras.Model):
         return inputs
 
 
+def test_integers_as_input_are_refused():
+    image = keras.Input(keras_networks.IMAGE, dtype="uint8", name="bytes")
+    model = keras.Model(image, L.Rescaling(1 / 255)(image))
+    assert "layer 'bytes' (InputLayer): the input is uint8" in error_of(model)
+
+
+def test_what_no_output_needs_is_left_out():
+    image = keras.Input(keras_networks.IMAGE)
+    inner = keras.Model(image, [L.ReLU()(image), L.Conv2D(2, 1)(image)])
+    g = from_keras.read(keras.Model(image, inner(image)[1]))
+    assert [layer.kind for layer in g.layers] == ["Conv2D"]
+
+
 @pytest.mark.parametrize(
     ("model", "part"),
     [

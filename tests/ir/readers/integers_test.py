@@ -186,3 +186,18 @@ def test_normalization_that_is_not_folded_is_named():
     model = of_tfmot(L.Conv2D(4, 3), L.BatchNormalization(name="norm"), L.ReLU())
     message = error_of(model)
     assert "norm'" in message and "batch_norm_folding" in message
+
+
+def test_result_without_a_range_is_named():
+    quantization = tfmot.quantization.keras
+    image = keras.Input(keras_networks.IMAGE)
+    config = tflite_int8.KernelConfig(quantize_output=False)
+    float_one = quantization.quantize_annotate_layer(
+        L.Conv2D(4, 3, name="float_one"), config
+    )
+    last = quantization.quantize_annotate_layer(L.Conv2D(2, 1))
+    model = keras.Model(image, last(float_one(image)))
+    apply = tf.autograph.experimental.do_not_convert(quantization.quantize_apply)
+    with quantization.quantize_scope({"KernelConfig": tflite_int8.KernelConfig}):
+        model = apply(model)
+    assert "no range for what Conv2D 'float_one' writes" in error_of(model)

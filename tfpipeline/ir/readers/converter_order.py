@@ -33,7 +33,7 @@ _PASSIVE = (
 )
 
 
-def positions(model: keras.Model) -> dict[str, tuple[int, str]]:
+def _positions(model: keras.Model) -> dict[str, tuple[int, str]]:
     """Returns, by name of a node of `model` in inference, its place and operation.
 
     Names are without the model's own: `conv1/Conv2D`.
@@ -94,7 +94,7 @@ def sort(
         calls: all calls, in the order that Keras executes them.
         model: the network that the layers are of.
     """
-    nodes = _nodes_by_call(positions(model), calls)
+    nodes = _nodes_by_call(_positions(model), calls)
     place = 0
     places: dict[str, int] = {}
     for layer in layers:

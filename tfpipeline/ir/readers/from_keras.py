@@ -30,21 +30,19 @@ def read(
     """Reads a functional or Sequential model as it runs in inference, for a batch of 1.
 
     Args:
-        model: float32; models in it are opened, layers without effect outside training
-            left out, batch normalizations and activations joined with the layer before
-            them, as `fusion` says.
-            A quantization-aware one gives the integers that training meant.
+        model: float32, or quantization-aware, by tfmot's 8-bit scheme or ours. Models
+            in it are opened, layers without effect outside training left out, batch
+            normalizations and activations joined with the layer before (`fusion`).
         name: of the graph; the model's own if `None`.
-        stored_biases: give a float graph the biases of a `.tflite` file, where
-            convolutions always have one and zeros of a Dense layer are left out. A
-            network's own biases are what targets count; integer graphs always have
-            those of the file.
+        stored_biases: give a float graph the biases that a `.tflite` file has, as
+            `fusion.store_biases` says; an integer graph has them always. Otherwise
+            biases are the network's own, which is what targets count.
 
     Returns:
         A graph whose layers are named as the Keras layers, in the converter's order:
-        float32, or int8 with int32 biases. It equals what `from_tflite` reads of the
-        converted model, but for one-dimensional convolutions and pools, which the
-        converter wraps in reshapes.
+        float32, or int8 with int32 biases (`integers`). With the biases of the file
+        it equals what `from_tflite` reads of the converted model, but for names and
+        one-dimensional convolutions and pools, which the converter wraps in reshapes.
 
     Raises:
         GraphError: naming all layers that are not supported, or an input of which a
@@ -66,24 +64,7 @@ def read(
     if ranges:
         integers.quantize(draft, program.inputs)
     fusion.share(draft, outputs)
-    shell = graph.Graph(
-        name or model.name, {}, {}, tuple(draft.layers), program.inputs, outputs
-    )
-    used = tuple(graph.tensor_names(shell))
-    return verify.require(
-        graph.Graph(
-            name=shell.name,
-            tensors={tensor: draft.tensors[tensor] for tensor in used},
-            constants={
-                tensor: draft.constants[tensor]
-                for tensor in used
-                if tensor in draft.constants
-            },
-            layers=shell.layers,
-            inputs=shell.inputs,
-            outputs=outputs,
-        )
-    )
+    return _graph(name or model.name, draft, program.inputs, outputs)
 
 
 def read_file(path: str | os.PathLike[str], *, name: str | None = None) -> graph.Graph:
@@ -106,6 +87,21 @@ def read_file(path: str | os.PathLike[str], *, name: str | None = None) -> graph
         return read(model, name=name)
     except errors.GraphError as error:
         raise errors.GraphError(f"{file}: {error}") from error
+
+
+def _graph(
+    name: str, draft: draft_lib.Draft, inputs: tuple[str, ...], outputs: tuple[str, ...]
+) -> graph.Graph:
+    """The verified graph of what is left in `draft`."""
+    shell = graph.Graph(name, {}, {}, tuple(draft.layers), inputs, outputs)
+    used = tuple(graph.tensor_names(shell))
+    constants = {
+        tensor: draft.constants[tensor] for tensor in used if tensor in draft.constants
+    }
+    tensors = {tensor: draft.tensors[tensor] for tensor in used}
+    return verify.require(
+        dataclasses.replace(shell, tensors=tensors, constants=constants)
+    )
 
 
 def _emit(
@@ -140,6 +136,12 @@ def _emit(
 
 
 def _input_shape(call: keras_calls.Call) -> tuple[int, ...]:
+    dtype = tf.as_dtype(call.layer.dtype)
+    if not dtype.is_floating:
+        raise call.error(
+            f"the input is {dtype.name}; give the network float32 pixels and scale "
+            "them outside it, or by a Rescaling layer"
+        )
     sizes = call.shape[1:]
     if None in sizes or not call.shape:
         raise call.error(

@@ -41,7 +41,8 @@ _CLAMPED = (graph.Weighted, graph.Pool, graph.Elementwise)
 
 
 def fuse(draft: Draft, outputs: tuple[str, ...]) -> None:
-    """Joins the layers of `draft` in place; tensors in `outputs` stay."""
+    """Joins the layers of `draft` in place, for the sake of `outputs` alone."""
+    draft.layers = _needed(draft, outputs)
     readers = _readers(draft, outputs)
     joined: dict[str, graph.Layer] = {}
     for layer in draft.layers:
@@ -55,6 +56,17 @@ def fuse(draft: Draft, outputs: tuple[str, ...]) -> None:
             layer = result
         joined[layer.output] = layer
     draft.layers = list(joined.values())
+
+
+def _needed(draft: Draft, outputs: tuple[str, ...]) -> list[graph.Layer]:
+    """The layers that `outputs` depend on."""
+    needed = set(outputs)
+    layers = []
+    for layer in reversed(draft.layers):
+        if layer.output in needed:
+            needed.update(layer.inputs)
+            layers.append(layer)
+    return layers[::-1]
 
 
 def store_biases(draft: Draft) -> None:
@@ -168,11 +180,8 @@ def _per_channel(
     channels = draft.shape(before.output)[-1]
     if values is None or before.clamp != graph.NO_CLAMP:
         return None
-    if values.size not in (1, channels) or values.shape[-1:] not in (
-        (),
-        (1,),
-        (channels,),
-    ):
+    last = values.shape[-1] if values.ndim else 1
+    if last not in (1, channels) or values.size != last:
         return None
     return np.broadcast_to(values.reshape(-1), (channels,))
 

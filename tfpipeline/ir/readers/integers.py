@@ -3,9 +3,9 @@
 The rules are those of TensorFlow's converter (TensorFlow 2.21, compiler/mlir/lite and
 mlir's quant dialect), which computes scales in float64 and stores float32:
 
-* A range gives `scale = (max - min) / (qmax - qmin)`. The zero
-  point is computed from the end that rounds better and then rounded, halves away from
-  zero, and kept within the integers. A narrow range leaves out -128.
+* A range gives `scale = (max - min) / (qmax - qmin)`. The zero point is computed from
+  the end with the smaller error, kept within the integers and rounded, halves away from
+  zero. A narrow range leaves out -128.
 * Kernels are `round(weight / scale)`, halves away from zero, within the range.
 * Biases have 32 bits and the scale of the input times that of the kernel. Zeros are
   stored or left out as `fusion.store_biases` says.
