@@ -1,16 +1,14 @@
 """Every network that the vendor's tool was run on: the same figures, layer by layer."""
 
 import json
-import os
 import pathlib
 
 import pytest
 
-from tfpipeline.targets.max78000 import accelerator_layer, constraints, cost, report
+from tests.targets.max78000 import vendor_networks
+from tfpipeline.targets.max78000 import constraints, cost, report
 
-_ROOT = pathlib.Path(__file__).resolve().parents[3]
-_SHARED = pathlib.Path(os.environ.get("TFPIPELINE_SHARED", _ROOT.parent / "shared"))
-_FOLDER = _SHARED / "reference" / "max78000"
+_FOLDER = vendor_networks.FOLDER
 _ABSENT = pytest.param(
     None, marks=pytest.mark.skip(f"no *.json in {_FOLDER}; set TFPIPELINE_SHARED")
 )
@@ -21,42 +19,9 @@ _FILES = [
 pytestmark = pytest.mark.real_data
 
 
-def _layer(row: dict) -> accelerator_layer.AcceleratorLayer:
-    eltwise = None if row["eltwise"] == "none" else row["eltwise"]
-    return accelerator_layer.AcceleratorLayer(
-        operator=row["op"],
-        in_channels=row["in_channels"],
-        in_dim=tuple(row["in_dim"]),
-        out_channels=row["out_channels"],
-        processors=int(row["processors"], 16),
-        output_processors=int(row["output_processors"], 16),
-        kernel=tuple(row["kernel"]),
-        pad=tuple(row["pad"]),
-        stride=tuple(row["stride"]),
-        dilation=tuple(row["dilation"]),
-        groups=row["groups"],
-        pool=tuple(row["pool"] or (1, 1)),
-        pool_stride=tuple(row["pool_stride"]),
-        pool_type=row["pool_type"],
-        pool_dilation=tuple(row["pool_dilation"]),
-        pool_first=row["pool_first"],
-        eltwise=eltwise,
-        # Inputs that are concatenated count as one operand.
-        operands=1 if eltwise is None else row["operands"],
-        flatten=row["flatten"],
-        activation=row["activation"],
-        weight_bits=row["weight_bits"] or 8,
-        # The tool drops a bias that is all zero, and then counts none.
-        bias=row["bias_count"] > 0,
-        output_width=row["output_width"],
-        streaming=row["streaming"],
-        name=row["name"],
-    )
-
-
 def _network(path: pathlib.Path) -> tuple[dict, cost.Cost]:
     fixture = json.loads(path.read_text(encoding="utf-8"))
-    return fixture, cost.estimate([_layer(row) for row in fixture["layers"]])
+    return fixture, cost.estimate([vendor_networks.hardware(row) for row in fixture["layers"]])
 
 
 @pytest.mark.parametrize("path", _FILES)
