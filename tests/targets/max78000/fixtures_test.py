@@ -21,7 +21,9 @@ pytestmark = pytest.mark.real_data
 
 def _network(path: pathlib.Path) -> tuple[dict, cost.Cost]:
     fixture = json.loads(path.read_text(encoding="utf-8"))
-    return fixture, cost.estimate([vendor_networks.hardware(row) for row in fixture["layers"]])
+    return fixture, cost.estimate(
+        [vendor_networks.hardware(row) for row in fixture["layers"]]
+    )
 
 
 @pytest.mark.parametrize("path", _FILES)
