@@ -153,6 +153,7 @@ class Network:
         layers: in order of execution.
         concatenations: of tensors.
         inputs: names of the tensors that are given; the device takes one.
+        outputs: names of the tensors that the host takes.
         in_channels: of the first.
         in_dim: of the first.
         input_mode: one of `INPUT_MODES`.
@@ -165,6 +166,7 @@ class Network:
     layers: tuple[Layer, ...]
     concatenations: tuple[Concatenation, ...] = ()
     inputs: tuple[str, ...] = ("",)
+    outputs: tuple[str, ...] = ()
     in_channels: int
     in_dim: Pair
     input_mode: str = "memory"

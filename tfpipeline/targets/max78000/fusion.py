@@ -94,9 +94,10 @@ def draft_network(
     rows, columns, channels = planes.volume(g, view.inputs[0])
     return draft.Network(
         name=g.name,
-        layers=_with_copies(tuple(layers), parts, view),
+        layers=tuple(layers),
         concatenations=tuple(concatenations),
         inputs=view.inputs,
+        outputs=view.outputs,
         in_channels=channels,
         in_dim=(columns, 1) if rows == 1 else (rows, columns),
         notes=view.notes,
@@ -303,53 +304,6 @@ def _with_width(
     if wide_output and is_last and is_result:
         return dataclasses.replace(layer, output_width=32)
     return layer
-
-
-def _with_copies(
-    layers: tuple[draft.Layer, ...],
-    parts: Mapping[str, tuple[tuple[str, int], ...]],
-    view: graph_view.View,
-) -> tuple[draft.Layer, ...]:
-    """Adds a copy of each operand of a sum that something else reads as well.
-
-    The operands of an element-wise operation lie interleaved in the memory, and other
-    layers cannot read data with gaps (`read_gap`, on MAX78002 only). The copy comes
-    right behind the layer that writes the operand, as in the vendor's networks.
-    """
-    result = list(layers)
-    for layer in layers:
-        if len(layer.operands) < 2 or layer.broadcasts:
-            continue
-        operands = []
-        for position, name in enumerate(layer.operands):
-            if view.readers[name] > 1:
-                copy = _copy(view, layer, position)
-                sources = [part for part, _ in parts.get(name, ((name, 0),))]
-                writers = [i for i, x in enumerate(result) if x.output in sources]
-                result.insert(max(writers, default=-1) + 1, copy)
-                name = copy.output
-            operands.append(name)
-        index = next(i for i, each in enumerate(result) if each is layer)
-        result[index] = dataclasses.replace(layer, operands=tuple(operands))
-    return tuple(result)
-
-
-def _copy(view: graph_view.View, layer: draft.Layer, position: int) -> draft.Layer:
-    suffix = f"copy_{position}"
-    name = layer.operands[position]
-    rows, columns, channels = planes.volume(view.g, name)
-    dim = (columns, 1) if rows == 1 else (rows, columns)
-    return draft.Layer(
-        kind="Copy",
-        name=f"{layer.name}/{suffix}",
-        operator="passthrough",
-        operands=(name,),
-        output=f"{layer.name}/{suffix}/output",
-        in_channels=channels,
-        in_dim=dim,
-        out_channels=channels,
-        out_dim=dim,
-    )
 
 
 def _pooling(g: graph.Graph, pool: graph.Layer | None) -> dict[str, Any]:

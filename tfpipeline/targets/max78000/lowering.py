@@ -13,16 +13,18 @@ from tfpipeline.ir import graph
 from tfpipeline.targets.max78000 import (
     accelerator_layer,
     constraints,
+    data_memory,
     draft,
     fusion,
     graph_view,
+    joins,
     memory,
     processor_maps,
 )
 from tfpipeline.targets.max78000 import spec as specs
 
 # The index that stands for the network's input.
-INPUT = -1
+INPUT = data_memory.INPUT
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -64,6 +66,7 @@ class Lowered:
         name: the graph's.
         spec: the device.
         steps: the layers in order of execution; empty unless every one could be formed.
+        outputs: the layers whose results the host takes.
         violations: why the device cannot run it; empty if it can, but for memory.
         input_format: how the input lies in the data memory, `HWC` or `CHW`.
         notes: what is left to the host, one line each.
@@ -72,6 +75,7 @@ class Lowered:
     name: str
     spec: specs.Spec
     steps: tuple[LoweredLayer, ...]
+    outputs: tuple[int, ...]
     violations: tuple[constraints.Violation, ...]
     input_format: str
     notes: tuple[str, ...]
@@ -110,12 +114,15 @@ def lower(
     network = fusion.draft_network(
         g, spec, weight_bits=weight_bits, wide_output=wide_output
     )
-    network = _with_input_format(network, spec)
+    network = joins.with_copies(_with_input_format(network, spec), spec)
+    violations = constraints.check(network, spec)
+    steps, outputs = _steps(network, spec, may_fit=not violations)
     return Lowered(
         name=g.name,
         spec=spec,
-        steps=_steps(network, spec),
-        violations=constraints.check(network, spec),
+        steps=steps,
+        outputs=outputs,
+        violations=violations,
         input_format=network.input_format,
         notes=network.notes,
     )
@@ -134,31 +141,62 @@ def _with_input_format(network: draft.Network, spec: specs.Spec) -> draft.Networ
     return network
 
 
-def _steps(network: draft.Network, spec: specs.Spec) -> tuple[LoweredLayer, ...]:
-    """The layers on packed processors, or on spread ones where only those fit."""
-    packed = tuple(_placed(network, processor_maps.assign(network, spec).maps))
-    if not _overfull(packed, spec):
-        return packed
-    maps = processor_maps.assign(network, spec, spread=True).maps
-    spread = tuple(_placed(network, maps))
-    return packed if _overfull(spread, spec) else spread
+def _steps(
+    network: draft.Network, spec: specs.Spec, *, may_fit: bool
+) -> tuple[tuple[LoweredLayer, ...], tuple[int, ...]]:
+    """The layers on the first processors that hold all, and which are outputs."""
+    written = _written(network)
+    outputs = tuple(i for name in network.outputs for i in written.get(name, ()))
+    choices = []
+    for strategy in processor_maps.STRATEGIES:
+        maps = processor_maps.assign(network, spec, strategy).maps
+        steps = tuple(_placed(network, maps, written))
+        if not steps or not may_fit:
+            return steps, outputs
+        lacking = _shortages(network, steps, outputs, spec)
+        if not lacking:
+            return steps, outputs
+        choices.append((lacking, steps))
+    return min(choices, key=lambda choice: choice[0])[1], outputs
 
 
-def _overfull(steps: tuple[LoweredLayer, ...], spec: specs.Spec) -> bool:
+def _shortages(
+    network: draft.Network,
+    steps: Sequence[LoweredLayer],
+    outputs: Sequence[int],
+    spec: specs.Spec,
+) -> int:
+    """How many layers find no place for kernels or data."""
     layers = [step.layer for step in steps]
-    return bool(memory.place_kernels(layers, spec).shortages)
+    data = data_memory.plan(
+        layers,
+        [step.operands for step in steps],
+        outputs,
+        input_format=network.input_format,
+        spec=spec,
+    )
+    return len(data.shortages) + len(memory.place_kernels(layers, spec).shortages)
 
 
-def _placed(network: draft.Network, maps: Mapping[str, int]) -> Iterator[LoweredLayer]:
-    if not all(each.along_channels for each in network.concatenations):
-        return
-    formed = [_form(layer, maps) for layer in network.layers]
+def _written(network: draft.Network) -> dict[str, tuple[int, ...]]:
+    """The layers that write each tensor, the parts of a concatenation in order."""
     written: dict[str, tuple[int, ...]] = {network.inputs[0]: (INPUT,)}
     written |= {layer.output: (i,) for i, layer in enumerate(network.layers)}
     for each in network.concatenations:
         written[each.output] = tuple(
             index for name, _ in each.parts for index in written.get(name, ())
         )
+    return written
+
+
+def _placed(
+    network: draft.Network,
+    maps: Mapping[str, int],
+    written: Mapping[str, tuple[int, ...]],
+) -> Iterator[LoweredLayer]:
+    if not all(each.along_channels for each in network.concatenations):
+        return
+    formed = [_form(layer, maps) for layer in network.layers]
     layers = [layer for layer in formed if layer is not None]
     if len(layers) < len(formed):
         return

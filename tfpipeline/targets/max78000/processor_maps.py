@@ -3,17 +3,25 @@
 Of more than 64 channels, channel c lies with processor c mod p in pass c div p, where p
 is a pass's share of the channels, rounded up to four (ai8x-synthesis ab4f4c0). Where a
 map begins costs nothing, as long as it is at a multiple of four; but a processor keeps
-the kernels of every layer that reads from it, so that starting all maps at the first
-one fills its weight memory and leaves others empty.
+the kernels of every layer that reads from it, and four share a data memory, so that
+starting all maps at the first one fills these and leaves others empty.
 """
 
 import collections
 import dataclasses
+import itertools
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+
+import numpy as np
+import numpy.typing as npt
 
 from tfpipeline.targets.max78000 import draft, geometry
 from tfpipeline.targets.max78000 import spec as specs
+
+# Where tensors begin: all at the first processor; where the fewest kernels are so far;
+# where the least data are. The first that fits is to be taken.
+PACKED, BY_KERNELS, BY_DATA = STRATEGIES = ("packed", "by_kernels", "by_data")
 
 # Tensors whose first processors differ by so many: (one, the other, difference).
 _Tie = tuple[str, str, int]
@@ -36,22 +44,24 @@ class Assignment:
 
 
 def assign(
-    network: draft.Network, spec: specs.Spec, *, spread: bool = False
+    network: draft.Network, spec: specs.Spec, strategy: str = PACKED
 ) -> Assignment:
     """Processors of all tensors; the first of two wishes counts where they conflict.
 
     Args:
         network: whose `maps` come before what is found here.
         spec: the device.
-        spread: begin at the processors with the fewest kernels so far, the tensors with
-            the most kernels first, instead of at the first processor.
+        strategy: one of `STRATEGIES`.
     """
     channels = {network.inputs[0]: network.in_channels}
     channels |= {layer.output: layer.out_channels for layer in network.layers}
     channels |= {each.output: each.channels for each in network.concatenations}
     widths = {n: geometry.processors_of_pass(c, spec) for n, c in channels.items()}
     groups, conflicts = _groups(network, widths, spec)
-    starts = _spread(network, groups, widths, spec) if spread else [0] * len(groups)
+    starts = [0] * len(groups)
+    if strategy != PACKED:
+        data_first = strategy == BY_DATA
+        starts = _spread(network, groups, widths, spec, data_first=data_first)
     maps = {}
     for group, start in zip(groups, starts, strict=True):
         for name, place in group.items():
@@ -120,15 +130,23 @@ def _spread(
     groups: list[_Group],
     widths: Mapping[str, int],
     spec: specs.Spec,
+    *,
+    data_first: bool,
 ) -> list[int]:
     """First processors of the groups; that of the input stays at the first one."""
     weights = _kernel_bits(network, spec)
-    loads = [0] * spec.processors
+    lives = _lives(network, spec)
+    kernels = [0] * spec.processors
+    instances = spec.processors // spec.processors_per_memory
+    # By step, with the input's and the end's, and by memory instance.
+    data = np.zeros((len(network.layers) + 2, instances), np.int64)
     starts = [0] * len(groups)
 
     def order(index: int) -> tuple[bool, int]:
         holds_input = network.inputs[0] in groups[index]
-        return not holds_input, -sum(weights[name] for name in groups[index])
+        sizes = {name: life.size for name, life in lives.items()}
+        first = sizes if data_first else weights
+        return not holds_input, -sum(first.get(name, 0) for name in groups[index])
 
     for index in sorted(range(len(groups)), key=order):
         group = groups[index]
@@ -139,20 +157,80 @@ def _spread(
 
         def fullness(
             start: int, group: _Group = group, width: int = width
-        ) -> tuple[int, int, int]:
+        ) -> tuple[int, ...]:
             fullest = max(
-                max(loads[start + p : start + p + widths[n]], default=0) + weights[n]
+                max(kernels[start + p : start + p + widths[n]], default=0) + weights[n]
                 for n, p in group.items()
             )
+            more = _data(group, start, widths, lives, spec, data.shape)
+            peak = int(((data + more) * (more > 0)).max())
+            excess = max(0, peak - spec.memory_instance_bytes)
             # Groups of one width side by side leave no gaps that are too narrow.
-            return fullest, start % width, start
+            rest = (fullest, start % width, start)
+            return (peak, *rest) if data_first else (excess, *rest)
 
         starts[index] = min(choices, key=fullness)
+        data += _data(group, starts[index], widths, lives, spec, data.shape)
         for name, place in group.items():
             first = starts[index] + place
-            for processor in range(first, min(first + widths[name], len(loads))):
-                loads[processor] += weights[name]
+            for processor in range(first, min(first + widths[name], len(kernels))):
+                kernels[processor] += weights[name]
     return starts
+
+
+@dataclasses.dataclass(frozen=True)
+class _Life:
+    """Bytes of a tensor in each memory instance; the steps that it is needed in."""
+
+    size: int
+    first: int
+    last: int
+
+
+def _lives(network: draft.Network, spec: specs.Spec) -> dict[str, _Life]:
+    """Of the input, whose step is 0, and of each layer's output."""
+    parts = {
+        each.output: [name for name, _ in each.parts] for each in network.concatenations
+    }
+    last: dict[str, int] = {}
+    reads = [*(layer.operands for layer in network.layers), network.outputs]
+    for step, names in enumerate(reads, start=1):
+        every = itertools.chain.from_iterable(parts.get(n, [n]) for n in names)
+        last |= dict.fromkeys(every, step)
+
+    def life(name: str, step: int, pixels: int, channels: int, width: int) -> _Life:
+        size = pixels * geometry.passes(channels, spec) * spec.processors_per_memory
+        return _Life(size * width // 8, step, last.get(name, step))
+
+    lives = {}
+    pixels = math.prod(network.in_dim)
+    if network.input_format == "CHW":
+        pixels = math.ceil(pixels / spec.processors_per_memory)
+    name = network.inputs[0]
+    lives[name] = life(name, 0, pixels, network.in_channels, 8)
+    for step, layer in enumerate(network.layers, start=1):
+        pixels, name = math.prod(layer.out_dim), layer.output
+        lives[name] = life(name, step, pixels, layer.out_channels, layer.output_width)
+    return lives
+
+
+def _data(
+    group: _Group,
+    start: int,
+    widths: Mapping[str, int],
+    lives: Mapping[str, _Life],
+    spec: specs.Spec,
+    shape: Sequence[int],
+) -> npt.NDArray[np.int64]:
+    """Bytes of a group's tensors by step and memory instance."""
+    result = np.zeros(shape, np.int64)
+    for name, place in group.items():
+        if name in lives:
+            life, first = lives[name], start + place
+            end = math.ceil((first + widths[name]) / spec.processors_per_memory)
+            begin = first // spec.processors_per_memory
+            result[life.first : life.last + 1, begin:end] += life.size
+    return result
 
 
 def _kernel_bits(network: draft.Network, spec: specs.Spec) -> collections.Counter[str]:

@@ -1,0 +1,316 @@
+"""Where the input and every layer's output lie in the data memory.
+
+Four processors share a memory instance; a word of it holds a byte of each. A tensor
+takes the same words in all instances of its processors: of pixel p and pass s, word
+p * passes + s (32-bit outputs: four words each). A layer can leave words free between
+those it writes, so that the operands of an element-wise operation interleave:
+
+    word = (pixel * passes + pass) * operands + operand
+
+and so do the parts of a concatenation of several passes, a part a pass. Other layers
+cannot read data with gaps, which is what the copies of `joins` are for.
+
+Source: ai8x-synthesis ab4f4c0, izer/backend/max7800x.py, load.py and unload.py.
+"""
+
+import dataclasses
+import itertools
+import math
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+
+from tfpipeline import errors
+from tfpipeline.targets.max78000 import accelerator_layer, geometry, shortage
+from tfpipeline.targets.max78000 import spec as specs
+
+# The index that stands for the network's input, among those of layers.
+INPUT = shortage.INPUT
+
+WORD_BYTES = 4
+
+Layers = Sequence[accelerator_layer.AcceleratorLayer]
+# For each layer, for each operand, the layers whose outputs are its channels.
+Operands = Sequence[Sequence[Sequence[int]]]
+
+
+@dataclasses.dataclass(frozen=True)
+class Region:
+    """A tensor in the data memory; bytes count from the start of each instance.
+
+    Attributes:
+        processors: bit map of those whose memory holds it.
+        offset: its first byte.
+        write_gap: words that are left free behind each word of it.
+        first_byte: the first that is written, which may lie in front of `offset`.
+        end_byte: behind the last that is written.
+    """
+
+    processors: int
+    offset: int
+    write_gap: int
+    first_byte: int
+    end_byte: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """Regions of all tensors.
+
+    Attributes:
+        input: region of the network's input.
+        outputs: region of each layer's output.
+        in_offsets: where each layer begins to read.
+        shortages: the tensor that reaches farthest, where that is beyond the memory.
+    """
+
+    input: Region
+    outputs: tuple[Region, ...]
+    in_offsets: tuple[int, ...]
+    shortages: tuple[shortage.Shortage, ...]
+
+
+def plan(
+    layers: Layers,
+    operands: Operands,
+    outputs: Collection[int],
+    *,
+    input_format: str = "HWC",
+    spec: specs.Spec = specs.MAX78000,
+) -> Plan:
+    """Places tensors so that none overwrites another that is still needed.
+
+    Args:
+        layers: at least one, with their processors.
+        operands: what each layer reads.
+        outputs: layers whose results the host takes at the end.
+        input_format: `HWC` or `CHW`.
+        spec: the device.
+
+    Raises:
+        GraphError: a tensor that two layers would have to find in different places.
+    """
+    tensors = _tensors(layers, operands, outputs, input_format, spec)
+    blocks = _blocks(tensors, _slots(layers, operands, spec))
+    # The first order that fits; if none does, the one that comes closest.
+    regions = min(
+        (_place(blocks, order) for order in _ORDERS),
+        key=lambda found: max(spec.memory_instance_bytes, _reach(found.values())),
+    )
+    farthest = max(regions, key=lambda index: regions[index].end_byte)
+    needed, available = regions[farthest].end_byte, spec.memory_instance_bytes
+    too_far = shortage.Shortage(spec.name, shortage.DATA, farthest, needed, available)
+    return Plan(
+        input=regions[INPUT],
+        outputs=tuple(regions[index] for index in range(len(layers))),
+        in_offsets=tuple(
+            min(regions[part].offset for parts in each for part in parts)
+            for each in operands
+        ),
+        shortages=(too_far,) if needed > available else (),
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class _Tensor:
+    """A tensor before it has a place.
+
+    `lead` and `trail` are words that are written in front of its own and behind them.
+    `first_step` is the layer that writes it, `last_step` the last that reads it.
+    """
+
+    index: int
+    processors: int
+    instances: frozenset[int]
+    words: int
+    lead: int
+    trail: int
+    first_step: int
+    last_step: int
+
+    def meets(self, other: "_Tensor") -> bool:
+        """Whether both are needed at once, in the same memory instance.
+
+        A layer writes while it reads.
+        """
+        if self.first_step > other.last_step or other.first_step > self.last_step:
+            return False
+        return bool(self.instances & other.instances)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Slot:
+    """Which word of each group of `gap + 1` a tensor takes."""
+
+    number: int
+    gap: int
+
+
+# Tensors whose places are tied together.
+_Block = Sequence[tuple[_Tensor, _Slot]]
+_Placed = list[tuple[_Tensor, Region]]
+
+
+def _tensors(
+    layers: Layers,
+    operands: Operands,
+    outputs: Collection[int],
+    input_format: str,
+    spec: specs.Spec,
+) -> list[_Tensor]:
+    """The input and all outputs, each at its index + 1."""
+    last_steps = {index: index for index in range(INPUT, len(layers))}
+    for step, each in enumerate(operands):
+        last_steps |= dict.fromkeys(itertools.chain.from_iterable(each), step)
+    last_steps |= dict.fromkeys(outputs, len(layers))
+
+    def tensor(
+        index: int, processors: int, words: int, around: tuple[int, int]
+    ) -> None:
+        instances = _instances(processors, spec)
+        found.append(
+            _Tensor(
+                *(index, processors, instances, words, *around),
+                *(index, last_steps[index]),
+            )
+        )
+
+    found: list[_Tensor] = []
+    first = layers[0]
+    words = math.prod(first.in_dim) * geometry.passes(first.in_channels, spec)
+    if input_format == "CHW":
+        # A channel an instance, and so four pixels a word.
+        words = math.ceil(words / WORD_BYTES)
+    tensor(INPUT, first.processors, words, (0, 0))
+    for index, layer in enumerate(layers):
+        size = geometry.passes(layer.out_channels, spec) * layer.output_width // 8
+        lead, trail = _overhang(layer)
+        words = math.prod(layer.out_dim) * size
+        tensor(index, layer.output_processors, words, (lead * size, trail * size))
+    return found
+
+
+def _overhang(layer: accelerator_layer.AcceleratorLayer) -> tuple[int, int]:
+    """Pixels that are written in front of the output and behind it.
+
+    A long dilated conv1d runs in two dimensions and writes whole rows; with three taps,
+    the first row is no part of the output.
+    """
+    if not geometry.is_folded_1d(layer):
+        return 0, 0
+    rows, columns = geometry.convolution_output(layer)
+    lead = columns if layer.kernel[0] == specs.MAX_DILATED_KERNEL_1D else 0
+    return lead, rows * columns - layer.out_dim[0]
+
+
+def _instances(processors: int, spec: specs.Spec) -> frozenset[int]:
+    return frozenset(
+        processor // spec.processors_per_memory
+        for processor in range(spec.processors)
+        if processors >> processor & 1
+    )
+
+
+def _slots(
+    layers: Layers, operands: Operands, spec: specs.Spec
+) -> list[dict[int, _Slot]]:
+    """For each layer, which words the tensors that it reads take."""
+    result = []
+    for layer, each in zip(layers, operands, strict=True):
+        passes = geometry.passes(layer.in_channels, spec)
+        slots = {}
+        for operand, parts in enumerate(each):
+            interleaved = passes if len(parts) > 1 else 1
+            for position, index in enumerate(parts):
+                number = position * len(each) if interleaved > 1 else 0
+                slots[index] = _Slot(number + operand, interleaved * len(each) - 1)
+        result.append(slots)
+    return result
+
+
+def _blocks(
+    tensors: Sequence[_Tensor], together: Iterable[Mapping[int, _Slot]]
+) -> list[_Block]:
+    slots: dict[int, _Slot] = {}
+    blocks = {tensor.index: {tensor.index} for tensor in tensors}
+    for found in together:
+        for index, slot in found.items():
+            if slots.setdefault(index, slot) != slot:
+                raise _error(index, index)
+        joined: set[int] = set().union(*(blocks[index] for index in found))
+        blocks |= dict.fromkeys(joined, joined)
+    alone = _Slot(0, 0)
+    result: list[_Block] = []
+    for block in {id(each): each for each in blocks.values()}.values():
+        members = [(tensors[i + 1], slots.get(i, alone)) for i in sorted(block)]
+        for (one, a), (other, b) in itertools.combinations(members, 2):
+            is_interleaved = a.gap == b.gap and a.number != b.number
+            if one.meets(other) and not is_interleaved:
+                raise _error(one.index, other.index)
+        result.append(members)
+    return result
+
+
+def _error(one: int, other: int) -> errors.GraphError:
+    names = " and ".join(f"layer {index}" for index in sorted({one, other}))
+    return errors.GraphError(
+        f"the readers of {names} want the data in different places; put a copy in "
+        "front of one of them"
+    )
+
+
+def _at(block: _Block, base: int) -> _Placed:
+    """The block's tensors if its first word is at `base`."""
+    result = []
+    for tensor, slot in block:
+        stride = WORD_BYTES * (slot.gap + 1)
+        offset = base + WORD_BYTES * slot.number
+        last = offset + stride * (tensor.words + tensor.trail - 1)
+        region = Region(
+            processors=tensor.processors,
+            offset=offset,
+            write_gap=slot.gap,
+            first_byte=offset - stride * tensor.lead,
+            end_byte=last + WORD_BYTES,
+        )
+        result.append((tensor, region))
+    return result
+
+
+def _reach(regions: Iterable[Region]) -> int:
+    return max(region.end_byte for region in regions)
+
+
+def _by_step(block: _Block) -> tuple[int, ...]:
+    return (min(tensor.first_step for tensor, _ in block),)
+
+
+def _by_size(block: _Block) -> tuple[int, ...]:
+    return -_reach(region for _, region in _at(block, 0)), *_by_step(block)
+
+
+_Order = Callable[[_Block], tuple[int, ...]]
+_ORDERS: tuple[_Order, ...] = (_by_size, _by_step)
+
+
+def _place(blocks: Iterable[_Block], order: _Order) -> dict[int, Region]:
+    """Each block in turn at the lowest place that is free while it is needed."""
+    placed: _Placed = []
+    for block in sorted(blocks, key=order):
+        placed += _lowest(block, placed)
+    return {tensor.index: region for tensor, region in placed}
+
+
+def _lowest(block: _Block, placed: _Placed) -> _Placed:
+    base = -min(region.first_byte for _, region in _at(block, 0))
+    while True:
+        found = _at(block, base)
+        missing = [
+            taken.end_byte - region.first_byte
+            for tensor, region in found
+            for other, taken in placed
+            if tensor.meets(other)
+            and region.first_byte < taken.end_byte
+            and taken.first_byte < region.end_byte
+        ]
+        if not missing:
+            return found
+        base += max(missing)

@@ -1,0 +1,154 @@
+"""Copies of tensors that several layers want in different places.
+
+The operands of an element-wise operation lie interleaved in the data memory, and so do
+the parts of a concatenation of more channels than processors. Other layers cannot read
+data with gaps (`read_gap`, on MAX78002 only), so that what they read as well is copied
+by a layer that does nothing else, as in the vendor's networks.
+"""
+
+import collections
+import dataclasses
+from collections.abc import Iterator, Mapping
+
+from tfpipeline.targets.max78000 import draft, geometry
+from tfpipeline.targets.max78000 import spec as specs
+
+Parts = Mapping[str, tuple[str, ...]]
+
+
+def with_copies(network: draft.Network, spec: specs.Spec) -> draft.Network:
+    """The network with a copy of each tensor that cannot lie as all its readers want.
+
+    A copy comes right behind the layers that write what it copies, as in the vendor's
+    networks. The tool takes neither a concatenation as an operand nor the input as a
+    part of one; these are copied too.
+    """
+    if not _is_closed(network):
+        # The device cannot run it anyway.
+        return network
+    return _for_concatenations(_for_sums(network), spec)
+
+
+def _is_closed(network: draft.Network) -> bool:
+    """Whether all that is read is the input, or written by a layer."""
+    parts = [name for each in network.concatenations for name, _ in each.parts]
+    known = {*network.inputs, *(layer.output for layer in network.layers)}
+    known |= _parts(network).keys()
+    return (
+        len(network.inputs) == 1
+        and known.issuperset([*parts, *_listed(network)])
+        and all(each.along_channels for each in network.concatenations)
+    )
+
+
+def _for_sums(network: draft.Network) -> draft.Network:
+    reads = _reads(network)
+    layers = list(network.layers)
+    parts = _parts(network)
+    for layer in network.layers:
+        if len(layer.operands) < 2 or layer.broadcasts:
+            continue
+        operands = list(layer.operands)
+        for position, name in enumerate(operands):
+            if reads[name] > 1 or name in parts:
+                copy = _copy(network, name, f"{layer.name}/copy_{position}")
+                _insert(layers, copy, parts.get(name, (name,)))
+                operands[position] = copy.output
+        index = next(i for i, each in enumerate(layers) if each is layer)
+        layers[index] = dataclasses.replace(layer, operands=tuple(operands))
+    return dataclasses.replace(network, layers=tuple(layers))
+
+
+def _for_concatenations(network: draft.Network, spec: specs.Spec) -> draft.Network:
+    layers = list(network.layers)
+    concatenations: list[draft.Concatenation] = []
+    read = {name for layer in layers for name in layer.operands} | {*network.outputs}
+    ways = _ways(network)
+    for each in network.concatenations:
+        changed = list(each.parts)
+        names = tuple(name for name, _ in each.parts)
+        for position, (name, channels) in enumerate(each.parts):
+            is_shared = len(ways[name]) > 1
+            if each.output in read and (
+                name in network.inputs
+                or (is_shared and each.channels > spec.processors)
+                or (is_shared and not _extends(names, name, concatenations))
+            ):
+                copy = _copy(network, name, f"{each.name}/copy_{position}")
+                _insert(layers, copy, (name,))
+                changed[position] = (copy.output, channels)
+        concatenations.append(dataclasses.replace(each, parts=tuple(changed)))
+    return dataclasses.replace(
+        network, layers=tuple(layers), concatenations=tuple(concatenations)
+    )
+
+
+def _extends(
+    names: tuple[str, ...], part: str, earlier: list[draft.Concatenation]
+) -> bool:
+    """Whether all earlier concatenations of a part begin as this one, or it as they."""
+    others = [tuple(name for name, _ in each.parts) for each in earlier]
+    return all(
+        names[: len(other)] == other[: len(names)] for other in others if part in other
+    )
+
+
+def _reads(network: draft.Network) -> collections.Counter[str]:
+    """How often each tensor is read: by layers, by concatenations, as an output."""
+    names = [name for layer in network.layers for name in layer.operands]
+    names += [name for each in network.concatenations for name, _ in each.parts]
+    return collections.Counter([*names, *network.outputs])
+
+
+def _ways(network: draft.Network) -> Mapping[str, set[str]]:
+    """For each tensor, by which names it is read: its own, those of concatenations."""
+    parts = _parts(network)
+    result: dict[str, set[str]] = collections.defaultdict(set)
+    for name in _listed(network):
+        for part in parts.get(name, (name,)):
+            result[part].add(name)
+    return result
+
+
+def _listed(network: draft.Network) -> Iterator[str]:
+    for layer in network.layers:
+        yield from layer.operands
+    yield from network.outputs
+
+
+def _parts(network: draft.Network) -> Parts:
+    return {
+        each.output: tuple(name for name, _ in each.parts)
+        for each in network.concatenations
+    }
+
+
+def _insert(
+    layers: list[draft.Layer], copy: draft.Layer, sources: tuple[str, ...]
+) -> None:
+    writers = [i for i, each in enumerate(layers) if each.output in sources]
+    layers.insert(max(writers, default=-1) + 1, copy)
+
+
+def _copy(network: draft.Network, name: str, copy: str) -> draft.Layer:
+    channels, dim = _shapes(network)[name]
+    return draft.Layer(
+        kind="Copy",
+        name=copy,
+        operator="passthrough",
+        operands=(name,),
+        output=f"{copy}/output",
+        in_channels=channels,
+        in_dim=dim,
+        out_channels=channels,
+        out_dim=dim,
+    )
+
+
+def _shapes(network: draft.Network) -> dict[str, tuple[int, draft.Pair]]:
+    shapes = {network.inputs[0]: (network.in_channels, network.in_dim)}
+    for layer in network.layers:
+        shapes[layer.output] = (layer.out_channels, layer.out_dim)
+    for each in network.concatenations:
+        shapes[each.output] = (each.channels, shapes[each.parts[0][0]][1])
+    return shapes
