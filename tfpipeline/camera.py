@@ -36,8 +36,8 @@ _WIDTH = flags.DEFINE_string("width", None, "Of the input in pixels; see --heigh
 _CHANNEL_COUNT = flags.DEFINE_string(
     "channels",
     None,
-    "3 or 1. Of an HWC sampledata.h: what its words hold. Else 3 repeats the channel "
-    "of a gray image.",
+    "3 or 1. What a sampledata input holds, 3 if not given; with other inputs, 3 "
+    "repeats the channel of a gray image.",
 )
 _EXPANSION = flags.DEFINE_string(
     "expansion",

@@ -43,7 +43,7 @@ class Reading:
 
     Attributes:
         size: (height, width) in pixels; None if the file says it.
-        channels: of an HWC sampledata.h, which does not say it: 3 or 1.
+        channels: of sampledata, which does not say it: 3 or 1; None is 3.
         expansion: of rgb565 to 8 bits, a key of camera_dumps.EXPANSIONS.
     """
 

@@ -218,8 +218,9 @@ def _behind_header(data: bytes, pixel_format: str) -> tuple[image_size.Size, byt
     header, pixels = split_header(data)
     if header is None:
         raise errors.DataError(
-            f"a {pixel_format} dump without *IMG* or *STR* header does not say its "
-            f"size: give height and width. {_fits(len(data), pixel_format)}"
+            f"a dump without *IMG* or *STR* header does not say its size: give height "
+            f"and width. {len(data)} bytes of {pixel_format}: "
+            f"{_fits(len(data), pixel_format)}"
         )
     if header.name != _HEADER_NAMES[pixel_format]:
         names = [f for f, name in _HEADER_NAMES.items() if name == header.name]
@@ -241,7 +242,7 @@ def _require_length(data: bytes, pixel_format: str, size: image_size.Size) -> No
     expected = count * BYTES_A_PIXEL[pixel_format]
     if len(data) == expected:
         return
-    advice = _fits(len(data), pixel_format)
+    advice = _fits(len(data), pixel_format, size)
     others = [f for f, each in BYTES_A_PIXEL.items() if count * each == len(data)]
     if others:
         advice = f"that is {others[0]} of this size"
@@ -253,8 +254,8 @@ def _require_length(data: bytes, pixel_format: str, size: image_size.Size) -> No
     )
 
 
-def _fits(length: int, pixel_format: str) -> str:
+def _fits(length: int, pixel_format: str, near: image_size.Size | None = None) -> str:
     each = BYTES_A_PIXEL[pixel_format]
     if length % each:
-        return f"{length} bytes are no whole number of {each}-byte pixels"
-    return f"{length} bytes: {image_size.fitting(length // each)}"
+        return f"no whole number of {each}-byte pixels"
+    return image_size.fitting(length // each, near)

@@ -72,21 +72,17 @@ def read(data: bytes, size: image_size.Size | None) -> npt.NDArray[np.uint8]:
         DataError: the size is not given, the length is wrong, or a fourth byte is in
             use.
     """
-    pixels, rest = divmod(len(data), BYTES_A_WORD)
-    may_be = f"no whole number of {BYTES_A_WORD}-byte words"
-    if not rest:
-        may_be = image_size.fitting(pixels)
     if size is None:
         raise errors.DataError(
-            f"cnn_words do not say their size: give height and width. "
-            f"{len(data)} bytes: {may_be}"
+            "cnn_words do not say their size: give height and width. "
+            f"{len(data)} bytes: {_fits(len(data), size)}"
         )
     image_size.require_valid(size, "cnn_words")
     expected = size[0] * size[1] * BYTES_A_WORD
     if len(data) != expected:
         raise errors.DataError(
             f"cnn_words of {image_size.text(size)} pixels (height x width) have "
-            f"{expected} bytes, found {len(data)}: {may_be}"
+            f"{expected} bytes, found {len(data)}: {_fits(len(data), size)}"
         )
     return unpack(np.frombuffer(data, "<u4"), size, _CHANNELS, "cnn_words")
 
@@ -94,3 +90,9 @@ def read(data: bytes, size: image_size.Size | None) -> npt.NDArray[np.uint8]:
 def write(image: npt.NDArray[np.uint8]) -> bytes:
     """File of little-endian words of uint8 [height, width, 3]."""
     return pack(image).astype("<u4").tobytes()
+
+
+def _fits(length: int, near: image_size.Size | None) -> str:
+    if length % BYTES_A_WORD:
+        return f"no whole number of {BYTES_A_WORD}-byte words"
+    return image_size.fitting(length // BYTES_A_WORD, near)

@@ -48,11 +48,16 @@ def require_equal(found: Size, expected: Size | None, what: str) -> None:
         )
 
 
-def fitting(pixels: int) -> str:
-    """A few sizes of `pixels` pixels, landscape, the squarest first."""
+def fitting(pixels: int, near: Size | None = None) -> str:
+    """A few sizes of `pixels` pixels: sides of `near` first, then the squarest."""
     if not 1 <= pixels <= MAX_PIXELS:
         return "no size fits"
     heights = [h for h in range(1, int(pixels**0.5) + 1) if pixels % h == 0]
-    sizes = [text((h, pixels // h)) for h in heights[: -_MAX_EXAMPLES - 1 : -1]]
-    more = ", ..." if len(heights) > _MAX_EXAMPLES else ""
-    return f"{pixels} pixels are {', '.join(sizes)}{more} (or portrait)"
+    sizes = [(h, pixels // h) for h in reversed(heights)]
+    if near is not None:
+        height, width = near
+        wished = [(height, pixels // height), (pixels // width, width)]
+        sizes = [(h, w) for h, w in wished if h * w == pixels] + sizes
+    texts = list(dict.fromkeys(text(size) for size in sizes))
+    more = ", ..." if len(texts) > _MAX_EXAMPLES else ""
+    return f"{pixels} pixels are {', '.join(texts[:_MAX_EXAMPLES])}{more}"

@@ -1,9 +1,7 @@
 """PNG images of 8 bits a channel, RGB or gray."""
 
 import io
-import struct
 import warnings
-import zlib
 
 import numpy as np
 import numpy.typing as npt
@@ -15,18 +13,6 @@ from tfpipeline.data import image_size
 # IHDR must be a file's first chunk: signature 8 bytes, length 4, name 4, width 4,
 # height 4, then the bits of a channel (PNG specification, 11.2.2).
 _BIT_DEPTH_AT = 24
-# What Pillow raises for damaged files, decompression bombs included.
-_PILLOW_ERRORS = (
-    OSError,
-    SyntaxError,
-    ValueError,
-    EOFError,
-    IndexError,
-    struct.error,
-    zlib.error,
-    Image.DecompressionBombError,
-    Warning,
-)
 
 
 def write(image: npt.NDArray[np.uint8]) -> bytes:
@@ -59,8 +45,12 @@ def read(data: bytes, size: image_size.Size | None = None) -> npt.NDArray[np.uin
                 image_size.require_valid(found, "the PNG")
                 image_size.require_equal(found, size, "the PNG")
                 return _pixels(picture, data[_BIT_DEPTH_AT])
-    except _PILLOW_ERRORS as error:
-        raise errors.DataError(f"not a PNG, or damaged: {error}") from error
+    except errors.DataError:
+        raise
+    # Damage makes Pillow raise SyntaxError, struct.error, AssertionError and others.
+    except Exception as error:
+        text = str(error) or type(error).__name__
+        raise errors.DataError(f"not a PNG, or damaged: {text}") from error
 
 
 def _pixels(picture: Image.Image, bit_depth: int) -> npt.NDArray[np.uint8]:

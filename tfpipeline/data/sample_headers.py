@@ -79,7 +79,8 @@ def read(
     Args:
         data: the file.
         size: (height, width).
-        channels: of an HWC header, 3 or 1; None is 3, unless 1 is as likely.
+        channels: 3 or 1; None is 3. A gray header must be asked for: cut off behind
+            its first array, a CHW header of three channels looks like one.
 
     Returns:
         uint8 [height, width, channels].
@@ -92,22 +93,23 @@ def read(
     if size is None:
         raise errors.DataError(
             "sampledata does not say its size: give height and width. Found "
-            f"{_found(arrays)}"
+            f"{_found(arrays, size)}"
         )
     image_size.require_valid(size, "sampledata")
     pixels = size[0] * size[1]
-    lengths = {len(words) for words in arrays}
-    if len(arrays) == 1 and lengths == {pixels}:
-        [words] = arrays
-        return cnn_words.unpack(words, size, _word_channels(words, channels), "HWC")
     chw = _words_a_channel(pixels)
-    if len(arrays) in (1, 3) and lengths == {chw}:
+    count = channels or 3
+    lengths = [len(words) for words in arrays]
+    if lengths == [pixels]:
+        _require_unambiguous(arrays[0], channels)
+        return cnn_words.unpack(arrays[0], size, count, "HWC")
+    if lengths == [chw] * count:
         return np.stack([_channel(words, size) for words in arrays], axis=-1)
     raise errors.DataError(
-        f"sampledata of {image_size.text(size)} pixels (height x width) has one array "
-        f"of {pixels} words, {pixels * _BYTES_A_WORD} bytes (HWC), or 3 arrays (1 of "
-        f"gray) of {chw} words, {chw * _BYTES_A_WORD} bytes (CHW); found "
-        f"{_found(arrays)}"
+        f"sampledata of {image_size.text(size)} pixels (height x width) and {count} "
+        f"channel(s) has one array of {pixels} words, {pixels * _BYTES_A_WORD} bytes "
+        f"(HWC), or {count} of {chw} words, {chw * _BYTES_A_WORD} bytes (CHW); found "
+        f"{_found(arrays, size)}"
     )
 
 
@@ -159,13 +161,12 @@ def _parse_words(body: str, number: int) -> _Words:
     return np.array([int(text, 16) for text in texts], np.uint32)
 
 
-def _word_channels(words: _Words, channels: int | None) -> int:
+def _require_unambiguous(words: _Words, channels: int | None) -> None:
     if channels is None and not (words >> 8).any():
         raise errors.DataError(
             "each word of the HWC header holds one byte: give channels 1 if it is a "
             "gray image, 3 if its green and blue are 128 everywhere"
         )
-    return channels or 3
 
 
 def _channel(words: _Words, size: image_size.Size) -> npt.NDArray[np.uint8]:
@@ -174,18 +175,17 @@ def _channel(words: _Words, size: image_size.Size) -> npt.NDArray[np.uint8]:
     if packed[pixels:].any():
         raise errors.DataError(
             f"the CHW header has data behind {image_size.text(size)} pixels (height x "
-            f"width): up to {image_size.fitting(packed.size)}"
+            f"width): up to {image_size.fitting(packed.size, size)}"
         )
     return packed[:pixels].reshape(size) ^ cnn_words.SIGN_BIT
 
 
-def _found(arrays: list[_Words]) -> str:
+def _found(arrays: list[_Words], size: image_size.Size | None) -> str:
     lengths = sorted({len(words) for words in arrays})
+    text = f"{len(arrays)} array(s) of {' or '.join(map(str, lengths))} words"
     if len(arrays) == 1:
-        as_hwc = image_size.fitting(lengths[0])
-        return f"1 array of {lengths[0]} words, as HWC: {as_hwc}"
-    return f"{len(arrays)} arrays of {' or '.join(map(str, lengths))} words" + (
-        f", as CHW: up to {image_size.fitting(lengths[0] * _BYTES_A_WORD)}"
-        if len(lengths) == 1 and len(arrays) == 3
-        else ""
-    )
+        return f"{text}: as HWC {image_size.fitting(lengths[0], size)}"
+    if len(arrays) == 3 and len(lengths) == 1:
+        pixels = lengths[0] * _BYTES_A_WORD
+        return f"{text}: as CHW up to {image_size.fitting(pixels, size)}"
+    return text
