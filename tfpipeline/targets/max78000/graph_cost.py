@@ -3,7 +3,7 @@
 import dataclasses
 
 from tfpipeline.ir import graph
-from tfpipeline.targets.max78000 import cost, folding, fusion, lowering, shortage
+from tfpipeline.targets.max78000 import cost, folding, fusion, lowering, placement
 from tfpipeline.targets.max78000 import spec as specs
 
 
@@ -23,16 +23,13 @@ class GraphCost:
     @property
     def violations(self) -> tuple[str, ...]:
         """Why the network cannot run: constraints and memories, one line each."""
+        lowered, shortages = self.lowered, self.cost.shortages
+        if lowered.steps and not lowered.violations:
+            shortages = placement.plan(lowered).shortages
         return (
-            *map(str, self.lowered.violations),
-            *(each.message(self._subject(each.index)) for each in self.cost.shortages),
+            *map(str, lowered.violations),
+            *(each.message(lowered.subject(each.index)) for each in shortages),
         )
-
-    def _subject(self, index: int) -> str:
-        if index == shortage.INPUT:
-            return "input"
-        step = self.lowered.steps[index]
-        return f"{step.kind} '{step.name}'"
 
 
 def estimate_graph(

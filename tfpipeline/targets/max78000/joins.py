@@ -10,7 +10,7 @@ import collections
 import dataclasses
 from collections.abc import Iterator, Mapping
 
-from tfpipeline.targets.max78000 import draft, geometry
+from tfpipeline.targets.max78000 import draft
 from tfpipeline.targets.max78000 import spec as specs
 
 Parts = Mapping[str, tuple[str, ...]]

@@ -85,6 +85,12 @@ class Lowered:
         """The accelerator layers alone."""
         return tuple(step.layer for step in self.steps)
 
+    def subject(self, index: int) -> str:
+        """How messages name a layer, or the input."""
+        if index == INPUT:
+            return "input"
+        return f"{self.steps[index].kind} '{self.steps[index].name}'"
+
 
 def lower(
     g: graph.Graph,

@@ -27,6 +27,7 @@ PACKED, BY_KERNELS, BY_DATA = STRATEGIES = ("packed", "by_kernels", "by_data")
 _Tie = tuple[str, str, int]
 # First processors of tensors that are tied together, the lowest of them 0.
 _Group = dict[str, int]
+_Integers = npt.NDArray[np.int64]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -127,55 +128,82 @@ def _ties(network: draft.Network, spec: specs.Spec) -> Iterator[_Tie]:
 
 def _spread(
     network: draft.Network,
-    groups: list[_Group],
+    groups: Sequence[_Group],
     widths: Mapping[str, int],
     spec: specs.Spec,
     *,
     data_first: bool,
 ) -> list[int]:
     """First processors of the groups; that of the input stays at the first one."""
-    weights = _kernel_bits(network, spec)
-    lives = _lives(network, spec)
-    kernels = [0] * spec.processors
-    instances = spec.processors // spec.processors_per_memory
-    # By step, with the input's and the end's, and by memory instance.
-    data = np.zeros((len(network.layers) + 2, instances), np.int64)
-    starts = [0] * len(groups)
+    loads = _Loads(network, widths, spec)
+    sizes = {name: life.size for name, life in loads.lives.items()}
+    weights = sizes if data_first else loads.weights
 
     def order(index: int) -> tuple[bool, int]:
         holds_input = network.inputs[0] in groups[index]
-        sizes = {name: life.size for name, life in lives.items()}
-        first = sizes if data_first else weights
-        return not holds_input, -sum(first.get(name, 0) for name in groups[index])
+        return not holds_input, -sum(weights.get(name, 0) for name in groups[index])
 
+    starts = [0] * len(groups)
     for index in sorted(range(len(groups)), key=order):
         group = groups[index]
         width = max(place + widths[name] for name, place in group.items())
         room = spec.processors - width
-        is_fixed = network.inputs[0] in group or room < 0
-        choices = range(0, 1 if is_fixed else room + 1, spec.processors_per_memory)
-
-        def fullness(
-            start: int, group: _Group = group, width: int = width
-        ) -> tuple[int, ...]:
-            fullest = max(
-                max(kernels[start + p : start + p + widths[n]], default=0) + weights[n]
-                for n, p in group.items()
-            )
-            more = _data(group, start, widths, lives, spec, data.shape)
-            peak = int(((data + more) * (more > 0)).max())
-            excess = max(0, peak - spec.memory_instance_bytes)
+        choices = [0]
+        if network.inputs[0] not in group and room >= 0:
+            choices = list(range(0, room + 1, spec.processors_per_memory))
+        ranks = []
+        for start in choices:
+            kernels, data = loads.peaks(group, start)
+            excess = max(0, data - spec.memory_instance_bytes)
             # Groups of one width side by side leave no gaps that are too narrow.
-            rest = (fullest, start % width, start)
-            return (peak, *rest) if data_first else (excess, *rest)
-
-        starts[index] = min(choices, key=fullness)
-        data += _data(group, starts[index], widths, lives, spec, data.shape)
-        for name, place in group.items():
-            first = starts[index] + place
-            for processor in range(first, min(first + widths[name], len(kernels))):
-                kernels[processor] += weights[name]
+            first = data if data_first else excess
+            ranks.append((first, kernels, start % width, start))
+        starts[index] = min(ranks)[-1]
+        loads.add(group, starts[index])
     return starts
+
+
+class _Loads:
+    """What lies in the memories of the processors and of their instances so far."""
+
+    def __init__(
+        self, network: draft.Network, widths: Mapping[str, int], spec: specs.Spec
+    ):
+        instances = spec.processors // spec.processors_per_memory
+        self.weights = _kernel_bits(network, spec)
+        self.lives = _lives(network, spec)
+        self._widths = widths
+        self._size = spec.processors_per_memory
+        self._kernels = np.zeros(spec.processors, np.int64)
+        # By step, with the input's and the end's, and by memory instance.
+        self._data = np.zeros((len(network.layers) + 2, instances), np.int64)
+
+    def peaks(self, group: _Group, start: int) -> tuple[int, int]:
+        """Bits of kernels and bytes of data where a group would lie, at the fullest."""
+        kernels, data = self._shares(group, start)
+        return _peak(self._kernels, kernels), _peak(self._data, data)
+
+    def add(self, group: _Group, start: int) -> None:
+        """Puts a group to its place."""
+        kernels, data = self._shares(group, start)
+        self._kernels += kernels
+        self._data += data
+
+    def _shares(self, group: _Group, start: int) -> tuple[_Integers, _Integers]:
+        kernels, data = np.zeros_like(self._kernels), np.zeros_like(self._data)
+        for name, place in group.items():
+            first = start + place
+            end = first + self._widths[name]
+            kernels[first:end] += self.weights[name]
+            if name in self.lives:
+                life = self.lives[name]
+                instances = slice(first // self._size, math.ceil(end / self._size))
+                data[life.first : life.last + 1, instances] += life.size
+        return kernels, data
+
+
+def _peak(before: _Integers, more: _Integers) -> int:
+    return int(((before + more) * (more > 0)).max())
 
 
 @dataclasses.dataclass(frozen=True)
@@ -212,25 +240,6 @@ def _lives(network: draft.Network, spec: specs.Spec) -> dict[str, _Life]:
         pixels, name = math.prod(layer.out_dim), layer.output
         lives[name] = life(name, step, pixels, layer.out_channels, layer.output_width)
     return lives
-
-
-def _data(
-    group: _Group,
-    start: int,
-    widths: Mapping[str, int],
-    lives: Mapping[str, _Life],
-    spec: specs.Spec,
-    shape: Sequence[int],
-) -> npt.NDArray[np.int64]:
-    """Bytes of a group's tensors by step and memory instance."""
-    result = np.zeros(shape, np.int64)
-    for name, place in group.items():
-        if name in lives:
-            life, first = lives[name], start + place
-            end = math.ceil((first + widths[name]) / spec.processors_per_memory)
-            begin = first // spec.processors_per_memory
-            result[life.first : life.last + 1, begin:end] += life.size
-    return result
 
 
 def _kernel_bits(network: draft.Network, spec: specs.Spec) -> collections.Counter[str]:

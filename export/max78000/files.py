@@ -1,0 +1,69 @@
+"""The folder that the vendor's synthesis tool takes, and what it must compute."""
+
+import io
+import os
+
+import numpy as np
+
+from export import folder
+from export.max78000 import checkpoint, description, network, text, weights
+from tfpipeline import atomic_files
+from tfpipeline.ir import graph
+
+DESCRIPTION_FILE = "network.yaml"
+CHECKPOINT_FILE = "checkpoint.pth.tar"
+KNOWN_ANSWER_FILE = "known_answer.npz"
+REPORT_FILE = "report.txt"
+README_FILE = "README.txt"
+
+
+def write(path: str | os.PathLike[str], found: network.Network, name: str) -> None:
+    """Writes all files; an older folder at `path` is replaced in one step.
+
+    Args:
+        path: of the folder.
+        found: the network.
+        name: of network and data set, for the tool and for names of files.
+
+    Raises:
+        StorageError: the folder cannot be written.
+    """
+    name = description.identifier(name)
+    sample_file = f"sample_{name}.npy"
+    described = description.text(found.lowered, found.placed, found.program, name)
+    state = weights.state(found.lowered, found.program)
+    with folder.replace(path) as temporary:
+        (temporary / sample_file).write_bytes(_sample(found))
+        (temporary / KNOWN_ANSWER_FILE).write_bytes(_known_answer(found))
+        for file, content in (
+            (DESCRIPTION_FILE, described),
+            (REPORT_FILE, text.report(found)),
+            (README_FILE, text.readme(found, name, sample_file)),
+        ):
+            atomic_files.write_text(temporary / file, content)
+        checkpoint.write(temporary / CHECKPOINT_FILE, arch=name, state=state)
+
+
+def channels_first(values: graph.Array, is_line: bool = False) -> graph.Array:
+    """`[channels, rows, columns]` of `[rows, columns, channels]`; a line has rows."""
+    turned = values.transpose(2, 0, 1)
+    return turned.reshape(len(turned), -1) if is_line else turned
+
+
+def _sample(found: network.Network) -> bytes:
+    """int64, the one type that the tool reads."""
+    first = found.lowered.steps[0].layer
+    values = channels_first(found.sample, is_line=first.in_dim[1] == 1)
+    stream = io.BytesIO()
+    np.save(stream, np.ascontiguousarray(values, np.int64), allow_pickle=False)
+    return stream.getvalue()
+
+
+def _known_answer(found: network.Network) -> bytes:
+    """`input` and `layer_<i>` of every layer, channels first."""
+    arrays = {"input": channels_first(found.sample)}
+    for index, values in enumerate(found.outputs):
+        arrays[f"layer_{index}"] = channels_first(values)
+    stream = io.BytesIO()
+    np.savez_compressed(stream, **arrays)  # type: ignore[arg-type]
+    return stream.getvalue()

@@ -1,0 +1,64 @@
+"""Runs the vendor's synthesis tool on a folder, as its README.txt says.
+
+`AI8X_SYNTHESIS` names a checkout of ai8x-synthesis, `AI8X_PYTHON` a Python with its
+requirements. Nothing of the tool is in this project.
+"""
+
+import dataclasses
+import os
+import pathlib
+import re
+import shlex
+import subprocess
+
+import numpy as np
+
+from export.max78000 import files
+
+# For each layer the tool logs: what it reads, what is pooled, what is combined, the
+# sums, the output.
+_ARRAYS_A_LAYER = 5
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Result:
+    """What the tool printed, and every layer's output as its simulator has it."""
+
+    log: str
+    outputs: list[np.ndarray]
+
+    def summary(self) -> str:
+        """From `SUMMARY OF OPS` on, as the report begins."""
+        operations = _between(self.log, "SUMMARY OF OPS", "")
+        cycles = _between(self.log, "ESTIMATED LATENCY", "cycles")
+        return f"{operations}\n{cycles}\n"
+
+
+def missing() -> str | None:
+    """Why the tool cannot be run here."""
+    absent = [n for n in ("AI8X_SYNTHESIS", "AI8X_PYTHON") if n not in os.environ]
+    return f"{' and '.join(absent)} not set" if absent else None
+
+
+def run(folder: pathlib.Path, output: pathlib.Path) -> Result:
+    """Runs the command of the folder's README.txt; fails with what the tool says."""
+    text = (folder / files.README_FILE).read_text(encoding="utf-8")
+    match = re.search(r"python ai8xize\.py (.*?)\n\n", text, re.DOTALL)
+    options = shlex.split(match[1].replace("\\\n", " ").replace("FOLDER", str(folder)))
+    options[options.index("--test-dir") + 1] = str(output)
+    done = subprocess.run(
+        [os.environ["AI8X_PYTHON"], "ai8xize.py", *options, "--log-intermediate"],
+        cwd=os.environ["AI8X_SYNTHESIS"],
+        capture_output=True,
+        text=True,
+        timeout=600,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    target = output / options[options.index("--prefix") + 1]
+    log = (target / "log.txt").read_text(encoding="utf-8")
+    arrays = []
+    with open(target / "data.npy", "rb") as stream:
+        size = os.fstat(stream.fileno()).st_size
+        while stream.tell() < size:
+            arrays.append(np.load(stream))
+    return Result(log + done.stderr, arrays[_ARRAYS_A_LAYER - 1 :: _ARRAYS_A_LAYER])
