@@ -4,8 +4,10 @@ tfmot's models cannot be loaded from Keras' own `.keras` format (the ranges are 
 rebuilt). Here a quantization-aware model is stored as its float architecture and all
 its arrays, ranges included, and built again by the scheme when it is loaded.
 
-Files: `architecture.json` {"scheme": "float" or "int8", "architecture": Keras JSON,
-"arrays": [[name, shape], ...]} and `weights.npz`. Both appear whole or not at all.
+Files: `architecture.json` {"scheme": "float", "int8" or "max78000", "architecture":
+Keras JSON, "arrays": [[name, shape], ...]} and `weights.npz`. Both appear whole or not
+at all. Of a MAX78000 model the description also holds "options", as `_options` writes
+them.
 """
 
 import io
@@ -19,16 +21,19 @@ import numpy as np
 
 from tfpipeline import atomic_files, errors
 from tfpipeline.compat import keras, tfmot
-from tfpipeline.quantization import float_twin, tflite_int8, topology
+from tfpipeline.quantization import float_twin, max78000, tflite_int8, topology
+from tfpipeline.targets.max78000 import policy
 
 _ARCHITECTURE = "architecture.json"
 _WEIGHTS = "weights.npz"
 _FLOAT = "float"
 _INT8 = "int8"
+_MAX78000 = "max78000"
+_SCHEMES = (_FLOAT, _INT8, _MAX78000)
 
 
 def save(model: keras.Model, folder: str | os.PathLike[str]) -> None:
-    """Writes a float or an int8 quantization-aware model into `folder`.
+    """Writes a float or a quantization-aware model of any scheme into `folder`.
 
     The same model gives the same bytes.
 
@@ -39,13 +44,16 @@ def save(model: keras.Model, folder: str | os.PathLike[str]) -> None:
     model = topology.require_functional(model)
     wrapper = tfmot.quantization.keras.QuantizeWrapper
     quantized = any(isinstance(layer, wrapper) for layer in model.layers)
+    scheme = max78000.scheme_of(model)
     description = {
-        "scheme": _INT8 if quantized else _FLOAT,
+        "scheme": _MAX78000 if scheme else _INT8 if quantized else _FLOAT,
         "architecture": (
             float_twin.architecture(model) if quantized else topology.to_dict(model)
         ),
         "arrays": _arrays(model),
     }
+    if scheme:
+        description["options"] = _options(scheme)
     stream = io.BytesIO()
     np.savez(stream, *model.get_weights())
     folder = pathlib.Path(folder)
@@ -65,16 +73,20 @@ def load(folder: str | os.PathLike[str]) -> keras.Model:
         scheme = description["scheme"]
         expected = description["arrays"]
         model = topology.from_dict(description["architecture"])
+        options = description["options"] if scheme == _MAX78000 else None
     except (KeyError, TypeError, ValueError) as error:
         raise errors.StorageError(
             f"{path} does not describe a network: {error!r}"
         ) from error
-    if scheme not in (_FLOAT, _INT8):
+    if scheme not in _SCHEMES:
         raise errors.StorageError(
-            f"{path}: scheme must be {_FLOAT} or {_INT8}. Received: {scheme!r}."
+            f"{path}: scheme must be one of {', '.join(_SCHEMES)}. "
+            f"Received: {scheme!r}."
         )
     if scheme == _INT8:
         model = tflite_int8.build(model)
+    elif scheme == _MAX78000:
+        model = max78000.build(model, _scheme(path, options))
     values = _read_weights(pathlib.Path(folder) / _WEIGHTS)
     shapes = [list(value.shape) for value in values]
     if expected != _arrays(model) or shapes != [shape for _, shape in expected]:
@@ -84,6 +96,27 @@ def load(folder: str | os.PathLike[str]) -> keras.Model:
         )
     model.set_weights(values)
     return model
+
+
+def _options(scheme: max78000.Scheme) -> dict[str, Any]:
+    """Returns what `_scheme` reads, as JSON values."""
+    return {
+        "weight_bits": dict(scheme.policy.overrides),
+        "shift_quantile": scheme.policy.shift_quantile,
+        "wide_output": scheme.wide_output,
+    }
+
+
+def _scheme(path: pathlib.Path, options: Any) -> max78000.Scheme:
+    try:
+        bits = policy.Policy(
+            overrides=options["weight_bits"], shift_quantile=options["shift_quantile"]
+        )
+        return max78000.Scheme(bits, options["wide_output"])
+    except (AttributeError, KeyError, TypeError, errors.UsageError) as error:
+        raise errors.StorageError(
+            f"{path}: the options are not those of the {_MAX78000} scheme: {error!r}"
+        ) from error
 
 
 def _arrays(model: keras.Model) -> list[Any]:
