@@ -27,12 +27,6 @@ class Result:
     log: str
     outputs: list[np.ndarray]
 
-    def summary(self) -> str:
-        """From `SUMMARY OF OPS` on, as the report begins."""
-        operations = _between(self.log, "SUMMARY OF OPS", "")
-        cycles = _between(self.log, "ESTIMATED LATENCY", "cycles")
-        return f"{operations}\n{cycles}\n"
-
 
 def missing() -> str | None:
     """Why the tool cannot be run here."""

@@ -219,6 +219,11 @@ CASES = {
         _one(**_FLAT, pool=(2, 2), pool_stride=(2, 2)),
         "a pool of 2x2",
     ),
+    "FLAT-04": lambda s: (
+        _one(**_FLAT, in_channels=72),
+        _one(**_FLAT, in_channels=70),
+        "70 channels, 36 in a pass",
+    ),
     "STREAM-01": lambda s: (_wide_stream(64), _wide_stream(65), "2,097,152"),
     "STREAM-02": lambda s: (
         _streams(True),
@@ -284,7 +289,7 @@ CASES = {
         _sum(in_channels=65, bias="bias"),
         "65 channels and a bias",
     ),
-    "CONCAT-01": lambda s: (_joined(8, 3), _joined(3, 8), "parts of 3, 8"),
+    "CONCAT-01": lambda s: (_joined(8, 8), _joined(3, 3), "parts of 3, 3"),
     "CONCAT-02": lambda s: (
         _joined(64, 64),
         _joined(96, 32),
@@ -296,6 +301,7 @@ CASES = {
         "another axis",
     ),
     "CONCAT-04": lambda s: (_joined(8, 8), _swapped(), "several"),
+    "CONCAT-05": lambda s: (_joined(8, 8), _joined(8, 4), "parts of 8, 4"),
     "NET-01": lambda s: (_one(), _net(_CONV, inputs=("input", "b")), "input, b"),
     "NET-02": lambda s: (
         _net(*[_CONV] * s.max_layers),

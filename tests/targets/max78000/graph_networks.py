@@ -96,7 +96,7 @@ def ressimplenet() -> graph.Graph:
 def branches() -> graph.Graph:
     """Two branches side by side, and what the host does."""
     net = Builder(8, 8, 3)
-    left, right = net.conv(8), net.conv(4, 1, source="image")
+    left, right = net.conv(8), net.conv(8, 1, source="image")
     net.concat(left, right)
     net.conv(8, clamp=graph.NO_CLAMP)
     net.like(graph.Activation, function="relu")

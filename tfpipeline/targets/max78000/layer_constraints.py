@@ -90,6 +90,14 @@ def _flattened_values(layer: draft.Layer, spec: specs.Spec) -> str | None:
     return None if fits else f"{values:,}"
 
 
+def _flattened_passes(layer: draft.Layer, spec: specs.Spec) -> str | None:
+    share = geometry.processors_of_pass(layer.in_channels, spec)
+    passes = geometry.passes(layer.in_channels, spec)
+    if not layer.flatten or share * passes == layer.in_channels:
+        return None
+    return f"{layer.in_channels} channels, {share} in a pass"
+
+
 def _flattens_alone(layer: draft.Layer, spec: specs.Spec) -> str | None:
     if not layer.flatten:
         return None
@@ -247,6 +255,14 @@ CONSTRAINTS = (
         fix="give the pool a layer of its own",
         source=violation.TOOL,
         check=violation.each_layer(_flattens_alone),
+    ),
+    violation.Constraint(
+        id="FLAT-04",
+        applies_to="linear",
+        rule="a flattened input of more than 64 channels must fill all its passes",
+        fix="use a multiple of 8 channels up to 128, of 12 up to 192, and so on",
+        source=violation.TOOL,
+        check=violation.each_layer(_flattened_passes),
     ),
     violation.Constraint(
         id="STREAM-01",

@@ -95,10 +95,18 @@ def _parts(network: draft.Network, spec: specs.Spec) -> Iterator[violation.Breac
 def _passes(network: draft.Network, spec: specs.Spec) -> Iterator[violation.Breach]:
     for each in network.concatenations:
         share = geometry.processors_of_pass(each.channels, spec)
-        channels = [count for _, count in each.parts[:-1]]
-        is_wide = each.channels > spec.processors
-        if is_wide and any(count % share for count in channels):
+        *channels, last = (count for _, count in each.parts)
+        is_pass = last <= share and all(count == share for count in channels)
+        if each.channels > spec.processors and not is_pass:
             yield each.subject, f"{_listed(each)}, {share} in a pass"
+
+
+def _equal_parts(
+    network: draft.Network, spec: specs.Spec
+) -> Iterator[violation.Breach]:
+    for each in network.concatenations:
+        if len({count for _, count in each.parts}) > 1:
+            yield each.subject, _listed(each)
 
 
 def _axis(network: draft.Network, spec: specs.Spec) -> Iterator[violation.Breach]:
@@ -298,8 +306,7 @@ CONSTRAINTS = (
     violation.Constraint(
         id="CONCAT-02",
         applies_to="concatenation",
-        rule="with more than 64 channels together, each part but the last must fill "
-        "whole passes",
+        rule="with more than 64 channels together, each part must be a pass of them",
         fix="use parts of equal channels, such as 64 and 64",
         source="tool: how several passes lie in the memory",
         check=_passes,
@@ -319,6 +326,14 @@ CONSTRAINTS = (
         fix="put a 1x1 convolution in front of one of the concatenations or sums",
         source="tool: data that passes through stays with its processors",
         check=_places,
+    ),
+    violation.Constraint(
+        id="CONCAT-05",
+        applies_to="concatenation",
+        rule="all parts must have the same number of channels",
+        fix="use such channels in the layers in front",
+        source=violation.TOOL,
+        check=_equal_parts,
     ),
     violation.Constraint(
         id="NET-01",
