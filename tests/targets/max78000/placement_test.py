@@ -101,6 +101,17 @@ def test_parts_of_a_wide_concatenation_interleave_and_other_readers_get_a_copy()
     assert gaps == [0, 1, 1, 1, 1, 0]
 
 
+def test_tensor_that_is_both_parts_of_a_wide_concatenation_is_copied_twice():
+    net = Builder(8, 8, 3)
+    twice = net.conv(64)
+    net.concat(twice, twice)
+    net.conv(8)
+    lowered = lowering.lower(net.build())
+    assert [step.kind for step in lowered.steps] == ["Conv2D", "Copy", "Copy", "Conv2D"]
+    placed = placement.plan(lowered)
+    assert placement_check.violations(lowered, placed) == ()
+
+
 def test_the_checker_sees_what_is_wrong():
     lowered = lowering.lower(graph_networks.ressimplenet())
     placed = placement.plan(lowered)

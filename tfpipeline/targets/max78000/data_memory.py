@@ -216,12 +216,14 @@ def _slots(
     result = []
     for layer, each in zip(layers, operands, strict=True):
         passes = geometry.passes(layer.in_channels, spec)
-        slots = {}
+        slots: dict[int, _Slot] = {}
         for operand, parts in enumerate(each):
             interleaved = passes if len(parts) > 1 else 1
             for position, index in enumerate(parts):
                 number = position * len(each) if interleaved > 1 else 0
-                slots[index] = _Slot(number + operand, interleaved * len(each) - 1)
+                slot = _Slot(number + operand, interleaved * len(each) - 1)
+                if slots.setdefault(index, slot) != slot:
+                    raise _error(index, index)
         result.append(slots)
     return result
 

@@ -68,7 +68,7 @@ def _for_concatenations(network: draft.Network, spec: specs.Spec) -> draft.Netwo
         changed = list(each.parts)
         names = tuple(name for name, _ in each.parts)
         for position, (name, channels) in enumerate(each.parts):
-            is_shared = len(ways[name]) > 1
+            is_shared = len(ways[name]) > 1 or names.count(name) > 1
             if each.output in read and (
                 name in network.inputs
                 or (is_shared and each.channels > spec.processors)
