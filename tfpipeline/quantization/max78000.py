@@ -93,7 +93,10 @@ def prepare_qat(
     wide = scheme.wide_layers(model)
     max78000_layers.check(model, scheme.policy, wide)
     images = tflite_int8.check_calibration_images(model, images)
-    return build(range_equalization.equalize(model, images, wide, coverage), scheme)
+    equalized = range_equalization.equalize(
+        model, images, scheme.policy, wide, coverage
+    )
+    return build(equalized, scheme)
 
 
 def build(folded_model: keras.Model, scheme: Scheme | None = None) -> keras.Model:

@@ -7,9 +7,12 @@ weights can write a multiple of what it did,
     kernel' = kernel * r_in / r_out        bias' = bias / r_out
 
 without any change of the result, if all tensors that such layers do not stand between
-share one factor r. The r of a group is what brings the values that the calibration
-images show just into range; that of the input is 1, and so is that of a last layer
-which writes 32-bit sums.
+share one factor r. That of the input is 1, and so is that of a last layer which writes
+32-bit sums. All others are at least what brings the values that the calibration images
+show into range. They are up to twice that, so that the largest weight comes to the end
+of its range as well: weights have scales of powers of two, and one that is just beyond
+such a power costs all weights of its layer a bit. (Of 4-bit weights that bit decides,
+see docs/quantization.md.)
 
 Training in float thus needs no care for the range of the device, and the step from
 float to quantization-aware training costs what the integers cost and nothing else. (The
@@ -17,7 +20,7 @@ vendor's training instead clamps activations from the first epoch on and divides
 batch normalization by 4: ai8x-training c3d4eb1, ai8x.py.)
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -25,12 +28,17 @@ import numpy as np
 from tfpipeline import errors
 from tfpipeline.compat import keras, tf
 from tfpipeline.quantization import max78000_layers, topology
+from tfpipeline.targets.max78000 import policy as policies
+from tfpipeline.targets.max78000 import quantize
 
 COVERAGE = 1.0
 """Part of the calibration images on which no value of a group saturates."""
 
 # Largest value of an activation; the smallest is -1.
 _LARGEST = 127 / 128
+
+# Keeps what is scaled to a power of two from being rounded beyond it.
+_MARGIN = 1 + 1e-6
 
 # Images that are computed at once; memory only.
 _BATCH = 64
@@ -39,6 +47,7 @@ _BATCH = 64
 def equalize(
     model: keras.Model,
     images: np.ndarray,
+    policy: policies.Policy,
     fixed: Collection[str] = (),
     coverage: float = COVERAGE,
 ) -> keras.Model:
@@ -47,6 +56,7 @@ def equalize(
     Args:
         model: functional, of layers that `max78000` supports, each called once.
         images: calibration images, float32 [N, ...].
+        policy: bits of the weights, which say where their range ends.
         fixed: names of layers whose output must stay as it is.
         coverage: part of the images on which nothing saturates, up to 1; less makes the
             steps of all others finer.
@@ -65,28 +75,84 @@ def equalize(
     architecture = topology.to_dict(model)
     sources = topology.producers(architecture)
     groups = _groups(model, sources)
-    ones = {groups[name] for name in fixed} | {
-        groups[layer.name] for layer in model.layers if not sources[layer.name]
-    }
     measured = _rounding_layers(model, topology.consumers(architecture))
-    needs = _needs(model, measured, images, coverage)
-    factors: dict[str, float] = {}
-    for name, need in zip(measured, needs, strict=True):
-        factors[groups[name]] = max(factors.get(groups[name], 0.0), float(need))
-    for group, factor in factors.items():
-        # Values that are always zero fit into any range.
-        factors[group] = 1.0 if group in ones or factor == 0 else factor
-    factors.update(dict.fromkeys(ones, 1.0))
+    needs = dict.fromkeys(groups.values(), 0.0)
+    found = _needs(model, measured, images, coverage)
+    for name, need in zip(measured, found, strict=True):
+        needs[groups[name]] = max(needs[groups[name]], float(need))
+    ends = [*fixed, *(layer.name for layer in model.layers if not sources[layer.name])]
+    needs |= {groups[name]: 0.0 for name in ends}
+    # Also of values that are always zero, which fit into any range.
+    free = {group for group, need in needs.items() if need > 0}
+    factors = {group: need or 1.0 for group, need in needs.items()}
+    edges = {
+        layer.name: (groups[sources[layer.name][0]], groups[layer.name])
+        for layer in model.layers
+        if layer.weights
+    }
+    _fill_weights(model, policy, edges, free, factors)
     result = topology.from_dict(architecture)
-    for layer in result.layers:
-        weights = model.get_layer(layer.name).get_weights()
-        if weights:
-            (source,) = sources[layer.name]
-            before, behind = factors[groups[source]], factors[groups[layer.name]]
-            scales = (before / behind, 1 / behind)
-            pairs = zip(weights, scales, strict=False)
-            layer.set_weights([values * np.float64(scale) for values, scale in pairs])
+    for name, (before, behind) in edges.items():
+        weights = model.get_layer(name).get_weights()
+        scales = (factors[before] / factors[behind], 1 / factors[behind])
+        result.get_layer(name).set_weights(
+            [
+                part * np.float64(scale)
+                for part, scale in zip(weights, scales, strict=False)
+            ]
+        )
     return result
+
+
+def _fill_weights(
+    model: keras.Model,
+    policy: policies.Policy,
+    edges: Mapping[str, tuple[str, str]],
+    free: Collection[str],
+    factors: dict[str, float],
+) -> None:
+    """Raises factors so that weights end where their range does, in place.
+
+    A group that several layers write gets the factor, of those that suit one of them,
+    which costs all of them the fewest bits.
+
+    Args:
+        model: whose weights are scaled.
+        policy: bits of the weights.
+        edges: by layer with weights, the groups that it reads and writes.
+        free: groups whose factor may change.
+        factors: by group.
+    """
+    for group in dict.fromkeys(behind for _, behind in edges.values()):
+        if group not in free:
+            continue
+        reaches = []
+        for name, (before, behind) in edges.items():
+            if behind == group:
+                weights = model.get_layer(name).get_weights()
+                reach = _reach(weights, factors[before], policy, name)
+                reaches.append(reach / factors[group])
+        exponents = np.log2([reach for reach in reaches if reach > 0])
+        # How far each is beyond a power of two, and with each choice remains below one.
+        choices = exponents - np.floor(exponents)
+        if choices.size:
+            costs = np.mod(choices - exponents[:, None], 1).sum(axis=0)
+            factors[group] *= 2.0 ** choices[np.argmin(costs)] * _MARGIN
+
+
+def _reach(
+    weights: Sequence[np.ndarray], factor: float, policy: policies.Policy, name: str
+) -> float:
+    """Returns the largest magnitude of kernel * factor and bias.
+
+    Of n steps below zero there are n - 1 above it, and half a step that is rounded.
+    """
+    steps = 2.0 ** (policy.bits(name) - 1)
+    kernel, *bias = weights
+    parts = [np.ravel(kernel) * np.float32(factor), *map(np.ravel, bias)]
+    values = np.concatenate(parts).astype(np.float32)
+    ends = np.where(values > 0, values * np.float32(steps / (steps - 0.5)), -values)
+    return float(quantize.quantile_of(ends, policy.shift_quantile))
 
 
 def _groups(model: keras.Model, sources: dict[str, list[str]]) -> dict[str, str]:

@@ -95,6 +95,14 @@ def quantile_position(count: int, quantile: float) -> tuple[int, int, float]:
     return below, min(below + 1, count - 1), position - below
 
 
+def quantile_of(magnitudes: Array, quantile: float) -> np.float32:
+    """A quantile of float32 values `[count]`, interpolated in float32."""
+    below, above, weight = quantile_position(magnitudes.size, quantile)
+    ordered = np.partition(magnitudes, (below, above))
+    difference = (ordered[above] - ordered[below]) * np.float32(weight)
+    return np.float32(ordered[below] + difference)
+
+
 def weight_shift(
     kernel: Array,
     bias: Array | None,
@@ -112,10 +120,7 @@ def weight_shift(
     """
     parts = [kernel] if bias is None else [kernel, bias]
     magnitudes = np.abs(np.concatenate([np.ravel(part) for part in parts]))
-    magnitudes = magnitudes.astype(np.float32)
-    below, above, weight = quantile_position(magnitudes.size, shift_quantile)
-    ordered = np.partition(magnitudes, (below, above))
-    largest = ordered[below] + (ordered[above] - ordered[below]) * np.float32(weight)
+    largest = quantile_of(magnitudes.astype(np.float32), shift_quantile)
     least, most = shift_limits(weight_bits)
     if not largest > 0:
         return least
