@@ -1,33 +1,44 @@
 """Writes a network in the format of a target's own tools, and verifies it.
 
 python -m export --model=NETWORK.tflite --targets=int8 --output=FOLDER
+python -m export --model=RUN_OR_GRAPH --targets=max78000 --output=FOLDER
 """
 
 import pathlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from absl import flags
 
+from export.max78000 import files, network, sample
 from export.tflite import verify
-from tfpipeline import entry, errors
-
-TARGETS = ("int8",)
+from tfpipeline import entry, errors, model_source
+from tfpipeline.targets.max78000 import policy
 
 _MODEL = flags.DEFINE_string(
     "model",
     None,
-    "A .tflite file, or the folder of a run (its export/int8/model.tflite is taken).",
+    "The folder of a run; or a .tflite file for int8, and for max78000 a graph.json or "
+    "a Keras file.",
 )
 _TARGETS = flags.DEFINE_list(
-    "targets", ["int8"], f"What to export for, of: {', '.join(TARGETS)}."
+    "targets", ["int8"], "What to export for, of: int8, max78000."
 )
 _OUTPUT = flags.DEFINE_string(
-    "output", None, "Folder that gets model.tflite and verification.json; optional."
+    "output",
+    None,
+    "Folder that gets the files; of several targets, each gets a folder in it. "
+    "Optional for int8, which is verified in any case.",
+)
+_WEIGHT_BITS = flags.DEFINE_integer(
+    "weight_bits", None, "max78000: width of the weights of a float network; 8."
+)
+_SAMPLE = flags.DEFINE_string(
+    "sample", None, "max78000: a .png or .npy, the input whose answer is recorded."
 )
 
 
 def main(argv: Sequence[str]) -> None:
-    """Verifies the network of --model and reports in a few lines."""
+    """Exports the network of --model and reports in a few lines."""
     del argv  # entry.run refuses any.
     for target in _TARGETS.value:
         if target not in TARGETS:
@@ -35,17 +46,56 @@ def main(argv: Sequence[str]) -> None:
                 f"unknown target '{target}' in --targets: choose of "
                 f"{', '.join(TARGETS)}"
             )
-    model = _read(_MODEL.value)
-    verification = verify.inspect(model)
-    if _OUTPUT.value is not None:
-        verify.write(_OUTPUT.value, model, verification)
-    for line in _report(verification):
-        print(line)
-
-
-def _read(path: str | None) -> bytes:
-    if not path:
+    if not _MODEL.value:
         raise errors.UsageError("say what to export: --model=NETWORK.tflite")
+    for target in _TARGETS.value:
+        output = None
+        if _OUTPUT.value is not None:
+            output = pathlib.Path(_OUTPUT.value)
+            output = output / target if len(_TARGETS.value) > 1 else output
+        for line in TARGETS[target](_MODEL.value, output):
+            print(line)
+
+
+def _max78000(model: str, output: pathlib.Path | None) -> list[str]:
+    """Writes what the vendor's synthesis tool takes."""
+    if output is None:
+        raise errors.UsageError("say where the files go: --output=FOLDER")
+    if model in model_source.names():
+        raise errors.UsageError(
+            f"'{model}' is a network without weights; give the folder of a run, or a "
+            "file"
+        )
+    source = model_source.load(model)
+    g, bits = source.graph, _WEIGHT_BITS.value or source.weight_bits
+    image = None
+    if _SAMPLE.value is not None:
+        image = sample.read(_SAMPLE.value, g.tensors[g.inputs[0]].shape[1:])
+    weights = None if bits is None else policy.Policy(weight_bits=bits)
+    found = network.prepare(g, image, weights=weights)
+    files.write(output, found, g.name)
+    result = found.cost
+    return [
+        f"model      {len(found.lowered.steps)} layers, "
+        f"{result.weight_bytes:,} bytes of weights, {result.bias_bytes:,} of biases",
+        f"latency    {result.latency_cycles['ai8x']:,.0f} cycles, "
+        f"{1e3 * result.latency_seconds('ai8x'):.3f} ms by the vendor's model",
+        *(f"note       {note}" for note in found.notes),
+        f"written    {output}; {files.README_FILE} has the vendor's command",
+    ]
+
+
+def _int8(model: str, output: pathlib.Path | None) -> list[str]:
+    """Verifies a TFLite network, and writes it where that is asked."""
+    data = _read(model)
+    verification = verify.inspect(data)
+    if output is not None:
+        verify.write(output, data, verification)
+    lines = _report(verification)
+    return lines if output is None else [*lines, f"written    {output}"]
+
+
+def _read(path: str) -> bytes:
     file = pathlib.Path(path)
     if file.is_dir():
         file = file / "export" / "int8" / verify.MODEL_FILE
@@ -62,7 +112,7 @@ def _report(verification: verify.Verification) -> list[str]:
     compared = verification.operator_agreement
     inexact = sum(row.differing for row in compared)
     smallest = "smallest" if arena.is_smallest else "not proven the smallest"
-    lines = [
+    return [
         f"model      {verification.model_bytes} bytes, "
         f"{len(verification.operators)} operators, full integer",
         f"input      int8 {verification.input.shape}, "
@@ -77,10 +127,12 @@ def _report(verification: verify.Verification) -> list[str]:
         f"{sum(row.elements for row in compared)} results, "
         f"at most {max(row.max_lsb for row in compared)} LSB apart",
     ]
-    if _OUTPUT.value is not None:
-        lines.append(f"written    {_OUTPUT.value}")
-    return lines
 
+
+TARGETS: dict[str, Callable[[str, pathlib.Path | None], list[str]]] = {
+    "int8": _int8,
+    "max78000": _max78000,
+}
 
 if __name__ == "__main__":
     entry.run(main, "export")

@@ -32,7 +32,7 @@ class Network:
         placed: where their data lie.
         program: the layers with their integers.
         cost: operations, memory and cycles.
-        sample: int8 `[rows, columns, channels]`, as the host loads it.
+        sample: int8 `[rows, columns, channels]`, as the host loads it, folded.
         outputs: every layer's for the sample, `[rows, columns, channels]`.
         notes: for the user, one line each.
     """
@@ -56,11 +56,11 @@ def prepare(
 
     Args:
         g: float, or of the MAX78000's integers.
-        sample: int8 `[rows, columns, channels]` of the graph's input; of the folded
-            image where the graph begins by folding it. Random without one.
+        sample: int8 of the graph's input, without its batch. Random without one.
         weights: bits of the weights of a float graph.
 
     Raises:
+        UsageError: bits for weights that are integers already.
         ExportError: a graph of other integers, or a sample of another shape.
         QuantizationError: a layer that has no such integers.
         TargetError: what the device cannot run and where it is too small, all of it.
@@ -73,18 +73,23 @@ def prepare(
         )
     else:
         _require_integers(g)
+        if weights is not None:
+            raise errors.UsageError(
+                f"'{g.name}' is quantized already: leave out --weight_bits"
+            )
     is_wide = any(g.tensors[name].dtype == "int32" for name in g.outputs)
     lowered = lowering.lower(g, wide_output=is_wide)
-    placed = _placed(lowered)
+    placed = place(lowered)
     assembled = assemble.assemble(lowered, g)
+    shape = g.tensors[g.inputs[0]].shape[1:]
     if sample is None:
-        sample = _random(assembled.input_shape)
+        sample = _random(shape)
         notes.append("the sample is random, since none was given")
-    if sample.shape != assembled.input_shape or sample.dtype != np.int8:
+    if sample.shape != shape or sample.dtype != np.int8:
         raise errors.ExportError(
-            f"the sample must be int8 {assembled.input_shape} (rows, columns, "
-            f"channels); found {sample.dtype} {sample.shape}"
+            f"the sample must be int8 {shape}; found {sample.dtype} {sample.shape}"
         )
+    sample = _folded(g, sample).reshape(assembled.input_shape)
     outputs = simulate.outputs(assembled, sample[np.newaxis])
     return Network(
         lowered=lowered,
@@ -97,8 +102,12 @@ def prepare(
     )
 
 
-def _placed(lowered: lowering.Lowered) -> placement.Placement:
-    """The places, or all that is wrong at once."""
+def place(lowered: lowering.Lowered) -> placement.Placement:
+    """The places of a network's data.
+
+    Raises:
+        TargetError: what the device cannot run and where it is too small, all of it.
+    """
     lines = [str(violation) for violation in lowered.violations]
     if lowered.steps and not lowered.violations:
         placed = placement.plan(lowered)
@@ -118,23 +127,39 @@ def _is_float(g: graph.Graph) -> bool:
 
 
 def _require_integers(g: graph.Graph) -> None:
-    other = [name for name in g.inputs if g.tensors[name].quant != quantize.ACTIVATIONS]
-    if other:
-        tensor = g.tensors[other[0]]
-        raise errors.ExportError(
-            f"'{g.name}' has integers of another scheme: '{tensor.name}' is "
-            f"{tensor.dtype} with {_scale(tensor)}, and the MAX78000 needs int8 in "
-            "steps of 1/128 about zero. Export the float network of the same run, or "
-            "train with the MAX78000 scheme"
-        )
+    for name, tensor in g.tensors.items():
+        fits = tensor.dtype == "int32" or tensor.quant == quantize.ACTIVATIONS
+        if name in g.constants:
+            fits = tensor.quant is None or len(tensor.quant.scale) == 1
+        if not fits:
+            raise errors.ExportError(
+                f"'{g.name}' has integers of another scheme: '{name}' is "
+                f"{tensor.dtype} with {_scale(tensor)}, and the MAX78000 needs int8 in "
+                "steps of 1/128 about zero, and one power of two a kernel. Export the "
+                "float network of the same run, or train with the MAX78000 scheme"
+            )
 
 
 def _scale(tensor: graph.Tensor) -> str:
     if tensor.quant is None:
         return "no scale"
+    if len(tensor.quant.scale) > 1:
+        return f"{len(tensor.quant.scale)} scales"
     return f"scale {tensor.quant.scale[0]:g}, zero point {tensor.quant.zero_point[0]}"
 
 
-def _random(shape: tuple[int, int, int]) -> npt.NDArray[np.int8]:
+def _folded(g: graph.Graph, image: npt.NDArray[np.int8]) -> npt.NDArray[np.int8]:
+    """What the host loads: blocks of pixels as channels, where the graph begins so."""
+    first = g.layers[0]
+    if not isinstance(first, graph.SpaceToDepth):
+        return image
+    size = first.block_size
+    rows, columns, channels = image.shape
+    blocks = image.reshape(rows // size, size, columns // size, size, channels)
+    turned = blocks.transpose(0, 2, 1, 3, 4)
+    return turned.reshape(rows // size, columns // size, size * size * channels)
+
+
+def _random(shape: tuple[int, ...]) -> npt.NDArray[np.int8]:
     values = np.random.default_rng(_SEED).integers(-128, 128, math.prod(shape))
     return values.astype(np.int8).reshape(shape)

@@ -27,6 +27,18 @@ class Result:
     log: str
     outputs: list[np.ndarray]
 
+    @property
+    def summary(self) -> str:
+        """Operations, memory and cycles, in the order of the report."""
+        found = [
+            re.search(rf"{begin}\n.*?\n{end}[^\n]*\n", self.log, re.DOTALL)
+            for begin, end in (
+                ("SUMMARY OF OPS", "Bias memory:"),
+                ("ESTIMATED LATENCY", "Total "),
+            )
+        ]
+        return "\n".join(match[0] for match in found)
+
 
 def missing() -> str | None:
     """Why the tool cannot be run here."""

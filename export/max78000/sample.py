@@ -1,0 +1,54 @@
+"""Sample inputs from files: an image, or the array that the vendor's tool reads."""
+
+import pathlib
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from tfpipeline import errors
+from tfpipeline.data import png_images
+from tfpipeline.targets.max78000 import arithmetic
+
+SUFFIXES = (".npy", ".png")
+
+
+def read(file: str, shape: Sequence[int]) -> npt.NDArray[np.int8]:
+    """The input of a network.
+
+    Args:
+        file: a PNG, whose pixels count from -128, or a `.npy` of integers from -128 to
+            127, channels first.
+        shape: of the input without the batch, channels last.
+
+    Returns:
+        int8 of `shape`.
+
+    Raises:
+        UsageError: a file of another kind.
+        DataError: it cannot be read, or holds another shape or larger values.
+    """
+    path = pathlib.Path(file)
+    if path.suffix.lower() not in SUFFIXES:
+        raise errors.UsageError(
+            f"the sample '{path}' must be one of {', '.join(SUFFIXES)}"
+        )
+    try:
+        if path.suffix.lower() == ".png":
+            values = png_images.read(path.read_bytes()).astype(np.int64)
+            values += arithmetic.MIN_VALUE
+        else:
+            values = np.moveaxis(np.load(path, allow_pickle=False), 0, -1)
+    except (OSError, ValueError, EOFError) as error:
+        raise errors.DataError(f"cannot read the sample {path}: {error}") from error
+    if values.shape != tuple(shape) or values.dtype.kind not in "iu":
+        raise errors.DataError(
+            f"the sample {path} must hold integers of shape {tuple(shape)}, channels "
+            f"last; found {values.dtype} {values.shape}"
+        )
+    if values.min() < arithmetic.MIN_VALUE or values.max() > arithmetic.MAX_VALUE:
+        raise errors.DataError(
+            f"the sample {path} must hold values from -128 to 127; found "
+            f"{values.min()} to {values.max()}"
+        )
+    return values.astype(np.int8)

@@ -1,0 +1,47 @@
+"""The vendor's tool takes our files and computes what we say, byte for byte.
+
+Its outcome is recorded in tests/golden/max78000_vendor; the tests marked `vendor` run
+the tool itself.
+"""
+
+import numpy as np
+import pytest
+
+from export.max78000 import files, text
+from tests.export.max78000 import vendor_networks, vendor_tool
+from tests.golden.max78000_vendor import record
+from tfpipeline.targets.max78000 import placement_check
+
+_CASES = pytest.mark.parametrize("case", vendor_networks.CASES)
+_MISSING = vendor_tool.missing()
+
+
+def _summary(report: str) -> str:
+    return report.split("\nMEMORY MAP")[0]
+
+
+@_CASES
+def test_known_answers_are_those_that_the_tool_found(case):
+    found, golden = record.prepare(case), record.read(case)
+    assert golden["tool"] == text.TOOL
+    assert record.digest(files.channels_first(found.sample)) == golden["input"]
+    digests = [record.digest(files.channels_first(each)) for each in found.outputs]
+    assert digests == golden["outputs"]
+    assert _summary(text.report(found)).splitlines() == golden["summary"]
+    assert placement_check.violations(found.lowered, found.placed) == ()
+
+
+@pytest.mark.vendor
+@pytest.mark.skipif(_MISSING is not None, reason=str(_MISSING))
+@_CASES
+def test_the_tool_takes_the_files_and_finds_the_same(case, tmp_path):
+    folder = tmp_path / "files"
+    files.write(folder, record.prepare(case), case)
+    result = vendor_tool.run(folder, tmp_path / "synthesized")
+    with np.load(folder / files.KNOWN_ANSWER_FILE) as known:
+        assert len(result.outputs) == len(known.files) - 1
+        for index, values in enumerate(result.outputs):
+            expected = known[f"layer_{index}"]
+            np.testing.assert_array_equal(values.reshape(expected.shape), expected)
+    report = (folder / files.REPORT_FILE).read_text(encoding="utf-8")
+    assert result.summary == _summary(report)
