@@ -125,12 +125,27 @@ def _outputs() -> graph.Graph:
     return net.build(first, second, net.last, name="outputs")
 
 
+def _shared() -> graph.Graph:
+    """Two layers with one kernel, which the device stores once."""
+    net = Builder(10, 10, 8)
+    net.conv(8, name="first")
+    net.conv(8, name="second")
+    net.layers[1] = dataclasses.replace(net.layers[1], weights="first/kernel")
+    del net.tensors["second/kernel"], net.constants["second/kernel"]
+    net.conv(4, 1)
+    return net.build(name="shared")
+
+
 @dataclasses.dataclass(frozen=True)
 class Case:
-    """A network and the bits of its weights."""
+    """A network and the bits of its weights.
+
+    The tool logs all layers' outputs, or fails where two share a kernel.
+    """
 
     build: Callable[[], graph.Graph]
     weights: policy.Policy = dataclasses.field(default_factory=policy.Policy)
+    logs_all: bool = True
 
     def graph(self) -> graph.Graph:
         """The float graph with random weights."""
@@ -161,4 +176,5 @@ CASES = {
     "channels_apart": Case(_channels_apart),
     "dilated": Case(_dilated),
     "outputs": Case(_outputs),
+    "shared": Case(_shared, logs_all=False),
 }

@@ -22,7 +22,7 @@ _ARRAYS_A_LAYER = 5
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Result:
-    """What the tool printed, and every layer's output as its simulator has it."""
+    """What the tool printed, and the outputs of its simulator, the last one's last."""
 
     log: str
     outputs: list[np.ndarray]
@@ -46,14 +46,22 @@ def missing() -> str | None:
     return f"{' and '.join(absent)} not set" if absent else None
 
 
-def run(folder: pathlib.Path, output: pathlib.Path) -> Result:
-    """Runs the command of the folder's README.txt; fails with what the tool says."""
+def run(folder: pathlib.Path, output: pathlib.Path, *, logs_all: bool = True) -> Result:
+    """Runs the command of the folder's README.txt; fails with what the tool says.
+
+    Args:
+        folder: of our files.
+        output: a folder for what the tool writes.
+        logs_all: whether all layers' outputs are wanted, or the last one's.
+    """
     text = (folder / files.README_FILE).read_text(encoding="utf-8")
     match = re.search(r"python ai8xize\.py (.*?)\n\n", text, re.DOTALL)
     options = shlex.split(match[1].replace("\\\n", " ").replace("FOLDER", str(folder)))
     options[options.index("--test-dir") + 1] = str(output)
+    name = "data.npy" if logs_all else "result.npy"
+    wanted = ["--log-intermediate"] if logs_all else ["--sample-numpy-filename", name]
     done = subprocess.run(
-        [os.environ["AI8X_PYTHON"], "ai8xize.py", *options, "--log-intermediate"],
+        [os.environ["AI8X_PYTHON"], "ai8xize.py", *options, *wanted],
         cwd=os.environ["AI8X_SYNTHESIS"],
         capture_output=True,
         text=True,
@@ -63,8 +71,9 @@ def run(folder: pathlib.Path, output: pathlib.Path) -> Result:
     target = output / options[options.index("--prefix") + 1]
     log = (target / "log.txt").read_text(encoding="utf-8")
     arrays = []
-    with open(target / "data.npy", "rb") as stream:
+    with open(target / name, "rb") as stream:
         size = os.fstat(stream.fileno()).st_size
         while stream.tell() < size:
             arrays.append(np.load(stream))
-    return Result(log + done.stderr, arrays[_ARRAYS_A_LAYER - 1 :: _ARRAYS_A_LAYER])
+    outputs = arrays[_ARRAYS_A_LAYER - 1 :: _ARRAYS_A_LAYER] if logs_all else arrays
+    return Result(log + done.stderr, outputs)

@@ -3,8 +3,8 @@
 AI8X_SYNTHESIS=CHECKOUT AI8X_PYTHON=PYTHON \
     python -m tests.golden.max78000_vendor.record [CASE ...]
 
-The tool is not part of this project, and neither is anything that it writes: of each
-network the files hold the hashes of all layers' outputs and the lines that it prints.
+The tool is not part of this project. The files hold the hashes of the outputs of all
+layers (where the tool cannot log them, of the last one's) and the lines that it prints.
 """
 
 import hashlib
@@ -42,7 +42,11 @@ def _record(case: str) -> None:
         folder = pathlib.Path(temporary) / "files"
         found = prepare(case)
         files.write(folder, found, case)
-        result = vendor_tool.run(folder, pathlib.Path(temporary) / "synthesized")
+        result = vendor_tool.run(
+            folder,
+            pathlib.Path(temporary) / "synthesized",
+            logs_all=vendor_networks.CASES[case].logs_all,
+        )
     content = {
         "tool": text.TOOL,
         "input": digest(files.channels_first(found.sample)),
