@@ -53,6 +53,14 @@ def test_stray_argument_is_refused(capfd):
     assert "unexpected argument 'stray'" in capfd.readouterr().err
 
 
+@pytest.mark.parametrize("flag", ["--no_such_flag", "--debug=perhaps"])
+def test_a_flag_that_cannot_be_is_one_line(flag, capfd):
+    assert _run(None, flag) == 2
+    [line] = capfd.readouterr().err.splitlines()
+    assert line.startswith("tool: error: ") and line.endswith("; see --help")
+    assert flag.strip("-").split("=")[0] in line
+
+
 def test_debug_adds_the_traceback(capfd):
     assert _run(errors.DataError("gone"), "--debug") == 2
     error = capfd.readouterr().err

@@ -24,9 +24,9 @@ def run(
 ) -> None:
     """Parses flags, runs `main` and exits with its code.
 
-    A PipelineError becomes one line on standard error and exit code 2. Everything
-    else that is raised is a defect or a broken machine: one line as well, exit code 1.
-    `--debug` prints the traceback before the line.
+    A PipelineError, or a flag that cannot be, becomes one line on standard error and
+    exit code 2. Everything else that is raised is a defect or a broken machine: one
+    line as well, exit code 1. `--debug` prints the traceback before the line.
 
     Args:
         main: takes the arguments left after flags; returns an exit code, None for 0.
@@ -57,11 +57,28 @@ def run(
             text = f"unexpected {type(error).__name__}: {first} (--debug shows where)"
             return _report(name, text, EXIT_UNEXPECTED)
 
-    app.run(guarded, argv=list(argv) if argv is not None else None)
+    def parsed(argv: Sequence[str]) -> Sequence[str]:
+        try:
+            rest: Sequence[str] = flags.FLAGS(argv)
+        except flags.Error as error:
+            raise SystemExit(
+                _line(name, f"{error}; see --help", EXIT_EXPLAINED)
+            ) from error
+        return rest
+
+    app.run(
+        guarded,
+        argv=list(argv) if argv is not None else None,
+        flags_parser=parsed,
+    )
 
 
 def _report(name: str, text: str, code: int) -> int:
     if flags.FLAGS.debug:
         traceback.print_exc()
+    return _line(name, text, code)
+
+
+def _line(name: str, text: str, code: int) -> int:
     sys.stderr.write(f"{name}: error: {' '.join(text.split())}\n")
     return code

@@ -4,6 +4,7 @@ Flags stop here: everything below the entry point takes a RunConfig or plain arg
 """
 
 import dataclasses
+import pathlib
 import typing
 from typing import Any
 
@@ -12,7 +13,11 @@ from absl import flags
 from tfpipeline import errors
 
 QUANTIZATIONS = ("qat", "ptq", "none")
-EXPORTS = ("int8", "float32")
+# Quantization schemes, and what a network of each can be exported for; the first is
+# what --export is if not given.
+SCHEMES = {"int8": ("int8", "float32"), "max78000": ("max78000", "float32")}
+EXPORTS = tuple(dict.fromkeys(name for names in SCHEMES.values() for name in names))
+WEIGHT_BITS = (1, 2, 4, 8)
 # What may differ between two commands that mean the same run.
 _NOT_PART_OF_A_RUN = ("workdir", "data_dir")
 
@@ -51,6 +56,8 @@ class RunConfig:
     gaussian_noise: float
     normalize: bool
     quantization: str
+    scheme: str
+    quantization_policy: str | None
     qat_epochs: int
     qat_optimizer: str
     qat_learning_rate_divisor: float
@@ -66,20 +73,39 @@ class RunConfig:
     workdir: str | None
 
     def __post_init__(self) -> None:
-        if self.weight_bits != 8:
-            raise errors.UsageError(
-                "--weight_bits must be 8: the int8 scheme stores 8-bit weights. "
-                f"Received: {self.weight_bits}"
-            )
-        unknown = [name for name in self.export if name not in EXPORTS]
+        self._check_widths()
+        allowed = SCHEMES[self.scheme]
+        unknown = [name for name in self.export if name not in allowed]
         if unknown:
             raise errors.UsageError(
-                f"--export takes {', '.join(EXPORTS)}. Received: {', '.join(unknown)}"
+                f"--export takes {', '.join(allowed)} with --scheme={self.scheme}. "
+                f"Received: {', '.join(unknown)}"
             )
-        if self.quantization == "none" and "int8" in self.export:
+        if self.quantization == "none" and self.scheme in self.export:
             raise errors.UsageError(
-                "--quantization=none has no int8 network to export; "
+                f"--quantization=none has no {self.scheme} network to export; "
                 "use --export=float32, or --quantization=ptq"
+            )
+
+    def _check_widths(self) -> None:
+        if self.scheme == "int8" and self.weight_bits != 8:
+            raise errors.UsageError(
+                "--weight_bits must be 8 with --scheme=int8, which stores 8-bit "
+                f"weights. Received: {self.weight_bits}"
+            )
+        if self.weight_bits not in WEIGHT_BITS:
+            raise errors.UsageError(
+                f"--weight_bits must be one of {', '.join(map(str, WEIGHT_BITS))}. "
+                f"Received: {self.weight_bits}"
+            )
+        if self.quantization_policy is not None and self.scheme != "max78000":
+            raise errors.UsageError(
+                "--quantization_policy goes with --scheme=max78000 only"
+            )
+        if self.scheme == "max78000" and not self.normalize:
+            raise errors.UsageError(
+                "--scheme=max78000 needs pixels in [-1, 127/128]: leave --nonormalize "
+                "out"
             )
 
     def identity(self) -> dict[str, Any]:
@@ -118,7 +144,20 @@ def config_from_flags() -> RunConfig:
         value = getattr(flags.FLAGS, field.name)
         values[field.name] = tuple(value) if isinstance(value, list) else value
     values["learning_rate_milestones"] = _epochs(values["learning_rate_milestones"])
+    if not values["export"]:
+        quantized = values["quantization"] != "none"
+        values["export"] = SCHEMES[values["scheme"]][:1] if quantized else ("float32",)
+    if values["quantization_policy"] is not None:
+        # Its text and not its name is what makes two runs the same.
+        values["quantization_policy"] = _text(values["quantization_policy"])
     return RunConfig(**values)
+
+
+def _text(path: str) -> str:
+    try:
+        return pathlib.Path(path).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise errors.StorageError(f"cannot read the policy {path}: {error}") from error
 
 
 def _epochs(texts: tuple[str, ...]) -> tuple[int, ...]:
@@ -181,7 +220,11 @@ def _define_model(models: typing.Sequence[str]) -> None:
         lower_bound=0.0,
         upper_bound=0.95,
     )
-    flags.DEFINE_integer("weight_bits", 8, "Bits a weight; the int8 scheme has 8.")
+    flags.DEFINE_integer(
+        "weight_bits",
+        8,
+        "Bits of a weight: 8 with --scheme=int8; 8, 4, 2 or 1 with --scheme=max78000.",
+    )
 
 
 def _define_training() -> None:
@@ -292,6 +335,19 @@ def _define_quantization() -> None:
         "qat: quantization-aware training from the best float epoch; ptq: the float "
         "network quantized with calibration images; none.",
     )
+    flags.DEFINE_enum(
+        "scheme",
+        "int8",
+        list(SCHEMES),
+        "Arithmetic to quantize for. int8: TFLite's, a scale a channel; max78000: the "
+        "accelerator's, a power of two a layer.",
+    )
+    flags.DEFINE_string(
+        "quantization_policy",
+        None,
+        "YAML file with weight_bits by layer (--scheme=max78000), instead of "
+        "--weight_bits; its start_epoch is the number of float epochs.",
+    )
     flags.DEFINE_integer(
         "qat_epochs", 10, "Most epochs of quantization-aware training.", lower_bound=1
     )
@@ -336,7 +392,9 @@ def _define_quantization() -> None:
 
 
 def _define_run() -> None:
-    flags.DEFINE_list("export", ["int8"], f"Targets: {', '.join(EXPORTS)}.")
+    flags.DEFINE_list(
+        "export", [], f"Targets: {', '.join(EXPORTS)}; that of --scheme if not given."
+    )
     flags.DEFINE_integer(
         "verification_images",
         512,

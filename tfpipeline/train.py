@@ -12,27 +12,31 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 from absl import flags
 
 from export.tflite import float32 as float32_export
-from export.tflite import int8 as int8_export
-from export.tflite import verify
 from tfpipeline import atomic_files, entry, environment, errors, run_folder
 from tfpipeline import flags as flags_lib
 from tfpipeline.cost import estimate
-from tfpipeline.data import catalog, pipeline, splits
-from tfpipeline.ir import from_tflite, graph, serialize
+from tfpipeline.data import catalog, splits
+from tfpipeline.deploy import job as jobs
+from tfpipeline.deploy import max78000, tflite
+from tfpipeline.ir import serialize
 from tfpipeline.ir.readers import from_keras
 from tfpipeline.models import registry
-from tfpipeline.quantization import tflite_int8
 from tfpipeline.report import costs, summary
 from tfpipeline.targets import catalog as targets
-from tfpipeline.targets.tflm import reference
-from tfpipeline.training import evaluation, precision, progress, stages, strategies
+from tfpipeline.training import precision, progress, schemes, stages, strategies
 
 _LOG = logging.getLogger("tfpipeline.train")
-_SPLITS = ("validation", "test")
+# A file of each export that says that it is there.
+_FILES = {
+    "int8": "model.tflite",
+    "float32": "model.tflite",
+    "max78000": "network.yaml",
+}
+# Quantization scheme -> what deploys a network of it.
+_DEPLOYMENTS = {"int8": tflite.deploy, "max78000": max78000.deploy}
 
 flags_lib.define(list(catalog.DATASETS), list(registry.MODELS))
 
@@ -55,6 +59,7 @@ def run(config: flags_lib.RunConfig) -> dict[str, Any]:
     started = time.monotonic()
     folder = run_folder.RunFolder(pathlib.Path(config.workdir))
     stages.set_up_tensorflow(config.seed)
+    schemes.create(config)  # A policy that cannot be is found before training.
     strategy = strategies.create(config.strategy)
     dataset = catalog.load(
         config.dataset,
@@ -63,6 +68,8 @@ def run(config: flags_lib.RunConfig) -> dict[str, Any]:
         validation_fraction=config.validation_fraction,
         limit=config.train_limit,
     )
+    if config.scheme == "max78000":
+        max78000.require_runnable(config, dataset)
     if strategies.is_chief(strategy):
         _begin(config, dataset, folder)
     if _is_complete(config, folder):
@@ -78,7 +85,9 @@ def run(config: flags_lib.RunConfig) -> dict[str, Any]:
         return {}
 
     # The test split is touched from here on, once, with every choice made.
-    results = _evaluate_and_export(config, dataset, folder, trained, quantized)
+    results = _evaluate_and_export(
+        jobs.Job(config, dataset, folder, trained, quantized)
+    )
     results["seconds_this_start"] = time.monotonic() - started
     atomic_files.write_json(folder.results_json, results)
     text = summary.render(results, folder)
@@ -90,7 +99,7 @@ def run(config: flags_lib.RunConfig) -> dict[str, Any]:
 def _is_complete(config: flags_lib.RunConfig, folder: run_folder.RunFolder) -> bool:
     # The summary is written last.
     return folder.summary.exists() and all(
-        (folder.export(target) / verify.MODEL_FILE).exists() for target in config.export
+        (folder.export(target) / _FILES[target]).exists() for target in config.export
     )
 
 
@@ -135,102 +144,29 @@ def _begin(
     )
 
 
-def _evaluate_and_export(
-    config: flags_lib.RunConfig,
-    dataset: splits.Dataset,
-    folder: run_folder.RunFolder,
-    trained: stages.Trained,
-    quantized: stages.Trained | None,
-) -> dict[str, Any]:
-    labels = {split: getattr(dataset, split).labels for split in _SPLITS}
-    inputs = {
-        split: pipeline.normalized(getattr(dataset, split).images, config.normalize)
-        for split in _SPLITS
-    }
-    float_logits = _logits(trained, dataset, config)
-    rows = [summary.accuracy_row(summary.FLOAT, float_logits, labels)]
+def _evaluate_and_export(job: jobs.Job) -> dict[str, Any]:
+    config, folder, trained = job.config, job.folder, job.trained
     results: dict[str, Any] = {
         "flags": config.identity(),
         "float": _stage_record(trained),
-        "accuracy": rows,
+        "accuracy": [job.row(summary.FLOAT, job.float_logits)],
         "exports": {},
     }
-
-    def add_integer_row(name: str, model: bytes) -> dict[str, np.ndarray]:
-        # Whole splits by XNNPACK, for speed; the oracle is TFLite Micro (verify).
-        outputs = {
-            split: reference.predict(model, reference.quantize_input(model, images))
-            for split, images in inputs.items()
-        }
-        rows.append(summary.accuracy_row(name, outputs, labels, len(model)))
-        return outputs
-
-    deployed, fake_quant_logits = None, None
-    if config.quantization != "none":
-        _LOG.info("post-training quantization, for comparison")
-        _, calibration = stages.calibration_images(config, dataset)
-        deployed = int8_export.convert_ptq(
-            trained.model, calibration, tflite_int8.input_range(config.normalize)
-        )
-        add_integer_row(summary.PTQ, deployed)
-    if quantized is not None:
-        results["qat"] = _stage_record(quantized)
-        fake_quant_logits = _logits(quantized, dataset, config)
-        rows.append(summary.accuracy_row(summary.FAKE_QUANT, fake_quant_logits, labels))
-        deployed = int8_export.convert_qat(quantized.model)
-        outputs = add_integer_row(summary.QAT, deployed)
-        verify.check_consistency(
-            "TFLite on the validation split",
-            outputs["validation"],
-            labels["validation"],
-            fake_quant_logits["validation"],
-            config.consistency_tolerance,
-        )
-    if "int8" in config.export:
-        _LOG.info("verifying against TensorFlow Lite Micro, and finding its arena")
-        verification = verify.verify(
-            deployed,
-            inputs["test"],
-            labels["test"],
-            float_logits=float_logits["test"],
-            fake_quant_logits=fake_quant_logits and fake_quant_logits["test"],
-            micro_images=config.verification_images,
-            tolerance_points=config.consistency_tolerance,
-        )
-        verify.write(folder.export("int8"), deployed, verification)
-        results["exports"]["int8"] = verification.to_dict()
+    if job.quantized is not None:
+        results["qat"] = _stage_record(job.quantized)
+    if config.quantization == "none":
+        g = from_keras.read(trained.model, name=config.model)
+    else:
+        g = _DEPLOYMENTS[config.scheme](job, results)
     if "float32" in config.export:
         results["exports"]["float32"] = float32_export.export(
             trained.model, folder.export("float32")
         )
-    g = (
-        from_keras.read(trained.model, name=config.model)
-        if deployed is None
-        else from_tflite.read(deployed, name=config.model)
-    )
-    results["estimate"] = _estimate(config, g, folder)
-    return results
-
-
-def _estimate(
-    config: flags_lib.RunConfig, g: graph.Graph, folder: run_folder.RunFolder
-) -> str:
-    """Writes the graph of the trained network; returns what it costs everywhere."""
     serialize.write(g, folder.graph)
-    options = estimate.Options(weight_bits=config.weight_bits)
-    return costs.comparison(targets.estimate_all(g, targets.NAMES, options))
-
-
-def _logits(
-    trained: stages.Trained, dataset: splits.Dataset, config: flags_lib.RunConfig
-) -> dict[str, np.ndarray]:
-    forward = evaluation.forward_function(trained.model)
-    return {
-        split: evaluation.logits(
-            forward, getattr(dataset, split).images, config.normalize
-        )
-        for split in _SPLITS
-    }
+    results["estimate"] = costs.comparison(
+        targets.estimate_all(g, targets.NAMES, estimate.Options())
+    )
+    return results
 
 
 def _stage_record(trained: stages.Trained) -> dict[str, Any]:

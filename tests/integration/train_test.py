@@ -14,6 +14,7 @@ from absl.testing import flagsaver
 
 from tfpipeline import entry, train
 from tfpipeline.data import catalog
+from tfpipeline.ir import graph, serialize
 
 _ROOT = pathlib.Path(__file__).resolve().parents[2]
 # Small enough for a test, large enough that every stage moves weights.
@@ -41,6 +42,39 @@ def _run(*arguments: object) -> int:
     with flagsaver.flagsaver(), pytest.raises(SystemExit) as stopped:
         entry.run(train.main, "train", ["train", *map(str, arguments)])
     return stopped.value.code
+
+
+def test_a_run_for_the_max78000(tmp_path):
+    policy = tmp_path / "policy.yaml"
+    policy.write_text(
+        "start_epoch: 2\nweight_bits: 8\noverrides:\n  conv2:\n    weight_bits: 4\n",
+        encoding="utf-8",
+    )
+    folder = tmp_path / "run"
+    arguments = [*_TINY, "--scheme=max78000", f"--quantization_policy={policy}"]
+    assert _run(*arguments, f"--workdir={folder}") == 0
+    results = json.loads((folder / "results.json").read_text(encoding="utf-8"))
+    rows = {row["network"]: row for row in results["accuracy"]}
+    # Every image gets the same class from the integers as from the fake quantization,
+    # or the run fails.
+    for split in ("validation_accuracy", "test_accuracy"):
+        assert rows["MAX78000, QAT"][split] == rows["QAT, fake-quantized"][split]
+    assert [(r["stage"], r["epoch"]) for r in _records(folder)] == [
+        *[("float", 1), ("float", 2), ("qat", 1), ("qat", 2)]
+    ]
+    g = serialize.read(folder / "graph")
+    bits = {x.name: g.tensors[x.weights].num_bits for x in g.layers if _weighted(x)}
+    assert bits.pop("conv2") == 4
+    assert set(bits.values()) == {8}
+    files = sorted(path.name for path in (folder / "export" / "max78000").iterdir())
+    assert files == [
+        *("README.txt", "checkpoint.pth.tar", "known_answer.npz", "network.yaml"),
+        *("report.txt", "sample_cmsisnet_procedural_objects.npy"),
+    ]
+
+
+def _weighted(layer):
+    return isinstance(layer, graph.Weighted)
 
 
 def _records(folder: pathlib.Path) -> list[dict]:
@@ -215,7 +249,27 @@ def test_a_wrong_flag_names_the_choices(arguments, parts, capfd):
         (("--workdir=w", "stray"), ("unexpected argument 'stray'",)),
         (("--workdir=w", "--weight_bits=4"), ("--weight_bits must be 8",)),
         (("--workdir=w", "--export=elf"), ("--export takes int8",)),
-        (("--workdir=w", "--quantization=none"), ("--export=float32",)),
+        (
+            ("--workdir=w", "--quantization=none", "--export=int8"),
+            ("--export=float32",),
+        ),
+        (
+            ("--workdir=w", "--scheme=max78000", "--export=int8"),
+            ("--export takes max78000, float32 with --scheme=max78000",),
+        ),
+        (
+            ("--workdir=w", "--scheme=max78000", "--weight_bits=3"),
+            ("--weight_bits must be one of 1, 2, 4, 8",),
+        ),
+        (("--workdir=w", "--scheme=max78000", "--nonormalize"), ("[-1, 127/128]",)),
+        (
+            ("--workdir=w", "--quantization_policy=absent.yaml"),
+            ("cannot read the policy absent.yaml",),
+        ),
+        (
+            ("--workdir=w", "--scheme=max78000", "--model=resnet8"),
+            ("'resnet8' cannot run on max78000", "stride must be 1"),
+        ),
         (
             ("--workdir=w", "--learning_rate_milestones=a,b"),
             ("whole epochs", "a,b"),

@@ -11,6 +11,8 @@ FLOAT = "float32"
 PTQ = "int8, PTQ"
 FAKE_QUANT = "QAT, fake-quantized"
 QAT = "int8, QAT"
+MAX78000_PTQ = "MAX78000, PTQ"
+MAX78000_QAT = "MAX78000, QAT"
 
 
 def accuracy_row(
@@ -107,12 +109,9 @@ def _file_lines(results: dict[str, Any], folder: run_folder.RunFolder) -> list[s
         if stage in results
     ]
     for target, record in results["exports"].items():
-        entries.append(
-            (
-                folder.export(target) / "model.tflite",
-                f"for {target}, {record['model_bytes']:,} B",
-            )
-        )
+        file = folder.export(target) / record.get("file", "model.tflite")
+        size = f", {record['model_bytes']:,} B" if "model_bytes" in record else ""
+        entries.append((file, f"for {target}{size}"))
         if "end_to_end" in record:
             entries.append(
                 (folder.export(target) / "verification.json", "how it was verified")

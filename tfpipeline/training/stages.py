@@ -17,8 +17,15 @@ from tfpipeline import flags as flags_lib
 from tfpipeline.compat import keras, tf
 from tfpipeline.data import augmentation, pipeline, splits
 from tfpipeline.models import registry
-from tfpipeline.quantization import batch_norm_folding, ranges, storage, tflite_int8
-from tfpipeline.training import loop, optimizers, precision, progress, strategies
+from tfpipeline.quantization import batch_norm_folding, storage
+from tfpipeline.training import (
+    loop,
+    optimizers,
+    precision,
+    progress,
+    schemes,
+    strategies,
+)
 
 FLOAT = "float"
 QAT = "qat"
@@ -94,7 +101,7 @@ def train_float(
             model.set_weights(evaluation_model.get_weights())
     stage = loop.StageConfig(
         name=FLOAT,
-        epochs=config.epochs,
+        epochs=schemes.create(config).float_epochs or config.epochs,
         batch_size=config.batch_size,
         optimizer=_optimizer(config),
         augmentation=float_augmentation(config),
@@ -125,13 +132,13 @@ def train_qat(
     if done is not None:
         return done
     _, calibration = calibration_images(config, dataset)
-    input_range = tflite_int8.input_range(config.normalize)
+    scheme = schemes.create(config)
     folded = batch_norm_folding.fold(trained.model)
-    prepared = tflite_int8.prepare_qat(folded, calibration, input_range)
+    prepared = scheme.prepare(folded, calibration)
     model = prepared
     if strategy.num_replicas_in_sync > 1:
         with strategy.scope():
-            model = tflite_int8.build(folded, input_range)
+            model = scheme.build(folded)
             model.set_weights(prepared.get_weights())
     optimizer = _optimizer(config)
     optimizer = dataclasses.replace(
@@ -163,8 +170,7 @@ def train_qat(
         strategy,
         rebuild=lambda: prepared,
         earlier=trained.history,
-        # tfmot sets weight ranges while it trains, so they lag a step behind.
-        after_epoch=ranges.set_from_weights,
+        after_epoch=scheme.after_epoch,
     )
 
 

@@ -1,0 +1,72 @@
+"""A trained run that is about to be evaluated and exported."""
+
+import dataclasses
+import functools
+from typing import Any
+
+import numpy as np
+
+from tfpipeline import flags as flags_lib
+from tfpipeline import run_folder
+from tfpipeline.compat import keras
+from tfpipeline.data import pipeline, splits
+from tfpipeline.report import summary
+from tfpipeline.training import evaluation, stages
+
+# The test split is read here for the first time, with every choice made.
+SPLITS = ("validation", "test")
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Job:
+    """What deploying needs of a run; `quantized` is `None` without QAT."""
+
+    config: flags_lib.RunConfig
+    dataset: splits.Dataset
+    folder: run_folder.RunFolder
+    trained: stages.Trained
+    quantized: stages.Trained | None
+
+    @functools.cached_property
+    def labels(self) -> dict[str, np.ndarray]:
+        """Split -> [N]."""
+        return {split: getattr(self.dataset, split).labels for split in SPLITS}
+
+    @functools.cached_property
+    def inputs(self) -> dict[str, np.ndarray]:
+        """Split -> float32 [N, H, W, C], as the network takes them."""
+        return {
+            split: pipeline.normalized(
+                getattr(self.dataset, split).images, self.config.normalize
+            )
+            for split in SPLITS
+        }
+
+    @functools.cached_property
+    def float_logits(self) -> dict[str, np.ndarray]:
+        """Split -> [N, classes] of the float network."""
+        return self.logits(self.trained.model)
+
+    @functools.cached_property
+    def calibration(self) -> np.ndarray:
+        """Train images that set ranges, float32 [N, H, W, C]."""
+        return stages.calibration_images(self.config, self.dataset)[1]
+
+    def logits(self, model: keras.Model) -> dict[str, np.ndarray]:
+        """Split -> [N, classes] of any Keras network."""
+        forward = evaluation.forward_function(model)
+        return {
+            split: evaluation.logits(
+                forward, getattr(self.dataset, split).images, self.config.normalize
+            )
+            for split in SPLITS
+        }
+
+    def row(
+        self,
+        name: str,
+        outputs: dict[str, np.ndarray],
+        model_bytes: int | None = None,
+    ) -> dict[str, Any]:
+        """A row of the accuracy table."""
+        return summary.accuracy_row(name, outputs, self.labels, model_bytes)

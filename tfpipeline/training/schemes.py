@@ -1,0 +1,85 @@
+"""What training needs of each quantization scheme, one shape for all."""
+
+import dataclasses
+from collections.abc import Callable
+
+import numpy as np
+
+from tfpipeline import errors
+from tfpipeline import flags as flags_lib
+from tfpipeline.compat import keras
+from tfpipeline.quantization import max78000, ranges, tflite_int8
+from tfpipeline.targets.max78000 import policy as policies
+
+
+@dataclasses.dataclass(frozen=True)
+class Scheme:
+    """Functions of a scheme, with the run's choices filled in.
+
+    Attributes:
+        prepare: (folded model, calibration inputs) -> model for QAT.
+        build: (folded model) -> the same structure, with weights as they come.
+        after_epoch: applied to the model before it is evaluated.
+        float_epochs: epochs of float training, where the scheme decides them.
+    """
+
+    prepare: Callable[[keras.Model, np.ndarray], keras.Model]
+    build: Callable[[keras.Model], keras.Model]
+    after_epoch: Callable[[keras.Model], None] | None = None
+    float_epochs: int | None = None
+
+
+def create(config: flags_lib.RunConfig) -> Scheme:
+    """The scheme that the flags ask for.
+
+    Raises:
+        UsageError: a policy that cannot be.
+    """
+    return _SCHEMES[config.scheme](config)
+
+
+def _int8(config: flags_lib.RunConfig) -> Scheme:
+    input_range = tflite_int8.input_range(config.normalize)
+    return Scheme(
+        prepare=lambda model, images: tflite_int8.prepare_qat(
+            model, images, input_range
+        ),
+        build=lambda model: tflite_int8.build(model, input_range),
+        # tfmot sets weight ranges while it trains, so they lag a step behind.
+        after_epoch=ranges.set_from_weights,
+    )
+
+
+def _max78000(config: flags_lib.RunConfig) -> Scheme:
+    policy = max78000_policy(config)
+    if policy.start_epoch == 0:
+        raise errors.UsageError(
+            "--quantization_policy has start_epoch 0; quantization starts from a "
+            "trained float network, so it must be 1 or more"
+        )
+    scheme = max78000.Scheme(policy)
+    return Scheme(
+        prepare=lambda model, images: max78000.prepare_qat(model, images, scheme),
+        build=lambda model: max78000.build(model, scheme),
+        float_epochs=policy.start_epoch,
+    )
+
+
+def max78000_policy(config: flags_lib.RunConfig) -> policies.Policy:
+    """Weight bits by layer, of the file or of --weight_bits.
+
+    Raises:
+        UsageError: the file is no policy.
+    """
+    if config.quantization_policy is None:
+        return policies.Policy(weight_bits=config.weight_bits)
+    try:
+        return policies.parse(config.quantization_policy)
+    except errors.UsageError as error:
+        raise errors.UsageError(f"--quantization_policy: {error}") from error
+
+
+_SCHEMES: dict[str, Callable[[flags_lib.RunConfig], Scheme]] = {
+    "int8": _int8,
+    "max78000": _max78000,
+}
