@@ -21,20 +21,23 @@ def build(choose: Choose) -> graph.Graph:
     Args:
         choose: picks one of a sequence.
     """
-    size = choose((6, 9, 16, 30))
-    net = graph_builder.Builder(size, size + choose((0, 1)), choose((1, 3, 8, 64, 70)))
+    size, channels = choose((6, 9, 16, 30)), choose((1, 3, 8, 64, 70))
+    is_line = choose((False, False, True))
+    plane = (4 * size,) if is_line else (size, size + choose((0, 1)))
+    net = graph_builder.Builder(*plane, channels)
     data = [net.last]
     for _ in range(choose(range(2, 9))):
         source = choose(data[-3:])
         alike = [name for name in data if net.shape(name) == net.shape(source)]
-        step = choose(_STEPS)
+        step = choose(_STEPS[:-1] if is_line else _STEPS)
         if step == "conv":
             filters = choose((*_CHANNELS, net.shape(source)[-1]))
             net.conv(
                 filters,
-                choose((1, 3)),
+                choose((1, 3, 5, 9) if is_line else (1, 3)),
                 source=source,
                 padding=choose(("same", "valid")),
+                dilation=choose((1, 1, 2, 5)) if is_line else 1,
                 clamp=choose(_CLAMPS),
                 bias=choose((None, 1.0)),
             )
@@ -45,14 +48,15 @@ def build(choose: Choose) -> graph.Graph:
             kind = choose((graph.Add, graph.Sub))
             net.merge(source, choose(alike), kind=kind)
         elif step == "concat":
-            net.concat(source, choose(alike))
+            net.concat(source, choose(alike), axis=len(net.shape(source)) - 1)
         else:
             net.last = source
             net.transpose(choose(_CHANNELS[:7]))
-        if min(net.shape(net.last)[1:3]) < 3:
+        if min(net.shape(net.last)[1:-1]) < 3:
             break
         data.append(net.last)
-    if choose((True, False)) and net.shape(net.last)[1] < 9:
+    shape = net.shape(net.last)
+    if choose((True, False)) and min(shape) > 0 and shape[1] < 9:
         net.reshape()
         net.dense(choose((2, 10)))
     read = {name for layer in net.layers for name in layer.inputs}

@@ -237,6 +237,14 @@ def test_strided_1x1_convolution_reads_every_other_pixel(pool):
     assert (1, *layer.out_dim, 8) == g.tensors[g.outputs[0]].shape
 
 
+def test_kernel_of_one_tap_is_not_dilated():
+    net = Builder(16, 4)
+    net.conv(4, 1, dilation=3)
+    net.conv(4, 3, dilation=3)
+    layers = lowering.lower(net.build()).layers
+    assert [layer.dilation for layer in layers] == [(1, 1), (3, 1)]
+
+
 def test_line_of_pixels_along_the_rows():
     net = Builder(32, 1, 4)
     net.conv(8, (3, 1))

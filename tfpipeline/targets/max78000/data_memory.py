@@ -286,7 +286,11 @@ def _by_step(block: _Block) -> tuple[int, ...]:
 
 
 def _by_size(block: _Block) -> tuple[int, ...]:
-    return -_reach(region for _, region in _at(block, 0)), *_by_step(block)
+    # The input first, so that it lies at 0: the tool loads the channels of a second
+    # pass there, whatever the offset of the first.
+    size = _reach(region for _, region in _at(block, 0))
+    step = _by_step(block)
+    return (step[0] != INPUT, -size, *step)
 
 
 _Order = Callable[[_Block], tuple[int, ...]]

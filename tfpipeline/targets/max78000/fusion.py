@@ -178,6 +178,10 @@ def _convolution(
     assert isinstance(layer, graph.Weighted)
     kernel = g.tensors[layer.weights].shape
     rows, columns, channels = planes.volume(g, front.operands[0])
+    sizes, rates = (
+        planes.pair(kernel[1:-1]),
+        planes.pair(getattr(layer, "dilation", ())),
+    )
     out_rows, out_columns, out_channels = planes.volume(g, layer.output)
     is_depthwise = isinstance(layer, graph.DepthwiseConv2D)
     is_transposed = isinstance(layer, graph.TransposeConv2D)
@@ -194,10 +198,11 @@ def _convolution(
         in_dim=(rows, columns),
         out_channels=out_channels,
         out_dim=(out_rows, out_columns),
-        kernel=planes.pair(kernel[1:-1]),
+        kernel=sizes,
         padding=_padding(layer, front.pad),
         stride=planes.pair(getattr(layer, "strides", ())),
-        dilation=planes.pair(getattr(layer, "dilation", ())),
+        # A single tap has nothing to dilate, and the tool refuses it.
+        dilation=(rates[0] if sizes[0] > 1 else 1, rates[1] if sizes[1] > 1 else 1),
         groups=channels if is_depthwise else channels // kernel[-1],
         eltwise=None if front.add is None else _ELTWISE[type(front.add)],
         pool_first=front.add is None or front.pool is None,
