@@ -22,6 +22,23 @@ def test_folded_network_computes_the_same(name, prepared, images):
     )
 
 
+@pytest.mark.parametrize(
+    ("kind", "shape"),
+    [(layers.Conv1D, (8, 3)), (layers.Conv2DTranspose, (4, 4, 3))],
+)
+def test_lines_and_transposed_convolutions_fold(kind, shape):
+    rng = np.random.default_rng(6)
+    model = keras.Sequential(
+        [layers.Input(shape), kind(5, 3, name="conv"), layers.BatchNormalization()]
+    )
+    model.set_weights([rng.uniform(0.5, 2, w.shape) for w in model.get_weights()])
+    images = rng.uniform(-1, 1, (4, *shape)).astype(np.float32)
+    folded = batch_norm_folding.fold(model)
+    assert [layer.name for layer in folded.layers][1:] == ["conv"]
+    expected = model(images).numpy()
+    np.testing.assert_allclose(folded(images), expected, atol=1e-5 * np.ptp(expected))
+
+
 def test_only_normalizations_go_and_names_stay(prepared):
     network = prepared("plain")
     before = [layer.name for layer in network.float_model.layers]

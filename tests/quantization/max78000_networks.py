@@ -113,7 +113,7 @@ def classifier():
     body = layers.BatchNormalization(name="body_bn")(_conv(x, "body", 12))
     x = layers.Add(name="add")([x, body])
     left = layers.ReLU(name="left_relu")(_conv(x, "left", 8, size=1))
-    right = layers.Activation("relu", name="right_relu")(_conv(x, "right", 4))
+    right = layers.Activation("relu", name="right_relu")(_conv(x, "right"))
     x = layers.Concatenate(name="concat")([left, right])
     x = layers.AveragePooling2D(name="average")(x)
     x = layers.Dropout(0.2, name="dropout")(layers.Flatten(name="flatten")(x))

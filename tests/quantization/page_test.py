@@ -2,13 +2,21 @@
 
 import pathlib
 
-from tfpipeline.quantization import tflite_int8
+import pytest
+
+from tfpipeline.quantization import max78000_layers, tflite_int8
 
 _PAGE = pathlib.Path(__file__).resolve().parents[2] / "docs" / "quantization.md"
 
 
-def test_page_lists_the_supported_layers():
-    section = _PAGE.read_text(encoding="utf-8").split("## Layers")[1]
+@pytest.mark.parametrize(
+    ("title", "supported"),
+    [
+        ("## Layers", tflite_int8.SUPPORTED_LAYERS),
+        ("### What can be quantized", max78000_layers.SUPPORTED_LAYERS),
+    ],
+)
+def test_page_lists_the_supported_layers(title, supported):
+    section = _PAGE.read_text(encoding="utf-8").split(title)[1]
     listed = section.strip().split(".")[0].replace("\n", " ").split(", ")
-    names = sorted(layer.__name__ for layer in tflite_int8.SUPPORTED_LAYERS)
-    assert listed == names
+    assert listed == sorted(layer.__name__ for layer in supported)

@@ -19,7 +19,15 @@ from tfpipeline import errors
 from tfpipeline.compat import keras
 from tfpipeline.quantization import topology
 
-_FOLDABLE = "Conv2D, DepthwiseConv2D or Dense"
+# Axes of a kernel that its output channels lie along.
+_CHANNEL_AXES: dict[type[Any], tuple[int, ...]] = {
+    keras.layers.Conv1D: (2,),
+    keras.layers.Conv2D: (3,),
+    keras.layers.Conv2DTranspose: (2,),
+    keras.layers.Dense: (1,),
+    keras.layers.DepthwiseConv2D: (2, 3),
+}
+_FOLDABLE = ", ".join(sorted(kind.__name__ for kind in _CHANNEL_AXES))
 
 
 def fold(model: keras.Model) -> keras.Model:
@@ -38,8 +46,8 @@ def fold(model: keras.Model) -> keras.Model:
 
     Raises:
         QuantizationError: a normalization does not follow directly and alone a
-            Conv2D, DepthwiseConv2D or Dense layer without activation; or the model is
-            not functional, nested, or of Keras 3.
+            convolution or Dense layer without activation; or the model is not
+            functional, nested, or of Keras 3.
     """
     model = topology.require_functional(model)
     architecture = topology.to_dict(model)
@@ -91,9 +99,8 @@ def _pairs(model: keras.Model, architecture: dict[str, Any]) -> dict[str, str]:
 
 
 def _check_pair(layer: Any, norm: Any) -> None:
-    # Exact classes: a subclass such as Conv2DTranspose orders its kernel differently.
-    kinds = (keras.layers.Conv2D, keras.layers.DepthwiseConv2D, keras.layers.Dense)
-    if type(layer) not in kinds:
+    # Exact classes: a subclass may order its kernel differently.
+    if type(layer) not in _CHANNEL_AXES:
         raise _error(norm, f"follows {layer.name!r} ({type(layer).__name__})")
     if layer.activation is not keras.activations.linear:
         raise _error(
@@ -108,8 +115,8 @@ def _check_pair(layer: Any, norm: Any) -> None:
 def _error(norm: Any, found: str) -> errors.QuantizationError:
     return errors.QuantizationError(
         f"{type(norm).__name__} {norm.name!r} cannot be folded: it {found}; put it "
-        f"directly behind a {_FOLDABLE} layer that has no activation and that nothing "
-        "else reads, or remove it."
+        f"directly behind a layer ({_FOLDABLE}) that has no activation and that "
+        "nothing else reads, or remove it."
     )
 
 
@@ -123,10 +130,8 @@ def _folded_weights(layer: Any, norm: Any) -> list[np.ndarray]:
 
     kernel, *rest = (weight.astype(np.float64) for weight in layer.get_weights())
     bias = rest[0] if rest else np.zeros_like(mean)
-    if isinstance(layer, keras.layers.DepthwiseConv2D):
-        # Kernel [h, w, channels, multiplier]; output channel = c * multiplier + m.
-        kernel_factor = factor.reshape(kernel.shape[2:])
-    else:
-        kernel_factor = factor
-    folded = [kernel * kernel_factor, (bias - mean) * factor + beta]
+    # Of a depthwise kernel, output channel = channel * multiplier + m.
+    axes = _CHANNEL_AXES[type(layer)]
+    shape = [n if axis in axes else 1 for axis, n in enumerate(kernel.shape)]
+    folded = [kernel * factor.reshape(shape), (bias - mean) * factor + beta]
     return [weight.astype(np.float32) for weight in folded]
