@@ -67,6 +67,9 @@ def prepare(
     """
     notes = []
     if _is_float(g):
+        weights = weights or policy.Policy()
+        # The device's own reasons come before those of the quantization, and all.
+        place(lowering.lower(g, weight_bits=_bits(g, weights)))
         g = quantize.quantize(g, weights)
         notes.append(
             "quantized after training: activations beyond -1..127/128 saturate"
@@ -123,7 +126,12 @@ def place(lowered: lowering.Lowered) -> placement.Placement:
 
 
 def _is_float(g: graph.Graph) -> bool:
-    return all(g.tensors[name].dtype == "float32" for name in (*g.inputs, *g.outputs))
+    return all(tensor.dtype == "float32" for tensor in g.tensors.values())
+
+
+def _bits(g: graph.Graph, weights: policy.Policy) -> dict[str, int]:
+    names = [layer.name for layer in g.layers if isinstance(layer, graph.Weighted)]
+    return {name: weights.bits(name) for name in names}
 
 
 def _require_integers(g: graph.Graph) -> None:

@@ -155,12 +155,14 @@ def test_all_that_is_wrong_is_said_at_once():
     net = Builder(8, 8, 3)
     net.conv(4, 5, name="a")
     net.conv(4, strides=2, name="b")
+    net.conv(4, clamp=graph.RELU6, name="c")
     with pytest.raises(errors.TargetError) as raised:
         network.prepare(vendor_networks.randomized(net.build()))
     assert "Conv2D 'a': kernel size" in str(raised.value)
     assert "Conv2D 'b': " in str(raised.value)
     assert "[MAX78000-CONV-01]" in str(raised.value)
     assert "[MAX78000-CONV-02]" in str(raised.value)
+    assert "Conv2D 'c': " in str(raised.value)
 
 
 def test_too_small_a_memory_is_an_error():
