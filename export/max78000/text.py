@@ -12,22 +12,25 @@ from tfpipeline.targets.max78000 import report as tool_report
 # The version whose outputs were compared with ours.
 TOOL = "ai8x-synthesis ab4f4c0"
 
+_FILES = (
+    ("network.yaml", "layers, processors and places in the data memory"),
+    ("checkpoint.pth.tar", "integer weights, biases and shifts"),
+    ("known_answer.npz", "the input and every layer's output, channels first"),
+    ("report.txt", "operations, memory, cycles, and where everything lies"),
+)
+
 _README = """\
-{name} for the {device}
+{title}
 {underline}
 
-network.yaml        layers, processors and places in the data memory
-checkpoint.pth.tar  integer weights, biases and shifts
-{sample_file:19} the sample input, int64 {sample_shape}
-known_answer.npz    the input and every layer's output for it, channels first
-report.txt          operations, memory, cycles, and where everything lies
+{files}
 
 In a checkout of {tool}, with FOLDER for this one:
 
   python ai8xize.py {options}
 
-It writes C code and weights into synthesized/{name}. The output that its own simulator
-finds for the sample is the last layer's in known_answer.npz, byte for byte.
+It writes C code and weights into synthesized/{name}. The output that its own
+simulator finds for the sample is the last layer's in known_answer.npz, byte for byte.
 """
 
 
@@ -52,16 +55,18 @@ def command_options(found: network.Network, name: str, sample_file: str) -> list
 
 def readme(found: network.Network, name: str, sample_file: str) -> str:
     """What the files are and the command that takes them."""
-    device = found.lowered.spec.name.upper()
-    shape = " x ".join(map(str, np.roll(found.sample.shape, 1)))
+    title = f"{name} for the {found.lowered.spec.name.upper()}"
+    rows, columns, channels = found.sample.shape
+    shape = f"{channels} channels of {rows}x{columns}"
+    listed = (*_FILES, (sample_file, f"the sample input, int64, {shape}"))
+    width = max(len(file) for file, _ in listed)
     return _README.format(
-        name=name,
-        device=device,
-        underline="-" * len(f"{name} for the {device}"),
-        sample_file=sample_file,
-        sample_shape=shape,
+        title=title,
+        underline="-" * len(title),
+        files="\n".join(f"{file:{width}}  {what}" for file, what in listed),
         tool=TOOL,
         options=" \\\n    ".join(command_options(found, name, sample_file)),
+        name=name,
     )
 
 
