@@ -4,6 +4,7 @@ Source of the keys and of what they mean: ai8x-synthesis ab4f4c0, izer/yamlcfg.p
 README.md.
 """
 
+import math
 import re
 from collections.abc import Iterator, Sequence
 
@@ -73,6 +74,9 @@ def _source_keys(lowered: lowering.Lowered, index: int) -> Iterator[tuple[str, o
     sources = [part for parts in step.operands for part in parts]
     if sources != [index - 1]:
         yield "in_sequences", sources
+        if step.layer.flatten:
+            # Which the tool does not multiply itself where it is told the sources.
+            yield "in_channels", step.layer.in_channels * math.prod(step.layer.in_dim)
     written = [lowered.steps[i].layer.out_dim for i in sources if i != lowering.INPUT]
     if written and written[0] != step.layer.in_dim:
         yield "in_dim", list(step.layer.in_dim)

@@ -136,6 +136,19 @@ def _shared() -> graph.Graph:
     return net.build(name="shared")
 
 
+def _flattened() -> graph.Graph:
+    """Dense layers behind a concatenation, and behind a layer further in front."""
+    net = Builder(6, 6, 3)
+    parts = net.conv(64), net.conv(64, source="image")
+    net.concat(*parts)
+    net.reshape()
+    first = net.dense(4, clamp=graph.RELU)
+    net.reshape(source=parts[0])
+    net.merge(first, net.dense(4, clamp=graph.RELU))
+    net.dense(3)
+    return net.build(name="flattened")
+
+
 @dataclasses.dataclass(frozen=True)
 class Case:
     """A network and the bits of its weights.
@@ -176,5 +189,6 @@ CASES = {
     "channels_apart": Case(_channels_apart),
     "dilated": Case(_dilated),
     "outputs": Case(_outputs),
+    "flattened": Case(_flattened),
     "shared": Case(_shared, logs_all=False),
 }
