@@ -1,11 +1,8 @@
 """Small networks for the MAX78000 scheme, and what the device makes of them."""
 
-import dataclasses
-
 import numpy as np
 
 from tfpipeline.compat import keras, tf
-from tfpipeline.ir import verify
 from tfpipeline.ir.readers import from_max78000
 from tfpipeline.targets.max78000 import assemble, lowering, simulate
 
@@ -212,24 +209,10 @@ def on_device(qat_model, values, wide_output=False):
     Returns:
       float64 of the shape of the model's output.
     """
-    g = _graph(qat_model)
+    g = from_max78000.read(qat_model)
     lowered = lowering.lower(g, wide_output=wide_output)
     p = assemble.assemble(lowered, g)
     steps = (values * 128).astype(np.int8).reshape(-1, *p.input_shape)
     found = simulate.predict(p, steps)
     (scale,) = g.tensors[g.outputs[0]].quant.scale
     return found.reshape(len(values), *qat_model.output_shape[1:]) * scale
-
-
-def _graph(qat_model):
-    if not qat_model.name.startswith("transposed"):
-        return from_max78000.read(qat_model)
-    # The graph's reader knows no cropping: here it is put into the layer by hand.
-    cut = keras.Model(qat_model.input, qat_model.get_layer("quant_up").output)
-    g = from_max78000.read(cut)
-    (layer,) = g.layers
-    tensor = g.tensors[layer.output]
-    shape = (1, *qat_model.output_shape[1:])
-    tensors = {**g.tensors, layer.output: dataclasses.replace(tensor, shape=shape)}
-    layer = dataclasses.replace(layer, padding=((1, 0), (1, 0)))
-    return verify.require(dataclasses.replace(g, layers=(layer,), tensors=tensors))

@@ -142,8 +142,6 @@ def test_eight_bits_change_outputs_by_what_the_integers_cost():
 @pytest.mark.parametrize("wide", [True, False])
 @pytest.mark.parametrize("kind", [*networks.KINDS, "classifier"])
 def test_wide_layers_are_those_of_the_lowering(kind, wide):
-    if kind == "transposed":
-        pytest.skip("the graph's reader knows no cropping")
     model = networks.build_classifier() if kind == "classifier" else None
     model = batch_norm_folding.fold(model) if model else networks.build(kind)
     drafts = fusion.draft_network(

@@ -196,6 +196,7 @@ def test_all_faults_are_named_at_once():
         ([L.BatchNormalization(axis=1)], "axis [1] must be the channels"),
         ([L.Conv2DTranspose(1, 2, strides=3)], "leave gaps"),
         ([L.Softmax(axis=1)], "axis 1 must be the last"),
+        ([L.Cropping2D(1)], "right behind Conv2DTranspose only"),
         ([L.Conv2D(1, 1, activation=lambda x: x)], "the activation '<lambda>'"),
         ([L.MaxPooling2D(data_format="channels_first")], "'channels_last'"),
     ],
@@ -204,6 +205,20 @@ def test_faults_name_their_layer(layers, part):
     message = error_of(keras_networks.sequence(*layers))
     assert part in message
     assert f"'{layers[0].name}'" in message
+
+
+def test_cropping_is_padding_of_the_transposed_convolution():
+    g = from_keras.read(
+        keras_networks.sequence(
+            L.Conv2DTranspose(4, 3, strides=2, activation="relu", name="up"),
+            L.Cropping2D(((1, 0), (2, 1))),
+        )
+    )
+    (layer,) = g.layers
+    assert (layer.name, layer.clamp) == ("up", graph.RELU)
+    assert layer.padding == ((1, 0), (2, 1))
+    height, width, _ = keras_networks.IMAGE
+    assert g.tensors[layer.output].shape == (1, 2 * height, 2 * width - 2, 4)
 
 
 def test_function_that_is_not_supported():

@@ -534,3 +534,20 @@ _REFUSED = {
     "cmsis_cifar10": {"CONV-01", "POOL-04"},
     "resnet8": {"CONV-02", "PAD-01", "ACT-02"},
 }
+
+
+def test_a_relu_behind_a_max_pool_goes_in_front_of_it():
+    net = Builder(8, 8, 3)
+    net.conv(4, clamp=graph.NO_CLAMP)
+    net.pool(2)
+    net.conv(4)
+    conv, pool, last = net.layers
+    behind = dataclasses.replace(pool, clamp=graph.RELU)
+    before = dataclasses.replace(conv, clamp=graph.RELU)
+    g = net.build()
+    found, expected = (
+        lowering.lower(dataclasses.replace(g, layers=layers))
+        for layers in ((conv, behind, last), (before, pool, last))
+    )
+    assert found.layers == expected.layers
+    assert not found.violations

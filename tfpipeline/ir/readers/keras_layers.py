@@ -301,6 +301,44 @@ def _zero_padding(call: Call, draft: Draft) -> str:
     return draft.add(graph.Pad, call.name, (source,), result, padding=padding)
 
 
+def _cropping(call: Call, draft: Draft) -> str:
+    """Only behind a transposed convolution, which cuts its own result off at its ends.
+
+    The convolution and what activates it are added again, smaller; where nobody reads
+    the larger ones, they fall away.
+    """
+    _channels_last(call)
+    source, shape = _source(call, draft)
+    cut = call.layer.cropping if len(shape) == 4 else (call.layer.cropping,)
+    writers = {layer.output: layer for layer in draft.layers}
+    functions = []
+    layer = writers.get(source)
+    while isinstance(layer, graph.Activation):
+        functions.append(layer.function)
+        layer = writers.get(layer.inputs[0])
+    if not isinstance(layer, graph.TransposeConv2D):
+        raise call.error("cropping is supported right behind Conv2DTranspose only")
+    plane = tuple(n - sum(pair) for n, pair in zip(shape[1:-1], cut, strict=True))
+    result = (shape[0], *plane, shape[-1])
+    pairs = zip(layer.padding, cut, strict=True)
+    output = draft.add(
+        graph.TransposeConv2D,
+        layer.name,
+        layer.inputs,
+        result,
+        weights=layer.weights,
+        bias=layer.bias,
+        strides=layer.strides,
+        padding=tuple((a + int(c), b + int(d)) for (a, b), (c, d) in pairs),
+    )
+    for function in reversed(functions):
+        name = f"{call.name}/{function}"
+        output = draft.add(
+            graph.Activation, name, (output,), result, function=function
+        )
+    return output
+
+
 def _reshape(call: Call, draft: Draft) -> str:
     _channels_last(call)
     source, shape = _source(call, draft)
@@ -349,6 +387,8 @@ READERS: dict[type[Any], Reader] = {
     _layers.Conv1D: lambda c, d: _convolution(c, d, graph.Conv1D),
     _layers.Conv2D: lambda c, d: _convolution(c, d, graph.Conv2D),
     _layers.Conv2DTranspose: _transposed,
+    _layers.Cropping1D: _cropping,
+    _layers.Cropping2D: _cropping,
     _layers.Dense: _dense,
     _layers.DepthwiseConv2D: _depthwise,
     _layers.Flatten: _reshape,

@@ -75,14 +75,15 @@ class View:
 def view(g: graph.Graph) -> View:
     """The layers of a well-formed graph that the accelerator has to run."""
     counts = _reader_counts(g.layers, g.outputs)
-    writers = {layer.output: layer for layer in g.layers}
+    layers = _with_early_relus(g.layers, counts)
+    writers = {layer.output: layer for layer in layers}
     alias: dict[str, str] = {}
     inputs = list(g.inputs)
     kept: list[graph.Layer] = []
     activations: dict[str, str] = {}
     absorbed: dict[str, list[str]] = collections.defaultdict(list)
     notes = []
-    for layer in g.layers:
+    for layer in layers:
         source = alias.get(layer.inputs[0], layer.inputs[0])
         if _folds_input(layer, inputs, counts):
             inputs[inputs.index(source)] = layer.output
@@ -113,6 +114,23 @@ def view(g: graph.Graph) -> View:
         absorbed={tensor: tuple(names) for tensor, names in absorbed.items()},
         notes=tuple(notes),
     )
+
+
+def _with_early_relus(
+    layers: Sequence[graph.Layer], counts: Mapping[str, int]
+) -> tuple[graph.Layer, ...]:
+    """The layers with the ReLU behind a max pool in front of it: the same values."""
+    found = {layer.output: layer for layer in layers}
+    for layer in layers:
+        if not isinstance(layer, graph.MaxPool) or layer.clamp != graph.RELU:
+            continue
+        before = found.get(layer.inputs[0])
+        if not isinstance(before, graph.Weighted) or counts[before.output] != 1:
+            continue
+        if before.clamp in (graph.NO_CLAMP, graph.RELU):
+            found[before.output] = dataclasses.replace(before, clamp=graph.RELU)
+            found[layer.output] = dataclasses.replace(layer, clamp=graph.NO_CLAMP)
+    return tuple(found.values())
 
 
 def fused_activation(layer: graph.Layer) -> str | None:
