@@ -1,0 +1,213 @@
+"""Writes a graph as a `.tflite` file, without TensorFlow and its converter.
+
+Float, int8, int16 activations with int8 weights (int64 or int32 biases), and kernels of
+4 bits, packed. Scales and integers reach the file as they stand in the graph, so that
+what quantization-aware training learned is what runs.
+"""
+
+import numpy as np
+from tflite_micro.tensorflow.lite.micro.python import schema_py_generated as schema
+
+from export.tflite import limits, lowering, operators, packing
+from tfpipeline.ir import graph
+
+# The schema's version: TFLITE_SCHEMA_VERSION, tensorflow/lite/version.h.
+SCHEMA_VERSION = 3
+
+# Operators from this one on do not fit into the one-byte field that readers before
+# schema 3a know, which then holds it: PLACEHOLDER_FOR_GREATER_OP_CODES.
+_GREATER_CODES = 127
+
+
+def to_bytes(g: graph.Graph, *, description: str = "tfpipeline") -> bytes:
+    """Writes `g` for TFLite and TensorFlow Lite Micro.
+
+    Tensors keep their names and their order in `g.tensors`, by which TFLite Micro's
+    planner decides between buffers of one size. What `from_tflite.read` makes of the
+    file equals `lowering.lower(g)`, with two exceptions: kernels narrower than 4 bits
+    come back as 4 bits where those are packed, else as int8; and an integer bias
+    without a scale gets the one that TFLite compares it with.
+
+    Args:
+        g: a verified graph.
+        description: of the file.
+
+    Raises:
+        ExportError: naming every layer that TFLite cannot express or TFLite Micro
+            does not compute, and why.
+    """
+    lowered = lowering.lower(g)
+    limits.require_writable(lowered)
+    writer = _Writer(lowered)
+    for layer in lowered.layers:
+        writer.add(layer)
+    return packing.pack(writer.model(description))
+
+
+class _Writer:
+    """The parts of the file, which refer to each other by position."""
+
+    def __init__(self, g: graph.Graph):
+        self._graph = g
+        self._int4 = _int4_names(g)
+        self._biases = {
+            layer.bias: _bias_quant(g, layer)
+            for layer in g.layers
+            if isinstance(layer, graph.Weighted) and layer.bias is not None
+        }
+        # By definition the first buffer is empty, for tensors without data.
+        self._buffers = {b"": 0}
+        self._codes: dict[tuple[str, int], int] = {}
+        self._tensors: list[schema.TensorT] = []
+        self._operators: list[schema.OperatorT] = []
+        used = set(graph.tensor_names(g))
+        self._indices = {
+            name: self._add_tensor(tensor)
+            for name, tensor in g.tensors.items()
+            if name in used
+        }
+
+    def add(self, layer: graph.Layer) -> None:
+        """Adds the operator of `layer`."""
+        operator = operators.operator(self._graph, layer)
+        is_int4 = isinstance(layer, graph.Weighted) and layer.weights in self._int4
+        version = operators.version(self._graph, layer, operator.name, is_int4=is_int4)
+        written = schema.OperatorT(
+            opcodeIndex=self._codes.setdefault(
+                (operator.name, version), len(self._codes)
+            ),
+            inputs=[self._operand(each, layer.name) for each in operator.operands],
+            outputs=[self._indices[layer.output]],
+        )
+        if operator.options is not None:
+            table = type(operator.options).__name__.removesuffix("T")
+            written.builtinOptionsType = getattr(schema.BuiltinOptions, table)
+            written.builtinOptions = operator.options
+        self._operators.append(written)
+
+    def model(self, description: str) -> schema.ModelT:
+        """All that was added, as the schema's object."""
+        subgraph = schema.SubGraphT(
+            name=b"main",
+            tensors=self._tensors,
+            operators=self._operators,
+            inputs=[self._indices[name] for name in self._graph.inputs],
+            outputs=[self._indices[name] for name in self._graph.outputs],
+        )
+        return schema.ModelT(
+            version=SCHEMA_VERSION,
+            description=description,
+            operatorCodes=[_code(*key) for key in self._codes],
+            subgraphs=[subgraph],
+            buffers=[packing.Buffer(data) for data in self._buffers],
+        )
+
+    def _operand(self, operand: operators.Operand, layer: str) -> int:
+        if operand is None:
+            return -1
+        if isinstance(operand, str):
+            return self._indices[operand]
+        self._tensors.append(
+            schema.TensorT(
+                name=f"{layer}/operand",
+                shape=np.array(operand.shape, np.int32),
+                type=schema.TensorType.INT32,
+                buffer=self._buffer(operand),
+                hasRank=True,
+            )
+        )
+        return len(self._tensors) - 1
+
+    def _add_tensor(self, tensor: graph.Tensor) -> int:
+        is_int4 = tensor.name in self._int4
+        values = self._graph.constants.get(tensor.name)
+        if values is not None and is_int4:
+            values = _packed(values)
+        self._tensors.append(
+            schema.TensorT(
+                name=tensor.name,
+                shape=np.array(tensor.shape, np.int32),
+                type=getattr(
+                    schema.TensorType, "INT4" if is_int4 else tensor.dtype.upper()
+                ),
+                buffer=0 if values is None else self._buffer(values),
+                quantization=_quantization(
+                    tensor.quant or self._biases.get(tensor.name)
+                ),
+                hasRank=True,
+            )
+        )
+        return len(self._tensors) - 1
+
+    def _buffer(self, values: graph.Array) -> int:
+        """The position of the data, shared by all constants of the same bytes."""
+        data = values.astype(values.dtype.newbyteorder("<")).tobytes()
+        return self._buffers.setdefault(data, len(self._buffers))
+
+
+def _code(name: str, version: int) -> schema.OperatorCodeT:
+    code = getattr(schema.BuiltinOperator, name)
+    return schema.OperatorCodeT(
+        builtinCode=code,
+        deprecatedBuiltinCode=min(code, _GREATER_CODES),
+        version=version,
+    )
+
+
+def _quantization(
+    quant: graph.QuantParams | None,
+) -> schema.QuantizationParametersT | None:
+    if quant is None:
+        return None
+    return schema.QuantizationParametersT(
+        scale=np.array(quant.scale, np.float32),
+        zeroPoint=np.array(quant.zero_point, np.int64),
+        quantizedDimension=quant.axis or 0,
+    )
+
+
+def _bias_quant(g: graph.Graph, layer: graph.Weighted) -> graph.QuantParams | None:
+    """The scale of the sums: the input's times the kernel's."""
+    source, kernel = (g.tensors[n].quant for n in (layer.inputs[0], layer.weights))
+    if source is None or kernel is None:
+        return None
+    scales = np.float32(source.scale[0]) * np.array(kernel.scale, np.float32)
+    return graph.QuantParams(
+        scale=tuple(map(float, scales)),
+        zero_point=(0,) * len(scales),
+        num_bits=32,
+        axis=None if kernel.axis is None else 0,
+    )
+
+
+def _int4_names(g: graph.Graph) -> set[str]:
+    """Kernels that are stored in 4 bits: where every layer that reads them can."""
+    narrow: set[str] = set()
+    others: set[str] = set()
+    for layer in g.layers:
+        for name in graph.read_names(layer):
+            (narrow if _unpacks(g, layer, name) else others).add(name)
+    return narrow - others
+
+
+def _unpacks(g: graph.Graph, layer: graph.Layer, name: str) -> bool:
+    """Whether TFLite Micro's operator of `layer` reads `name` in 4 bits.
+
+    Beside int8 it does; a dense layer with one scale a kernel only
+    (tensorflow/lite/micro/kernels/fully_connected_common.cc).
+    """
+    if not isinstance(layer, (graph.Conv2D, graph.DepthwiseConv2D, graph.Dense)):
+        return False
+    kernel = g.tensors[layer.weights]
+    if isinstance(layer, graph.Dense) and kernel.quant and kernel.quant.axis == 0:
+        return False
+    is_int8 = g.tensors[layer.inputs[0]].dtype == "int8"
+    return is_int8 and name == layer.weights and kernel.num_bits <= 4
+
+
+def _packed(values: graph.Array) -> graph.Array:
+    """Two values from -8 to 7 in a byte, the first one in the low half."""
+    flat = values.ravel()
+    nibbles = np.append(flat, [0] * (flat.size % 2)).astype(np.int8).view(np.uint8)
+    packed: graph.Array = (nibbles[::2] & 0xF) | (nibbles[1::2] << 4)
+    return packed

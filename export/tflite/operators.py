@@ -1,0 +1,290 @@
+"""The operator of TFLite that each layer is: operands, options and version."""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from tflite_micro.tensorflow.lite.micro.python import schema_py_generated as schema
+
+from export.tflite import lowering
+from tfpipeline.ir import graph
+
+# An operand: a tensor's name, integers that become a constant, or an absent bias.
+Operand = str | npt.NDArray[np.int32] | None
+
+
+@dataclasses.dataclass(frozen=True)
+class Operator:
+    """An operator's name in the schema, what it reads, and its options table."""
+
+    name: str
+    operands: tuple[Operand, ...]
+    options: Any = None
+
+
+_ACTIVATIONS = {
+    graph.NO_CLAMP: schema.ActivationFunctionType.NONE,
+    graph.RELU: schema.ActivationFunctionType.RELU,
+    graph.Clamp(-1.0, 1.0): schema.ActivationFunctionType.RELU_N1_TO_1,
+    graph.RELU6: schema.ActivationFunctionType.RELU6,
+}
+
+_FUNCTIONS = {
+    "abs": "ABS",
+    "hard_swish": "HARD_SWISH",
+    "relu": "RELU",
+    "relu6": "RELU6",
+    "relu_0_to_1": "RELU_0_TO_1",
+    "relu_n1_to_1": "RELU_N1_TO_1",
+    "sigmoid": "LOGISTIC",
+    "tanh": "TANH",
+}
+
+# The type of the sums beside int16 activations, which the operator then names.
+_SUM_TYPES = {
+    "int32": schema.TensorType.INT32,
+    "int64": schema.TensorType.INT64,
+}
+
+
+def _window(g: graph.Graph, layer: lowering.Windowed) -> dict[str, Any]:
+    name = lowering.named_padding(g, layer)
+    assert name is not None, "limits.py refuses it"
+    return {
+        "padding": getattr(schema.Padding, name),
+        "strideH": layer.strides[0],
+        "strideW": layer.strides[1],
+        "fusedActivationFunction": _ACTIVATIONS[layer.clamp],
+    }
+
+
+def _sums(g: graph.Graph, layer: graph.Weighted) -> dict[str, Any]:
+    """`quantizedBiasType`, where it is not the default of the other types."""
+    if g.tensors[layer.inputs[0]].dtype != "int16":
+        return {}
+    dtype = "int64" if layer.bias is None else g.tensors[layer.bias].dtype
+    return {"quantizedBiasType": _SUM_TYPES[dtype]}
+
+
+def _dilation(layer: graph.Conv2D | graph.DepthwiseConv2D) -> dict[str, int]:
+    height, width = layer.dilation
+    return {"dilationHFactor": height, "dilationWFactor": width}
+
+
+def _conv(g: graph.Graph, layer: graph.Conv2D) -> Operator:
+    options = schema.Conv2DOptionsT(
+        **_window(g, layer), **_dilation(layer), **_sums(g, layer)
+    )
+    return Operator("CONV_2D", (*layer.inputs, layer.weights, layer.bias), options)
+
+
+def _depthwise(g: graph.Graph, layer: graph.DepthwiseConv2D) -> Operator:
+    channels = g.tensors[layer.inputs[0]].shape[-1]
+    options = schema.DepthwiseConv2DOptionsT(
+        **_window(g, layer),
+        **_dilation(layer),
+        depthMultiplier=g.tensors[layer.output].shape[-1] // channels,
+    )
+    operands = (*layer.inputs, layer.weights, layer.bias)
+    return Operator("DEPTHWISE_CONV_2D", operands, options)
+
+
+def _transpose_conv(g: graph.Graph, layer: graph.TransposeConv2D) -> Operator:
+    options = schema.TransposeConvOptionsT(**_window(g, layer), **_sums(g, layer))
+    shape = _integers(g.tensors[layer.output].shape)
+    operands: tuple[Operand, ...] = (shape, layer.weights, *layer.inputs)
+    if layer.bias is not None:
+        operands = (*operands, layer.bias)
+    return Operator("TRANSPOSE_CONV", operands, options)
+
+
+def _fully_connected(g: graph.Graph, layer: graph.Dense) -> Operator:
+    options = schema.FullyConnectedOptionsT(
+        fusedActivationFunction=_ACTIVATIONS[layer.clamp],
+        keepNumDims=len(g.tensors[layer.output].shape) != 2,
+        **_sums(g, layer),
+    )
+    operands = (*layer.inputs, layer.weights, layer.bias)
+    return Operator("FULLY_CONNECTED", operands, options)
+
+
+def _pool(name: str) -> Callable[[graph.Graph, graph.Pool], Operator]:
+    def operator(g: graph.Graph, layer: graph.Pool) -> Operator:
+        height, width = layer.kernel_size
+        options = schema.Pool2DOptionsT(
+            **_window(g, layer), filterHeight=height, filterWidth=width
+        )
+        return Operator(name, layer.inputs, options)
+
+    return operator
+
+
+def _mean(g: graph.Graph, layer: graph.Mean) -> Operator:
+    rank = len(g.tensors[layer.inputs[0]].shape)
+    keeps = len(g.tensors[layer.output].shape) == rank
+    options = schema.ReducerOptionsT(keepDims=keeps)
+    return Operator("MEAN", (*layer.inputs, _integers(layer.axes)), options)
+
+
+def _elementwise(
+    name: str, options: Callable[..., Any], **fields: bool
+) -> Callable[[graph.Graph, graph.Elementwise], Operator]:
+    def operator(g: graph.Graph, layer: graph.Elementwise) -> Operator:
+        activation = _ACTIVATIONS[layer.clamp]
+        chosen = options(fusedActivationFunction=activation, **fields)
+        return Operator(name, layer.inputs, chosen)
+
+    return operator
+
+
+def _concatenation(g: graph.Graph, layer: graph.Concat) -> Operator:
+    options = schema.ConcatenationOptionsT(axis=layer.axis)
+    return Operator("CONCATENATION", layer.inputs, options)
+
+
+def _pad(g: graph.Graph, layer: graph.Pad) -> Operator:
+    pairs = _integers(layer.padding)
+    return Operator("PAD", (*layer.inputs, pairs), schema.PadOptionsT())
+
+
+def _reshape(g: graph.Graph, layer: graph.Reshape) -> Operator:
+    shape = g.tensors[layer.output].shape
+    options = schema.ReshapeOptionsT(newShape=list(shape))
+    return Operator("RESHAPE", (*layer.inputs, _integers(shape)), options)
+
+
+def _space_to_depth(g: graph.Graph, layer: graph.SpaceToDepth) -> Operator:
+    options = schema.SpaceToDepthOptionsT(blockSize=layer.block_size)
+    return Operator("SPACE_TO_DEPTH", layer.inputs, options)
+
+
+def _quantize(g: graph.Graph, layer: graph.Requantize) -> Operator:
+    return Operator("QUANTIZE", layer.inputs, schema.QuantizeOptionsT())
+
+
+def _softmax(g: graph.Graph, layer: graph.Softmax) -> Operator:
+    options = schema.SoftmaxOptionsT(beta=layer.beta)
+    return Operator("SOFTMAX", layer.inputs, options)
+
+
+def _activation(g: graph.Graph, layer: graph.Activation) -> Operator:
+    return Operator(_FUNCTIONS[layer.function], layer.inputs)
+
+
+# `Conv1D` is not among them: `lowering.lower` makes a `Conv2D` of it.
+WRITERS: dict[type[graph.Layer], Callable[[graph.Graph, Any], Operator]] = {
+    graph.Conv2D: _conv,
+    graph.DepthwiseConv2D: _depthwise,
+    graph.TransposeConv2D: _transpose_conv,
+    graph.Dense: _fully_connected,
+    graph.MaxPool: _pool("MAX_POOL_2D"),
+    graph.AveragePool: _pool("AVERAGE_POOL_2D"),
+    graph.Mean: _mean,
+    # Scales of int16 that are powers of two would be computed by other kernels.
+    graph.Add: _elementwise("ADD", schema.AddOptionsT, potScaleInt16=False),
+    graph.Sub: _elementwise("SUB", schema.SubOptionsT, potScaleInt16=False),
+    graph.Mul: _elementwise("MUL", schema.MulOptionsT),
+    graph.Concat: _concatenation,
+    graph.Pad: _pad,
+    graph.Reshape: _reshape,
+    graph.SpaceToDepth: _space_to_depth,
+    graph.Requantize: _quantize,
+    graph.Softmax: _softmax,
+    graph.Activation: _activation,
+}
+
+
+def operator(g: graph.Graph, layer: graph.Layer) -> Operator:
+    """The operator that `layer` of a lowered graph without violations is."""
+    return WRITERS[type(layer)](g, layer)
+
+
+# Version of an operator for the type of its input, or for its kernel's where that is
+# int4; 1 where none is given. TFLite refuses a file of a newer version than it knows.
+# Source: GetBuiltinOperatorVersion, tensorflow/lite/tools/versioning/op_version.cc.
+_SINCE_INT8 = {"int8": 2, "int16": 3}
+VERSIONS: dict[str, dict[str, int]] = {
+    # 8 and 11 and 5: with a type of the sums, as int16 is written here.
+    "CONV_2D": {"int8": 3, "int4": 7, "int16": 8},
+    "FULLY_CONNECTED": {"int8": 4, "int4": 10, "int16": 11},
+    "TRANSPOSE_CONV": {"int8": 2, "int16": 5},
+    "DEPTHWISE_CONV_2D": {"int8": 3, "int4": 7, "int16": 5},
+    "ADD": {"int8": 2, "int16": 3},
+    "SUB": {"int8": 2, "int16": 5},
+    "MUL": {"int8": 2, "int16": 4},
+    "SPACE_TO_DEPTH": {"int8": 2},
+    **dict.fromkeys(
+        (
+            "ABS",
+            "AVERAGE_POOL_2D",
+            "CONCATENATION",
+            "LOGISTIC",
+            "MAX_POOL_2D",
+            "MEAN",
+            "PAD",
+            "RELU",
+            "RELU6",
+            "SOFTMAX",
+            "TANH",
+        ),
+        _SINCE_INT8,
+    ),
+}
+
+
+def version(g: graph.Graph, layer: graph.Layer, name: str, *, is_int4: bool) -> int:
+    """The lowest version of operator `name` that has all that `layer` uses.
+
+    Args:
+        g: the graph of the layer.
+        layer: what the operator is written for.
+        name: of the operator in the schema.
+        is_int4: whether its kernel is stored in 4 bits.
+    """
+    dtype = "int4" if is_int4 else g.tensors[layer.inputs[0]].dtype
+    return max(VERSIONS.get(name, {}).get(dtype, 1), _needed(g, layer))
+
+
+def _needed(g: graph.Graph, layer: graph.Layer) -> int:
+    """The version that a layer's attributes and shapes need, whatever its type."""
+    source, result = g.tensors[layer.inputs[0]], g.tensors[layer.output]
+    match layer:
+        case graph.Conv2D() if g.tensors[layer.weights].shape[-1] < source.shape[-1]:
+            return 6
+        case graph.DepthwiseConv2D() if layer.dilation != (1, 1):
+            return 2
+        case graph.TransposeConv2D() if layer.clamp != graph.NO_CLAMP:
+            return 4
+        case graph.TransposeConv2D() if layer.bias is not None:
+            return 3
+        case graph.Dense() if len(result.shape) != 2:
+            return 5
+        case graph.Sub() if len(result.shape) > 4 and _is_broadcast(g, layer):
+            return 3
+        case graph.Mul() if source.dtype == "int8" and _gain(g, layer) >= 1:
+            return 3
+        case graph.Pad() if len(source.shape) > 4:
+            return 4
+        case graph.Requantize() if result.dtype == "int16":
+            return 2
+    return 1
+
+
+def _is_broadcast(g: graph.Graph, layer: graph.Layer) -> bool:
+    return len({g.tensors[name].shape for name in layer.inputs}) > 1
+
+
+def _gain(g: graph.Graph, layer: graph.Layer) -> float:
+    """What the product of two integers is multiplied by."""
+    first, second, result = (
+        np.float32(quant.scale[0])
+        for name in (*layer.inputs, layer.output)
+        if (quant := g.tensors[name].quant) is not None
+    )
+    return float(first * second / result)
+
+
+def _integers(values: Any) -> npt.NDArray[np.int32]:
+    return np.array(values, np.int32)
