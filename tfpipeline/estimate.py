@@ -54,6 +54,12 @@ _FOLD = flags.DEFINE_integer(
     lower_bound=1,
     upper_bound=16,
 )
+_SPLIT_KERNELS = flags.DEFINE_bool(
+    "split_kernels",
+    False,
+    "On MAX78000, count 5x5 and 7x7 kernels as two and three 3x3. That is another "
+    "network: what was trained is lost, and it must be trained anew.",
+)
 _CLOCK_MHZ = flags.DEFINE_float(
     "clock_mhz", None, "Clock instead of each target's own.", lower_bound=0.001
 )
@@ -83,6 +89,7 @@ def _options(source: model_source.Source) -> estimate.Options:
         weight_bits=bits,
         activation_bits=int(_ACTIVATION_BITS.value),
         fold=_FOLD.value,
+        split_kernels=_SPLIT_KERNELS.value,
         clock_hz=None if _CLOCK_MHZ.value is None else 1e6 * _CLOCK_MHZ.value,
         latency_models=() if model == _BOTH else (model,),
     )

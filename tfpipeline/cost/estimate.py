@@ -19,6 +19,7 @@ class Options:
             Targets without that width say so and count 8.
         activation_bits: width of activations that are not quantized yet, 8 or 16.
         fold: side of the blocks of pixels that the input's channels take up (MAX78000).
+        split_kernels: whether kernels that are too large become several 3x3 (MAX78000).
         clock_hz: instead of the target's own clock.
         latency_models: names of the models wanted; empty for all.
     """
@@ -26,6 +27,7 @@ class Options:
     weight_bits: int | None = None
     activation_bits: int = activations.DEFAULT_BITS
     fold: int = 1
+    split_kernels: bool = False
     clock_hz: float | None = None
     latency_models: tuple[str, ...] = ()
 

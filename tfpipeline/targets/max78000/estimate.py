@@ -13,6 +13,7 @@ from tfpipeline.targets.max78000 import (
     limits,
     lowering,
     report,
+    splitting,
 )
 from tfpipeline.targets.max78000 import spec as specs
 
@@ -36,8 +37,11 @@ def estimate_graph(
     no layers.
 
     Raises:
-        GraphError: the input cannot be folded by `options.fold`.
+        GraphError: the input cannot be folded by `options.fold`, or a quantized network
+            was to be split.
     """
+    if options.split_kernels:
+        g = splitting.split(g)
     found = graph_cost.estimate_graph(
         g, spec, weight_bits=options.weight_bits, fold=options.fold
     )
