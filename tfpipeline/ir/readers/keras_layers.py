@@ -333,9 +333,7 @@ def _cropping(call: Call, draft: Draft) -> str:
     )
     for function in reversed(functions):
         name = f"{call.name}/{function}"
-        output = draft.add(
-            graph.Activation, name, (output,), result, function=function
-        )
+        output = draft.add(graph.Activation, name, (output,), result, function=function)
     return output
 
 
