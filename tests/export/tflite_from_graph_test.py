@@ -12,6 +12,7 @@ from tflite_micro.tensorflow.lite.micro.python import schema_py_generated as sch
 
 from export.tflite import from_graph, lowering, operators, packing
 from tests import graph_builder
+from tests.export import tflite_graphs
 from tests.simulate import micro
 from tests.simulate import operator_cases as cases
 from tfpipeline import errors
@@ -98,6 +99,7 @@ def assert_runs(g, seed=0, count=3):
     model = from_graph.to_bytes(g)
     images = micro.random_images(g, count, seed)
     expected = execution.predict(g, images)
+    assert len(np.unique(expected)) > 1, "a constant shows nothing"
     np.testing.assert_array_equal(micro.predict(model, images), expected)
     return model
 
@@ -148,6 +150,31 @@ def test_space_to_depth():
     assert_comes_back(from_tflite.read(cases.models.one_operator(*case)))
 
 
+@pytest.mark.parametrize("dtype", ["int8", "int16"])
+def test_random_networks(dtype):
+    kinds = set()
+    for seed in range(20):
+        g = tflite_graphs.random_network(seed, dtype)
+        model = assert_runs(g, seed)
+        found = from_tflite.read(model)
+        expected = with_bias_scales(lowering.lower(g), found)
+        assert graph.equal(found, expected, names=False)
+        kinds |= {layer.kind for layer in g.layers}
+    assert len(kinds) == 11, "every kind that a random network has"
+
+
+def with_bias_scales(g, other):
+    """The graph with the scales that the biases of `other` got."""
+    biases = {layer.bias for layer in weighted(g)}
+    tensors = {
+        name: dataclasses.replace(tensor, quant=other.tensors[name].quant)
+        if name in biases
+        else tensor
+        for name, tensor in g.tensors.items()
+    }
+    return dataclasses.replace(g, tensors=tensors)
+
+
 def test_versions_are_those_of_the_types():
     def of(case):
         return versions(
@@ -182,44 +209,56 @@ def test_data_are_aligned_and_stored_once():
 @pytest.mark.parametrize("bits", [2, 3, 4])
 @pytest.mark.parametrize("name", ["ds_cnn", "resnet"])
 def test_narrow_kernels_are_packed(name, bits):
-    g = with_narrow_kernels(
-        from_tflite.read_file(ROOT / f"tests/golden/mlperf_int8/{name}.tflite"), bits
-    )
+    path = ROOT / f"tests/golden/mlperf_int8/{name}.tflite"
+    g = with_narrow_kernels(from_tflite.read_file(path), bits)
     model = assert_runs(g)
     # Of a dense layer with a scale a channel TFLite Micro reads 8 bits only.
     packed = [layer for layer in weighted(g) if layer.kind != "Dense"]
     assert len(packed) == len(weighted(g)) - 1
-    expected = with_narrow_kernels(g, 8)
-    wide = from_graph.to_bytes(expected)
-    expected = with_narrow_kernels(expected, max(bits, 4), packed)
+    in_8_bits = labeled(g, 8, weighted(g))
+    expected = labeled(in_8_bits, 4, packed)
     assert graph.equal(from_tflite.read(model, name=name), expected)
+    saved = len(from_graph.to_bytes(in_8_bits)) - len(model)
     elements = sum(g.tensors[layer.weights].num_elements for layer in packed)
     # Half of the kernels, but for the alignment of each.
-    assert abs(len(wide) - len(model) - elements / 2) <= 16 * len(packed)
+    assert abs(saved - elements / 2) <= 16 * len(packed)
+
+
+def test_kernels_beside_int16_stay_in_8_bits():
+    g = from_tflite.read_file(ROOT / "tests/golden/tflite_int16/residual.tflite")
+    g = with_narrow_kernels(g, 4)
+    model = assert_runs(g)
+    expected = labeled(g, 8, weighted(g))
+    assert graph.equal(from_tflite.read(model, name=g.name), expected)
 
 
 def weighted(g):
     return [layer for layer in g.layers if isinstance(layer, graph.Weighted)]
 
 
-def with_narrow_kernels(g, bits, layers=None):
-    """The graph with kernels of `bits`; values beyond them become the nearest."""
-    tensors, constants = dict(g.tensors), dict(g.constants)
-    for name in {layer.weights for layer in layers or weighted(g)}:
+def labeled(g, bits, layers):
+    """The graph with kernels whose `num_bits` is `bits`, of the same values."""
+    tensors = dict(g.tensors)
+    for name in {layer.weights for layer in layers}:
         quant = dataclasses.replace(tensors[name].quant, num_bits=bits)
         tensors[name] = dataclasses.replace(tensors[name], quant=quant)
-        limit = 2 ** (bits - 1)
-        constants[name] = np.clip(constants[name], -limit, limit - 1)
-    return dataclasses.replace(g, tensors=tensors, constants=constants)
+    return dataclasses.replace(g, tensors=tensors)
 
 
-def test_kernels_beside_int16_stay_in_8_bits():
-    g = from_tflite.read_file(ROOT / "tests/golden/tflite_int16/residual.tflite")
-    model = assert_runs(with_narrow_kernels(g, 4))
-    assert graph.equal(
-        from_tflite.read(model, name=g.name),
-        with_narrow_kernels(with_narrow_kernels(g, 4), 8),
-    )
+def with_narrow_kernels(g, bits):
+    """The graph of 8 bits with kernels rounded to `bits` on coarser scales."""
+    tensors, constants = dict(g.tensors), dict(g.constants)
+    step, limit = 2 ** (8 - bits), 2 ** (bits - 1)
+    for name in {layer.weights for layer in weighted(g)}:
+        rounded = np.rint(constants[name] / step).clip(-limit, limit - 1)
+        constants[name] = rounded.astype(np.int8)
+        quant = tensors[name].quant
+        scale = tuple(step * each for each in quant.scale)
+        tensors[name] = dataclasses.replace(
+            tensors[name], quant=dataclasses.replace(quant, scale=scale)
+        )
+    g = dataclasses.replace(g, tensors=tensors, constants=constants)
+    return labeled(g, bits, weighted(g))
 
 
 def test_a_bias_without_a_scale_gets_that_of_the_sums():
