@@ -11,6 +11,7 @@ from absl.testing import flagsaver
 
 from tfpipeline import entry, train
 from tfpipeline.ir import from_tflite, serialize
+from tfpipeline.networks import catalog as networks
 
 _ROOT = pathlib.Path(__file__).resolve().parents[2]
 _PAGES = sorted(
@@ -41,6 +42,12 @@ def _commands() -> list[tuple[str, str]]:
 
 
 _COMMANDS = sorted({command for _, command in _commands()})
+_EXPORTS = [c for c in _COMMANDS if c.startswith("python -m export ")]
+
+
+def test_every_export_command_is_run():
+    targets = ("--targets=int8", "--targets=max78000")
+    assert all(any(target in c for target in targets) for c in _EXPORTS)
 
 
 def test_the_pages_show_the_commands_that_matter():
@@ -105,6 +112,21 @@ def test_estimate_command_runs(command, tmp_path):
     assert done.stdout
 
 
+@pytest.mark.parametrize("command", [c for c in _EXPORTS if "--targets=max78000" in c])
+def test_max78000_export_command_runs(command, tmp_path):
+    serialize.write(networks.load("facenet_v7"), tmp_path / "run" / "graph")
+    command = command.replace("runs/demo_max78000", str(tmp_path / "run"))
+    command = command.replace("runs/max78000", str(tmp_path / "files"))
+    done = subprocess.run(
+        (sys.executable, *shlex.split(command)[1:]),
+        cwd=_ROOT,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "files" / "network.yaml").exists()
+
+
 @pytest.mark.slow
 def test_demo_flagfile_runs_and_its_file_passes_export(tmp_path, capfd, monkeypatch):
     monkeypatch.chdir(_ROOT)
@@ -121,7 +143,7 @@ def test_demo_flagfile_runs_and_its_file_passes_export(tmp_path, capfd, monkeypa
     with flagsaver.flagsaver(), pytest.raises(SystemExit) as stopped:
         entry.run(train.main, "train", ["train", *arguments])
     assert stopped.value.code == 0
-    [command] = {c for c in _COMMANDS if c.startswith("python -m export ")}
+    [command] = {c for c in _EXPORTS if "--targets=int8" in c}
     command = command.replace("runs/demo", str(folder))
     command = command.replace("runs/checked", str(tmp_path / "checked"))
     done = subprocess.run(
