@@ -135,7 +135,8 @@ def _bits(g: graph.Graph, weights: policy.Policy) -> dict[str, int]:
 
 
 def _require_integers(g: graph.Graph) -> None:
-    for name, tensor in g.tensors.items():
+    for name in graph.tensor_names(g):
+        tensor = g.tensors[name]
         fits = tensor.dtype == "int32" or tensor.quant == quantize.ACTIVATIONS
         if name in g.constants:
             fits = tensor.quant is None or len(tensor.quant.scale) == 1
