@@ -1,0 +1,61 @@
+"""The folder with a network in C: NAME.c, NAME.h, and NAME_test.c that checks it."""
+
+import os
+
+import numpy as np
+
+from export import folder
+from export.c import network
+from tfpipeline import atomic_files
+from tfpipeline.ir import graph
+from tfpipeline.simulate import execution
+
+# Random inputs of the known answers.
+KNOWN_ANSWERS = 2
+
+
+def write(
+    path: str | os.PathLike[str],
+    g: graph.Graph,
+    name: str,
+    images: graph.Array | None = None,
+) -> network.Network:
+    """Writes all files; an older folder at `path` is replaced in one step.
+
+    Args:
+        path: of the folder.
+        g: of int8, or of int16 with int8 weights; one input and one output.
+        name: of files and functions; spelled in lower case with underscores.
+        images: `[N, ...]` of the input's shape and type, whose answers are recorded;
+            without them two of random integers.
+
+    Returns:
+        What was written, with its plan of the arena.
+
+    Raises:
+        GraphError: the graph is not well formed.
+        ExportError: naming everything in the graph that cannot be written.
+        UsageError: `images` do not fit the input.
+        StorageError: the folder cannot be written.
+    """
+    found = network.prepare(g, name)
+    if images is None:
+        images = _random_images(found.input)
+    answers = execution.predict(g, images)
+    texts = {
+        f"{found.name}.c": network.source(found),
+        f"{found.name}.h": network.header(found),
+        f"{found.name}_test.c": network.test(found, images, answers),
+    }
+    with folder.replace(path) as temporary:
+        for file, text in texts.items():
+            atomic_files.write_text(temporary / file, text)
+    return found
+
+
+def _random_images(tensor: graph.Tensor) -> graph.Array:
+    """Integers of the whole range of the type."""
+    limits = np.iinfo(tensor.dtype)
+    shape = (KNOWN_ANSWERS, *tensor.shape[1:])
+    random = np.random.default_rng(0)
+    return random.integers(limits.min, limits.max, shape, tensor.dtype, endpoint=True)

@@ -1,0 +1,105 @@
+"""What keeps a graph from being written as C, all of it at once."""
+
+import math
+from collections.abc import Iterator
+
+import numpy as np
+
+from export.c import axes, plain_kernels, sigmoid
+from tfpipeline.ir import graph
+from tfpipeline.simulate import derived, support
+
+# Indices and offsets are int32.
+MAX_TENSOR_BYTES = 2**31 - 1
+# Sums of 64 bits are multiplied by 15 bits and rounded.
+MAX_WIDE_SUM = 2**47
+# An int32 holds as many int16.
+MAX_POOL_TAPS = 2**16 - 1
+# Sums of exponentials: 12 bits above those of an addend in int8; int32 for int16.
+MAX_SOFTMAX_COLUMNS = {"int8": 2**12, "int16": 2**15}
+# Kept and reduced axes in turn.
+MAX_MEAN_AXES = 5
+
+
+def reasons(g: graph.Graph) -> list[str]:
+    """Everything that is in the way of a verified graph; empty if nothing.
+
+    What cannot be simulated comes alone: the other limits are those of its integers.
+    """
+    found = support.reasons(g)
+    if found:
+        return found
+    found = [
+        f"tensor '{tensor.name}' has {size} bytes; at most {MAX_TENSOR_BYTES} have "
+        "indices"
+        for tensor in g.tensors.values()
+        if (size := tensor.num_elements * np.dtype(tensor.dtype).itemsize)
+        > MAX_TENSOR_BYTES
+    ]
+    return found + [
+        f"{layer.kind} '{layer.name}' is not written as C: {reason}"
+        for layer in g.layers
+        for reason in _of_layer(g, layer)
+    ]
+
+
+def _of_layer(g: graph.Graph, layer: graph.Layer) -> Iterator[str]:
+    source = g.tensors[layer.inputs[0]]
+    if isinstance(layer, graph.Weighted):
+        yield from _of_weights(g, layer)
+    if isinstance(layer, (graph.Weighted, graph.Pool, graph.SpaceToDepth)):
+        batch = 1 if isinstance(layer, graph.Dense) else source.shape[0]
+        if batch != 1:
+            yield f"its input has {batch} images; write one"
+    if isinstance(layer, graph.Pool):
+        yield from _of_pool(layer)
+    elif isinstance(layer, graph.Mean):
+        if len(axes.reduced(source.shape, layer.axes)) > MAX_MEAN_AXES:
+            yield f"axes {layer.axes} of {source.shape} have two gaps; one is possible"
+    elif isinstance(layer, graph.Elementwise):
+        shapes = [g.tensors[name].shape for name in layer.inputs]
+        yield from _of_axes(len(axes.broadcast(*shapes)))
+    elif isinstance(layer, graph.Pad):
+        yield from _of_axes(len(axes.padded(source.shape, layer.padding)))
+    elif isinstance(layer, graph.Softmax):
+        most = MAX_SOFTMAX_COLUMNS[source.dtype]
+        if source.shape[-1] > most:
+            yield f"{source.shape[-1]} classes of {source.dtype}; at most {most}"
+    elif isinstance(layer, graph.Activation) and source.dtype == "int16":
+        yield from _of_table(g, layer)
+
+
+def _of_weights(g: graph.Graph, layer: graph.Weighted) -> Iterator[str]:
+    kernel = derived.kernel_values(g, layer)
+    limits = np.iinfo(np.int8)
+    if kernel.min() < limits.min or kernel.max() > limits.max:
+        yield "its weights without their zero point must fit int8"
+    if not derived.has_wide_sums(g, layer):
+        return
+    most = int(np.abs(derived.bias_values(g, layer)).max()) + kernel.size * 2**22
+    if most >= MAX_WIDE_SUM:
+        yield f"sums up to {most}; they must stay below {MAX_WIDE_SUM}"
+    largest = max(shift for _, shift in derived.channel_factors(g, layer))
+    if largest > 14:
+        yield f"its sums grow by 2**{largest} from scale to scale; at most 2**14"
+
+
+def _of_pool(layer: graph.Pool) -> Iterator[str]:
+    if math.prod(layer.kernel_size) > MAX_POOL_TAPS:
+        yield f"windows of {layer.kernel_size}; at most {MAX_POOL_TAPS} pixels"
+    for size, pair in zip(layer.kernel_size, layer.padding, strict=True):
+        if max(pair) >= size:
+            yield f"padding {pair} of a window of {size} leaves windows empty"
+
+
+def _of_axes(count: int) -> Iterator[str]:
+    most = plain_kernels.MAX_AXES
+    if count > most:
+        yield f"{count} axes of different treatment; at most {most}"
+
+
+def _of_table(g: graph.Graph, layer: graph.Activation) -> Iterator[str]:
+    if layer.function in sigmoid.POWERS:
+        multiplier, shift = sigmoid.factor(g, layer)
+        if multiplier >= 2**15 or shift > 30:
+            yield "the input's scale must be between 2**-29 and 2**1"

@@ -1,0 +1,53 @@
+"""Values, names and comments as C spells them."""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+
+_COLUMNS = 88
+
+
+def identifier(name: str) -> str:
+    """A name for files and functions: letters, digits and underscores."""
+    found = re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_") or "network"
+    return f"network_{found}" if found[0].isdigit() else found
+
+
+def comment(text: str) -> str:
+    """A comment of one line; what could end it or is not ASCII becomes `_`."""
+    return f"/* {re.sub(r'[^A-Za-z0-9_ .,:;()/-]|/(?=[*/])', '_', text)} */"
+
+
+def real(value: float) -> str:
+    """The float that C reads as this float32: nine digits tell all of them apart."""
+    digits = f"{value:.9g}"
+    return f"{digits}f" if re.search(r"[.e]", digits) else f"{digits}.0f"
+
+
+def items(values: Iterable[str]) -> str:
+    """Values between commas, in indented lines of at most 88 columns."""
+    lines: list[str] = []
+    line = ""
+    for value in values:
+        if len(line) + len(value) + 6 > _COLUMNS:
+            lines.append(line)
+            line = ""
+        line += f" {value}," if line else f"{value},"
+    return "".join(f"    {line}\n" for line in (*lines, line))
+
+
+def array(ctype: str, name: str, values: Sequence[int]) -> str:
+    """A constant array."""
+    rows = items(map(str, values))
+    return f"static const {ctype} {name}[{len(values)}] = {{\n{rows}}};\n"
+
+
+def struct(ctype: str, name: str, fields: Mapping[str, object]) -> str:
+    """A constant of a struct; a field's value is a number, a name or a sequence."""
+    rows = items(f".{field} = {_value(value)}" for field, value in fields.items())
+    return f"static const {ctype} {name} = {{\n{rows}}};\n"
+
+
+def _value(value: object) -> str:
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return "{" + ", ".join(map(_value, value)) + "}"
+    return str(value)

@@ -1,0 +1,232 @@
+"""Kernels in C that pool, combine, move and rescale integers."""
+
+import itertools
+
+from export.c import arithmetic, fragment
+from tfpipeline.simulate import support
+
+Fragment = fragment.Fragment
+
+# Axes of the loops of element-wise layers and of Pad, after neighbors were joined.
+MAX_AXES = 4
+
+_MAX_POOL = """\
+/* Largest value of the part of each window inside the input. */
+static void max_pool_$name(const $name_t *input, $name_t *output, const window *w,
+    int32_t low, int32_t high)
+{
+    for (int32_t row = 0; row < w->output_rows; ++row) {
+        const span ys = row_span(w, row);
+        for (int32_t column = 0; column < w->output_columns; ++column) {
+            const span xs = column_span(w, column);
+            for (int32_t c = 0; c < w->channels; ++c) {
+                int32_t largest = low;
+                for (int32_t y = ys.first; y < ys.last; ++y) {
+                    for (int32_t x = xs.first; x < xs.last; ++x) {
+                        const int32_t at = (ys.start + y) * w->columns + xs.start + x;
+                        const int32_t value = input[at * w->channels + c];
+                        largest = value > largest ? value : largest;
+                    }
+                }
+                *output++ = ($name_t)clamped(largest, low, high);
+            }
+        }
+    }
+}
+"""
+
+_AVERAGE_POOL = """\
+/* Mean of the part of each window inside the input, halves away from zero. */
+static void average_pool_$name(const $name_t *input, $name_t *output,
+    const window *w, int32_t low, int32_t high)
+{
+    for (int32_t row = 0; row < w->output_rows; ++row) {
+        const span ys = row_span(w, row);
+        for (int32_t column = 0; column < w->output_columns; ++column) {
+            const span xs = column_span(w, column);
+            const int32_t count = (ys.last - ys.first) * (xs.last - xs.first);
+            for (int32_t c = 0; c < w->channels; ++c) {
+                int32_t sum = 0;
+                for (int32_t y = ys.first; y < ys.last; ++y) {
+                    for (int32_t x = xs.first; x < xs.last; ++x) {
+                        const int32_t at = (ys.start + y) * w->columns + xs.start + x;
+                        sum += input[at * w->channels + c];
+                    }
+                }
+                /* C's division rounds towards zero. */
+                sum = (sum > 0 ? sum + count / 2 : sum - count / 2) / count;
+                *output++ = ($name_t)clamped(sum, low, high);
+            }
+        }
+    }
+}
+"""
+
+_MEAN_TYPE = """\
+/* Means over two of five axes, the second and the fourth; by divides and rescales. */
+typedef struct {
+    int32_t sizes[5];
+    factor by;
+    int32_t input_zero, zero, low, high;
+} averaging;
+"""
+
+_MEAN = """\
+static void mean_$name(const $name_t *input, $name_t *output, const averaging *m)
+{
+    const int32_t *const n = m->sizes;
+    const uint32_t zeros = (uint32_t)m->input_zero * (uint32_t)(n[1] * n[3]);
+    for (int32_t a = 0; a < n[0]; ++a) {
+        for (int32_t c = 0; c < n[2]; ++c) {
+            for (int32_t e = 0; e < n[4]; ++e) {
+                uint32_t sum = 0;
+                for (int32_t b = 0; b < n[1]; ++b) {
+                    for (int32_t d = 0; d < n[3]; ++d) {
+                        const int32_t at = ((a * n[1] + b) * n[2] + c) * n[3] + d;
+                        const int32_t value = input[at * n[4] + e];
+                        sum += (uint32_t)value;
+                    }
+                }
+                const int32_t value = scaled(wrapped(sum - zeros), m->by);
+                *output++ = ($name_t)(clamped(value, m->low, m->high) + m->zero);
+            }
+        }
+    }
+}
+"""
+
+_ELEMENTWISE_TYPE = """\
+/* Two operands of four axes; a stride of 0 repeats. unit and sign are those of a sum:
+   headroom of the operands, and -1 for a difference. */
+typedef struct {
+    int32_t sizes[4], first_strides[4], second_strides[4];
+    factor first, second, result;
+    int32_t first_zero, second_zero, unit, sign, zero, low, high;
+} elementwise;
+"""
+
+_SUM = """\
+static int32_t sum_of(int32_t first, int32_t second, const elementwise *e)
+{
+    const int32_t a = scaled(first * e->unit, e->first);
+    const int32_t b = scaled(second * e->unit, e->second);
+    return scaled(a + e->sign * b, e->result);
+}
+"""
+
+_PRODUCT = """\
+static int32_t product_of(int32_t first, int32_t second, const elementwise *e)
+{
+    return scaled(first * second, e->result);
+}
+"""
+
+_ELEMENTWISE = """\
+static void elementwise_$name(const $name_t *first, const $name_t *second,
+    $name_t *output, const elementwise *e,
+    int32_t (*combined)(int32_t, int32_t, const elementwise *))
+{
+    const int32_t *const n = e->sizes, *const s = e->first_strides,
+                  *const t = e->second_strides;
+    for (int32_t a = 0; a < n[0]; ++a) {
+        for (int32_t b = 0; b < n[1]; ++b) {
+            for (int32_t c = 0; c < n[2]; ++c) {
+                const $name_t *x = first + a * s[0] + b * s[1] + c * s[2];
+                const $name_t *y = second + a * t[0] + b * t[1] + c * t[2];
+                for (int32_t d = 0; d < n[3]; ++d) {
+                    const int32_t value = combined(x[d * s[3]] - e->first_zero,
+                        y[d * t[3]] - e->second_zero, e);
+                    *output++ = ($name_t)(clamped(value, e->low, e->high) + e->zero);
+                }
+            }
+        }
+    }
+}
+"""
+
+_BLOCKS = """\
+/* Copies count blocks of bytes that lie apart by the given steps. */
+static void copy_blocks(const void *from, int32_t from_step, void *to, int32_t to_step,
+    int32_t bytes, int32_t count)
+{
+    for (int32_t i = 0; i < count; ++i) {
+        memcpy((uint8_t *)to + i * to_step, (const uint8_t *)from + i * from_step,
+            (size_t)bytes);
+    }
+}
+"""
+
+_PAD = """\
+/* Surrounds four axes, the last one in bytes, with bytes of one value. */
+typedef struct {
+    int32_t sizes[4], before[4], padded[4];
+    int32_t fill;
+} border;
+
+static void pad(const void *input, void *output, const border *p)
+{
+    const int32_t *const n = p->sizes, *const m = p->padded;
+    const uint8_t *from = input;
+    memset(output, p->fill, (size_t)(m[0] * m[1] * m[2] * m[3]));
+    for (int32_t a = 0; a < n[0]; ++a) {
+        for (int32_t b = 0; b < n[1]; ++b) {
+            for (int32_t c = 0; c < n[2]; ++c) {
+                int32_t at = (a + p->before[0]) * m[1] + b + p->before[1];
+                at = (at * m[2] + c + p->before[2]) * m[3] + p->before[3];
+                memcpy((uint8_t *)output + at, from, (size_t)n[3]);
+                from += n[3];
+            }
+        }
+    }
+}
+"""
+
+_REQUANTIZATION_TYPE = """\
+/* From one scale to another. */
+typedef struct {
+    factor by;
+    int32_t input_zero, zero, low, high;
+} rescaling;
+"""
+
+_REQUANTIZE = """\
+static void requantize_${source}_to_$result(const ${source}_t *input,
+    ${result}_t *output, int32_t count, const rescaling *r)
+{
+    for (int32_t i = 0; i < count; ++i) {
+        const uint32_t centered = (uint32_t)input[i] - (uint32_t)r->input_zero;
+        const int32_t value = scaled(wrapped(centered), r->by);
+        output[i] = (${result}_t)(clamped(value, r->low, r->high) + r->zero);
+    }
+}
+"""
+
+
+def fragments() -> dict[str, fragment.Fragment]:
+    """All kernels by name, `mean_int8`, with what they build on."""
+    found = {
+        "averaging": Fragment(_MEAN_TYPE, ("scaled",)),
+        "elementwise": Fragment(_ELEMENTWISE_TYPE, ("scaled",)),
+        "sum_of": Fragment(_SUM, ("elementwise",)),
+        "product_of": Fragment(_PRODUCT, ("elementwise",)),
+        "copy_blocks": Fragment(_BLOCKS),
+        "pad": Fragment(_PAD),
+        "rescaling": Fragment(_REQUANTIZATION_TYPE, ("scaled",)),
+    }
+    for name, (kernel, text, needs) in itertools.product(
+        support.BOTH,
+        (
+            ("max_pool", _MAX_POOL, ("inside", "clamped")),
+            ("average_pool", _AVERAGE_POOL, ("inside", "clamped")),
+            ("mean", _MEAN, ("averaging", "clamped")),
+            ("elementwise", _ELEMENTWISE, ("elementwise", "clamped")),
+        ),
+    ):
+        typed = arithmetic.typed(text, name=name, name_t=f"{name}_t")
+        found[f"{kernel}_{name}"] = Fragment(typed, needs)
+    for source, result in support.REQUANTIZED:
+        found[f"requantize_{source}_to_{result}"] = Fragment(
+            arithmetic.typed(_REQUANTIZE, source=source, result=result),
+            ("rescaling", "clamped"),
+        )
+    return found

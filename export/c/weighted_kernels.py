@@ -1,0 +1,238 @@
+"""Kernels in C for layers with weights: convolutions, which dense layers are too.
+
+Each comes in three variants: int8; int16 with sums of 32 bits; int16 with sums of 64.
+"""
+
+from export.c import arithmetic, fragment
+
+Fragment = fragment.Fragment
+
+WINDOW = """\
+/* A window that slides over rows x columns x channels. */
+typedef struct {
+    int32_t rows, columns, channels;
+    int32_t kernel_rows, kernel_columns, kernel_channels;
+    int32_t output_rows, output_columns, output_channels;
+    int32_t row_stride, column_stride;
+    int32_t row_dilation, column_dilation;
+    int32_t top, left; /* padding */
+} window;
+"""
+
+INSIDE = """\
+/* Taps first to last - 1 of a kernel lie inside the input along one axis; tap 0 lies
+   at start. */
+typedef struct {
+    int32_t start, first, last;
+} span;
+
+static span inside(int32_t start, int32_t taps, int32_t dilation, int32_t size)
+{
+    span s = {start, 0, taps};
+    while (s.first < taps && start + s.first * dilation < 0) {
+        ++s.first;
+    }
+    while (s.last > s.first && start + (s.last - 1) * dilation >= size) {
+        --s.last;
+    }
+    return s;
+}
+
+static span row_span(const window *w, int32_t row)
+{
+    return inside(row * w->row_stride - w->top, w->kernel_rows, w->row_dilation,
+                  w->rows);
+}
+
+static span column_span(const window *w, int32_t column)
+{
+    return inside(column * w->column_stride - w->left, w->kernel_columns,
+                  w->column_dilation, w->columns);
+}
+"""
+
+_PRODUCTS = """\
+/* Adds the products of count inputs and the taps of one channel. */
+static $sum add_products_$name($sum sum, const $value *input, const int8_t *taps,
+    int32_t count, int32_t zero)
+{
+    for (int32_t i = 0; i < count; ++i) {
+        sum += ($sum)((input[i] - zero) * taps[i]);
+    }
+    return sum;
+}
+"""
+
+_CONVOLUTION = """\
+/* As add_products for four channels, whose taps lie step apart;
+   each input is read once. */
+static void add_products_of_4_$name($sum *sums, const $value *input,
+    const int8_t *taps, int32_t step, int32_t count, int32_t zero)
+{
+    const int8_t *const taps1 = taps + step;
+    const int8_t *const taps2 = taps1 + step;
+    const int8_t *const taps3 = taps2 + step;
+    $sum sum0 = sums[0], sum1 = sums[1], sum2 = sums[2], sum3 = sums[3];
+    for (int32_t i = 0; i < count; ++i) {
+        const int32_t x = input[i] - zero;
+        sum0 += ($sum)(x * taps[i]);
+        sum1 += ($sum)(x * taps1[i]);
+        sum2 += ($sum)(x * taps2[i]);
+        sum3 += ($sum)(x * taps3[i]);
+    }
+    sums[0] = sum0;
+    sums[1] = sum1;
+    sums[2] = sum2;
+    sums[3] = sum3;
+}
+
+/* Convolution, in groups where the kernel has fewer channels than the input. */
+static void convolution_$name(const $value *input, $value *output,
+    const int8_t *weights, const window *w, const $scaling *s)
+{
+    const int32_t step = w->kernel_rows * w->kernel_columns * w->kernel_channels;
+    const int32_t per_group = w->output_channels / (w->channels / w->kernel_channels);
+    /* Taps side by side then meet inputs side by side. */
+    const int is_dense = w->column_dilation == 1 && w->kernel_channels == w->channels;
+    for (int32_t row = 0; row < w->output_rows; ++row) {
+        const span ys = row_span(w, row);
+        for (int32_t column = 0; column < w->output_columns; ++column) {
+            const span xs = column_span(w, column);
+            const int32_t at_once = is_dense ? xs.last - xs.first : 1;
+            int32_t block = 1;
+            for (int32_t c = 0; c < w->output_channels; c += block) {
+                const $value *const source =
+                    input + c / per_group * w->kernel_channels;
+                $sum sums[4] = {0, 0, 0, 0};
+                block = per_group - c % per_group < 4 ? 1 : 4;
+                for (int32_t y = ys.first; y < ys.last; ++y) {
+                    for (int32_t x = xs.first; x < xs.last; x += at_once) {
+                        const int32_t at = (ys.start + y * w->row_dilation) * w->columns
+                            + xs.start + x * w->column_dilation;
+                        const $value *const pixel = source + at * w->channels;
+                        const int8_t *const taps = weights + c * step
+                            + (y * w->kernel_columns + x) * w->kernel_channels;
+                        const int32_t count = at_once * w->kernel_channels;
+                        if (block == 4) {
+                            add_products_of_4_$name(
+                                sums, pixel, taps, step, count, s->input_zero);
+                        } else {
+                            sums[0] = add_products_$name(
+                                sums[0], pixel, taps, count, s->input_zero);
+                        }
+                    }
+                }
+                for (int32_t i = 0; i < block; ++i) {
+                    *output++ = ($value)$requantized(sums[i], s, c + i);
+                }
+            }
+        }
+    }
+}
+"""
+
+_DEPTHWISE = """\
+/* Each output channel from one input channel. */
+static void depthwise_$name(const $value *input, $value *output,
+    const int8_t *weights, const window *w, const $scaling *s)
+{
+    const int32_t multiplier = w->output_channels / w->channels;
+    for (int32_t row = 0; row < w->output_rows; ++row) {
+        const span ys = row_span(w, row);
+        for (int32_t column = 0; column < w->output_columns; ++column) {
+            const span xs = column_span(w, column);
+            for (int32_t c = 0; c < w->output_channels; ++c) {
+                const $value *const source = input + c / multiplier;
+                $sum sum = 0;
+                for (int32_t y = ys.first; y < ys.last; ++y) {
+                    const int32_t line =
+                        (ys.start + y * w->row_dilation) * w->columns + xs.start;
+                    for (int32_t x = xs.first; x < xs.last; ++x) {
+                        const int32_t at = line + x * w->column_dilation;
+                        const int32_t tap = y * w->kernel_columns + x;
+                        sum += ($sum)((source[at * w->channels] - s->input_zero)
+                            * weights[tap * w->output_channels + c]);
+                    }
+                }
+                *output++ = ($value)$requantized(sum, s, c);
+            }
+        }
+    }
+}
+"""
+
+_TRANSPOSED = """\
+/* Each output pixel gathers the inputs whose kernels reach it. */
+static void transposed_$name(const $value *input, $value *output,
+    const int8_t *weights, const window *w, const $scaling *s)
+{
+    for (int32_t row = 0; row < w->output_rows; ++row) {
+        for (int32_t column = 0; column < w->output_columns; ++column) {
+            for (int32_t c = 0; c < w->output_channels; ++c) {
+                $sum sum = 0;
+                for (int32_t y = 0; y < w->kernel_rows; ++y) {
+                    const int32_t down = row + w->top - y;
+                    if (down < 0 || down % w->row_stride != 0
+                        || down / w->row_stride >= w->rows) {
+                        continue;
+                    }
+                    for (int32_t x = 0; x < w->kernel_columns; ++x) {
+                        const int32_t across = column + w->left - x;
+                        if (across < 0 || across % w->column_stride != 0
+                            || across / w->column_stride >= w->columns) {
+                            continue;
+                        }
+                        const int32_t at = down / w->row_stride * w->columns
+                            + across / w->column_stride;
+                        const int32_t tap =
+                            (c * w->kernel_rows + y) * w->kernel_columns + x;
+                        sum = add_products_$name(sum, input + at * w->channels,
+                            weights + tap * w->channels, w->channels, s->input_zero);
+                    }
+                }
+                *output++ = ($value)$requantized(sum, s, c);
+            }
+        }
+    }
+}
+"""
+
+# Variant -> what its texts name.
+VARIANTS = {
+    "int8": {
+        "value": "int8_t",
+        "sum": "uint32_t",
+        "scaling": "scaling",
+        "requantized": "requantized",
+    },
+    "int16": {
+        "value": "int16_t",
+        "sum": "uint32_t",
+        "scaling": "scaling",
+        "requantized": "requantized",
+    },
+    "int16_wide": {
+        "value": "int16_t",
+        "sum": "int64_t",
+        "scaling": "wide_scaling",
+        "requantized": "wide_requantized",
+    },
+}
+
+
+def fragments() -> dict[str, fragment.Fragment]:
+    """All kernels by name, `convolution_int8`, with what they build on."""
+    found = {"window": Fragment(WINDOW), "inside": Fragment(INSIDE, ("window",))}
+    for name, types in VARIANTS.items():
+        scaling = "wide" if types["sum"] == "int64_t" else "narrow"
+        products = f"add_products_{name}"
+        for kernel, text, needs in (
+            ("add_products", _PRODUCTS, ()),
+            ("convolution", _CONVOLUTION, ("inside", products, scaling)),
+            ("depthwise", _DEPTHWISE, ("inside", scaling)),
+            ("transposed", _TRANSPOSED, ("window", products, scaling)),
+        ):
+            found[f"{kernel}_{name}"] = Fragment(
+                arithmetic.typed(text, name=name, **types), needs
+            )
+    return found

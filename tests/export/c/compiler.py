@@ -1,0 +1,87 @@
+"""Compiles what `export.c` writes and runs it on many inputs."""
+
+import pathlib
+import shutil
+import subprocess
+
+import numpy as np
+import pytest
+
+from export.c import files
+
+WARNINGS = ("-Wall", "-Wextra", "-Wconversion", "-Werror", "-std=c99", "-pedantic")
+# Without optimization the sanitizers see every step, and compile twice as fast.
+SANITIZERS = ("-O0", "-fsanitize=undefined,address", "-fno-sanitize-recover=all")
+
+needs_gcc = pytest.mark.skipif(
+    shutil.which("gcc") is None, reason="no gcc to compile the generated C"
+)
+
+# Reads the number of a network, then inputs; writes outputs. Both may be in the arena.
+_MAIN = """\
+#include <stdio.h>
+#include <stdlib.h>
+{includes}
+
+int main(int argc, char **argv)
+{{
+    const int in_place = argc > 2;
+    switch (argc > 1 ? atoi(argv[1]) : -1) {{
+{cases}
+    default:
+        return 2;
+    }}
+    return 0;
+}}
+"""
+_CASE = """\
+    case {number}: {{
+        static {input}_t given[{upper}_INPUT_SIZE];
+        static {output}_t found[{upper}_OUTPUT_SIZE];
+        {input}_t *const input = in_place ? {name}_input() : given;
+        {output}_t *const output = in_place ? {name}_output() : found;
+        while (fread(input, sizeof given, 1, stdin) == 1) {{
+            {name}_run(input, output);
+            fwrite(output, sizeof found, 1, stdout);
+        }}
+        break;
+    }}"""
+
+
+def compile_program(sources, output, *options, compiler="gcc"):
+    """A program of C files, or an object of one; a warning is an error."""
+    command = [compiler, *WARNINGS, *options, *map(str, sources), "-o", str(output)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    assert (done.returncode, done.stderr) == (0, ""), done.stderr
+    return output
+
+
+class Program:
+    """All networks of `graphs`, by name, in one program."""
+
+    def __init__(self, folder: pathlib.Path, graphs, *options):
+        self.networks = {}
+        cases = []
+        for number, (name, g) in enumerate(graphs.items()):
+            found = files.write(folder / f"net{number}", g, f"net{number}")
+            self.networks[name] = found
+            names = {"number": number, "name": found.name, "upper": found.name.upper()}
+            dtypes = {"input": found.input.dtype, "output": found.output.dtype}
+            cases.append(_CASE.format(**names, **dtypes))
+        written = [found.name for found in self.networks.values()]
+        includes = "\n".join(f'#include "{name}/{name}.h"' for name in written)
+        main = folder / "main.c"
+        main.write_text(_MAIN.format(includes=includes, cases="\n".join(cases)))
+        sources = [*(folder / name / f"{name}.c" for name in written), main]
+        self.path = compile_program(sources, folder / "program", *options)
+
+    def predict(self, name, images, *, in_place=False):
+        """The output for each image; `in_place` of inputs written into the arena."""
+        number = list(self.networks).index(name)
+        command = [str(self.path), str(number), *(["in place"] if in_place else [])]
+        given = np.ascontiguousarray(images).tobytes()
+        done = subprocess.run(command, input=given, capture_output=True, timeout=120)
+        assert (done.returncode, done.stderr.decode()) == (0, "")
+        output = self.networks[name].output
+        found = np.frombuffer(done.stdout, output.dtype)
+        return found.reshape(len(images) * output.shape[0], *output.shape[1:])

@@ -1,0 +1,201 @@
+"""The generated C against `simulate`, bit for bit, watched by sanitizers."""
+
+import dataclasses
+import itertools
+import pathlib
+import shutil
+
+import numpy as np
+import pytest
+
+from export.c import files, layers, network
+from tests.export.c import compiler, random_graphs
+from tests.simulate import activations_test, micro, operators_test
+from tests.simulate import operator_cases as cases
+from tfpipeline.ir import from_tflite, graph
+from tfpipeline.simulate import activation_functions, execution
+
+pytestmark = compiler.needs_gcc
+
+ROOT = pathlib.Path(__file__).parents[3]
+NETWORKS = [
+    *sorted((ROOT / "tests/golden").glob("*_int*/*.tflite")),
+    ROOT / "experiments/cifar10/cmsisnet/model.tflite",
+]
+TRAINED = sorted((ROOT / "experiments/cifar10").glob("*/model.tflite"))
+SEEDS = range(16)
+
+
+def network_id(path):
+    return f"{path.parent.name}/{path.stem}"
+
+
+def random_graph(seed):
+    random = np.random.default_rng(seed)
+    dtype = ("int8", "int16")[random.integers(2)]
+    kind = random_graphs.plane_graph if seed % 4 else random_graphs.line_graph
+    return kind(random, dtype)
+
+
+def operators():
+    """Every operator of the tests of `simulate`, and every activation function."""
+    for name, case in operators_test.CASES.items():
+        yield name, from_tflite.read(cases.models.one_operator(*case))
+    for name, dtype in activation_functions.BUILDERS:
+        first = next(iter(activations_test.networks(name, dtype)))
+        yield f"{dtype}: {name} of every integer", from_tflite.read(first)
+
+
+OPERATORS = dict(operators())
+
+
+@pytest.fixture(scope="module")
+def sanitized(tmp_path_factory):
+    """All networks of the default tests."""
+    graphs = {network_id(p): from_tflite.read(p.read_bytes()) for p in NETWORKS}
+    graphs |= OPERATORS
+    graphs |= {seed: random_graph(seed) for seed in SEEDS}
+    folder = tmp_path_factory.mktemp("c")
+    return compiler.Program(folder, graphs, *compiler.SANITIZERS)
+
+
+def assert_bit_exact(program, name, images):
+    expected = execution.predict(program.networks[name].g, images)
+    np.testing.assert_array_equal(program.predict(name, images), expected)
+    in_place = program.predict(name, images, in_place=True)
+    np.testing.assert_array_equal(in_place, expected)
+    return expected
+
+
+@pytest.mark.parametrize("path", NETWORKS, ids=network_id)
+def test_networks_are_bit_exact(sanitized, path):
+    name = network_id(path)
+    images = micro.random_images(sanitized.networks[name].g, 5, seed=7)
+    expected = assert_bit_exact(sanitized, name, images)
+    assert len(np.unique(expected, axis=0)) > 1
+
+
+@pytest.mark.parametrize("name", OPERATORS)
+def test_operators_are_bit_exact(sanitized, name):
+    g = OPERATORS[name]
+    images = micro.random_images(g, 4, seed=2)
+    if name.endswith("every integer"):
+        images = activations_test.every(g.tensors[g.inputs[0]].dtype)[np.newaxis]
+    expected = assert_bit_exact(sanitized, name, images)
+    assert len(np.unique(expected)) > 1
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_random_graphs_are_bit_exact(sanitized, seed):
+    images = micro.random_images(sanitized.networks[seed].g, 4, seed)
+    assert_bit_exact(sanitized, seed, images)
+
+
+def test_every_kind_is_compiled(sanitized):
+    written = {
+        layer.kind for found in sanitized.networks.values() for layer in found.g.layers
+    }
+    assert written == {kind.__name__ for kind in graph.LAYER_KINDS}
+
+
+def test_every_kind_has_a_builder():
+    assert set(layers.BUILDERS) == set(graph.LAYER_KINDS)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("level", ["-O0", "-O3"])
+def test_optimization_changes_nothing(tmp_path, level):
+    graphs = {p.parent.name: from_tflite.read(p.read_bytes()) for p in TRAINED}
+    graphs |= {seed: random_graph(seed) for seed in range(100, 140)}
+    program = compiler.Program(tmp_path, graphs, level)
+    for name, g in graphs.items():
+        assert_bit_exact(program, name, micro.random_images(g, 8))
+
+
+@pytest.mark.slow
+def test_every_scale_of_every_activation_is_bit_exact(tmp_path):
+    graphs = {
+        (name, dtype, number): from_tflite.read(model)
+        for name, dtype in activation_functions.BUILDERS
+        for number, model in enumerate(activations_test.networks(name, dtype))
+    }
+    program = compiler.Program(tmp_path, graphs, *compiler.SANITIZERS)
+    for name in graphs:
+        images = activations_test.every(name[1])[np.newaxis]
+        assert_bit_exact(program, name, images)
+
+
+def test_known_answers_are_met_and_a_wrong_one_is_found(tmp_path):
+    g = from_tflite.read(NETWORKS[0].read_bytes())
+    found = files.write(tmp_path / "right", g, "net")
+    images = micro.random_images(g, 2)
+    answers = execution.predict(g, images)
+    answers[-1, -1] ^= 1
+    (tmp_path / "wrong").mkdir()
+    shutil.copytree(tmp_path / "right", tmp_path / "wrong", dirs_exist_ok=True)
+    wrong = network.test(found, images, answers)
+    (tmp_path / "wrong" / "net_test.c").write_text(wrong)
+    for name, code in (("right", 0), ("wrong", 1)):
+        folder = tmp_path / name
+        sources = sorted(folder.glob("*.c"))
+        program = compiler.compile_program(sources, folder / "program", "-O2")
+        done = compiler.subprocess.run([program], timeout=60)
+        assert done.returncode == code
+
+
+def test_only_used_kernels_are_written():
+    texts = [
+        network.source(network.prepare(OPERATORS[name], "net"))
+        for name in ("int8: max pool", "int8: dense", "int16: softmax")
+    ]
+    words = ("max_pool_int8", "convolution_int8", "softmax_int16")
+    for (i, text), (j, word) in itertools.product(enumerate(texts), enumerate(words)):
+        assert (word in text) == (i == j)
+
+
+def test_text_is_deterministic_and_narrow():
+    g = random_graph(3)
+    one, other = (network.prepare(g, "Some Net") for _ in range(2))
+    assert network.source(one) == network.source(other)
+    for text in (network.source(one), network.header(one)):
+        assert max(map(len, text.splitlines())) <= 88
+        assert text.endswith("\n")
+
+
+def test_names_cannot_end_a_comment():
+    g = OPERATORS["int8: max pool"]
+    layer = dataclasses.replace(g.layers[0], name="a */ #error \\\n ??/ /* é")
+    text = network.source(
+        network.prepare(dataclasses.replace(g, layers=(layer,)), "net")
+    )
+    assert "a __ _error __ ___ __ _: MaxPool" in text
+
+
+def test_header_says_what_the_caller_needs():
+    g = from_tflite.read(NETWORKS[-1].read_bytes())
+    found = network.prepare(g, "cmsisnet")
+    lines = network.header(found).splitlines()
+    source = g.tensors[g.inputs[0]]
+    assert f"#define CMSISNET_ARENA_BYTES {found.plan.peak_bytes}" in lines
+    assert "#define CMSISNET_INPUT_SHAPE {1, 32, 32, 3}" in lines
+    assert "#define CMSISNET_OUTPUT_SIZE 10" in lines
+    (scale,) = (line for line in lines if "INPUT_SCALE" in line)
+    stored = np.float32(scale.split()[-1].removesuffix("f"))
+    assert stored == np.float32(source.quant.scale[0])
+    (signature,) = (line for line in lines if "cmsisnet_run" in line)
+    assert signature == "void cmsisnet_run(const int8_t *input, int8_t *output);"
+
+
+@pytest.mark.vendor
+@pytest.mark.parametrize("processor", ["cortex-m3", "cortex-m4", "cortex-m7"])
+def test_networks_compile_for_cortex_m(tmp_path, processor):
+    if shutil.which("arm-none-eabi-gcc") is None:
+        pytest.skip("no arm-none-eabi-gcc (Debian: gcc-arm-none-eabi)")
+    for path in NETWORKS:
+        files.write(tmp_path / "net", from_tflite.read(path.read_bytes()), "net")
+        compiler.compile_program(
+            [tmp_path / "net" / "net.c"],
+            tmp_path / "net.o",
+            *("-c", "-O2", "-mthumb", f"-mcpu={processor}"),
+            compiler="arm-none-eabi-gcc",
+        )
