@@ -24,9 +24,8 @@ def to_bytes(g: graph.Graph, *, description: str = "tfpipeline") -> bytes:
 
     Tensors keep their names and their order in `g.tensors`, by which TFLite Micro's
     planner decides between buffers of one size. What `from_tflite.read` makes of the
-    file equals `lowering.lower(g)`, with two exceptions: kernels narrower than 4 bits
-    come back as 4 bits where those are packed, else as int8; and an integer bias
-    without a scale gets the one that TFLite compares it with.
+    file equals `lowering.lower(g)`, but that kernels of fewer bits come back as those
+    of 4 bits where they are packed, else of 8.
 
     Args:
         g: a verified graph.
@@ -50,11 +49,6 @@ class _Writer:
     def __init__(self, g: graph.Graph):
         self._graph = g
         self._int4 = _int4_names(g)
-        self._biases = {
-            layer.bias: _bias_quant(g, layer)
-            for layer in g.layers
-            if isinstance(layer, graph.Weighted) and layer.bias is not None
-        }
         # By definition the first buffer is empty, for tensors without data.
         self._buffers = {b"": 0}
         self._codes: dict[tuple[str, int], int] = {}
@@ -131,9 +125,7 @@ class _Writer:
                     schema.TensorType, "INT4" if is_int4 else tensor.dtype.upper()
                 ),
                 buffer=0 if values is None else self._buffer(values),
-                quantization=_quantization(
-                    tensor.quant or self._biases.get(tensor.name)
-                ),
+                quantization=_quantization(tensor.quant),
                 hasRank=True,
             )
         )
@@ -163,20 +155,6 @@ def _quantization(
         scale=np.array(quant.scale, np.float32),
         zeroPoint=np.array(quant.zero_point, np.int64),
         quantizedDimension=quant.axis or 0,
-    )
-
-
-def _bias_quant(g: graph.Graph, layer: graph.Weighted) -> graph.QuantParams | None:
-    """The scale of the sums: the input's times the kernel's."""
-    source, kernel = (g.tensors[n].quant for n in (layer.inputs[0], layer.weights))
-    if source is None or kernel is None:
-        return None
-    scales = np.float32(source.scale[0]) * np.array(kernel.scale, np.float32)
-    return graph.QuantParams(
-        scale=tuple(map(float, scales)),
-        zero_point=(0,) * len(scales),
-        num_bits=32,
-        axis=None if kernel.axis is None else 0,
     )
 
 

@@ -2,6 +2,8 @@
 
 import dataclasses
 
+import numpy as np
+
 from tfpipeline.ir import geometry, graph
 
 # Clamps that an operator of TFLite can carry: ActivationFunctionType of schema.fbs.
@@ -23,6 +25,8 @@ def lower(g: graph.Graph) -> graph.Graph:
     * Padding of a convolution that is neither TensorFlow's "SAME" nor none becomes a
       `Pad` in front of it, of zero points, which add nothing to the sums.
     * A clamp to 0..1 becomes an `Activation`.
+    * An integer `Conv2D` without a bias gets one of zeros, which TFLite insists on, and
+      a bias without a scale that of the sums, which it is compared with.
 
     Args:
         g: a verified graph.
@@ -33,7 +37,7 @@ def lower(g: graph.Graph) -> graph.Graph:
     draft = _Draft(g)
     for layer in g.layers:
         draft.add(layer)
-    if tuple(draft.layers) == g.layers:
+    if tuple(draft.layers) == g.layers and draft.tensors == dict(g.tensors):
         return g
     lowered = dataclasses.replace(g, layers=tuple(draft.layers))
     used = set(graph.tensor_names(lowered))
@@ -89,7 +93,28 @@ class _Draft:
         elif isinstance(layer, _Convolution) and self._needs_pad(layer):
             self._add_padded(layer)
         else:
-            self.layers.append(layer)
+            self._append(layer)
+
+    def _append(self, layer: graph.Layer) -> None:
+        if isinstance(layer, graph.Weighted):
+            layer = self._with_bias(layer)
+        self.layers.append(layer)
+
+    def _with_bias(self, layer: graph.Weighted) -> graph.Weighted:
+        source, kernel = self.tensors[layer.inputs[0]], self.tensors[layer.weights]
+        if layer.bias is not None:
+            bias = self.tensors[layer.bias]
+            quant = bias.quant or _sum_quant(source, kernel, bias.dtype)
+            self.tensors[layer.bias] = dataclasses.replace(bias, quant=quant)
+            return layer
+        if source.dtype == "float32" or not isinstance(layer, graph.Conv2D):
+            return layer
+        dtype = "int64" if source.dtype == "int16" else "int32"
+        quant = _sum_quant(source, kernel, dtype)
+        shape = self.tensors[layer.output].shape[-1:]
+        name = self._add(graph.Tensor(f"{layer.output}/bias", shape, dtype, quant))
+        self.constants[name] = np.zeros(shape, dtype)
+        return dataclasses.replace(layer, bias=name)
 
     def _needs_pad(self, layer: _Convolution) -> bool:
         # A graph of the tensors so far: what is lowered may have been lowered before.
@@ -113,7 +138,7 @@ class _Draft:
         inner = dataclasses.replace(
             layer, inputs=(padded,), padding=((0, 0),) * len(layer.padding)
         )
-        self.layers.append(inner)
+        self._append(inner)
 
     def _add_row(
         self, layer: graph.Conv1D | graph.Pool, inner: graph.Conv2D | graph.Pool
@@ -161,14 +186,18 @@ class _Draft:
         self, name: str, suffix: str, shape: tuple[int, ...] | None = None
     ) -> str:
         """A tensor of the same type and scale; its name."""
-        new = f"{name}/{suffix}"
-        while new in self.tensors:
-            new += "_"
         tensor = self.tensors[name]
-        self.tensors[new] = dataclasses.replace(
-            tensor, name=new, shape=tensor.shape if shape is None else shape
-        )
-        return new
+        shape = tensor.shape if shape is None else shape
+        new = dataclasses.replace(tensor, name=f"{name}/{suffix}", shape=shape)
+        return self._add(new)
+
+    def _add(self, tensor: graph.Tensor) -> str:
+        """Adds a tensor, by a longer name where its own is taken; returns the name."""
+        name = tensor.name
+        while name in self.tensors:
+            name += "_"
+        self.tensors[name] = dataclasses.replace(tensor, name=name)
+        return name
 
     def _layer_name(self, layer: graph.Layer, suffix: str) -> str:
         taken = {each.name for each in (*self._graph.layers, *self.layers)}
@@ -184,4 +213,20 @@ def _pool_of_row(layer: graph.Pool) -> graph.Pool:
         kernel_size=(1, *layer.kernel_size),
         strides=(1, *layer.strides),
         padding=((0, 0), *layer.padding),
+    )
+
+
+def _sum_quant(
+    source: graph.Tensor, kernel: graph.Tensor, dtype: str
+) -> graph.QuantParams | None:
+    """The scale of sums of `dtype`: the input's times the kernel's."""
+    if source.quant is None or kernel.quant is None:
+        return None
+    factors = np.array(kernel.quant.scale, np.float32)
+    scales = np.float32(source.quant.scale[0]) * factors
+    return graph.QuantParams(
+        scale=tuple(map(float, scales)),
+        zero_point=(0,) * len(scales),
+        num_bits=np.iinfo(dtype).bits,
+        axis=0 if len(scales) > 1 else None,
     )

@@ -68,6 +68,11 @@ def _sums(g: graph.Graph, layer: graph.Weighted) -> dict[str, Any]:
     return {"quantizedBiasType": _SUM_TYPES[dtype]}
 
 
+def _bias(layer: graph.Weighted) -> tuple[str, ...]:
+    """The bias of a convolution, which TFLite refuses as an absent operand."""
+    return () if layer.bias is None else (layer.bias,)
+
+
 def _dilation(layer: graph.Conv2D | graph.DepthwiseConv2D) -> dict[str, int]:
     height, width = layer.dilation
     return {"dilationHFactor": height, "dilationWFactor": width}
@@ -77,7 +82,7 @@ def _conv(g: graph.Graph, layer: graph.Conv2D) -> Operator:
     options = schema.Conv2DOptionsT(
         **_window(g, layer), **_dilation(layer), **_sums(g, layer)
     )
-    return Operator("CONV_2D", (*layer.inputs, layer.weights, layer.bias), options)
+    return Operator("CONV_2D", (*layer.inputs, layer.weights, *_bias(layer)), options)
 
 
 def _depthwise(g: graph.Graph, layer: graph.DepthwiseConv2D) -> Operator:
@@ -87,16 +92,15 @@ def _depthwise(g: graph.Graph, layer: graph.DepthwiseConv2D) -> Operator:
         **_dilation(layer),
         depthMultiplier=g.tensors[layer.output].shape[-1] // channels,
     )
-    operands = (*layer.inputs, layer.weights, layer.bias)
+    operands = (*layer.inputs, layer.weights, *_bias(layer))
     return Operator("DEPTHWISE_CONV_2D", operands, options)
 
 
 def _transpose_conv(g: graph.Graph, layer: graph.TransposeConv2D) -> Operator:
     options = schema.TransposeConvOptionsT(**_window(g, layer), **_sums(g, layer))
     shape = _integers(g.tensors[layer.output].shape)
-    operands: tuple[Operand, ...] = (shape, layer.weights, *layer.inputs)
-    if layer.bias is not None:
-        operands = (*operands, layer.bias)
+    names = (layer.weights, *layer.inputs, *_bias(layer))
+    operands: tuple[Operand, ...] = (shape, *names)
     return Operator("TRANSPOSE_CONV", operands, options)
 
 
@@ -106,6 +110,7 @@ def _fully_connected(g: graph.Graph, layer: graph.Dense) -> Operator:
         keepNumDims=len(g.tensors[layer.output].shape) != 2,
         **_sums(g, layer),
     )
+    # Two operands need version 6; an absent third one does not.
     operands = (*layer.inputs, layer.weights, layer.bias)
     return Operator("FULLY_CONNECTED", operands, options)
 
