@@ -48,14 +48,16 @@ def padded(
 ) -> list[tuple[int, int, int]]:
     """Size, what comes before and the size with padding, for each axis.
 
-    An axis that is not padded joins the one in front.
+    Axes of size 1 are left out; one that is not padded joins the one in front.
     """
     joined: list[tuple[int, int, int]] = []
     for size, (before, after) in zip(shape, padding, strict=True):
         total = before + size + after
+        if total == 1:
+            continue
         if joined and total == size:
             outer = joined.pop()
             joined.append((outer[0] * size, outer[1] * size, outer[2] * size))
         else:
             joined.append((size, before, total))
-    return joined
+    return joined or [(1, 0, 1)]

@@ -1,6 +1,7 @@
 """Values, names and comments as C spells them."""
 
 import re
+import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 
 _COLUMNS = 88
@@ -12,9 +13,15 @@ def identifier(name: str) -> str:
     return f"network_{found}" if found[0].isdigit() else found
 
 
-def comment(text: str) -> str:
-    """A comment of one line; what could end it or is not ASCII becomes `_`."""
-    return f"/* {re.sub(r'[^A-Za-z0-9_ .,:;()/-]|/(?=[*/])', '_', text)} */"
+def comment(text: str, indent: str = "") -> str:
+    """A comment; what could end it, or mean anything to C, becomes `_`."""
+    plain = re.sub(r"[^A-Za-z0-9_ .,:;()/-]|/(?=[*/])", "_", text)
+    return textwrap.fill(
+        f"/* {plain} */",
+        _COLUMNS,
+        initial_indent=indent,
+        subsequent_indent=f"{indent}   ",
+    )
 
 
 def real(value: float) -> str:
@@ -23,16 +30,19 @@ def real(value: float) -> str:
     return f"{digits}f" if re.search(r"[.e]", digits) else f"{digits}.0f"
 
 
-def items(values: Iterable[str]) -> str:
-    """Values between commas, in indented lines of at most 88 columns."""
+def items(values: Iterable[str], indent: str = "    ") -> str:
+    """Values between commas, in indented lines of at most 87 columns.
+
+    That leaves room for what closes a call: one character more than a comma.
+    """
     lines: list[str] = []
     line = ""
     for value in values:
-        if len(line) + len(value) + 6 > _COLUMNS:
+        if len(indent) + len(line) + len(value) + 3 > _COLUMNS:
             lines.append(line)
             line = ""
         line += f" {value}," if line else f"{value},"
-    return "".join(f"    {line}\n" for line in (*lines, line))
+    return "".join(f"{indent}{line}\n" for line in (*lines, line))
 
 
 def array(ctype: str, name: str, values: Sequence[int]) -> str:

@@ -4,7 +4,6 @@ The generated files are the same, byte for byte, for the same graph, name and im
 """
 
 import dataclasses
-import re
 from collections.abc import Iterator
 
 import numpy as np
@@ -175,11 +174,11 @@ def _operands(g: graph.Graph) -> dict[str, str]:
     return {name: f"constant_{i}" for i, name in enumerate(dict.fromkeys(names))}
 
 
-def _comment(g: graph.Graph, layer: graph.Layer) -> str:
+def _comment(g: graph.Graph, layer: graph.Layer, indent: str = "") -> str:
     shapes = [str(g.tensors[name].shape) for name in layer.inputs]
     result = g.tensors[layer.output].shape
     return literals.comment(
-        f"{layer.name}: {layer.kind}, {' and '.join(shapes)} to {result}"
+        f"{layer.name}: {layer.kind}, {' and '.join(shapes)} to {result}", indent
     )
 
 
@@ -210,7 +209,7 @@ def _run(
         *_copied(pointers[found.input.name], "input", "input", found.input),
     ]
     for layer, code in zip(found.g.layers, codes, strict=True):
-        lines += ["", f"    {_comment(found.g, layer)}"]
+        lines += ["", _comment(found.g, layer, "    ")]
         lines += [line for text in code.statements for line in _wrapped(text)]
     output = pointers[found.output.name]
     lines += ["", *_copied("output", output, "output", found.output), "}"]
@@ -230,17 +229,12 @@ def _copied(to: str, source: str, given: str, tensor: graph.Tensor) -> list[str]
 
 def _wrapped(statement: str) -> list[str]:
     """A statement of a function, its arguments on more lines if it is long."""
-    indent = " " * (4 + len(statement) - len(statement.lstrip()))
     if len(statement) + 4 <= 88 or "(" not in statement:
         return [f"    {statement}"]
+    indent = " " * (4 + len(statement) - len(statement.lstrip()))
     head, _, rest = statement.strip().partition("(")
-    arguments = literals.items(re.split(r", ", rest.removesuffix(");")))
-    rows = arguments.rstrip().removesuffix(",").splitlines()
-    return [
-        f"{indent}{head}(",
-        *(f"{indent}{row}" for row in rows[:-1]),
-        f"{indent}{rows[-1]});",
-    ]
+    rows = literals.items(rest.removesuffix(");").split(", "), f"{indent}    ")
+    return [f"{indent}{head}(", *f"{rows.rstrip().removesuffix(',')});".splitlines()]
 
 
 def test(found: Network, images: graph.Array, outputs: graph.Array) -> str:

@@ -53,8 +53,8 @@ static span column_span(const window *w, int32_t column)
 
 _PRODUCTS = """\
 /* Adds the products of count inputs and the taps of one channel. */
-static $sum add_products_$name($sum sum, const $value *input, const int8_t *taps,
-    int32_t count, int32_t zero)
+static $sum add_products_$name($sum sum, const $value *input,
+    const int8_t *taps, int32_t count, int32_t zero)
 {
     for (int32_t i = 0; i < count; ++i) {
         sum += ($sum)((input[i] - zero) * taps[i]);

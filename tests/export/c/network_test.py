@@ -4,6 +4,7 @@ import dataclasses
 import itertools
 import pathlib
 import shutil
+import subprocess
 
 import numpy as np
 import pytest
@@ -23,7 +24,7 @@ NETWORKS = [
     ROOT / "experiments/cifar10/cmsisnet/model.tflite",
 ]
 TRAINED = sorted((ROOT / "experiments/cifar10").glob("*/model.tflite"))
-SEEDS = range(16)
+SEEDS = range(12)
 
 
 def network_id(path):
@@ -62,8 +63,6 @@ def sanitized(tmp_path_factory):
 def assert_bit_exact(program, name, images):
     expected = execution.predict(program.networks[name].g, images)
     np.testing.assert_array_equal(program.predict(name, images), expected)
-    in_place = program.predict(name, images, in_place=True)
-    np.testing.assert_array_equal(in_place, expected)
     return expected
 
 
@@ -73,6 +72,8 @@ def test_networks_are_bit_exact(sanitized, path):
     images = micro.random_images(sanitized.networks[name].g, 5, seed=7)
     expected = assert_bit_exact(sanitized, name, images)
     assert len(np.unique(expected, axis=0)) > 1
+    in_place = sanitized.predict(name, images, in_place=True)
+    np.testing.assert_array_equal(in_place, expected)
 
 
 @pytest.mark.parametrize("name", OPERATORS)
@@ -131,16 +132,14 @@ def test_known_answers_are_met_and_a_wrong_one_is_found(tmp_path):
     images = micro.random_images(g, 2)
     answers = execution.predict(g, images)
     answers[-1, -1] ^= 1
-    (tmp_path / "wrong").mkdir()
-    shutil.copytree(tmp_path / "right", tmp_path / "wrong", dirs_exist_ok=True)
+    shutil.copytree(tmp_path / "right", tmp_path / "wrong")
     wrong = network.test(found, images, answers)
     (tmp_path / "wrong" / "net_test.c").write_text(wrong)
-    for name, code in (("right", 0), ("wrong", 1)):
+    for name, exit_code in (("right", 0), ("wrong", 1)):
         folder = tmp_path / name
         sources = sorted(folder.glob("*.c"))
         program = compiler.compile_program(sources, folder / "program", "-O2")
-        done = compiler.subprocess.run([program], timeout=60)
-        assert done.returncode == code
+        assert subprocess.run([program], timeout=60).returncode == exit_code
 
 
 def test_only_used_kernels_are_written():
@@ -154,12 +153,12 @@ def test_only_used_kernels_are_written():
 
 
 def test_text_is_deterministic_and_narrow():
-    g = random_graph(3)
-    one, other = (network.prepare(g, "Some Net") for _ in range(2))
-    assert network.source(one) == network.source(other)
-    for text in (network.source(one), network.header(one)):
-        assert max(map(len, text.splitlines())) <= 88
-        assert text.endswith("\n")
+    for g in (random_graph(seed) for seed in SEEDS):
+        one, other = (network.prepare(g, "Some Net") for _ in range(2))
+        assert network.source(one) == network.source(other)
+        for text in (network.source(one), network.header(one)):
+            assert max(map(len, text.splitlines())) <= 88
+            assert text.endswith("\n")
 
 
 def test_names_cannot_end_a_comment():
@@ -168,7 +167,7 @@ def test_names_cannot_end_a_comment():
     text = network.source(
         network.prepare(dataclasses.replace(g, layers=(layer,)), "net")
     )
-    assert "a __ _error __ ___ __ _: MaxPool" in text
+    assert "/* a _/ _error __ __/ __ _: MaxPool, (1, 9, 7, 4) to" in text
 
 
 def test_header_says_what_the_caller_needs():

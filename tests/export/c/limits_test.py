@@ -1,0 +1,123 @@
+"""What is refused, all of it at once and in words."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from export.c import files, limits, network
+from tests import graph_builder
+from tests.export.c import random_graphs
+from tfpipeline import errors
+from tfpipeline.ir import graph
+from tfpipeline.simulate import derived
+
+
+def built(dtype, add, shape=(6, 6, 4)):
+    """A graph of what `add` adds to a builder."""
+    net = graph_builder.Builder(shape)
+    add(net)
+    return random_graphs.quantized(net.build(), np.random.default_rng(0), dtype)
+
+
+def reasons_of(g):
+    with pytest.raises(errors.ExportError) as caught:
+        network.prepare(g, "net")
+    assert limits.reasons(g)
+    return str(caught.value)
+
+
+def with_quant(g, name, **fields):
+    tensor = g.tensors[name]
+    quant = dataclasses.replace(tensor.quant, **fields)
+    tensors = {**g.tensors, name: dataclasses.replace(tensor, quant=quant)}
+    return dataclasses.replace(g, tensors=tensors)
+
+
+def test_float_graphs_are_refused_and_nothing_is_written(tmp_path):
+    net = graph_builder.Builder((6, 6, 4))
+    net.conv(3)
+    net.softmax()
+    with pytest.raises(errors.ExportError) as caught:
+        files.write(tmp_path / "folder", net.build(), "net")
+    assert str(caught.value).count("float32 tensors") == 2
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_all_reasons_come_at_once():
+    def add(net):
+        net.pool(2, stride=1, padding=((2, 2), (0, 0)))
+        net.pool(3, stride=1, padding=((0, 0), (3, 0)))
+
+    found = reasons_of(built("int8", add))
+    assert "'layer0' is not written as C: padding (2, 2) of a window of 2" in found
+    assert "'layer1' is not written as C: padding (3, 0) of a window of 3" in found
+
+
+def test_large_pools_are_refused():
+    g = built("int8", lambda net: net.pool(257, stride=1), (257, 257, 1))
+    assert "windows of (257, 257); at most 65535 pixels" in reasons_of(g)
+
+
+def test_long_softmax_is_refused():
+    assert "4097 classes" in reasons_of(
+        built("int8", lambda net: net.softmax(), (4097,))
+    )
+    assert limits.reasons(built("int8", lambda net: net.softmax(), (4096,))) == []
+    assert limits.reasons(built("int16", lambda net: net.softmax(), (4097,))) == []
+
+
+def test_wide_sums_must_leave_room():
+    g = built("int16", lambda net: net.conv(3, bias=False))
+    assert limits.reasons(g) == []
+    output = g.layers[0].output
+    coarse = with_quant(g, output, scale=(g.tensors[output].quant.scale[0] / 2**30,))
+    _, shift = max(
+        derived.channel_factors(coarse, coarse.layers[0]), key=lambda f: f[1]
+    )
+    assert f"grow by 2**{shift}" in reasons_of(coarse)
+
+
+def test_large_biases_are_refused():
+    g = built("int16", lambda net: net.depthwise())
+    (layer,) = g.layers
+    constants = {**g.constants, layer.bias: np.full(4, 2**47, np.int64)}
+    found = reasons_of(dataclasses.replace(g, constants=constants))
+    assert f"they must stay below {2**47}" in found
+
+
+def test_weights_must_fit_without_their_zero_point():
+    g = built("int8", lambda net: net.conv(3))
+    (layer,) = g.layers
+    assert "must fit int8" in reasons_of(
+        with_quant(g, layer.weights, zero_point=(9,) * 3)
+    )
+
+
+@pytest.mark.parametrize(("scale", "fits"), [(2.0, True), (8.0, False)])
+def test_scales_of_tables(scale, fits):
+    g = built("int16", lambda net: net.activation("tanh"))
+    g = with_quant(g, "input", scale=(scale,))
+    assert (limits.reasons(g) == []) == fits
+    if not fits:
+        assert "between 2**-29 and 2**1" in reasons_of(g)
+
+
+def test_many_axes_are_refused():
+    shape = (3, 2, 3, 2, 3)
+
+    def add(net):
+        net.pad(((0, 0), *((1, 0),) * 5))
+
+    assert "5 axes of different treatment" in reasons_of(built("int8", add, shape))
+    g = built("int8", lambda net: net.pool(1), (3, 3, 3))
+    shape = (1, 2, 3, 2, 3, 2, 3)
+    tensors = {
+        "input": dataclasses.replace(g.tensors["input"], shape=shape),
+        "mean": dataclasses.replace(
+            g.tensors["input"], name="mean", shape=(1, 3, 3, 3)
+        ),
+    }
+    mean = graph.Mean(name="mean", inputs=("input",), output="mean", axes=(1, 3, 5))
+    g = graph.Graph("net", tensors, {}, (mean,), ("input",), ("mean",))
+    assert "have two gaps" in reasons_of(g)
