@@ -25,7 +25,8 @@ def to_bytes(g: graph.Graph, *, description: str = "tfpipeline") -> bytes:
     Tensors keep their names and their order in `g.tensors`, by which TFLite Micro's
     planner decides between buffers of one size. What `from_tflite.read` makes of the
     file equals `lowering.lower(g)`, but that kernels of fewer bits come back as those
-    of 4 bits where they are packed, else of 8.
+    of 4 bits where they are packed, else of 8, and that layers are named by the reader,
+    after the tensors that they write.
 
     Args:
         g: a verified graph.
