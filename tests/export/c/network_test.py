@@ -25,6 +25,12 @@ NETWORKS = [
 ]
 TRAINED = sorted((ROOT / "experiments/cifar10").glob("*/model.tflite"))
 SEEDS = range(12)
+KINDS = (
+    random_graphs.line_graph,
+    *[random_graphs.plane_graph] * 3,
+    random_graphs.gate_graph,
+    random_graphs.rows_graph,
+)
 
 
 def network_id(path):
@@ -34,8 +40,7 @@ def network_id(path):
 def random_graph(seed):
     random = np.random.default_rng(seed)
     dtype = ("int8", "int16")[random.integers(2)]
-    kind = random_graphs.plane_graph if seed % 4 else random_graphs.line_graph
-    return kind(random, dtype)
+    return KINDS[seed % len(KINDS)](random, dtype)
 
 
 def operators():

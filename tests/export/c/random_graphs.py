@@ -34,6 +34,35 @@ def line_graph(random, dtype):
     return quantized(net.build(), random, dtype)
 
 
+def gate_graph(random, dtype):
+    """A channel's mean times its plane: operands of different shapes."""
+    net = graph_builder.Builder((5, 7, 6))
+    plane = net.conv(4)
+    gate = net.mean(keep=True)
+    net.last = plane
+    net.join(graph.Mul, gate)
+    return quantized(net.build(), random, dtype)
+
+
+def rows_graph(random, dtype):
+    """A dense layer on every pixel, and planes one below the other."""
+    net = graph_builder.Builder((4, 3, 6))
+    net.tensors["kernel"] = graph.Tensor("kernel", (7, 6), "float32")
+    net.constants["kernel"] = np.ones((7, 6), np.float32)
+    net.tensors["rows"] = graph.Tensor("rows", (1, 4, 3, 7), "float32")
+    dense = graph.Dense(
+        name="dense", inputs=("input",), output="rows", weights="kernel"
+    )
+    net.tensors["below"] = graph.Tensor("below", (1, 8, 3, 7), "float32")
+    concat = graph.Concat(
+        name="concat", inputs=("rows", "rows"), output="below", axis=1
+    )
+    net.layers += [dense, concat]
+    net.last = "below"
+    net.mean()
+    return quantized(net.build(), random, dtype)
+
+
 def _add_plane_layer(net, random, dtype):
     _, height, width, channels = net.tensors[net.last].shape
     choice = int(random.integers(12))
@@ -126,7 +155,7 @@ def _with_equal_scales(layer, g, random, dtype, quants, tensors):
     quant = _quant(random, dtype, 2.0 ** random.uniform(-6, -2))
     names, extra = [], []
     for name in layer.inputs:
-        new = f"{name}/rescaled"
+        new = f"{name}/rescaled{len(extra)}"
         extra.append(graph.Requantize(name=new, inputs=(name,), output=new))
         shape = g.tensors[name].shape
         tensors[new] = graph.Tensor(new, shape, dtype, quant)
