@@ -115,22 +115,14 @@ def _weighted(place: Place, layer: graph.Layer) -> Code:
         window = _window(g, layer, kernel.shape[1:-1], kernel.shape[-1])
     is_wide = derived.has_wide_sums(g, layer)
     name += f"_{_dtype(place, layer)}" + ("_wide" if is_wide else "")
+    tables = (f"{label}_weights", f"&{label}_window", f"&{label}_scaling")
     return Code(
         (
             literals.array("int8_t", f"{label}_weights", kernel.ravel().tolist()),
             *_scaling(g, layer, label, is_wide),
             literals.struct("window", f"{label}_window", window),
         ),
-        (
-            _call(
-                name,
-                place.inputs[0],
-                place.output,
-                f"{label}_weights",
-                f"&{label}_window",
-                f"&{label}_scaling",
-            ),
-        ),
+        (_call(name, place.inputs[0], place.output, *tables),),
         (name,),
     )
 
