@@ -120,9 +120,13 @@ def classifier():
 
 def build_classifier(seed=0):
     """The classifier with the statistics of a trained network, values beyond 1."""
-    keras.utils.set_random_seed(seed)
     model, rng = classifier(), np.random.default_rng(seed)
     for layer in model.layers:
+        # Keras' own initial values depend on what else the process has run.
+        if hasattr(layer, "kernel"):
+            shape = layer.kernel.shape
+            deviation = (2 / np.prod(shape[:-1])) ** 0.5
+            layer.kernel.assign(rng.normal(0.0, deviation, shape))
         if isinstance(layer, layers.BatchNormalization):
             shape = layer.gamma.shape
             layer.gamma.assign(rng.uniform(0.5, 2.0, shape))
