@@ -2,6 +2,7 @@
 
 python -m export --model=NETWORK.tflite --targets=int8 --output=FOLDER
 python -m export --model=RUN_OR_GRAPH --targets=max78000 --output=FOLDER
+python -m export --model=NETWORK.tflite --targets=c --output=FOLDER
 """
 
 import pathlib
@@ -9,25 +10,35 @@ from collections.abc import Callable, Sequence
 
 from absl import flags
 
+from export.c import files as c_files
 from export.max78000 import files, network, sample
-from export.tflite import verify
+from export.tflite import offline_plan, verify
 from tfpipeline import entry, errors, model_source
 from tfpipeline.targets.max78000 import policy
 
 _MODEL = flags.DEFINE_string(
     "model",
     None,
-    "The folder of a run; or a .tflite file for int8, and for max78000 a graph.json or "
-    "a Keras file.",
+    "The folder of a run; or a .tflite file for int8 and c, a graph.json for c and "
+    "max78000, and a Keras file for max78000.",
 )
 _TARGETS = flags.DEFINE_list(
-    "targets", ["int8"], "What to export for, of: int8, max78000."
+    "targets",
+    ["int8"],
+    "What to export for, of: int8 (TensorFlow Lite Micro), max78000, c (portable C99 "
+    "without a runtime).",
 )
 _OUTPUT = flags.DEFINE_string(
     "output",
     None,
     "Folder that gets the files; of several targets, each gets a folder in it. "
     "Optional for int8, which is verified in any case.",
+)
+_OFFLINE_PLAN = flags.DEFINE_bool(
+    "offline_plan",
+    False,
+    "int8: write our plan of the arena into the file, where TensorFlow Lite Micro "
+    "takes it instead of making its own.",
 )
 _WEIGHT_BITS = flags.DEFINE_integer(
     "weight_bits", None, "max78000: width of the weights of a float network; 8."
@@ -59,14 +70,7 @@ def main(argv: Sequence[str]) -> None:
 
 def _max78000(model: str, output: pathlib.Path | None) -> list[str]:
     """Writes what the vendor's synthesis tool takes."""
-    if output is None:
-        raise errors.UsageError("say where the files go: --output=FOLDER")
-    if model in model_source.names():
-        raise errors.UsageError(
-            f"'{model}' is a network without weights; give the folder of a run, or a "
-            "file"
-        )
-    source = model_source.load(model)
+    source = _source(model, output)
     g, bits = source.graph, _WEIGHT_BITS.value or source.weight_bits
     image = None
     if _SAMPLE.value is not None:
@@ -85,9 +89,34 @@ def _max78000(model: str, output: pathlib.Path | None) -> list[str]:
     ]
 
 
+def _c(model: str, output: pathlib.Path | None) -> list[str]:
+    """Writes C that computes the network, and a program that tests it."""
+    g = _source(model, output).graph
+    written = c_files.write(output, g, g.name)
+    return [
+        f"model      {len(g.layers)} layers as C99, no runtime",
+        f"arena      {written.plan.peak_bytes:,} bytes, static",
+        f"written    {output}; compile all of it and run it, for the test",
+    ]
+
+
+def _source(model: str, output: pathlib.Path | None) -> model_source.Source:
+    """The network, with weights."""
+    if output is None:
+        raise errors.UsageError("say where the files go: --output=FOLDER")
+    if model in model_source.names():
+        raise errors.UsageError(
+            f"'{model}' is a network without weights; give the folder of a run, or a "
+            "file"
+        )
+    return model_source.load(model)
+
+
 def _int8(model: str, output: pathlib.Path | None) -> list[str]:
     """Verifies a TFLite network, and writes it where that is asked."""
     data = _read(model)
+    if _OFFLINE_PLAN.value:
+        data = offline_plan.with_plan(data)
     verification = verify.inspect(data)
     if output is not None:
         verify.write(output, data, verification)
@@ -132,6 +161,7 @@ def _report(verification: verify.Verification) -> list[str]:
 TARGETS: dict[str, Callable[[str, pathlib.Path | None], list[str]]] = {
     "int8": _int8,
     "max78000": _max78000,
+    "c": _c,
 }
 
 if __name__ == "__main__":

@@ -73,3 +73,21 @@ def test_wrong_usage_is_one_line(arguments, message):
     assert (done.returncode, done.stdout) == (2, "")
     assert message in done.stderr
     assert done.stderr.count("\n") == 1
+
+
+def test_writes_c_and_plans_the_arena(tmp_path):
+    done = run(f"--model={MODEL}", "--targets=c", f"--output={tmp_path / 'c'}")
+    assert done.returncode == 0, done.stderr
+    names = sorted(path.name for path in (tmp_path / "c").iterdir())
+    stem = MODEL.stem
+    assert {f"{stem}.c", f"{stem}.h", f"{stem}_test.c"} <= set(names)
+    done = run(f"--model={MODEL}", "--targets=c")
+    assert done.returncode == 2
+    assert "say where the files go: --output=FOLDER" in done.stderr
+    # The greedy plan of so small a network is as good as ours: the file stays.
+    plain, planned = tmp_path / "plain", tmp_path / "planned"
+    assert run(f"--model={MODEL}", f"--output={plain}").returncode == 0
+    done = run(f"--model={MODEL}", "--offline_plan", f"--output={planned}")
+    assert done.returncode == 0, done.stderr
+    files = [folder / "model.tflite" for folder in (plain, planned)]
+    assert files[0].read_bytes() == files[1].read_bytes()
