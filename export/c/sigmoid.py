@@ -9,6 +9,6 @@ POWERS = {"sigmoid": (0,), "tanh": (0, 1)}
 
 def factor(g: graph.Graph, layer: graph.Activation) -> derived.Factor:
     """Multiplier and shift to the right."""
-    return activation_functions._table_factor(
+    return activation_functions.table_factor(
         derived.scale(g, layer.inputs[0]), POWERS[layer.function]
     )

@@ -154,7 +154,7 @@ def _saturated(value: int) -> int:
 
 def _sigmoid16(source: graph.QuantParams, result: graph.QuantParams) -> Function:
     """integer_ops/logistic.h, the int16 kernel: interpolation in `sigmoid_table`."""
-    multiplier, shift = _table_factor(source.scale[0], powers=(0,))
+    multiplier, shift = table_factor(source.scale[0], powers=(0,))
     entries = lookup.sigmoid_table().tolist()
 
     def sigmoid(value: int) -> int:
@@ -173,7 +173,7 @@ def _sigmoid16(source: graph.QuantParams, result: graph.QuantParams) -> Function
 
 def _tanh16(source: graph.QuantParams, result: graph.QuantParams) -> Function:
     """integer_ops/tanh.h, the int16 kernel: `2 * sigmoid(2 * x) - 1`."""
-    multiplier, shift = _table_factor(source.scale[0], powers=(0, 1))
+    multiplier, shift = table_factor(source.scale[0], powers=(0, 1))
     entries = lookup.sigmoid_table().tolist()
 
     def tanh(value: int) -> int:
@@ -196,7 +196,7 @@ def _shifted(value: int, shift: int) -> int:
     return (value + (1 << shift >> 1)) >> shift
 
 
-def _table_factor(scale: float, powers: tuple[int, ...]) -> derived.Factor:
+def table_factor(scale: float, powers: tuple[int, ...]) -> derived.Factor:
     """Multiplier and right shift to arguments of the table.
 
     logistic_common.cc and tanh.cc: exact for scales of 2**(power - 12), else 15 bits,
