@@ -26,13 +26,18 @@ NAMES = ("macc", "comp", "add", "mul", "bitwise")
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Operations:
-    """Counts of one inference."""
+    """Counts of one layer, or of several together, in one inference."""
 
     macc: int = 0
     comp: int = 0
     add: int = 0
     mul: int = 0
     bitwise: int = 0
+
+    @property
+    def total(self) -> int:
+        """All of them; a multiply-accumulate is one."""
+        return self.macc + self.comp + self.add + self.mul + self.bitwise
 
 
 Rule = Callable[[graph.Graph, graph.Layer], Operations]

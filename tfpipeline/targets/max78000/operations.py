@@ -16,23 +16,10 @@ import dataclasses
 import math
 from collections.abc import Iterable
 
+from tfpipeline.cost import operations as cost_operations
 from tfpipeline.targets.max78000 import accelerator_layer
 
-
-@dataclasses.dataclass(frozen=True)
-class Operations:
-    """Counts of one layer, or of several together."""
-
-    macc: int = 0
-    comp: int = 0
-    add: int = 0
-    mul: int = 0
-    bitwise: int = 0
-
-    @property
-    def total(self) -> int:
-        """What the tool calls ops: a multiply-accumulate is one."""
-        return self.macc + self.comp + self.add + self.mul + self.bitwise
+Operations = cost_operations.Operations
 
 
 def count(layer: accelerator_layer.AcceleratorLayer) -> Operations:

@@ -17,18 +17,30 @@ _NOTES = (
 )
 
 
-def scratch_bytes(g: graph.Graph, layer: graph.Layer) -> Sequence[int]:
-    """Scratch memory in bytes that the reference kernels of int8 ask for.
+# Bytes of a sum that a transposed convolution keeps, by the type of its data.
+_SUM_BYTES = {"int8": 4, "int16": 8}
 
-    Only MEAN does: an int32 accumulator an output, and two lists of int32, of the
-    input's dimensions and of the axes. Source: tensorflow/lite/micro/kernels/
-    reduce_common.cc.
+
+def scratch_bytes(g: graph.Graph, layer: graph.Layer) -> Sequence[int]:
+    """Scratch memory in bytes that the reference kernels ask for.
+
+    MEAN: an int32 sum an output, and two lists of int32, of the input's dimensions and
+    of the axes. TRANSPOSE_CONV: a sum an output, of 32 bits beside int8 and of 64
+    beside int16. Kernels of 4 bits: a byte a weight, unpacked. A float network counts
+    as the int8 network that it becomes. Source: tensorflow/lite/micro/kernels/
+    reduce_common.cc, transpose_conv.cc, conv_common.cc, depthwise_conv_common.cc,
+    fully_connected.cc.
     """
-    if not isinstance(layer, graph.Mean):
-        return ()
-    rank = len(g.tensors[layer.inputs[0]].shape)
+    source = g.tensors[layer.inputs[0]]
     outputs = g.tensors[layer.output].num_elements
-    return (4 * outputs, 4 * rank, 4 * len(layer.axes))
+    if isinstance(layer, graph.Mean):
+        return (4 * outputs, 4 * len(source.shape), 4 * len(layer.axes))
+    if isinstance(layer, graph.TransposeConv2D):
+        return (_SUM_BYTES.get(source.dtype, 4) * outputs,)
+    if isinstance(layer, graph.Weighted):
+        kernel = g.tensors[layer.weights]
+        return (kernel.num_elements,) if kernel.num_bits == 4 else ()
+    return ()
 
 
 def estimate_graph(g: graph.Graph, options: estimate.Options) -> estimate.Estimate:
