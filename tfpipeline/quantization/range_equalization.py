@@ -114,7 +114,8 @@ def _fill_weights(
     """Raises factors so that weights end where their range does, in place.
 
     A group that several layers write gets the factor, of those that suit one of them,
-    which costs all of them the fewest bits.
+    which costs all of them the fewest bits. Layers that read their own group, as in the
+    body of a residual block, have no say: their kernels stay as they are.
 
     Args:
         model: whose weights are scaled.
@@ -128,7 +129,8 @@ def _fill_weights(
             continue
         reaches = []
         for name, (before, behind) in edges.items():
-            if behind == group:
+            # Of a layer within one group, the factor changes the bias alone.
+            if behind == group != before:
                 weights = model.get_layer(name).get_weights()
                 reach = _reach(weights, factors[before], policy, name)
                 reaches.append(reach / factors[group])
