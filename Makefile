@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 RUN := runs/demo
 JOBS ?= 2
 
-.PHONY: help install demo test test-slow test-vendor lint format bench clean
+.PHONY: help install demo test test-slow test-vendor test-emulated lint format bench clean
 
 help:  ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -23,13 +23,16 @@ demo: $(STAMP)  ## train, quantize, export and verify a small network: runs/demo
 	@$(BIN)/python -m tfpipeline.train --flagfile=experiments/demo/demo.flags --workdir=$(RUN)
 
 test: $(STAMP)  ## the default tests
-	@$(BIN)/python -m pytest -m "not slow and not vendor" $(PYTEST_FLAGS)
+	@$(BIN)/python -m pytest -m "not slow and not vendor and not emulated" $(PYTEST_FLAGS)
 
 test-slow: $(STAMP)  ## tests of over ten seconds: every network end to end, kill and resume
 	@$(BIN)/python -m pytest -m slow $(PYTEST_FLAGS)
 
 test-vendor: $(STAMP)  ## tests against other projects' files and tools, where they are present
 	@$(BIN)/python -m pytest -m vendor $(PYTEST_FLAGS)
+
+test-emulated: $(STAMP)  ## tests that run cross-compiled C in an emulator, where it is installed
+	@$(BIN)/python -m pytest -m emulated $(PYTEST_FLAGS)
 
 lint: $(STAMP)  ## ruff, and mypy on the NumPy side
 	@$(BIN)/ruff check .
