@@ -8,7 +8,7 @@ what quantization-aware training learned is what runs.
 import numpy as np
 from tflite_micro.tensorflow.lite.micro.python import schema_py_generated as schema
 
-from export.tflite import limits, lowering, operators, packing
+from export.tflite import int4_kernels, limits, lowering, operators, packing
 from tfpipeline.ir import graph
 
 # The schema's version: TFLITE_SCHEMA_VERSION, tensorflow/lite/version.h.
@@ -49,7 +49,7 @@ class _Writer:
 
     def __init__(self, g: graph.Graph):
         self._graph = g
-        self._int4 = _int4_names(g)
+        self._int4 = int4_kernels.stored(g)
         # By definition the first buffer is empty, for tensors without data.
         self._buffers = {b"": 0}
         self._codes: dict[tuple[str, int], int] = {}
@@ -157,31 +157,6 @@ def _quantization(
         zeroPoint=np.array(quant.zero_point, np.int64),
         quantizedDimension=quant.axis or 0,
     )
-
-
-def _int4_names(g: graph.Graph) -> set[str]:
-    """Kernels that are stored in 4 bits: where every layer that reads them can."""
-    narrow: set[str] = set()
-    others: set[str] = set()
-    for layer in g.layers:
-        for name in graph.read_names(layer):
-            (narrow if _unpacks(g, layer, name) else others).add(name)
-    return narrow - others
-
-
-def _unpacks(g: graph.Graph, layer: graph.Layer, name: str) -> bool:
-    """Whether TFLite Micro's operator of `layer` reads `name` in 4 bits.
-
-    Beside int8 it does; a dense layer with one scale a kernel only
-    (tensorflow/lite/micro/kernels/fully_connected_common.cc).
-    """
-    if not isinstance(layer, (graph.Conv2D, graph.DepthwiseConv2D, graph.Dense)):
-        return False
-    kernel = g.tensors[layer.weights]
-    if isinstance(layer, graph.Dense) and kernel.quant and kernel.quant.axis == 0:
-        return False
-    is_int8 = g.tensors[layer.inputs[0]].dtype == "int8"
-    return is_int8 and name == layer.weights and kernel.num_bits <= 4
 
 
 def _packed(values: graph.Array) -> graph.Array:
