@@ -18,6 +18,7 @@ from tfpipeline.models import counts, registry
 #   two printed totals determine them).
 # cmsis_cifar10: shapes of Arm's generated code for the paper's network.
 # resnet8: MLPerf Tiny's pretrainedResnet.tflite.
+# reid_squeezenet: the layer table of the GAP8 demo (its weights' shapes).
 FACENET_V2_MACS = (1672704, 2230272, 2230272, 2230272, 921600, 147456, 512)
 NASCIFARNET_CONV_MACS = (
     *(1769472, 2097152, 18874368, 4718592, 524288),
@@ -40,6 +41,12 @@ LAYER_MACS = {
         *(442368, 2359296, 2359296, 1179648, 2359296),
         *(131072, 1179648, 2359296, 131072, 640),
     ),
+    "reid_squeezenet": (
+        *(49152, 6858432, 984064, 984064, 8856576, 1968128, 984064, 8856576),
+        *(921600, 921600, 8294400, 1843200, 921600, 8294400),
+        *(602112, 451584, 4064256, 903168, 451584, 4064256),
+        *(1204224, 802816, 7225344, 1605632, 802816, 7225344),
+    ),
 }
 
 # (MACs, weights, biases), printed by the same sources.
@@ -54,6 +61,7 @@ TOTALS = {
     "simplenet": (32_737_792, 418_144, 586),
     "cmsis_cifar10": (12_298_240, 89_440, 138),
     "resnet8": (12_501_632, 77_706 - 346, 346),
+    "reid_squeezenet": (80_140_992, 719_555, 2_947),
 }
 
 # "Weight memory" of the face study, in bytes.
@@ -114,6 +122,14 @@ def test_printed_parameters_of_the_cifar_study(deployed):
     assert deployed["nascifarnet"].params == 302_602
 
 
+def test_parameters_of_the_re_identification_study(deployed):
+    # SqueezeNet 1.1's features have 722,496; six more for the gray image.
+    totals = deployed["reid_squeezenet"]
+    assert totals.params == 722_502
+    # Its slide: 1.37 MiB of weights at 16 bits.
+    assert round(totals.weight_bytes(16) / 2**20, 2) == 1.37
+
+
 def test_nascifarnet_of_a_hundred_classes():
     totals = counts.count(registry.build("nascifarnet", num_classes=100))
     assert tuple(layer.macs for layer in totals.layers) == (
@@ -148,14 +164,38 @@ def test_docstring_tables_state_the_counts(deployed):
         assert not rows or name == "facenet_v3", (name, list(rows))
 
 
+def _reference(*path: str) -> pathlib.Path:
+    root = pathlib.Path(__file__).resolve().parents[2]
+    shared = pathlib.Path(os.environ.get("TFPIPELINE_SHARED", root.parent / "shared"))
+    found = shared.joinpath("reference", *path)
+    if not found.is_file():
+        pytest.skip(f"no reference/{'/'.join(path)} in {shared}; set TFPIPELINE_SHARED")
+    return found
+
+
+@pytest.mark.real_data
+def test_layers_of_the_re_identification_network_equal_the_reference_file(deployed):
+    path = _reference("gap8", "reid_squeezenet.json")
+    expected = json.loads(path.read_text(encoding="utf-8"))
+    layers = deployed["reid_squeezenet"].layers
+    assert [(x.macs, x.weights, x.biases, *x.output_shape) for x in layers] == [
+        tuple(
+            x[key]
+            for key in ("macs", "weights", "bias", "conv_hout", "conv_wout", "cout")
+        )
+        for x in expected["layers"]
+    ]
+    totals = deployed["reid_squeezenet"]
+    assert (totals.params, totals.macs) == (
+        expected["totals"]["params"],
+        expected["totals"]["macs"],
+    )
+
+
 @pytest.mark.real_data
 @pytest.mark.parametrize(("name", "reference", "num_classes"), REFERENCE_NETS)
 def test_layers_equal_the_reference_file(name, reference, num_classes):
-    root = pathlib.Path(__file__).resolve().parents[2]
-    shared = pathlib.Path(os.environ.get("TFPIPELINE_SHARED", root.parent / "shared"))
-    path = shared / "reference" / "cifar_nets.json"
-    if not path.is_file():
-        pytest.skip(f"no reference/cifar_nets.json in {shared}; set TFPIPELINE_SHARED")
+    path = _reference("cifar_nets.json")
     nets = {net["name"]: net for net in json.loads(path.read_text(encoding="utf-8"))}
     expected = [
         (row["macs"], row["weights"], row["bias"], row["out"][-1])

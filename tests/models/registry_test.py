@@ -15,6 +15,7 @@ NAMES = tuple(registry.MODELS)
 PORTABLE_LAYERS = {
     "Add",
     "BatchNormalization",
+    "Concatenate",
     "Conv2D",
     "Dense",
     "Dropout",
@@ -37,6 +38,7 @@ def test_names_are_those_promised():
     assert tuple(registry.MODELS) == (
         *("facenet_v1", "facenet_v2", "facenet_v3", "facenet_v6", "facenet_v7"),
         *("cmsisnet", "nascifarnet", "simplenet", "cmsis_cifar10", "resnet8"),
+        "reid_squeezenet",
     )
 
 
@@ -59,7 +61,11 @@ def test_logits_depend_on_the_image_and_have_no_softmax(model):
     images = np.random.default_rng(3).uniform(-1, 127 / 128, (4, *shape))
     logits = np.asarray(model(images.astype(np.float32)))
     assert len(np.unique(logits, axis=0)) == 4
-    assert model.layers[-1].activation is keras.activations.linear
+    if model.name == "reid_squeezenet":
+        # Pooled ReLU outputs: a descriptor has no layer of logits.
+        assert logits.min() >= 0
+    else:
+        assert model.layers[-1].activation is keras.activations.linear
     assert np.abs(logits.sum(axis=1) - 1).max() > 1e-3
 
 
@@ -67,7 +73,8 @@ def test_layers_are_portable_and_uniquely_named(model):
     assert {type(layer).__name__ for layer in model.layers} <= PORTABLE_LAYERS
     names = [layer.name for layer in model.layers]
     assert len(set(names)) == len(names)
-    assert names[0] == "image" and names[-1] == "logits"
+    last = "descriptor" if model.name == "reid_squeezenet" else "logits"
+    assert names[0] == "image" and names[-1] == last
 
 
 def test_every_batch_norm_folds_into_the_convolution_it_is_named_after(model):
@@ -114,6 +121,7 @@ def test_layer_names_of_a_checkpoint_stay_what_they_are():
         ("facenet_v2", (64, 48, 1), 7),
         ("cmsis_cifar10", (33, 20, 3), 4),
         ("resnet8", (64, 64, 3), 5),
+        ("reid_squeezenet", (64, 48, 3), 33),
     ],
 )
 def test_other_inputs_and_classes(name, input_shape, num_classes):
@@ -134,7 +142,7 @@ def test_smallest_side_builds_and_one_less_is_refused(name):
         or getattr(layer, "strides", None) == (2, 2)
     ]
     # The last step down still has as many pixels as it reduces to one.
-    assert min(halved) == (4 if name == "simplenet" else 2)
+    assert min(halved) == {"simplenet": 4, "reid_squeezenet": 3}.get(name, 2)
     with pytest.raises(errors.UsageError) as refusal:
         registry.build(name, input_shape=(side + 3, side - 1, 3))
     assert str(refusal.value) == (
@@ -185,6 +193,9 @@ def test_half_width_halves_every_layer_but_the_last(name):
     assert np.isfinite(logits).all()
     layers = counts.count(half).layers
     published = counts.count(registry.build(name)).layers
+    if name == "reid_squeezenet":
+        _check_half_width_of_fires(layers, published)
+        return
     assert layers[0].output_shape[-1] == max(1, published[0].output_shape[-1] // 2)
     if name == "facenet_v7":
         # Its first layer cannot go below its one channel: 1, 1, 2, 4, 8 channels.
@@ -204,6 +215,18 @@ def test_half_width_halves_every_layer_but_the_last(name):
             full.macs // share,
             full.weights // share,
             full.biases if last else full.biases // 2,
+        )
+
+
+def _check_half_width_of_fires(layers, published):
+    # The three channels behind `conv0` stay, and so do the 512 of the descriptor.
+    assert layers[0] == published[0]
+    for layer, full in zip(layers[1:], published[1:], strict=True):
+        kept = full.name in ("fire12_expand1x1", "fire12_expand3x3")
+        shape = full.output_shape
+        assert layer.output_shape == (shape if kept else _half_channels(shape))
+        assert layer.weights == full.weights // (
+            2 if kept or full.name == "conv1" else 4
         )
 
 

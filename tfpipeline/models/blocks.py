@@ -43,6 +43,7 @@ def conv(
     batch_norm: bool,
     width: float = 1.0,
     strides: int = 1,
+    padding: str = "same",
     use_bias: bool = True,
     relu: bool = True,
 ) -> tf.Tensor:
@@ -51,12 +52,13 @@ def conv(
     Args:
       x: float [batch, H, W, C].
       filters: output channels at width 1.
-      kernel_size: side of the square kernel; the padding is 'same'.
+      kernel_size: side of the square kernel.
       name: the convolution's layer name; the others are `<name>_bn`, `<name>_relu`.
       batch_norm: follow the convolution by BatchNormalization, whose offset then
         takes the place of the convolution's own bias.
       width: factor on `filters`, rounded as in `channels`.
       strides: step of the convolution in both directions.
+      padding: 'same' or 'valid'.
       use_bias: whether a convolution without BatchNormalization has a bias.
       relu: end in a ReLU.
 
@@ -67,7 +69,7 @@ def conv(
         channels(filters, width),
         kernel_size,
         strides=strides,
-        padding="same",
+        padding=padding,
         use_bias=use_bias and not batch_norm,
         # Keeps the variance of activations constant through ReLU layers, without
         # which the deeper networks do not train when they have no normalization.
@@ -81,9 +83,15 @@ def conv(
     return x
 
 
-def max_pool(x: tf.Tensor, name: str, *, size: int = 2) -> tf.Tensor:
-    """Divides height and width by `size` (rounded down), keeping each maximum."""
-    return layers.MaxPooling2D(size, name=name)(x)
+def max_pool(
+    x: tf.Tensor, name: str, *, size: int = 2, strides: int | None = None
+) -> tf.Tensor:
+    """Keeps the maximum of each `size` x `size` window that lies inside the image.
+
+    Windows are `strides` apart, None for side by side: height and width divided by
+    `size`, rounded down.
+    """
+    return layers.MaxPooling2D(size, strides, name=name)(x)
 
 
 def drop(x: tf.Tensor, rate: float, name: str) -> tf.Tensor:
