@@ -4,8 +4,6 @@ No step overflows: what TFLite lets wrap is computed in uint32, and 32-bit produ
 int64. Results are clamped before the zero point is added.
 """
 
-import string
-
 from export.c import fragment
 
 Fragment = fragment.Fragment
@@ -118,8 +116,3 @@ FRAGMENTS = {
     "narrow": Fragment(_NARROW, ("scaled", "clamped")),
     "wide": Fragment(_WIDE, ("right_shifts", "wrapped", "clamped")),
 }
-
-
-def typed(text: str, **names: str) -> str:
-    """The piece of C with `$value` and the like replaced; every name must be given."""
-    return string.Template(text).substitute(names)

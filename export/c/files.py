@@ -5,7 +5,7 @@ import os
 import numpy as np
 
 from export import folder
-from export.c import network
+from export.c import cortex_m, network
 from tfpipeline import atomic_files
 from tfpipeline.ir import graph
 from tfpipeline.simulate import execution
@@ -46,8 +46,12 @@ def write(
         f"{found.name}.c": network.source(found),
         f"{found.name}.h": network.header(found),
         f"{found.name}_test.c": network.test(found, images, answers),
+    } | {
+        f"{cortex_m.FOLDER}/{file}": text
+        for file, text in cortex_m.texts(found).items()
     }
     with folder.replace(path) as temporary:
+        (temporary / cortex_m.FOLDER).mkdir()
         for file, text in texts.items():
             atomic_files.write_text(temporary / file, text)
     return found

@@ -1,6 +1,7 @@
 """Values, names and comments as C spells them."""
 
 import re
+import string as templates
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -13,11 +14,20 @@ def identifier(name: str) -> str:
     return f"network_{found}" if found[0].isdigit() else found
 
 
+def plain(text: str) -> str:
+    """Text in which what could end a comment, or mean anything to C, is `_`."""
+    return re.sub(r"[^A-Za-z0-9_ .,:;()/-]|/(?=[*/])", "_", text)
+
+
+def string(text: str) -> str:
+    """A string of C, plain."""
+    return f'"{plain(text)}"'
+
+
 def comment(text: str, indent: str = "") -> str:
-    """A comment; what could end it, or mean anything to C, becomes `_`."""
-    plain = re.sub(r"[^A-Za-z0-9_ .,:;()/-]|/(?=[*/])", "_", text)
+    """A comment, plain."""
     return textwrap.fill(
-        f"/* {plain} */",
+        f"/* {plain(text)} */",
         _COLUMNS,
         initial_indent=indent,
         subsequent_indent=f"{indent}   ",
@@ -61,3 +71,8 @@ def _value(value: object) -> str:
     if isinstance(value, Sequence) and not isinstance(value, str):
         return "{" + ", ".join(map(_value, value)) + "}"
     return str(value)
+
+
+def filled(text: str, **names: str) -> str:
+    """Text of C with `$name` and the like replaced; every name must be given."""
+    return templates.Template(text).substitute(names)

@@ -10,13 +10,16 @@ import numpy as np
 
 from export.c import (
     arithmetic,
+    convolution_kernels,
     fragment,
     function_kernels,
     layers,
     limits,
     literals,
+    place,
     plain_kernels,
     weighted_kernels,
+    weighted_layers,
 )
 from tfpipeline import errors
 from tfpipeline.cost import activations, arena_planner, memory_plan
@@ -56,7 +59,8 @@ def prepare(g: graph.Graph, name: str) -> Network:
     found = limits.reasons(verify.require(g))
     if found:
         raise errors.ExportError(f"graph '{g.name}': {'; '.join(found)}")
-    plan = arena_planner.plan_arena(activations.find_buffers(g))
+    buffers = activations.find_buffers(g, scratch=weighted_layers.scratch_bytes)
+    plan = arena_planner.plan_arena(buffers)
     return Network(g, literals.identifier(name), plan)
 
 
@@ -75,6 +79,9 @@ def header(found: Network) -> str:
         "/* Weights and biases. */",
         f"#define {upper}_WEIGHT_BYTES {_weight_bytes(found.g)}",
         "",
+        "/* Steps of the computation. */",
+        f"#define {upper}_LAYERS {len(found.g.layers)}",
+        "",
         "/* real = SCALE * (integer - ZERO_POINT); SIZE is the SHAPE's product. */",
         *_described(f"{upper}_INPUT", found.input),
         *_described(f"{upper}_OUTPUT", found.output),
@@ -90,6 +97,18 @@ def header(found: Network) -> str:
         "   not copied, nor an output that is asked for there; run overwrites both. */",
         f"{input_type} *{name}_input(void);",
         f"{output_type} *{name}_output(void);",
+        "",
+        f"#ifdef {upper}_MARKS",
+        "/* Yours, to measure layers: called before each layer, and at the end with",
+        f"   {upper}_LAYERS. */",
+        f"void {name}_mark(int32_t layer);",
+        "#endif",
+        "",
+        f"#ifdef {upper}_GUARDS",
+        "/* To test: fills bytes around the arena; tells whether they stayed so. */",
+        f"void {name}_set_guards(void);",
+        f"int {name}_guards_hold(void);",
+        "#endif",
         "",
         "#ifdef __cplusplus",
         "}",
@@ -111,8 +130,14 @@ def _described(prefix: str, tensor: graph.Tensor) -> Iterator[str]:
 
 def _weight_bytes(g: graph.Graph) -> int:
     """Of the arrays in C, where weights have a byte each."""
-    names = {name for layer in g.layers for name in graph.constant_names(layer)}
-    return sum(g.constants[name].nbytes for name in names)
+    sizes: dict[str, int] = {}
+    for layer in g.layers:
+        sizes |= {
+            name: g.constants[name].nbytes for name in graph.constant_names(layer)
+        }
+        if isinstance(layer, graph.Weighted):
+            sizes[layer.weights] = weighted_layers.weight_bytes(g, layer)
+    return sum(sizes.values())
 
 
 def source(found: Network) -> str:
@@ -122,17 +147,17 @@ def source(found: Network) -> str:
         layer.name: f"{layer.kind.lower()}_{i}" for i, layer in enumerate(g.layers)
     }
     operands = _operands(g)
-    pointers = {name: f"{label}_values" for name, label in operands.items()} | {
-        buffer.name: f"&arena.{_at(g, buffer.name, offset)}"
-        for buffer, offset in zip(found.plan.buffers, found.plan.offsets, strict=True)
-    }
+    pointers = {name: f"{label}_values" for name, label in operands.items()}
+    pointers |= _activations(found)
+    scratch = _scratch(found)
     codes = [
         layers.BUILDERS[type(layer)](
-            layers.Place(
+            place.Place(
                 g,
                 labels[layer.name],
                 tuple(pointers[name] for name in layer.inputs),
                 pointers[layer.output],
+                scratch.get(layer.name, "0"),
             ),
             layer,
         )
@@ -162,10 +187,34 @@ def source(found: Network) -> str:
     return "\n".join(parts)
 
 
-def _at(g: graph.Graph, name: str, offset: int) -> str:
-    """The member of the arena's union for a tensor, and the element."""
-    dtype = g.tensors[name].dtype
-    return f"{dtype}[{offset // np.dtype(dtype).itemsize}]"
+def _activations(found: Network) -> dict[str, str]:
+    """C's pointer to each activation."""
+    plan = found.plan
+    count = len(activations.find_buffers(found.g))
+    placed = zip(plan.buffers[:count], plan.offsets[:count], strict=True)
+    return {
+        buffer.name: _at(found.g.tensors[buffer.name].dtype, offset)
+        for buffer, offset in placed
+    }
+
+
+def _scratch(found: Network) -> dict[str, str]:
+    """C's pointer to the scratch memory of each layer that has any.
+
+    It follows the activations in the plan, layer by layer; values are the input's.
+    """
+    g, pointers = found.g, {}
+    offsets = iter(found.plan.offsets[len(activations.find_buffers(g)) :])
+    for layer in g.layers:
+        if weighted_layers.scratch_bytes(g, layer):
+            dtype = g.tensors[layer.inputs[0]].dtype
+            pointers[layer.name] = _at(dtype, next(offsets))
+    return pointers
+
+
+def _at(dtype: str, offset: int) -> str:
+    """An element of the member of the arena's union of a type."""
+    return f"&arena.{dtype}[{offset // np.dtype(dtype).itemsize}]"
 
 
 def _operands(g: graph.Graph) -> dict[str, str]:
@@ -185,16 +234,20 @@ def _comment(g: graph.Graph, layer: graph.Layer, indent: str = "") -> str:
 def _arena(found: Network) -> str:
     """A union of arrays, for alignment and because types may not be mixed."""
     size = f"{found.name.upper()}_ARENA_BYTES"
-    dtypes = {found.g.tensors[b.name].dtype for b in found.plan.buffers}
+    activation_names = _activations(found)
+    # Of int32 for the alignment.
+    dtypes = {found.g.tensors[name].dtype for name in activation_names} | {"int32"}
     members = "".join(
         f"    {dtype}_t {dtype}[{size} / {np.dtype(dtype).itemsize}];\n"
         for dtype in sorted(dtypes)
     )
-    return f"/* All activations. */\nstatic union {{\n{members}}} arena;\n"
+    return literals.filled(
+        _ARENA, name=found.name, upper=found.name.upper(), members=members
+    )
 
 
 def _run(
-    found: Network, pointers: dict[str, str], codes: list[layers.Code]
+    found: Network, pointers: dict[str, str], codes: list[place.Code]
 ) -> Iterator[str]:
     ends = (("input", found.input), ("output", found.output))
     for end, tensor in ends:
@@ -208,10 +261,11 @@ def _run(
         "{",
         *_copied(pointers[found.input.name], "input", "input", found.input),
     ]
-    for layer, code in zip(found.g.layers, codes, strict=True):
-        lines += ["", _comment(found.g, layer, "    ")]
+    for i, (layer, code) in enumerate(zip(found.g.layers, codes, strict=True)):
+        lines += ["", _comment(found.g, layer, "    "), f"    MARK({i});"]
         lines += [line for text in code.statements for line in _wrapped(text)]
     output = pointers[found.output.name]
+    lines += [f"    MARK({len(codes)});"]
     lines += ["", *_copied("output", output, "output", found.output), "}"]
     yield "\n".join(lines) + "\n"
 
@@ -244,30 +298,88 @@ def test(found: Network, images: graph.Array, outputs: graph.Array) -> str:
     answers = literals.array(
         f"{found.output.dtype}_t", "answers", outputs.ravel().tolist()
     )
-    return f"""\
-/* Known answers of {name}: exits with 0 if all are met, else with 1. */
-#include "{name}.h"
+    return literals.filled(
+        _TEST,
+        **{"name": name, "upper": upper, "count": str(len(images))},
+        **{"inputs": inputs, "answers": answers, "type": f"{found.output.dtype}_t"},
+    )
+
+
+_TEST = """\
+/* Known answers of $name: exits with 0 if all are met, else with 1; with 2 if the
+   network is compiled with ${upper}_GUARDS, and writes outside of its arena. */
+#include "$name.h"
 
 #include <string.h>
 
-{inputs}
-{answers}
+$inputs
+$answers
 int main(void)
-{{
-    for (int32_t i = 0; i < {len(images)}; ++i) {{
-        static {found.output.dtype}_t output[{upper}_OUTPUT_SIZE];
-        {name}_run(inputs + i * {upper}_INPUT_SIZE, output);
-        if (memcmp(output, answers + i * {upper}_OUTPUT_SIZE, sizeof output) != 0) {{
+{
+#ifdef ${upper}_GUARDS
+    ${name}_set_guards();
+#endif
+    for (int32_t i = 0; i < $count; ++i) {
+        static $type output[${upper}_OUTPUT_SIZE];
+        ${name}_run(inputs + i * ${upper}_INPUT_SIZE, output);
+        if (memcmp(output, answers + i * ${upper}_OUTPUT_SIZE, sizeof output) != 0) {
             return 1;
-        }}
-    }}
+        }
+    }
+#ifdef ${upper}_GUARDS
+    if (!${name}_guards_hold()) {
+        return 2;
+    }
+#endif
     return 0;
-}}
+}
 """
 
+_ARENA = """\
+/* All activations. Guards show what is written outside. */
+typedef union {
+$members} activations;
+
+#ifdef ${upper}_GUARDS
+enum { GUARD_BYTES = 64 };
+
+static struct {
+    uint8_t before[GUARD_BYTES];
+    activations values;
+    uint8_t after[GUARD_BYTES];
+} guarded;
+
+#define arena guarded.values
+
+void ${name}_set_guards(void)
+{
+    memset(guarded.before, 0xA5, GUARD_BYTES);
+    memset(guarded.after, 0xA5, GUARD_BYTES);
+}
+
+int ${name}_guards_hold(void)
+{
+    /* Not one byte more than what was promised. */
+    int hold = sizeof(activations) == ${upper}_ARENA_BYTES;
+    for (int32_t i = 0; i < GUARD_BYTES; ++i) {
+        hold = hold && guarded.before[i] == 0xA5 && guarded.after[i] == 0xA5;
+    }
+    return hold;
+}
+#else
+static activations arena;
+#endif
+
+#ifdef ${upper}_MARKS
+#define MARK(layer) ${name}_mark(layer)
+#else
+#define MARK(layer) (void)0
+#endif
+"""
 
 _FRAGMENTS = {
     **arithmetic.FRAGMENTS,
+    **convolution_kernels.fragments(),
     **weighted_kernels.fragments(),
     **plain_kernels.fragments(),
     **function_kernels.fragments(),

@@ -2,7 +2,7 @@
 
 import itertools
 
-from export.c import arithmetic, fragment
+from export.c import fragment, literals
 from tfpipeline.simulate import support
 
 Fragment = fragment.Fragment
@@ -222,11 +222,11 @@ def fragments() -> dict[str, fragment.Fragment]:
             ("elementwise", _ELEMENTWISE, ("elementwise", "clamped")),
         ),
     ):
-        typed = arithmetic.typed(text, name=name, name_t=f"{name}_t")
+        typed = literals.filled(text, name=name, name_t=f"{name}_t")
         found[f"{kernel}_{name}"] = Fragment(typed, needs)
     for source, result in support.REQUANTIZED:
         found[f"requantize_{source}_to_{result}"] = Fragment(
-            arithmetic.typed(_REQUANTIZE, source=source, result=result),
+            literals.filled(_REQUANTIZE, source=source, result=result),
             ("rescaling", "clamped"),
         )
     return found

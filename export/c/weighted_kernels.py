@@ -1,9 +1,9 @@
-"""Kernels in C for layers with weights: convolutions, which dense layers are too.
+"""Kernels in C for depthwise and transposed convolutions.
 
 Each comes in three variants: int8; int16 with sums of 32 bits; int16 with sums of 64.
 """
 
-from export.c import arithmetic, fragment
+from export.c import fragment, literals
 
 Fragment = fragment.Fragment
 
@@ -60,74 +60,6 @@ static $sum add_products_$name($sum sum, const $value *input,
         sum += ($sum)((input[i] - zero) * taps[i]);
     }
     return sum;
-}
-"""
-
-_CONVOLUTION = """\
-/* As add_products for four channels, whose taps lie step apart;
-   each input is read once. */
-static void add_products_of_4_$name($sum *sums, const $value *input,
-    const int8_t *taps, int32_t step, int32_t count, int32_t zero)
-{
-    const int8_t *const taps1 = taps + step;
-    const int8_t *const taps2 = taps1 + step;
-    const int8_t *const taps3 = taps2 + step;
-    $sum sum0 = sums[0], sum1 = sums[1], sum2 = sums[2], sum3 = sums[3];
-    for (int32_t i = 0; i < count; ++i) {
-        const int32_t x = input[i] - zero;
-        sum0 += ($sum)(x * taps[i]);
-        sum1 += ($sum)(x * taps1[i]);
-        sum2 += ($sum)(x * taps2[i]);
-        sum3 += ($sum)(x * taps3[i]);
-    }
-    sums[0] = sum0;
-    sums[1] = sum1;
-    sums[2] = sum2;
-    sums[3] = sum3;
-}
-
-/* Convolution, in groups where the kernel has fewer channels than the input. */
-static void convolution_$name(const $value *input, $value *output,
-    const int8_t *weights, const window *w, const $scaling *s)
-{
-    const int32_t step = w->kernel_rows * w->kernel_columns * w->kernel_channels;
-    const int32_t per_group = w->output_channels / (w->channels / w->kernel_channels);
-    /* Taps side by side then meet inputs side by side. */
-    const int is_dense = w->column_dilation == 1 && w->kernel_channels == w->channels;
-    for (int32_t row = 0; row < w->output_rows; ++row) {
-        const span ys = row_span(w, row);
-        for (int32_t column = 0; column < w->output_columns; ++column) {
-            const span xs = column_span(w, column);
-            const int32_t at_once = is_dense ? xs.last - xs.first : 1;
-            int32_t block = 1;
-            for (int32_t c = 0; c < w->output_channels; c += block) {
-                const $value *const source =
-                    input + c / per_group * w->kernel_channels;
-                $sum sums[4] = {0, 0, 0, 0};
-                block = per_group - c % per_group < 4 ? 1 : 4;
-                for (int32_t y = ys.first; y < ys.last; ++y) {
-                    for (int32_t x = xs.first; x < xs.last; x += at_once) {
-                        const int32_t at = (ys.start + y * w->row_dilation) * w->columns
-                            + xs.start + x * w->column_dilation;
-                        const $value *const pixel = source + at * w->channels;
-                        const int8_t *const taps = weights + c * step
-                            + (y * w->kernel_columns + x) * w->kernel_channels;
-                        const int32_t count = at_once * w->kernel_channels;
-                        if (block == 4) {
-                            add_products_of_4_$name(
-                                sums, pixel, taps, step, count, s->input_zero);
-                        } else {
-                            sums[0] = add_products_$name(
-                                sums[0], pixel, taps, count, s->input_zero);
-                        }
-                    }
-                }
-                for (int32_t i = 0; i < block; ++i) {
-                    *output++ = ($value)$requantized(sums[i], s, c + i);
-                }
-            }
-        }
-    }
 }
 """
 
@@ -228,11 +160,10 @@ def fragments() -> dict[str, fragment.Fragment]:
         products = f"add_products_{name}"
         for kernel, text, needs in (
             ("add_products", _PRODUCTS, ()),
-            ("convolution", _CONVOLUTION, ("inside", products, scaling)),
             ("depthwise", _DEPTHWISE, ("inside", scaling)),
             ("transposed", _TRANSPOSED, ("window", products, scaling)),
         ):
             found[f"{kernel}_{name}"] = Fragment(
-                arithmetic.typed(text, name=name, **types), needs
+                literals.filled(text, name=name, **types), needs
             )
     return found

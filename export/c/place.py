@@ -1,0 +1,52 @@
+"""What a layer is given to be written as C, and what it becomes."""
+
+import dataclasses
+from collections.abc import Mapping
+
+from tfpipeline.ir import graph
+from tfpipeline.simulate import derived, fixed_point
+
+Fields = Mapping[str, object]
+
+
+@dataclasses.dataclass(frozen=True)
+class Code:
+    """Constants of a layer, the statements that run it, the kernels that they call."""
+
+    tables: tuple[str, ...]
+    statements: tuple[str, ...]
+    kernels: tuple[str, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class Place:
+    """A layer in its graph.
+
+    Attributes:
+        g: the graph.
+        label: what names of the layer's constants begin with.
+        inputs: C expressions of pointers to what it reads.
+        output: the pointer to what it writes.
+        scratch: the pointer to its scratch memory; "0", the null pointer, for none.
+    """
+
+    g: graph.Graph
+    label: str
+    inputs: tuple[str, ...]
+    output: str
+    scratch: str = "0"
+
+
+def call(kernel: str, *arguments: object) -> str:
+    """A statement that calls a function."""
+    return f"{kernel}({', '.join(map(str, arguments))});"
+
+
+def bounds(g: graph.Graph, layer: graph.Layer) -> dict[str, object]:
+    """Zero point of the output, and its bounds before that is added.
+
+    They stay int32; what would lie beyond is no bound for a result of 32 bits.
+    """
+    zero = derived.zero_point(g, layer.output)
+    low, high = (fixed_point.saturate(n - zero) for n in derived.bounds(g, layer))
+    return {"zero": zero, "low": low, "high": high}

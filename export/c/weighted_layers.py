@@ -1,0 +1,195 @@
+"""Layers with weights as C: convolutions, dense layers, and the windows of pools.
+
+A convolution multiplies columns: the inputs under its kernel side by side, as many as a
+channel has taps, rounded up to a multiple of 4 with weights of 0. A column is copied to
+scratch memory unless the inputs lie side by side as they are.
+"""
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from export.c import literals, place
+from tfpipeline.ir import graph
+from tfpipeline.simulate import derived, fixed_point
+
+# Taps that the kernels of convolutions multiply in one step of their loops.
+UNROLLED = 4
+# Columns in scratch memory: as many output pixels are computed at once.
+COLUMNS = 2
+
+CONVOLUTIONS = (graph.Conv1D, graph.Conv2D, graph.Dense)
+
+
+def window(
+    g: graph.Graph, layer: graph.Layer, taps: Sequence[int], depth: int
+) -> place.Fields:
+    """Sizes of a convolution or a pool; those along one axis have one row."""
+    source, result = g.tensors[layer.inputs[0]].shape, g.tensors[layer.output].shape
+    if isinstance(layer, graph.TransposeConv2D):
+        strides, padding = layer.strides, layer.padding
+        dilation: tuple[int, ...] = (1, 1)
+    else:
+        strides, padding, dilation = derived.sliding(layer)
+    is_line = len(taps) == 1
+    fields: dict[str, object] = {}
+
+    def add(names: Sequence[str], values: Sequence[int], missing: int) -> None:
+        rows = (missing, *values) if is_line else values
+        fields.update(zip(names, rows, strict=True))
+
+    add(("rows", "columns", "channels"), source[1:], 1)
+    add(("kernel_rows", "kernel_columns", "kernel_channels"), (*taps, depth), 1)
+    add(("output_rows", "output_columns", "output_channels"), result[1:], 1)
+    add(("row_stride", "column_stride"), strides, 1)
+    add(("row_dilation", "column_dilation"), dilation, 1)
+    add(("top", "left"), [before for before, _ in padding], 0)
+    return fields
+
+
+def scratch_bytes(g: graph.Graph, layer: graph.Layer) -> Sequence[int]:
+    """Scratch memory of a layer's kernel: the columns of a convolution."""
+    if not isinstance(layer, CONVOLUTIONS) or _lies_in_columns(g, layer):
+        return ()
+    pixels = math.prod(g.tensors[layer.output].shape[:-1])
+    width = np.dtype(g.tensors[layer.inputs[0]].dtype).itemsize
+    return (min(COLUMNS, pixels) * _column_taps(g, layer) * width,)
+
+
+def convolution(which: place.Place, layer: graph.Layer) -> place.Code:
+    """A convolution, or a dense layer: a kernel of one pixel on a line of all rows."""
+    assert isinstance(layer, graph.Weighted)
+    g, label = which.g, which.label
+    kernel = derived.kernel_values(g, layer)
+    if isinstance(layer, graph.Dense):
+        fields = _dense_window(g, layer)
+    else:
+        fields = window(g, layer, kernel.shape[1:-1], kernel.shape[-1])
+    is_wide = derived.has_wide_sums(g, layer)
+    dtype = g.tensors[layer.inputs[0]].dtype
+    name = f"convolution_{dtype}" + ("_wide" if is_wide else "")
+    bias = derived.bias_values(g, layer)
+    # The input's zero point times all taps is part of the bias, as sums may wrap.
+    zero = derived.zero_point(g, layer.inputs[0])
+    bias = bias - zero * kernel.reshape(len(kernel), -1).sum(axis=1)
+    tables = (f"{label}_weights", f"&{label}_window", f"&{label}_scaling")
+    return place.Code(
+        (
+            literals.array("int8_t", f"{label}_weights", _packed(g, layer)),
+            *_scaling(g, layer, label, is_wide, bias),
+            literals.struct("window", f"{label}_window", fields),
+        ),
+        (place.call(name, which.inputs[0], which.output, which.scratch, *tables),),
+        (name,),
+    )
+
+
+def other(which: place.Place, layer: graph.Layer) -> place.Code:
+    """A depthwise or a transposed convolution."""
+    assert isinstance(layer, graph.Weighted)
+    g, label = which.g, which.label
+    kernel = derived.kernel_values(g, layer)
+    is_depthwise = isinstance(layer, graph.DepthwiseConv2D)
+    fields = window(g, layer, kernel.shape[1:-1], kernel.shape[-1])
+    is_wide = derived.has_wide_sums(g, layer)
+    name = "depthwise" if is_depthwise else "transposed"
+    name += f"_{g.tensors[layer.output].dtype}" + ("_wide" if is_wide else "")
+    bias = derived.bias_values(g, layer)
+    tables = (f"{label}_weights", f"&{label}_window", f"&{label}_scaling")
+    return place.Code(
+        (
+            literals.array("int8_t", f"{label}_weights", kernel.ravel().tolist()),
+            *_scaling(g, layer, label, is_wide, bias),
+            literals.struct("window", f"{label}_window", fields),
+        ),
+        (place.call(name, which.inputs[0], which.output, *tables),),
+        (name,),
+    )
+
+
+def weight_bytes(g: graph.Graph, layer: graph.Weighted) -> int:
+    """Bytes of the weights' array."""
+    if isinstance(layer, CONVOLUTIONS):
+        return g.tensors[layer.weights].shape[0] * _column_taps(g, layer)
+    return g.tensors[layer.weights].num_elements
+
+
+def _column_taps(g: graph.Graph, layer: graph.Layer) -> int:
+    """Taps of a channel, with what fills them up."""
+    assert isinstance(layer, graph.Weighted)
+    return -(-math.prod(g.tensors[layer.weights].shape[1:]) // UNROLLED) * UNROLLED
+
+
+def _lies_in_columns(g: graph.Graph, layer: graph.Layer) -> bool:
+    """Whether the inputs under a kernel lie side by side: a pixel or a line."""
+    assert isinstance(layer, graph.Weighted)
+    source, kernel = g.tensors[layer.inputs[0]].shape, g.tensors[layer.weights].shape
+    if math.prod(kernel[1:]) % UNROLLED or kernel[-1] != source[-1]:
+        return False
+    if isinstance(layer, graph.Dense):
+        return True
+    _, padding, dilation = derived.sliding(layer)
+    is_line = math.prod(kernel[1:-2]) == 1 and dilation[-1] == 1
+    return is_line and not any(map(any, padding))
+
+
+def _packed(g: graph.Graph, layer: graph.Weighted) -> list[int]:
+    """Weights channel by channel, filled up with zeros.
+
+    For int16, of four taps the inner ones change places: instructions for two halves of
+    a word then meet inputs side by side. Those for int8 split both operands alike.
+    """
+    kernel = derived.kernel_values(g, layer)
+    kernel = kernel.reshape(len(kernel), -1)
+    padding = _column_taps(g, layer) - kernel.shape[1]
+    kernel = np.pad(kernel, ((0, 0), (0, padding)))
+    if g.tensors[layer.inputs[0]].dtype == "int16":
+        kernel = kernel.reshape(-1, UNROLLED)[:, [0, 2, 1, 3]]
+    return [int(value) for value in kernel.ravel()]
+
+
+def _dense_window(g: graph.Graph, layer: graph.Dense) -> place.Fields:
+    """A kernel of one pixel on a line of all rows."""
+    units, depth = g.tensors[layer.weights].shape
+    rows = g.tensors[layer.inputs[0]].num_elements // depth
+    ones = ("kernel_rows", "kernel_columns", "row_stride", "column_stride")
+    return {
+        **{"rows": 1, "columns": rows, "channels": depth},
+        **dict.fromkeys(ones, 1),
+        **{"kernel_channels": depth, "row_dilation": 1, "column_dilation": 1},
+        **{"output_rows": 1, "output_columns": rows, "output_channels": units},
+    }
+
+
+def _scaling(
+    g: graph.Graph,
+    layer: graph.Weighted,
+    label: str,
+    is_wide: bool,
+    bias: graph.Array,
+) -> list[str]:
+    """Biases, multipliers and shifts of the channels, and the struct of them."""
+    multipliers, shifts = zip(*derived.channel_factors(g, layer), strict=True)
+    if is_wide:
+        multipliers = tuple(map(fixed_point.reduced_multiplier, multipliers))
+        shifts = tuple(15 - shift for shift in shifts)
+    bits = 64 if is_wide else 32
+    tables = []
+    if bias.any():
+        values = bias.astype(np.int64).astype(f"int{bits}").tolist()
+        tables.append(literals.array(f"int{bits}_t", f"{label}_bias", values))
+    multiplier_type = "int16_t" if is_wide else "int32_t"
+    tables += [
+        literals.array(multiplier_type, f"{label}_multiplier", multipliers),
+        literals.array("int8_t", f"{label}_shift", shifts),
+    ]
+    fields = {
+        "bias": f"{label}_bias" if bias.any() else "0",
+        "multiplier": f"{label}_multiplier",
+        "shift": f"{label}_shift",
+        "input_zero": derived.zero_point(g, layer.inputs[0]),
+        **place.bounds(g, layer),
+    }
+    struct = "wide_scaling" if is_wide else "scaling"
+    return [*tables, literals.struct(struct, f"{label}_scaling", fields)]
