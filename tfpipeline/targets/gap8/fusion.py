@@ -137,6 +137,7 @@ class _Fusion:
             inputs=g.inputs,
             outputs=g.outputs,
             places=places,
+            shapes={name: self._shapes[self._root(name)] for name in places},
             buffer_elements={
                 name: steps.elements(self._shapes[name]) for name in buffers
             },

@@ -137,6 +137,7 @@ class Network:
         inputs: names of the tensors that are given.
         outputs: names of the tensors that are the result.
         places: the buffer of every tensor; parts of a concatenation share one.
+        shapes: of every tensor that has a place.
         buffer_elements: elements of every buffer.
     """
 
@@ -145,6 +146,7 @@ class Network:
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
     places: Mapping[str, Place]
+    shapes: Mapping[str, Shape]
     buffer_elements: Mapping[str, int]
 
 

@@ -1,0 +1,342 @@
+"""Where everything lies in L2 during each step; each buffer in one piece.
+
+Activations are placed from two ends, as the demo does by hand: the input at the base,
+its output above a floating border, the next output at the base again. The border is the
+largest of what lies at the base while the upper buffer lives, so it moves from step to
+step. The parts of a concatenation lie in place. Where two ends serve badly (skip
+connections), placing by size is tried as well, and the smaller peak is taken.
+
+The kernel and bias of a step lie above the activations that live at the time:
+
+    activations  no weights at all
+    sync         those of the running step, loaded before it starts
+    async        those of the next step too, loaded while this one runs: the weights of
+                 every other step hang from the top end
+
+A kernel that does not fit is read from L3 in tiles of output channels while the step
+runs, two tiles at a time in L2. Activations are never tiled here: where they do not
+fit, the plan says how many bytes are missing (`shortages`).
+"""
+
+import dataclasses
+from collections.abc import Iterable, Sequence
+
+from tfpipeline import errors
+from tfpipeline.targets.gap8 import buffers, spec, steps
+
+ACTIVATIONS = "activations"
+SYNC = "sync"
+ASYNC = "async"
+RULES = (ACTIVATIONS, SYNC, ASYNC)
+
+# What a tile of weights is a multiple of, where it can be: each core has a channel.
+_CHANNELS = spec.CORES
+
+
+@dataclasses.dataclass(frozen=True)
+class Region:
+    """A buffer and its offset in bytes; `step` names whose weights it holds, if any."""
+
+    buffer: buffers.Buffer
+    offset: int
+    step: str | None = None
+
+    @property
+    def end(self) -> int:
+        """The first byte behind it."""
+        return self.offset + self.buffer.bytes
+
+    def lives(self, time: int) -> bool:
+        """Whether it holds data during a step."""
+        return self.buffer.first <= time <= self.buffer.last
+
+
+@dataclasses.dataclass(frozen=True)
+class Tiling:
+    """A step whose weights come from L3 in tiles while it runs.
+
+    Attributes:
+        step: its name.
+        channels: output channels of a tile; the last may have fewer.
+        tiles: how many.
+        window_bytes: what the tiles in L2 take: two of them, or one.
+        traffic_bytes: read from L3 in one inference, each weight once.
+    """
+
+    step: str
+    channels: int
+    tiles: int
+    window_bytes: int
+    traffic_bytes: int
+
+    def __str__(self) -> str:
+        """What is tiled and what it costs, in a sentence."""
+        return (
+            f"the weights of '{self.step}' are read from L3 in {self.tiles} tiles "
+            f"of {self.channels} output channels: {self.window_bytes:,} B of L2 at a "
+            f"time, {self.traffic_bytes:,} B an inference"
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class Shortage:
+    """A step that does not fit: bytes that it needs at least, and that there are."""
+
+    step: str
+    needed_bytes: int
+    available_bytes: int
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Plan:
+    """A plan of L2 for one network.
+
+    Attributes:
+        net: the steps that it is for.
+        bits: of activations and weights.
+        rule: one of `RULES`.
+        regions: of activations in order of first use, then of weights.
+        tilings: steps whose weights are tiled.
+        late: names of steps whose weights could not be loaded during the one before.
+        shortages: steps that do not fit; empty for a plan that can be used.
+    """
+
+    net: steps.Network
+    bits: int
+    rule: str
+    regions: tuple[Region, ...]
+    tilings: tuple[Tiling, ...] = ()
+    late: tuple[str, ...] = ()
+    shortages: tuple[Shortage, ...] = ()
+
+    @property
+    def peak_bytes(self) -> int:
+        """Bytes of L2 that the network needs."""
+        return max((region.end for region in self.regions), default=0)
+
+    def end(self, time: int) -> int:
+        """The first byte above everything that lives during a step."""
+        return max((r.end for r in self.regions if r.lives(time)), default=0)
+
+    @property
+    def peak_step(self) -> str:
+        """Name of the step with the most bytes of those that reach `peak_bytes`."""
+        times = range(len(self.net.steps))
+        sums = [
+            (self.end(t), sum(r.buffer.bytes for r in self.regions if r.lives(t)))
+            for t in times
+        ]
+        return self.net.steps[sums.index(max(sums))].name if sums else ""
+
+
+def plan(
+    net: steps.Network,
+    *,
+    bits: int = spec.DEFAULT_BITS,
+    rule: str = SYNC,
+    capacity: int | None = spec.L2_BYTES,
+) -> Plan:
+    """Plans L2.
+
+    Args:
+        net: fused.
+        bits: of activations and weights.
+        rule: one of `RULES`.
+        capacity: bytes of L2 that the network may use; `None` for any number.
+
+    Raises:
+        UsageError: an unknown rule, a width the chip has not, or no memory.
+    """
+    if (
+        rule not in RULES
+        or bits not in spec.BITS
+        or (capacity is not None and capacity < 1)
+    ):
+        raise errors.UsageError(
+            f"a plan of L2 is for one of {', '.join(RULES)}, "
+            f"{' or '.join(map(str, spec.BITS))} bits and 1 byte or more. Received: "
+            f"{rule}, {bits} bits, {capacity} bytes"
+        )
+    alive = buffers.activations(net, bits)
+    candidates = (_two_ended(net, alive), _by_size(alive))
+    made = [
+        _with_weights(net, bits, rule, capacity, each, hanging)
+        for each in candidates
+        for hanging in ((1, 0) if rule == ASYNC else (None,))
+    ]
+    # The first of equals: the demo's rule.
+    return min(made, key=lambda p: (len(p.shortages), len(p.tilings), p.peak_bytes))
+
+
+def ping_pong_bytes(net: steps.Network, bits: int = spec.DEFAULT_BITS) -> int:
+    """What fixed buffers would take: the largest at each end, and of the weights."""
+    high = buffers.sides(net)
+    sizes = {True: 0, False: 0}
+    for each in buffers.activations(net, bits):
+        side = high.get(each.name, False)
+        sizes[side] = max(sizes[side], each.bytes)
+    weights = (buffers.weight_bytes(step, bits) for step in net.steps)
+    return sizes[True] + sizes[False] + max(weights, default=0)
+
+
+def _two_ended(
+    net: steps.Network, alive: Sequence[buffers.Buffer]
+) -> tuple[Region, ...]:
+    """What lies at the base first, then the rest above it, each in order of time."""
+    high = buffers.sides(net)
+    return _first_fit(alive, sorted(alive, key=lambda b: high.get(b.name, False)))
+
+
+def _by_size(alive: Sequence[buffers.Buffer]) -> tuple[Region, ...]:
+    return _first_fit(alive, sorted(alive, key=lambda b: -b.bytes))
+
+
+def _first_fit(
+    alive: Sequence[buffers.Buffer], order: Iterable[buffers.Buffer]
+) -> tuple[Region, ...]:
+    placed: list[Region] = []
+    for buffer in order:
+        placed.append(Region(buffer, _lowest(buffer, placed)))
+    offsets = {region.buffer.name: region for region in placed}
+    return tuple(offsets[buffer.name] for buffer in alive)
+
+
+def _lowest(buffer: buffers.Buffer, placed: Iterable[Region], start: int = 0) -> int:
+    """The lowest aligned offset from `start` on that is free of live regions."""
+    offset = _aligned(start)
+    taken = [r for r in placed if r.buffer.bytes and r.buffer.overlaps(buffer)]
+    for region in sorted(taken, key=lambda r: r.offset):
+        if region.offset >= offset + buffer.bytes:
+            break
+        offset = max(offset, _aligned(region.end))
+    return offset
+
+
+def _aligned(offset: int) -> int:
+    return -(-offset // spec.ALIGNMENT) * spec.ALIGNMENT
+
+
+def _with_weights(
+    net: steps.Network,
+    bits: int,
+    rule: str,
+    capacity: int | None,
+    activations: tuple[Region, ...],
+    hanging: int | None,
+) -> Plan:
+    """The plan with weights above the activations, tiled where they do not fit.
+
+    Steps whose number modulo 2 is `hanging` have theirs at the top end.
+    """
+    work = _Weights(net, activations, bits, capacity)
+    if hanging is not None:
+        work.hang(hanging)
+    for time, step in enumerate(net.steps):
+        if work.holds_activations(time, step) and rule != ACTIVATIONS:
+            work.place(time, step, is_early=rule == ASYNC and time > 0)
+    return Plan(
+        net=net,
+        bits=bits,
+        rule=rule,
+        regions=tuple(work.placed),
+        tilings=tuple(work.tilings),
+        late=tuple(work.late),
+        shortages=tuple(work.shortages),
+    )
+
+
+class _Weights:
+    """Places weights step by step above activations that have their places."""
+
+    def __init__(
+        self,
+        net: steps.Network,
+        activations: tuple[Region, ...],
+        bits: int,
+        capacity: int | None,
+    ) -> None:
+        self._activations = activations
+        self._sizes = [buffers.weight_bytes(step, bits) for step in net.steps]
+        self._hanging: int | None = None
+        self._ceiling = 0
+        # Without a limit, one that nothing reaches.
+        self._limit = 2**62 if capacity is None else capacity
+        self.placed = list(activations)
+        self.tilings: list[Tiling] = []
+        self.late: list[str] = []
+        self.shortages: list[Shortage] = []
+
+    def hang(self, parity: int) -> None:
+        """Hangs the weights of every other step from the end that all of it needs."""
+        self._hanging = parity
+        needed = 0
+        for time, size in enumerate(self._sizes):
+            # The lower one of this step's weights and the next one's lives from `first`
+            # to `last`, and what is below it then decides where it begins.
+            is_low = time % 2 != parity
+            first, last = (time - 1, time) if is_low else (time, time + 1)
+            after = sum(self._sizes[time + 1 : time + 2])
+            needed = max(needed, _aligned(self._top(first, last)) + size + after)
+        self._ceiling = min(_aligned(needed), self._limit)
+
+    def _top(self, first: int, last: int) -> int:
+        """The first byte above the activations of some steps."""
+        times = range(first, last + 1)
+        alive = (r for r in self._activations if any(map(r.lives, times)))
+        return max((r.end for r in alive), default=0)
+
+    def holds_activations(self, time: int, step: steps.Step) -> bool:
+        """Whether a step's activations fit; what is missing is recorded."""
+        top = self._top(time, time)
+        if top > self._limit:
+            self.shortages.append(Shortage(step.name, top, self._limit))
+        return top <= self._limit
+
+    def place(self, time: int, step: steps.Step, *, is_early: bool) -> None:
+        """Places a step's weights: whole and early, whole, or in tiles."""
+        size = self._sizes[time]
+        if not size:
+            return
+        for first in (time - 1, time) if is_early else (time,):
+            found = self._whole(step, size, first, time)
+            if found is not None:
+                self.placed.append(found)
+                if is_early and first == time:
+                    self.late.append(step.name)
+                return
+        self._tile(step, size, time)
+
+    def _whole(
+        self, step: steps.Step, size: int, first: int, time: int
+    ) -> Region | None:
+        weights = buffers.Buffer(f"{step.name}/weights", size, first, time)
+        start = self._top(first, time)
+        if time % 2 == self._hanging:
+            # Not where it hangs if something is in the way: the lowest place then.
+            hung = (self._ceiling - size) // spec.ALIGNMENT * spec.ALIGNMENT
+            start = max(start, hung)
+        offset = _lowest(weights, self.placed, start)
+        if offset + size > self._limit:
+            offset = _lowest(weights, self.placed, self._top(first, time))
+        fits = offset + size <= self._limit
+        return Region(weights, offset, step.name) if fits else None
+
+    def _tile(self, step: steps.Step, size: int, time: int) -> None:
+        """Two tiles of as many output channels as fit, one where two do not."""
+        start = _aligned(max((r.end for r in self.placed if r.lives(time)), default=0))
+        total = step.result[0]
+        unit = -(-size // total)
+        count = 2
+        channels = min((self._limit - start) // (2 * unit), total)
+        if channels < 1:
+            count, channels = 1, (self._limit - start) // unit
+        if channels < 1:
+            self.shortages.append(Shortage(step.name, start + unit, self._limit))
+            return
+        if channels > _CHANNELS:
+            channels -= channels % _CHANNELS
+        window = count * channels * unit
+        weights = buffers.Buffer(f"{step.name}/weights", window, time, time)
+        self.placed.append(Region(weights, start, step.name))
+        tiles = -(-total // channels)
+        self.tilings.append(Tiling(step.name, channels, tiles, window, size))
