@@ -21,6 +21,7 @@ def run(
     main: Callable[[Sequence[str]], int | None],
     name: str,
     argv: Sequence[str] | None = None,
+    verbs: Sequence[str] = (),
 ) -> None:
     """Parses flags, runs `main` and exits with its code.
 
@@ -32,15 +33,12 @@ def run(
         main: takes the arguments left after flags; returns an exit code, None for 0.
         name: of the program, for the line.
         argv: program and flags; None for those of the process.
+        verbs: if given, the first argument must be one of these.
     """
 
     def guarded(argv: Sequence[str]) -> int:
         try:
-            if len(argv) > 1:
-                raise errors.UsageError(
-                    f"unexpected argument '{argv[1]}'; flags are --name=value. "
-                    "See --help"
-                )
+            _require_arguments(name, argv[1:], verbs)
             return main(argv) or 0
         except errors.PipelineError as error:
             return _report(name, str(error), EXIT_EXPLAINED)
@@ -71,6 +69,20 @@ def run(
         argv=list(argv) if argv is not None else None,
         flags_parser=parsed,
     )
+
+
+def _require_arguments(
+    name: str, arguments: Sequence[str], verbs: Sequence[str]
+) -> None:
+    if verbs and (not arguments or arguments[0] not in verbs):
+        found = f"; found '{arguments[0]}'" if arguments else ""
+        raise errors.UsageError(
+            f"say what to do: {name} {'|'.join(verbs)}{found}. See --help"
+        )
+    for extra in arguments[1:] if verbs else arguments:
+        raise errors.UsageError(
+            f"unexpected argument '{extra}'; flags are --name=value. See --help"
+        )
 
 
 def _report(name: str, text: str, code: int) -> int:
