@@ -83,7 +83,7 @@ void fault(void)
 
 void reset(void)
 {
-    const uint32_t unused = 0xA5A5A5A5;
+    const volatile uint32_t unused = 0xA5A5A5A5;
     const uint32_t *from = data_load;
     const uint32_t *lowest = stack_start;
     int code;
@@ -94,7 +94,7 @@ void reset(void)
         *to = 0;
     }
     /* All of the stack but what this function has, to see how much main takes. */
-    for (volatile uint32_t *to = stack_start; to < stack_end - 64; ++to) {
+    for (volatile uint32_t *to = stack_start; to < &unused; ++to) {
         *to = unused;
     }
     code = main();

@@ -5,7 +5,13 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from export.c import axes, plain_kernels, sigmoid
+from export.c import (
+    axes,
+    convolution_kernels,
+    plain_kernels,
+    sigmoid,
+    weighted_layers,
+)
 from tfpipeline.ir import graph
 from tfpipeline.simulate import derived, support
 
@@ -74,6 +80,8 @@ def _of_weights(g: graph.Graph, layer: graph.Weighted) -> Iterator[str]:
     limits = np.iinfo(np.int8)
     if kernel.min() < limits.min or kernel.max() > limits.max:
         yield "its weights without their zero point must fit int8"
+    if isinstance(layer, weighted_layers.CONVOLUTIONS):
+        yield from _of_taps(g, layer)
     if not derived.has_wide_sums(g, layer):
         return
     most = int(np.abs(derived.bias_values(g, layer)).max()) + kernel.size * 2**22
@@ -82,6 +90,13 @@ def _of_weights(g: graph.Graph, layer: graph.Weighted) -> Iterator[str]:
     largest = max(shift for _, shift in derived.channel_factors(g, layer))
     if largest > 14:
         yield f"its sums grow by 2**{largest} from scale to scale; at most 2**14"
+
+
+def _of_taps(g: graph.Graph, layer: graph.Weighted) -> Iterator[str]:
+    taps = math.prod(g.tensors[layer.weights].shape[1:])
+    most = convolution_kernels.MAX_PRODUCTS["int8"]
+    if g.tensors[layer.inputs[0]].dtype == "int8" and taps > most:
+        yield f"{taps} weights of each channel; at most {most}"
 
 
 def _of_pool(layer: graph.Pool) -> Iterator[str]:

@@ -1,8 +1,8 @@
 """Layers with weights as C: convolutions, dense layers, and the windows of pools.
 
 A convolution multiplies columns: the inputs under its kernel side by side, as many as a
-channel has taps, rounded up to a multiple of 4 with weights of 0. A column is copied to
-scratch memory unless the inputs lie side by side as they are.
+channel has taps, rounded up to a multiple of 4 with weights of 0. Two columns are
+copied to scratch memory unless the input itself is columns after each other.
 """
 
 import math
@@ -54,7 +54,7 @@ def scratch_bytes(g: graph.Graph, layer: graph.Layer) -> Sequence[int]:
         return ()
     pixels = math.prod(g.tensors[layer.output].shape[:-1])
     width = np.dtype(g.tensors[layer.inputs[0]].dtype).itemsize
-    return (min(COLUMNS, pixels) * _column_taps(g, layer) * width,)
+    return (min(COLUMNS, pixels) * column_taps(g, layer) * width,)
 
 
 def convolution(which: place.Place, layer: graph.Layer) -> place.Code:
@@ -111,39 +111,43 @@ def other(which: place.Place, layer: graph.Layer) -> place.Code:
 def weight_bytes(g: graph.Graph, layer: graph.Weighted) -> int:
     """Bytes of the weights' array."""
     if isinstance(layer, CONVOLUTIONS):
-        return g.tensors[layer.weights].shape[0] * _column_taps(g, layer)
+        return len(_packed(g, layer))
     return g.tensors[layer.weights].num_elements
 
 
-def _column_taps(g: graph.Graph, layer: graph.Layer) -> int:
+def column_taps(g: graph.Graph, layer: graph.Layer) -> int:
     """Taps of a channel, with what fills them up."""
     assert isinstance(layer, graph.Weighted)
     return -(-math.prod(g.tensors[layer.weights].shape[1:]) // UNROLLED) * UNROLLED
 
 
 def _lies_in_columns(g: graph.Graph, layer: graph.Layer) -> bool:
-    """Whether the inputs under a kernel lie side by side: a pixel or a line."""
+    """Whether the input itself is columns after each other."""
     assert isinstance(layer, graph.Weighted)
     source, kernel = g.tensors[layer.inputs[0]].shape, g.tensors[layer.weights].shape
     if math.prod(kernel[1:]) % UNROLLED or kernel[-1] != source[-1]:
         return False
     if isinstance(layer, graph.Dense):
         return True
-    _, padding, dilation = derived.sliding(layer)
-    is_line = math.prod(kernel[1:-2]) == 1 and dilation[-1] == 1
-    return is_line and not any(map(any, padding))
+    strides, padding, dilation = derived.sliding(layer)
+    is_tiled = strides[-1] == kernel[-2] and source[-2] % kernel[-2] == 0
+    is_line = math.prod((*kernel[1:-2], *strides[:-1], dilation[-1])) == 1
+    return is_tiled and is_line and not any(map(any, padding))
 
 
 def _packed(g: graph.Graph, layer: graph.Weighted) -> list[int]:
-    """Weights channel by channel, filled up with zeros.
+    """Weights channel by channel, filled up with zeros; a last channel of zeros where
+    channels cannot be paired.
 
     For int16, of four taps the inner ones change places: instructions for two halves of
     a word then meet inputs side by side. Those for int8 split both operands alike.
     """
     kernel = derived.kernel_values(g, layer)
+    groups = g.tensors[layer.inputs[0]].shape[-1] // kernel.shape[-1]
+    is_odd = len(kernel) // groups % 2
     kernel = kernel.reshape(len(kernel), -1)
-    padding = _column_taps(g, layer) - kernel.shape[1]
-    kernel = np.pad(kernel, ((0, 0), (0, padding)))
+    missing = column_taps(g, layer) - kernel.shape[1]
+    kernel = np.pad(kernel, ((0, is_odd), (0, missing)))
     if g.tensors[layer.inputs[0]].dtype == "int16":
         kernel = kernel.reshape(-1, UNROLLED)[:, [0, 2, 1, 3]]
     return [int(value) for value in kernel.ravel()]

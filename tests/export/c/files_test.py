@@ -24,7 +24,12 @@ def test_the_folder_holds_all_files_and_replaces_an_older_one(tmp_path):
     (folder / "older").write_text("gone")
     found = files.write(folder, small(), "Small Net")
     assert found.name == "small_net"
-    assert sorted(path.name for path in folder.iterdir()) == [
+    written = (path for path in folder.rglob("*") if path.is_file())
+    assert sorted(str(path.relative_to(folder)) for path in written) == [
+        "cortex_m/Makefile",
+        "cortex_m/linker.ld",
+        "cortex_m/profile.c",
+        "cortex_m/startup.c",
         "small_net.c",
         "small_net.h",
         "small_net_test.c",
@@ -35,8 +40,8 @@ def test_the_same_network_gives_the_same_bytes(tmp_path):
     written = []
     for name in ("one", "other"):
         files.write(tmp_path / name, small(), "net")
-        paths = sorted((tmp_path / name).iterdir())
-        written.append([path.read_bytes() for path in paths])
+        paths = sorted((tmp_path / name).rglob("*"))
+        written.append([path.read_bytes() for path in paths if path.is_file()])
     assert written[0] == written[1]
 
 
