@@ -12,7 +12,7 @@ from absl import flags
 
 from export.c import files as c_files
 from export.max78000 import files, network, sample
-from export.tflite import offline_plan, verify
+from export.tflite import offline_plan, small_weights, verify
 from tfpipeline import entry, errors, model_source
 from tfpipeline.targets.max78000 import policy
 
@@ -41,7 +41,23 @@ _OFFLINE_PLAN = flags.DEFINE_bool(
     "takes it instead of making its own.",
 )
 _WEIGHT_BITS = flags.DEFINE_integer(
-    "weight_bits", None, "max78000: width of the weights of a float network; 8."
+    "weight_bits",
+    None,
+    "int8: 4, quantizes the weights of the network to 4 bits, as TensorFlow Lite Micro "
+    "reads them; with --compress 2 to 7. max78000: width of the weights of a float "
+    "network; 8.",
+)
+_FLOAT_MODEL = flags.DEFINE_string(
+    "float_model",
+    None,
+    "int8 with --weight_bits: the float network that --model was quantized from, for "
+    "its weights; those of 8 bits are rounded a second time.",
+)
+_COMPRESS = flags.DEFINE_bool(
+    "compress",
+    False,
+    "int8: store weights of few different values as indices into tables, which "
+    "TensorFlow Lite Micro decodes.",
 )
 _SAMPLE = flags.DEFINE_string(
     "sample", None, "max78000: a .png or .npy, the input whose answer is recorded."
@@ -115,6 +131,8 @@ def _source(model: str, output: pathlib.Path | None) -> model_source.Source:
 def _int8(model: str, output: pathlib.Path | None) -> list[str]:
     """Verifies a TFLite network, and writes it where that is asked."""
     data = _read(model)
+    if _COMPRESS.value or _FLOAT_MODEL.value or _WEIGHT_BITS.value not in (None, 8):
+        return _small_weights(data, pathlib.Path(model).stem, output)
     if _OFFLINE_PLAN.value:
         data = offline_plan.with_plan(data)
     verification = verify.inspect(data)
@@ -122,6 +140,33 @@ def _int8(model: str, output: pathlib.Path | None) -> list[str]:
         verify.write(output, data, verification)
     lines = _report(verification)
     return lines if output is None else [*lines, f"written    {output}"]
+
+
+def _small_weights(data: bytes, name: str, output: pathlib.Path | None) -> list[str]:
+    """Narrows or compresses the weights of a TFLite network, and verifies it."""
+    if _OFFLINE_PLAN.value:
+        raise errors.UsageError(
+            "--offline_plan does not go with --weight_bits and --compress: the plan is "
+            "of the tensors of the file as it is"
+        )
+    bits = None if _WEIGHT_BITS.value == 8 else _WEIGHT_BITS.value
+    float_graph = None
+    if _FLOAT_MODEL.value is not None:
+        if bits is None:
+            raise errors.UsageError("--float_model needs --weight_bits")
+        float_graph = model_source.load(_FLOAT_MODEL.value).graph
+    made = small_weights.make(
+        data,
+        weight_bits=bits,
+        compress=_COMPRESS.value,
+        float_graph=float_graph,
+        name=name,
+    )
+    lines = small_weights.report(made)
+    if output is None:
+        return lines
+    small_weights.write(output, made)
+    return [*lines, f"written    {output}"]
 
 
 def _read(path: str) -> bytes:

@@ -1,0 +1,192 @@
+"""An int8 `.tflite` with weights of fewer bits, compressed weights, or both, verified.
+
+TFLite on a PC lacks operators for some of these files (a depthwise convolution of 4-bit
+weights, TFLM_DECODE), so TensorFlow Lite Micro alone runs them: narrow weights must
+give what our simulation gives, compressed ones what the file gives uncompressed.
+"""
+
+import dataclasses
+import hashlib
+import os
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from export import folder as folder_lib
+from export.tflite import compression, from_graph, weight_widths
+from tfpipeline import atomic_files, errors
+from tfpipeline.ir import from_tflite, graph
+from tfpipeline.simulate import execution
+from tfpipeline.targets.tflm import arena, flatbuffer, interpreter
+
+MODEL_FILE = "model.tflite"
+VERIFICATION_FILE = "verification.json"
+
+# Random images whose outputs must be equal.
+IMAGES = 16
+
+FROM_FLOAT = "the weights of the float network"
+FROM_INT8 = "dequantized int8 weights, whose rounding comes on top"
+
+
+@dataclasses.dataclass(frozen=True)
+class SmallWeights:
+    """A file, what was done to it, and what that was verified by.
+
+    Attributes:
+        model: the `.tflite`.
+        original_bytes: size of the file that it was made from.
+        weight_bits: of the narrowed weights; `None` where they were left.
+        narrowed: names of the layers whose weights have fewer bits.
+        kept: name and reason of each layer whose weights keep 8 bits.
+        weights_from: what was quantized to fewer bits.
+        compressed: whether compression was tried.
+        tables: of the compressed tensors.
+        original_arena: of the file it was made from.
+        arena: of the file.
+    """
+
+    model: bytes
+    original_bytes: int
+    weight_bits: int | None
+    narrowed: tuple[str, ...]
+    kept: tuple[tuple[str, str], ...]
+    weights_from: str | None
+    compressed: bool
+    tables: tuple[compression.Table, ...]
+    original_arena: arena.ArenaReport
+    arena: arena.ArenaReport
+
+    def to_dict(self) -> dict[str, Any]:
+        """All but the file as JSON values."""
+        values = dataclasses.asdict(self)
+        del values["model"]
+        return {
+            "model_bytes": len(self.model),
+            "model_sha256": hashlib.sha256(self.model).hexdigest(),
+            "verified_images": IMAGES,
+            **values,
+        }
+
+
+def make(
+    model: bytes,
+    *,
+    weight_bits: int | None = None,
+    compress: bool = False,
+    float_graph: graph.Graph | None = None,
+    name: str = "network",
+) -> SmallWeights:
+    """Narrows and compresses the weights of an int8 `.tflite`, and verifies the result.
+
+    Args:
+        model: a full-integer `.tflite`.
+        weight_bits: 4, or with `compress` 2 to 7; `None` leaves the weights.
+        compress: store weights of few values as indices into tables.
+        float_graph: the float network, for weights that were not rounded before.
+        name: of the network, for messages.
+
+    Raises:
+        GraphError: the file is damaged or not supported.
+        ExportError: it is not int8, the width is not possible, or `float_graph` is of
+            another network.
+        VerificationError: the results are not the same to the last bit.
+    """
+    program = flatbuffer.require_integer(model)
+    shape = (IMAGES, *program.input.shape[1:])
+    images = np.random.default_rng(0).integers(-128, 128, shape, np.int8)
+    result, narrowed = model, None
+    if weight_bits is not None:
+        narrowed = weight_widths.narrow(
+            from_tflite.read(model, name=name),
+            weight_bits,
+            packed=not compress,
+            float_graph=float_graph,
+        )
+        result = from_graph.to_bytes(narrowed.graph)
+        _require_equal(
+            f"weights of {weight_bits} bits: TensorFlow Lite Micro and the simulation",
+            interpreter.predict(result, images),
+            execution.predict(narrowed.graph, images),
+        )
+    tables: tuple[compression.Table, ...] = ()
+    if compress:
+        compressed = compression.compress(result)
+        _require_equal(
+            "compression: TensorFlow Lite Micro with the file and uncompressed",
+            interpreter.predict(compressed.model, images),
+            interpreter.predict(result, images),
+        )
+        result, tables = compressed.model, compressed.tables
+    original_arena = arena.find_arena(model)
+    return SmallWeights(
+        model=result,
+        original_bytes=len(model),
+        weight_bits=weight_bits,
+        narrowed=() if narrowed is None else narrowed.narrowed,
+        kept=() if narrowed is None else narrowed.kept,
+        weights_from=None
+        if narrowed is None
+        else FROM_INT8
+        if float_graph is None
+        else FROM_FLOAT,
+        compressed=compress,
+        tables=tables,
+        original_arena=original_arena,
+        arena=original_arena if result == model else arena.find_arena(result),
+    )
+
+
+def write(path: str | os.PathLike[str], made: SmallWeights) -> None:
+    """Writes `model.tflite` and `verification.json` as the folder `path`.
+
+    The folder appears whole or not at all; an older one stays until then.
+
+    Raises:
+        StorageError: it cannot be written.
+    """
+    with folder_lib.replace(path) as temporary:
+        atomic_files.write_bytes(temporary / MODEL_FILE, made.model)
+        atomic_files.write_json(temporary / VERIFICATION_FILE, made.to_dict())
+
+
+def report(made: SmallWeights) -> list[str]:
+    """What was done, in a few lines."""
+    lines = []
+    if made.weight_bits is not None:
+        lines += [
+            f"weights    {made.weight_bits} bits in {len(made.narrowed)} layers, "
+            f"quantized from {made.weights_from}",
+            *(f"kept       8 bits in '{name}': {why}" for name, why in made.kept),
+        ]
+    for table in made.tables:
+        tables = "one table" if table.axis is None else "a table a channel"
+        name = table.name.split(";")[0]
+        lines.append(
+            f"compressed {table.original_bytes:,} to {table.stored_bytes:,} bytes, "
+            f"{table.index_bits} bits a value and {tables}: '{name}'"
+        )
+    if made.compressed and not made.tables:
+        lines.append(
+            "compressed nothing: no tensor has so few different values, one scale or "
+            "one a channel, that the file gets smaller"
+        )
+    before, after = made.original_arena.arena_bytes, made.arena.arena_bytes
+    return [
+        *lines,
+        f"model      {len(made.model):,} bytes, from {made.original_bytes:,}",
+        f"arena      {after:,} bytes on this 64-bit machine, from {before:,}",
+        f"verified   {IMAGES} random images equal to the last bit in TensorFlow Lite "
+        "Micro",
+    ]
+
+
+def _require_equal(
+    what: str, found: npt.NDArray[Any], expected: npt.NDArray[Any]
+) -> None:
+    if not np.array_equal(found, expected):
+        differing = int(np.count_nonzero((found != expected).reshape(len(found), -1)))
+        raise errors.VerificationError(
+            f"{what} differ in {differing} of {found.size} results"
+        )

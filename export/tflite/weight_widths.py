@@ -1,0 +1,248 @@
+"""Weights of fewer bits in an int8 network, without training: `wi4_ai8` and others.
+
+Each kernel is quantized anew, symmetric and narrow: scale `max|w| / (2**(b - 1) - 1)`,
+halves away from zero. There is a scale an output channel, but one a kernel for dense
+layers where they are to be read in 4 bits, as the runtime insists. Activations keep
+their integers. Biases are rounded to the scale of the new sums.
+
+The weights come from the float network, where it is given, else from the integers of 8
+bits, whose rounding then comes on top.
+"""
+
+import dataclasses
+from collections.abc import Mapping
+
+import numpy as np
+
+from export.tflite import int4_kernels, lowering
+from tfpipeline import errors
+from tfpipeline.ir import graph, verify
+
+# How many layers one message lists.
+_MAX_LISTED = 5
+
+
+@dataclasses.dataclass(frozen=True)
+class Narrowed:
+    """A network with narrow weights.
+
+    Attributes:
+        graph: the network.
+        narrowed: names of the layers whose kernels have fewer bits.
+        kept: name and reason of each layer whose kernel keeps its 8 bits.
+    """
+
+    graph: graph.Graph
+    narrowed: tuple[str, ...]
+    kept: tuple[tuple[str, str], ...]
+
+
+def narrow(
+    g: graph.Graph,
+    num_bits: int,
+    *,
+    packed: bool = True,
+    float_graph: graph.Graph | None = None,
+) -> Narrowed:
+    """Quantizes the kernels of an int8 network to `num_bits`.
+
+    Args:
+        g: a verified graph of int8 activations and weights.
+        num_bits: 2 to 7.
+        packed: the kernels are to be stored as the runtime reads them, which it does
+            in 4 bits only and in the kinds of `int4_kernels`; else they stay int8 with
+            few different values, for `compression`, whatever the kind.
+        float_graph: the float network that `g` was quantized from, for its weights.
+
+    Raises:
+        ExportError: `g` is no int8 network, the width is not possible, no kernel can
+            be narrowed, or `float_graph` is of another network.
+    """
+    if num_bits not in ((4,) if packed else range(2, 8)):
+        raise errors.ExportError(
+            "TensorFlow Lite Micro reads weights of 4 or 8 bits; found "
+            f"{num_bits}. Compression stores 2 to 7 bits"
+            if packed
+            else f"weights for compression must have 2 to 7 bits; found {num_bits}"
+        )
+    g = lowering.lower(g)
+    _require_int8(g)
+    real = _real_kernels(g)
+    biases = _real_biases(g)
+    if float_graph is not None:
+        real, biases = _of_float(g, lowering.lower(float_graph), real)
+    possible = int4_kernels.readable(g) if packed else set(real)
+    tensors, constants = dict(g.tensors), dict(g.constants)
+    narrowed, kept = [], []
+    for layer in _weighted(g):
+        if layer.weights not in possible:
+            kept.append((layer.name, f"{layer.kind} is not read in {num_bits} bits"))
+            continue
+        narrowed.append(layer.name)
+        one_scale = packed and isinstance(layer, graph.Dense)
+        values, quant = quantized(real[layer.weights], layer, num_bits, one_scale)
+        stored = quant if packed else dataclasses.replace(quant, num_bits=8)
+        name = layer.weights
+        tensors[name] = dataclasses.replace(tensors[name], quant=stored)
+        constants[name] = values
+        if layer.bias is not None:
+            bias = tensors[layer.bias]
+            tensors[layer.bias], constants[layer.bias] = _bias(
+                bias, biases[layer.name], tensors[layer.inputs[0]], quant
+            )
+    if not narrowed:
+        raise errors.ExportError(
+            f"'{g.name}' has no kernel that can have {num_bits} bits: "
+            + "; ".join(f"'{name}' {reason}" for name, reason in kept[:_MAX_LISTED])
+        )
+    result = dataclasses.replace(g, tensors=tensors, constants=constants)
+    return Narrowed(verify.require(result), tuple(narrowed), tuple(kept))
+
+
+def quantized(
+    real: graph.Array, layer: graph.Weighted, num_bits: int, one_scale: bool
+) -> tuple[graph.Array, graph.QuantParams]:
+    """A kernel as int8 integers of `num_bits`, symmetric, and their scales.
+
+    A channel of zeros has the scale 1, so that nothing is divided by zero.
+    """
+    axis = _axis(layer, real)
+    others = tuple(i for i in range(real.ndim) if i != axis)
+    most = np.abs(real).max(axis=None if one_scale else others, keepdims=True)
+    largest = 2 ** (num_bits - 1) - 1
+    scales = np.where(most > 0, most / largest, 1.0).astype(np.float32)
+    steps = real / scales.astype(np.float64)
+    rounded = np.copysign(np.floor(np.abs(steps) + 0.5), steps)
+    values = np.clip(rounded, -largest, largest).astype(np.int8)
+    quant = graph.QuantParams(
+        scale=tuple(float(scale) for scale in scales.ravel()),
+        zero_point=(0,) * scales.size,
+        num_bits=num_bits,
+        axis=None if scales.size == 1 else axis,
+    )
+    return values, quant
+
+
+def _axis(layer: graph.Weighted, kernel: graph.Array) -> int:
+    return kernel.ndim - 1 if isinstance(layer, graph.DepthwiseConv2D) else 0
+
+
+def _weighted(g: graph.Graph) -> list[graph.Weighted]:
+    return [layer for layer in g.layers if isinstance(layer, graph.Weighted)]
+
+
+def _require_int8(g: graph.Graph) -> None:
+    found = [
+        f"{layer.kind} '{layer.name}' has {g.tensors[layer.inputs[0]].dtype} "
+        f"activations and {g.tensors[layer.weights].dtype} weights"
+        for layer in _weighted(g)
+        if g.tensors[layer.inputs[0]].dtype != "int8"
+        or g.tensors[layer.weights].dtype != "int8"
+    ]
+    readers: dict[str, int] = {}
+    for layer in g.layers:
+        for name in set(graph.constant_names(layer)):
+            readers[name] = readers.get(name, 0) + 1
+    found += [
+        f"'{name}' is shared by {n} layers" for name, n in readers.items() if n > 1
+    ]
+    if found:
+        more = f"; and {len(found) - _MAX_LISTED} more" * (len(found) > _MAX_LISTED)
+        raise errors.ExportError(
+            f"'{g.name}' cannot have narrow weights, which needs int8 throughout: "
+            f"{'; '.join(found[:_MAX_LISTED])}{more}"
+        )
+
+
+def _along(values: tuple[float, ...], axis: int | None, ndim: int) -> graph.Array:
+    """One value, or one a slice of `axis`, to broadcast over an array of `ndim`."""
+    shape = [1] * ndim
+    if axis is not None:
+        shape[axis] = len(values)
+    return np.array(values, np.float64).reshape(shape)
+
+
+def _dequantized(g: graph.Graph, name: str) -> graph.Array:
+    quant, array = g.tensors[name].quant, g.constants[name]
+    assert quant is not None
+    scale = _along(quant.scale, quant.axis, array.ndim)
+    zero = _along(tuple(map(float, quant.zero_point)), quant.axis, array.ndim)
+    return (array.astype(np.float64) - zero) * scale
+
+
+def _real_kernels(g: graph.Graph) -> dict[str, graph.Array]:
+    return {layer.weights: _dequantized(g, layer.weights) for layer in _weighted(g)}
+
+
+def _real_biases(g: graph.Graph) -> dict[str, graph.Array]:
+    return {
+        layer.name: _dequantized(g, layer.bias).ravel()
+        for layer in _weighted(g)
+        if layer.bias is not None
+    }
+
+
+def _of_float(
+    g: graph.Graph, float_graph: graph.Graph, real: Mapping[str, graph.Array]
+) -> tuple[dict[str, graph.Array], dict[str, graph.Array]]:
+    """Kernels by name and biases by layer of the float network, which must be `g`'s.
+
+    Layers are matched in their order. The float weights may lie one step of 8 bits from
+    the integers: half a step is rounding, the rest is the float32 arithmetic in which
+    batch normalization was folded.
+    """
+    ours, theirs = _weighted(g), _weighted(float_graph)
+    found = []
+    if len(ours) != len(theirs):
+        found.append(f"{len(theirs)} layers with weights for {len(ours)}")
+    kernels, biases = {}, _real_biases(g)
+    for layer, other in zip(ours, theirs, strict=False):
+        values = float_graph.constants.get(other.weights)
+        quant = g.tensors[layer.weights].quant
+        assert quant is not None
+        if values is None or values.dtype != np.float32:
+            found.append(f"'{other.name}' has no float weights")
+            continue
+        if values.shape != real[layer.weights].shape:
+            found.append(
+                f"'{other.name}' of {values.shape} for '{layer.name}' of "
+                f"{real[layer.weights].shape}"
+            )
+            continue
+        step = _along(quant.scale, quant.axis, values.ndim)
+        far = float((np.abs(values - real[layer.weights]) / step).max())
+        if far > 1:
+            found.append(
+                f"weights of '{other.name}' lie {far:.1f} steps of 8 bits away"
+            )
+        kernels[layer.weights] = values.astype(np.float64)
+        if other.bias is not None and layer.name in biases:
+            biases[layer.name] = float_graph.constants[other.bias].ravel()
+    if found:
+        raise errors.ExportError(
+            f"'{float_graph.name}' is not the float network of '{g.name}': "
+            f"{'; '.join(found[:_MAX_LISTED])}"
+        )
+    return kernels, biases
+
+
+def _bias(
+    tensor: graph.Tensor,
+    real: graph.Array,
+    source: graph.Tensor,
+    kernel: graph.QuantParams,
+) -> tuple[graph.Tensor, graph.Array]:
+    """A bias as int32 on the scale of the sums."""
+    assert source.quant is not None
+    scales = np.float32(source.quant.scale[0]) * np.array(kernel.scale, np.float32)
+    steps = real.astype(np.float64) / scales.astype(np.float64)
+    limits = np.iinfo(np.int32)
+    rounded = np.copysign(np.floor(np.abs(steps) + 0.5), steps)
+    values = np.clip(rounded, limits.min, limits.max).astype(np.int32)
+    quant = graph.QuantParams(
+        scale=tuple(map(float, scales)),
+        zero_point=(0,) * len(scales),
+        num_bits=32,
+        axis=None if len(scales) == 1 else len(tensor.shape) - 1,
+    )
+    return dataclasses.replace(tensor, quant=quant), values.reshape(tensor.shape)
