@@ -1,0 +1,101 @@
+"""Where the data of a program lie while C computes it on a PC.
+
+This is not the plan of the chip's L2: weights are constants here, and nothing is moved.
+"""
+
+import dataclasses
+from collections.abc import Mapping
+
+from tfpipeline.cost import arena_planner, liveness
+from tfpipeline.targets.gap8 import program
+
+
+@dataclasses.dataclass(frozen=True)
+class Arena:
+    """Offsets of all tensors, and the size of the array, in elements.
+
+    Attributes:
+        offsets: of each tensor by name.
+        elements: of the array.
+        moved: concatenations' inputs that have to be copied, by the layer's name; the
+            others are written where they belong.
+    """
+
+    offsets: Mapping[str, int]
+    elements: int
+    moved: Mapping[str, tuple[int, ...]]
+
+
+@dataclasses.dataclass(frozen=True)
+class _Part:
+    """Of a concatenated tensor, from an element on."""
+
+    whole: str
+    offset: int
+
+
+def plan(p: program.Program) -> Arena:
+    """Places the tensors; parts of a concatenation lie one after another."""
+    parts, moved = _parts(p)
+    places = {name: _outermost(parts, name) for name in _used(p)}
+    uses = _uses(p)
+    buffers = []
+    for whole in dict.fromkeys(place.whole for place in places.values()):
+        times = [
+            t for n, place in places.items() if place.whole == whole for t in uses[n]
+        ]
+        size = p.tensor_bytes(whole)
+        buffers.append(liveness.Buffer(whole, size, min(times), max(times)))
+    planned = arena_planner.plan_arena(buffers)
+    starts = {
+        buffer.name: offset // p.bytes_per_element
+        for buffer, offset in zip(planned.buffers, planned.offsets, strict=True)
+    }
+    offsets = {n: starts[place.whole] + place.offset for n, place in places.items()}
+    return Arena(offsets, planned.peak_bytes // p.bytes_per_element, moved)
+
+
+def _used(p: program.Program) -> list[str]:
+    names = [*p.inputs]
+    for layer in p.layers:
+        names += [*layer.inputs, layer.output]
+    return list(dict.fromkeys(names))
+
+
+def _parts(
+    p: program.Program,
+) -> tuple[dict[str, _Part], dict[str, tuple[int, ...]]]:
+    """Tensors that can be written into a concatenation, and inputs that cannot."""
+    parts: dict[str, _Part] = {}
+    moved = {}
+    for layer in p.layers:
+        if not isinstance(layer, program.Concat):
+            continue
+        offset, copied = 0, []
+        for index, name in enumerate(layer.inputs):
+            if name in parts or name in p.inputs or layer.norms[index]:
+                copied.append(index)
+            else:
+                parts[name] = _Part(layer.output, offset)
+            offset += p.tensors[name].num_elements
+        moved[layer.name] = tuple(copied)
+    return parts, moved
+
+
+def _outermost(parts: Mapping[str, _Part], name: str) -> _Part:
+    place = _Part(name, 0)
+    while place.whole in parts:
+        outer = parts[place.whole]
+        place = _Part(outer.whole, outer.offset + place.offset)
+    return place
+
+
+def _uses(p: program.Program) -> dict[str, list[int]]:
+    """When each tensor is written and read: layer i at time i + 1."""
+    uses = {name: [0] for name in p.inputs}
+    for time, layer in enumerate(p.layers, start=1):
+        for name in (*layer.inputs, layer.output):
+            uses.setdefault(name, []).append(time)
+    for name in p.outputs:
+        uses[name].append(len(p.layers) + 1)
+    return uses

@@ -1,0 +1,198 @@
+"""A program as portable C99 for a PC, in the chip's integers: the text of its files.
+
+Both rules for convolutions are in it, and the caller says which. The files are the
+same, byte for byte, for the same program, name and images.
+"""
+
+import textwrap
+from collections.abc import Mapping
+
+from export.c import fragment, literals
+from export.gap8 import c_arena, c_kernels, c_layers
+from tfpipeline.ir import graph
+from tfpipeline.targets.gap8 import kernels, program
+
+
+def precisions(p: program.Program) -> tuple[str, ...]:
+    """The rules by which a program can be computed.
+
+    Single precision begins with the bias as it stands, so it needs the fraction bits
+    of the output.
+    """
+    has_single = all(
+        layer.format.bias_q == layer.format.out_q
+        for layer in p.layers
+        if isinstance(layer, program.Conv)
+    )
+    return kernels.PRECISIONS if has_single else (kernels.DOUBLE,)
+
+
+def header(p: program.Program, name: str) -> str:
+    """The text of NAME.h: the function, shapes and fraction bits."""
+    upper, value = name.upper(), _value(p)
+    lines = [
+        f"#ifndef {upper}_H",
+        f"#define {upper}_H",
+        "",
+        "#include <stdint.h>",
+        "",
+        "/* Channels, rows, columns; real = integer / 2^Q. */",
+        *_described(f"{upper}_INPUT", p.input),
+        *_described(f"{upper}_OUTPUT", p.tensors[p.outputs[0]]),
+        "",
+        *(
+            (
+                "/* Kernels of 2019 saturate after every input channel: KOP_CONV. */",
+                f"#define {upper}_SINGLE_PRECISION 0",
+            )
+            if kernels.SINGLE in precisions(p)
+            else ("/* No single precision: biases have fraction bits of their own. */",)
+        ),
+        "/* What NNTool calls saturates once: KOP_CONV_DP. */",
+        f"#define {upper}_DOUBLE_PRECISION 1",
+        "",
+        "#ifdef __cplusplus",
+        'extern "C" {',
+        "#endif",
+        "",
+        "/* Computes the output of one input. Not reentrant. */",
+        f"void {name}_run(const {value} *input, {value} *output, int precision);",
+        "",
+        "#ifdef __cplusplus",
+        "}",
+        "#endif",
+        "",
+        "#endif",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def source(p: program.Program, name: str) -> str:
+    """The text of NAME.c: the kernels that the program uses, tables, and the run."""
+    arena = c_arena.plan(p)
+    has_single = kernels.SINGLE in precisions(p)
+    codes = [
+        c_layers.BUILDERS[type(layer)](
+            c_layers.Place(p, arena, f"{layer.kind.lower()}_{index}", has_single), layer
+        )
+        for index, layer in enumerate(p.layers)
+    ]
+    used = [kernel for code in codes for kernel in code.kernels]
+    plane = max(c_layers.plane_size(layer, p) for layer in p.layers)
+    tables = [
+        f"{_comment(p, layer)}\n" + "".join(code.tables)
+        for layer, code in zip(p.layers, codes, strict=True)
+        if code.tables
+    ]
+    parts = [
+        f'#include "{name}.h"\n\n#include <string.h>\n',
+        f"typedef {_value(p)} value;\n",
+        f"#define LOWEST INT{p.num_bits}_MIN\n#define HIGHEST INT{p.num_bits}_MAX\n",
+        *([f"#define PLANE_SIZE {plane}\n"] if plane else []),
+        *fragment.closure(c_kernels.FRAGMENTS, used),
+        *tables,
+        f"/* All data between layers. */\nstatic value arena[{arena.elements}];\n",
+        _run(p, name, arena, codes),
+    ]
+    return "\n".join(parts)
+
+
+def test(
+    p: program.Program,
+    name: str,
+    images: graph.Array,
+    answers: Mapping[str, graph.Array],
+) -> str:
+    """The text of NAME_test.c: known answers, and a main that compares.
+
+    Args:
+        p: the program.
+        name: of the files.
+        images: `[N, channels, rows, columns]`, integers of the input.
+        answers: by precision, `[N, channels, rows, columns]` of the output.
+    """
+    upper, value = name.upper(), _value(p)
+    inputs = literals.array(value, "inputs", images.ravel().tolist())
+    outputs = "\n".join(
+        literals.array(value, f"{precision}_answers", values.ravel().tolist())
+        for precision, values in answers.items()
+    )
+    checks = "\n            || ".join(
+        f"differs(i, {precision}_answers, {upper}_{precision.upper()})"
+        for precision in answers
+    )
+    return f"""\
+/* Known answers of {name}: exits with 0 if all are met, else with 1. */
+#include "{name}.h"
+
+#include <string.h>
+
+{inputs}
+{outputs}
+static int differs(int32_t i, const {value} *answers, int precision)
+{{
+    static {value} output[{upper}_OUTPUT_SIZE];
+    {name}_run(inputs + i * {upper}_INPUT_SIZE, output, precision);
+    return memcmp(output, answers + i * {upper}_OUTPUT_SIZE, sizeof output) != 0;
+}}
+
+int main(void)
+{{
+    for (int32_t i = 0; i < {len(images)}; ++i) {{
+        if ({checks}) {{
+            return 1;
+        }}
+    }}
+    return 0;
+}}
+"""
+
+
+def _value(p: program.Program) -> str:
+    return f"int{p.num_bits}_t"
+
+
+def _described(prefix: str, tensor: program.Tensor) -> list[str]:
+    return [
+        f"#define {prefix}_SHAPE {{{', '.join(map(str, tensor.shape))}}}",
+        f"#define {prefix}_SIZE {tensor.num_elements}",
+        f"#define {prefix}_Q ({tensor.q})",
+    ]
+
+
+def _comment(p: program.Program, layer: program.Layer, indent: str = "") -> str:
+    shapes = [str(p.tensors[name].shape) for name in layer.inputs]
+    result = p.tensors[layer.output].shape
+    return literals.comment(
+        f"{layer.name}: {layer.kind}, {' and '.join(shapes)} to {result}", indent
+    )
+
+
+def _run(
+    p: program.Program, name: str, arena: c_arena.Arena, codes: list[c_layers.Code]
+) -> str:
+    value, result = _value(p), p.tensors[p.outputs[0]]
+    is_asked = kernels.SINGLE in precisions(p) and any(
+        isinstance(layer, program.Conv) for layer in p.layers
+    )
+    flag = f"const int is_double = precision == {name.upper()}_DOUBLE_PRECISION;"
+    lines = [
+        f"void {name}_run(const {value} *input, {value} *output, int precision)",
+        "{",
+        f"    {flag}" if is_asked else "    (void)precision;",
+        f"    memcpy(arena + {arena.offsets[p.input.name]}, input, "
+        f"{p.tensor_bytes(p.input.name)});",
+    ]
+    for layer, code in zip(p.layers, codes, strict=True):
+        lines += ["", _comment(p, layer, "    ")]
+        for statement in code.statements:
+            lines += textwrap.wrap(
+                statement, 88, initial_indent=" " * 4, subsequent_indent=" " * 8
+            )
+    lines += [
+        "",
+        f"    memcpy(output, arena + {arena.offsets[result.name]}, "
+        f"{p.tensor_bytes(result.name)});",
+        "}",
+    ]
+    return "\n".join(lines) + "\n"
