@@ -2,7 +2,7 @@
 
 python -m export --model=NETWORK.tflite --targets=int8 --output=FOLDER
 python -m export --model=RUN_OR_GRAPH --targets=max78000 --output=FOLDER
-python -m export --model=NETWORK.tflite --targets=c --output=FOLDER
+python -m export --model=NETWORK.tflite --targets=c --output=FOLDER --emulate=cortex-m4
 """
 
 import pathlib
@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 
 from absl import flags
 
+from export.c import emulation
 from export.c import files as c_files
 from export.max78000 import files, network, sample
 from export.tflite import offline_plan, small_weights, verify
@@ -59,6 +60,12 @@ _COMPRESS = flags.DEFINE_bool(
     "int8: store weights of few different values as indices into tables, which "
     "TensorFlow Lite Micro decodes.",
 )
+_EMULATE = flags.DEFINE_list(
+    "emulate",
+    [],
+    "c: run it in QEMU on these cores, of cortex-m3, cortex-m4 and cortex-m7, and "
+    "count the instructions of each layer.",
+)
 _SAMPLE = flags.DEFINE_string(
     "sample", None, "max78000: a .png or .npy, the input whose answer is recorded."
 )
@@ -107,13 +114,20 @@ def _max78000(model: str, output: pathlib.Path | None) -> list[str]:
 
 def _c(model: str, output: pathlib.Path | None) -> list[str]:
     """Writes C that computes the network, and a program that tests it."""
+    emulation.require(_EMULATE.value)
     g = _source(model, output).graph
     written = c_files.write(output, g, g.name)
-    return [
+    lines = [
         f"model      {len(g.layers)} layers as C99, no runtime",
         f"arena      {written.plan.peak_bytes:,} bytes, static",
         f"written    {output}; compile all of it and run it, for the test",
     ]
+    for core in _EMULATE.value:
+        ran = emulation.run(output, written, core)
+        lines += emulation.to_text(written, ran)
+        if ran.exit_code:
+            raise errors.VerificationError("\n".join(lines))
+    return lines
 
 
 def _source(model: str, output: pathlib.Path | None) -> model_source.Source:
