@@ -7,17 +7,18 @@ float64, for which even int16 would need 2**31 taps.
 
 import itertools
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from tfpipeline.ir import geometry, graph
+from tfpipeline.ir import graph
 from tfpipeline.simulate import (
     activation_functions,
     derived,
     reference_kernels,
     vector_arithmetic,
     vector_softmax,
+    windows,
 )
 
 Array = graph.Array
@@ -58,56 +59,8 @@ def _padded(g: graph.Graph, layer: graph.Layer, source: Array, real: type) -> Ar
         for size, (before, _) in zip(source.shape[1:-1], padding, strict=True)
     ]
     zero = derived.zero_point(g, layer.inputs[0])
-    np.subtract(source, zero, out=result[_every(inside)], dtype=real)
+    np.subtract(source, zero, out=result[windows.every(inside)], dtype=real)
     return result
-
-
-def _plane(layer: graph.Layer, source: Array, kernel: Sequence[int]) -> tuple[int, ...]:
-    """Pixels of the output along each axis, of images that are padded already."""
-    strides, _, dilation = derived.sliding(layer)
-    return tuple(
-        geometry.output_size(size, taps, stride, (0, 0), rate)
-        for size, taps, stride, rate in zip(
-            source.shape[1:-1], kernel, strides, dilation, strict=True
-        )
-    )
-
-
-def _taps(
-    layer: graph.Layer, source: Array, kernel: Sequence[int]
-) -> Iterator[tuple[tuple[int, ...], Array]]:
-    """Each tap of a kernel with what it meets: `[N, *output plane, channels]`."""
-    strides, _, dilation = derived.sliding(layer)
-    sizes = _plane(layer, source, kernel)
-    for tap in itertools.product(*(range(size) for size in kernel)):
-        index = [
-            slice(at * rate, at * rate + (size - 1) * stride + 1, stride)
-            for at, rate, size, stride in zip(
-                tap, dilation, sizes, strides, strict=True
-            )
-        ]
-        yield tap, source[_every(index)]
-
-
-def _every(index: Sequence[int | slice]) -> derived.Index:
-    """An index of the axes after the first."""
-    return (slice(None), *index)
-
-
-def _windows(layer: graph.Layer, source: Array, kernel: Sequence[int]) -> Array:
-    """A view `[N, *output plane, *kernel, channels]` of padded images."""
-    strides, _, dilation = derived.sliding(layer)
-    axes = tuple(range(1, source.ndim - 1))
-    extent = [
-        geometry.kernel_extent(taps, rate)
-        for taps, rate in zip(kernel, dilation, strict=True)
-    ]
-    view = np.lib.stride_tricks.sliding_window_view(source, extent, axes)
-    steps = [slice(None, None, stride) for stride in strides]
-    rates = [slice(None, None, rate) for rate in dilation]
-    return np.moveaxis(
-        view[(slice(None), *steps, slice(None), *rates)], len(axes) + 1, -1
-    )
 
 
 def convolution(g: graph.Graph, layer: graph.Layer, inputs: Sequence[Array]) -> Array:
@@ -128,7 +81,7 @@ def convolution(g: graph.Graph, layer: graph.Layer, inputs: Sequence[Array]) -> 
     for start in range(0, len(result), block):
         padded = _padded(g, layer, inputs[0][start : start + block], real)
         sums = [
-            _windows(layer, own, kernel.shape[1:-1]).reshape(-1, len(part)) @ part
+            windows.view(layer, own, kernel.shape[1:-1]).reshape(-1, len(part)) @ part
             for own, part in zip(np.split(padded, groups, axis=-1), parts, strict=True)
         ]
         values = sums[0] if groups == 1 else np.concatenate(sums, axis=-1)
@@ -158,7 +111,7 @@ def depthwise(g: graph.Graph, layer: graph.Layer, inputs: Sequence[Array]) -> Ar
             padded = np.repeat(padded, multiplier, axis=-1)
         sums = np.zeros((len(padded), *tensor.shape[1:]), real)
         product = np.empty_like(sums)
-        for tap, values in _taps(layer, padded, kernel.shape[:-1]):
+        for tap, values in windows.taps(layer, padded, kernel.shape[:-1]):
             np.multiply(values, weights[tap], out=product)
             sums += product
         result[start : start + block] = requantized(sums)
@@ -211,7 +164,7 @@ def max_pool(g: graph.Graph, layer: graph.Layer, inputs: Sequence[Array]) -> Arr
     assert isinstance(layer, graph.MaxPool)
     smallest, _ = derived.type_bounds(g, layer.inputs[0])
     padded = _bordered(layer, inputs[0], smallest)
-    taps = _taps(layer, padded, layer.kernel_size)
+    taps = windows.taps(layer, padded, layer.kernel_size)
     _, first = next(taps)
     largest = first.copy()
     for _, values in taps:
@@ -225,7 +178,7 @@ def average_pool(g: graph.Graph, layer: graph.Layer, inputs: Sequence[Array]) ->
     source = _bordered(layer, inputs[0], 0)
     ones = _bordered(layer, np.ones_like(inputs[0][:1], np.int32), 0)
     total, count = (
-        sum((v for _, v in _taps(layer, plane, layer.kernel_size)), np.int32(0))
+        sum((v for _, v in windows.taps(layer, plane, layer.kernel_size)), np.int32(0))
         for plane in (source, ones)
     )
     magnitude = (np.abs(total) + count // 2) // count
