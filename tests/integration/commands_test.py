@@ -75,7 +75,7 @@ def test_make_target_exists_and_is_explained(command):
 
 
 @pytest.mark.parametrize(
-    "command", [c for c in _COMMANDS if c.startswith("python -m tfpipeline.train")]
+    "command", [c for c in _COMMANDS if c.startswith("python -m tfpipeline.train ")]
 )
 def test_train_command_resolves(command, capfd, monkeypatch):
     monkeypatch.chdir(_ROOT)
@@ -94,6 +94,22 @@ def test_train_command_resolves(command, capfd, monkeypatch):
         entry.run(train.main, "train", ["train", *arguments, "--print_config"])
     assert stopped.value.code == 0
     assert '"qat_epochs"' in capfd.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "command",
+    [c for c in _COMMANDS if c.startswith("python -m tfpipeline.train_descriptor ")],
+)
+def test_train_descriptor_command_resolves(command):
+    # Its flags have names of the other driver's, so it needs a process of its own.
+    done = subprocess.run(
+        (sys.executable, *shlex.split(command)[1:], "--print_config"),
+        cwd=_ROOT,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert '"people_per_batch"' in done.stdout
 
 
 @pytest.mark.parametrize(

@@ -76,8 +76,26 @@ def training_batches(data: Source, *, seed: int, epoch: int) -> tf.data.Dataset:
     """
     order = np.random.default_rng([seed, epoch]).permutation(data.num_examples)
     order = order[: data.steps * data.batch_size].reshape(data.steps, data.batch_size)
+    return ordered_batches(data, order, seed=seed, epoch=epoch)
+
+
+def ordered_batches(
+    data: Source, order: np.ndarray, *, seed: int, epoch: int
+) -> tf.data.Dataset:
+    """One epoch of augmented batches in an order of one's own.
+
+    Args:
+        data: the training split.
+        order: int64 [steps, batch], positions in the split.
+        seed: of the run and stage; with `epoch`, of the augmentation.
+        epoch: counted from 0.
+
+    Returns:
+        A data set of (float32 [batch, H, W, C], int32 [batch]).
+    """
+    steps = len(order)
     base = np.random.default_rng([seed, epoch, 1]).integers(2**31 - 1)
-    seeds = np.stack((np.full(data.steps, base), np.arange(data.steps)), axis=1)
+    seeds = np.stack((np.full(steps, base), np.arange(steps)), axis=1)
     return (
         tf.data.Dataset.from_tensor_slices((seeds.astype(np.int32), order))
         .map(data.load, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)

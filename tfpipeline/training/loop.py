@@ -109,7 +109,7 @@ def train(
         )
     state = checkpoints.load_newest(folder)
     if state is not None:
-        _restore(model, optimizer, state)
+        restore(model, optimizer, state)
     else:
         weights = model.get_weights()
         state = checkpoints.Checkpoint(0, weights, [], weights, ())
@@ -117,7 +117,7 @@ def train(
     forward = evaluation.forward_function(evaluation_model)
     data = pipeline.source(dataset.train, stage.augmentation, stage.batch_size)
     while state.epoch < stage.epochs and not _stalled(stage, state.history):
-        _seed_dropout(model, stage.seed, state.epoch)
+        seed_dropout(model, stage.seed, state.epoch)
         started = time.monotonic()
         try:
             loss, accuracy = _run_epoch(
@@ -192,11 +192,16 @@ def _stalled(stage: StageConfig, history: tuple[dict[str, Any], ...]) -> bool:
     return history[-1]["epoch"] - history[-1]["best_epoch"] >= stage.patience
 
 
-def _restore(
+def restore(
     model: keras.Model,
     optimizer: keras.optimizers.Optimizer,
     state: checkpoints.Checkpoint,
 ) -> None:
+    """Puts a checkpoint's values into `model` and `optimizer`.
+
+    Raises:
+        StorageError: it is of another network or optimizer.
+    """
     variables = list(optimizer.variables)
     expected = [tuple(v.shape) for v in model.weights] + [
         tuple(v.shape) for v in variables
@@ -251,7 +256,7 @@ def _run_epoch(
     return total_loss / steps, total_correct / (steps * stage.batch_size)
 
 
-def _seed_dropout(model: keras.Model, seed: int, epoch: int) -> None:
+def seed_dropout(model: keras.Model, seed: int, epoch: int) -> None:
     """Restarts each layer's random generator: an epoch must not depend on the past.
 
     Keras gives a layer a `tf.random.Generator` when

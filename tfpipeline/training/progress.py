@@ -95,18 +95,24 @@ class Progress:
 
 
 def line(history: Sequence[dict[str, Any]], epochs: int) -> str:
-    """The line of the newest epoch: losses, accuracies, speed, time left at most."""
+    """The line of the newest epoch: losses, accuracies, speed, time left at most.
+
+    Validation's figures are left out where a record has none.
+    """
     record = history[-1]
     left = (
         (epochs - record["epoch"]) * sum(r["seconds"] for r in history) / len(history)
     )
     best = " *" if record["best_epoch"] == record["epoch"] else ""
+    validated = ""
+    if "val_loss" in record:
+        validated += f"  val_loss {record['val_loss']:.4f}"
+    if "val_accuracy" in record:
+        validated += f"  val_accuracy {100 * record['val_accuracy']:6.2f} %"
     return (
         f"{record['stage']:5s} epoch {record['epoch']:3d}/{epochs}"
         f"  loss {record['loss']:.4f}  accuracy {100 * record['accuracy']:6.2f} %"
-        f"  val_loss {record['val_loss']:.4f}"
-        f"  val_accuracy {100 * record['val_accuracy']:6.2f} %"
-        f"  {record['images_per_second']:.0f} images/s"
+        f"{validated}  {record['images_per_second']:.0f} images/s"
         f"  left {duration(left)}{best}"
     )
 

@@ -1,0 +1,104 @@
+"""`pairs.txt`: the folds of LFW's View 2, as the data set's authors wrote them.
+
+The first line holds the number of folds and the number of pairs of each kind in a fold,
+10 and 300. Each fold has that many lines `NAME NUMBER NUMBER`, two photographs of one
+person, and then as many lines `NAME NUMBER NAME NUMBER`, of two people.
+"""
+
+import dataclasses
+import os
+import pathlib
+
+from tfpipeline import errors
+
+# Files hold as many pairs as they say; this many at most, to refuse a corrupt number.
+_MAX_PAIRS = 10_000_000
+
+
+@dataclasses.dataclass(frozen=True)
+class Photograph:
+    """One photograph of LFW: the person, and its number counted from 1."""
+
+    name: str
+    number: int
+
+    @property
+    def file_name(self) -> str:
+        """As in the data set: `Abel_Pacheco_0001.jpg`."""
+        return f"{self.name}_{self.number:04d}.jpg"
+
+
+@dataclasses.dataclass(frozen=True)
+class Question:
+    """One line of the file."""
+
+    fold: int
+    first: Photograph
+    second: Photograph
+
+    @property
+    def same(self) -> bool:
+        """Whether both are of one person."""
+        return self.first.name == self.second.name
+
+
+def read(path: str | os.PathLike[str]) -> tuple[Question, ...]:
+    """Reads `pairs.txt`.
+
+    Returns:
+        The pairs in the file's order; folds are counted from 0.
+
+    Raises:
+        DataError: the file cannot be read, or a line is not what its place asks for;
+            the line is named.
+    """
+    try:
+        lines = pathlib.Path(path).read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise errors.DataError(f"cannot read the pairs in {path}: {error}") from error
+    folds, each = _head(path, lines)
+    if len(lines) != 1 + folds * 2 * each:
+        raise errors.DataError(
+            f"{path}: {folds} folds of {each} + {each} pairs need "
+            f"{1 + folds * 2 * each} lines; found {len(lines)}"
+        )
+    return tuple(
+        _question(path, number, line, each)
+        for number, line in enumerate(lines[1:], start=1)
+    )
+
+
+def _head(path: str | os.PathLike[str], lines: list[str]) -> tuple[int, int]:
+    words = lines[0].split() if lines else []
+    if len(words) == 2 and all(word.isascii() and word.isdigit() for word in words):
+        folds, each = int(words[0]), int(words[1])
+        if folds >= 1 and each >= 1 and folds * each <= _MAX_PAIRS:
+            return folds, each
+    raise errors.DataError(
+        f"{path}: the first line must hold the number of folds and of pairs of each "
+        f"kind; found {lines[0] if lines else 'an empty file'!r}"
+    )
+
+
+def _question(
+    path: str | os.PathLike[str], number: int, line: str, each: int
+) -> Question:
+    fold, place = divmod(number - 1, 2 * each)
+    words = line.split()
+    try:
+        if place < each:
+            name, one, two = words
+            first, second = Photograph(name, int(one)), Photograph(name, int(two))
+        else:
+            name, one, other, two = words
+            first, second = Photograph(name, int(one)), Photograph(other, int(two))
+    except ValueError:
+        first = second = Photograph("", 0)
+    if min(first.number, second.number) < 1 or (first.name == second.name) != (
+        place < each
+    ):
+        kind = "NAME NUMBER NUMBER" if place < each else "NAME NUMBER NAME NUMBER"
+        raise errors.DataError(
+            f"{path}: line {number + 1} must be {kind}; found {line!r}"
+        )
+    return Question(fold, first, second)

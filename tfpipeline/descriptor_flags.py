@@ -1,0 +1,330 @@
+"""The flags of train_descriptor, and the frozen configuration made of them."""
+
+import dataclasses
+import typing
+from typing import Any
+
+from absl import flags
+
+from tfpipeline import errors
+
+# What may differ between two commands that mean the same run.
+_NOT_PART_OF_A_RUN = ("workdir", "data_dir", "pairs", "evaluate")
+
+
+@dataclasses.dataclass(frozen=True)
+class DescriptorConfig:
+    """A run, resolved. Each field is the flag of that name; help texts are below."""
+
+    dataset: str
+    data_dir: str | None
+    pairs: str | None
+    image_side: int
+    photographs: int
+    test_folds: tuple[int, ...]
+    validation_folds: tuple[int, ...]
+    min_images: int
+    model: str
+    width: float
+    batch_norm: bool | None
+    dropout: float | None
+    people_per_batch: int
+    images_per_person: int
+    groups_per_person: int
+    epochs: int
+    loss: str
+    lifted_weight: float
+    lifted_margin: float
+    label_smoothing: float
+    arcface_scale: float
+    arcface_margin: float
+    arcface_warmup_epochs: int
+    optimizer: str
+    learning_rate: float
+    learning_rate_schedule: str
+    warmup_epochs: float
+    weight_decay: float
+    weight_decay_mode: str
+    random_crop: int
+    horizontal_flip: bool
+    rotation: float
+    color_jitter: float
+    gaussian_noise: float
+    calibration_images: int
+    seed: int
+    evaluate: tuple[str, ...]
+    workdir: str | None
+
+    def __post_init__(self) -> None:
+        both = sorted(set(self.test_folds) & set(self.validation_folds))
+        if both:
+            raise errors.UsageError(
+                "--test_folds and --validation_folds must share none. "
+                f"Received in both: {', '.join(map(str, both))}"
+            )
+        if not self.test_folds:
+            raise errors.UsageError("--test_folds must name at least one fold")
+        if len(self.test_folds) == 1 and not self.validation_folds:
+            raise errors.UsageError(
+                "--test_folds of a single fold needs --validation_folds, which its "
+                "threshold is chosen on"
+            )
+
+    @property
+    def held_out(self) -> tuple[int, ...]:
+        """Folds that training must know nobody of."""
+        return (*self.test_folds, *self.validation_folds)
+
+    def identity(self) -> dict[str, Any]:
+        """The fields that make a run the same run, as JSON values."""
+        return {
+            name: list(value) if isinstance(value, tuple) else value
+            for name, value in dataclasses.asdict(self).items()
+            if name not in _NOT_PART_OF_A_RUN
+        }
+
+
+def define(
+    datasets: typing.Sequence[str],
+    models: typing.Sequence[str],
+    losses: typing.Sequence[str],
+    forms: typing.Sequence[str],
+) -> None:
+    """Defines every flag; called once, by the entry point.
+
+    Args:
+        datasets: names for --dataset.
+        models: names for --model.
+        losses: names for --loss.
+        forms: names for --evaluate, the first of them the default.
+    """
+    _define_data(datasets)
+    _define_network(models)
+    _define_batches()
+    _define_loss(losses)
+    _define_optimizer()
+    _define_augmentation()
+    _define_run(forms)
+
+
+def config_from_flags() -> DescriptorConfig:
+    """The parsed flags as a DescriptorConfig.
+
+    Raises:
+        UsageError: values that do not go together.
+    """
+    values: dict[str, Any] = {}
+    for field in dataclasses.fields(DescriptorConfig):
+        value = getattr(flags.FLAGS, field.name)
+        values[field.name] = tuple(value) if isinstance(value, list) else value
+    for name in ("test_folds", "validation_folds"):
+        values[name] = _folds(name, values[name])
+    return DescriptorConfig(**values)
+
+
+def _folds(name: str, texts: tuple[str, ...]) -> tuple[int, ...]:
+    if not all(text.isascii() and text.isdigit() for text in texts):
+        raise errors.UsageError(
+            f"--{name} takes numbers of folds counted from 0, as in 0,1,2. "
+            f"Received: {','.join(texts)}"
+        )
+    return tuple(sorted({int(text) for text in texts}))
+
+
+def _define_data(datasets: typing.Sequence[str]) -> None:
+    flags.DEFINE_enum(
+        "dataset",
+        "procedural_faces",
+        list(datasets),
+        "Photographs and pairs. The procedural ones need no download.",
+    )
+    flags.DEFINE_string(
+        "data_dir", None, "Folder of prepared TFDS data sets (--dataset=lfw)."
+    )
+    flags.DEFINE_string("pairs", None, "The file pairs.txt (--dataset=lfw).")
+    flags.DEFINE_integer(
+        "image_side",
+        128,
+        "Side of the network's square input; smaller divisors of 128 for quick runs.",
+        lower_bound=31,
+    )
+    flags.DEFINE_integer(
+        "photographs",
+        12,
+        "Of each made-up person (--dataset=procedural_faces).",
+        lower_bound=2,
+    )
+    flags.DEFINE_list(
+        "test_folds",
+        ["0", "1", "2", "3", "4"],
+        "Folds to test on, counted from 0; training leaves out everyone in them.",
+    )
+    flags.DEFINE_list(
+        "validation_folds",
+        [],
+        "Folds, left out of training as well, that choose the best epoch and the "
+        "threshold. If not given, the last epoch is taken, and the threshold of a test "
+        "fold is chosen on the other test folds.",
+    )
+    flags.DEFINE_integer(
+        "min_images",
+        2,
+        "Train on people with at least this many photographs.",
+        lower_bound=1,
+    )
+
+
+def _define_network(models: typing.Sequence[str]) -> None:
+    flags.DEFINE_enum("model", "reid_squeezenet", list(models), "Network.")
+    flags.DEFINE_float(
+        "width",
+        1.0,
+        "Factor on the channels of every layer but the last.",
+        lower_bound=0.05,
+        upper_bound=8.0,
+    )
+    flags.DEFINE_bool(
+        "batch_norm",
+        None,
+        "BatchNormalization after each convolution during training; it is folded away "
+        "afterwards. Default: the network's own choice.",
+    )
+    flags.DEFINE_float(
+        "dropout",
+        None,
+        "Dropout rate. Default: the network's own.",
+        lower_bound=0.0,
+        upper_bound=0.95,
+    )
+
+
+def _define_batches() -> None:
+    flags.DEFINE_integer(
+        "people_per_batch", 16, "Different people in a batch.", lower_bound=2
+    )
+    flags.DEFINE_integer(
+        "images_per_person", 4, "Photographs of each of them.", lower_bound=2
+    )
+    flags.DEFINE_integer(
+        "groups_per_person",
+        8,
+        "An epoch has at most this many groups of --images_per_person photographs of "
+        "one person.",
+        lower_bound=1,
+    )
+    flags.DEFINE_integer("epochs", 40, "Epochs of training.", lower_bound=1)
+
+
+def _define_loss(losses: typing.Sequence[str]) -> None:
+    flags.DEFINE_enum(
+        "loss",
+        losses[0],
+        list(losses),
+        "lifted: cross entropy and the lifted structured loss; cross_entropy: that "
+        "alone; arcface: cross entropy of cosines with an angular margin.",
+    )
+    flags.DEFINE_float(
+        "lifted_weight",
+        1.0,
+        "Factor of the lifted structured loss.",
+        lower_bound=0.0,
+    )
+    flags.DEFINE_float(
+        "lifted_margin", 1.0, "Its margin, as a distance.", lower_bound=0.0
+    )
+    flags.DEFINE_float(
+        "label_smoothing",
+        0.0,
+        "Share of the target spread over all people; not with arcface.",
+        lower_bound=0.0,
+        upper_bound=0.9,
+    )
+    flags.DEFINE_float(
+        "arcface_scale", 32.0, "Factor of the cosines.", lower_bound=1e-3
+    )
+    flags.DEFINE_float(
+        "arcface_margin", 0.5, "Angular margin, radians.", lower_bound=0.0
+    )
+    flags.DEFINE_integer(
+        "arcface_warmup_epochs",
+        5,
+        "Epochs without margin, and as many in which it grows.",
+        lower_bound=0,
+    )
+
+
+def _define_optimizer() -> None:
+    flags.DEFINE_enum("optimizer", "adam", ["adam", "sgd"], "Optimizer.")
+    flags.DEFINE_float("learning_rate", 1e-3, "Highest learning rate.", lower_bound=0.0)
+    flags.DEFINE_enum(
+        "learning_rate_schedule",
+        "cosine",
+        ["constant", "cosine"],
+        "How the learning rate falls over --epochs.",
+    )
+    flags.DEFINE_float(
+        "warmup_epochs", 0.0, "Epochs of linear rise (cosine only).", lower_bound=0.0
+    )
+    flags.DEFINE_float(
+        "weight_decay", 1e-4, "Weight decay of kernels.", lower_bound=0.0
+    )
+    flags.DEFINE_enum(
+        "weight_decay_mode",
+        "decoupled",
+        ["l2", "decoupled"],
+        "l2: weight_decay x kernel is added to the gradient; decoupled: learning_rate "
+        "x weight_decay x kernel is subtracted.",
+    )
+
+
+def _define_augmentation() -> None:
+    flags.DEFINE_integer(
+        "random_crop",
+        0,
+        "Shift images by up to this many pixels (reflected border).",
+        lower_bound=0,
+        upper_bound=64,
+    )
+    flags.DEFINE_bool("horizontal_flip", False, "Mirror half of the images.")
+    flags.DEFINE_float(
+        "rotation",
+        0.0,
+        "Rotate by up to this many degrees.",
+        lower_bound=0.0,
+        upper_bound=180.0,
+    )
+    flags.DEFINE_float(
+        "color_jitter",
+        0.0,
+        "Strength of brightness and contrast changes.",
+        lower_bound=0.0,
+        upper_bound=1.0,
+    )
+    flags.DEFINE_float(
+        "gaussian_noise",
+        0.0,
+        "Standard deviation of noise, in units of the pixel range.",
+        lower_bound=0.0,
+        upper_bound=1.0,
+    )
+
+
+def _define_run(forms: typing.Sequence[str]) -> None:
+    flags.DEFINE_integer(
+        "calibration_images",
+        256,
+        "Train images (of nobody in a held-out fold) that set ranges for quantization.",
+        lower_bound=1,
+    )
+    flags.DEFINE_integer(
+        "seed", 0, "Of weights, batch order and augmentation.", lower_bound=0
+    )
+    flags.DEFINE_multi_enum(
+        "evaluate",
+        [forms[0]],
+        list(forms),
+        "Form of the network to verify; may be given several times, and again for a "
+        "finished run.",
+    )
+    flags.DEFINE_string("workdir", None, "Folder of the run; resumed if it holds one.")
+    flags.DEFINE_bool("print_config", False, "Print the resolved run and stop.")

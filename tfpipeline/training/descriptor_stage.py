@@ -1,0 +1,174 @@
+"""The training of a descriptor network as one resumable step of a run."""
+
+import dataclasses
+import pathlib
+from collections.abc import Callable
+
+import numpy as np
+
+from tfpipeline import atomic_files, errors, run_folder
+from tfpipeline import descriptor_flags as flags_lib
+from tfpipeline.compat import keras
+from tfpipeline.data import augmentation, people, pipeline, splits
+from tfpipeline.models import registry
+from tfpipeline.quantization import storage
+from tfpipeline.study import verification
+from tfpipeline.training import (
+    descriptor_heads,
+    descriptor_loop,
+    evaluation,
+    optimizers,
+    progress,
+    stages,
+)
+
+_HISTORY = "history.json"
+
+
+def training_split(
+    config: flags_lib.DescriptorConfig, source: people.People
+) -> tuple[np.ndarray, splits.Split]:
+    """Positions in `source` that are trained on, and those photographs as classes."""
+    positions = people.training_positions(source, config.held_out, config.min_images)
+    _, labels = np.unique(source.labels[positions], return_inverse=True)
+    return positions, splits.Split(source.images[positions], labels.astype(np.int32))
+
+
+def calibration_images(
+    config: flags_lib.DescriptorConfig, split: splits.Split
+) -> np.ndarray:
+    """Network inputs (float32) of the train images that set ranges."""
+    chosen = splits.calibration_indices(
+        len(split), config.calibration_images, config.seed
+    )
+    return pipeline.normalized(split.images[chosen])
+
+
+def pair_distances(
+    describe: Callable[[np.ndarray], np.ndarray],
+    source: people.People,
+    pairs: people.Pairs,
+) -> np.ndarray:
+    """Squared distances of pairs, by whatever computes descriptors.
+
+    Args:
+        describe: uint8 [N, S, S, 1] to descriptors [N, D], float or integer.
+        source: the photographs.
+        pairs: of positions in them; each photograph is described once.
+
+    Returns:
+        [len(pairs)], see verification.squared_distances.
+    """
+    needed = np.unique(np.concatenate([pairs.first, pairs.second]))
+    return verification.squared_distances(
+        describe(source.images[needed]),
+        np.searchsorted(needed, pairs.first),
+        np.searchsorted(needed, pairs.second),
+    )
+
+
+def float_describer(network: keras.Model) -> Callable[[np.ndarray], np.ndarray]:
+    """`network` as a function uint8 [N, S, S, 1] to float32 [N, D]."""
+    forward = evaluation.forward_function(network)
+    return lambda images: evaluation.logits(forward, images, normalize=True)
+
+
+def train(
+    config: flags_lib.DescriptorConfig,
+    source: people.People,
+    folder: run_folder.RunFolder,
+) -> stages.Trained:
+    """Trains, resumed or already done where the folder says so.
+
+    Raises:
+        DataError: too few people are left to train on.
+        TrainingError: the loss is not finite.
+        StorageError: a file of the run cannot be read or written.
+    """
+    history_path = folder.model(stages.FLOAT) / _HISTORY
+    if history_path.exists():
+        return _finished(history_path, folder)
+    network = build(config, source)
+    _, split = training_split(config, source)
+    stage = _stage(config)
+    result = descriptor_loop.train(
+        stage,
+        network,
+        split,
+        validate=_validation(config, network, source),
+        folder=folder.checkpoints(stage.name),
+        reporter=progress.Progress(folder.root, stage.name, stage.epochs),
+    )
+    network.set_weights(result.best_weights)
+    storage.save(network, folder.model(stages.FLOAT))
+    atomic_files.write_json(
+        history_path, {"best_epoch": result.best_epoch, "history": result.history}
+    )
+    return stages.Trained(network, result.best_epoch, result.history)
+
+
+def build(config: flags_lib.DescriptorConfig, source: people.People) -> keras.Model:
+    """The network with fresh weights, for the photographs of `source`."""
+    return registry.build(
+        config.model,
+        input_shape=tuple(source.images.shape[1:]),
+        batch_norm=config.batch_norm,
+        dropout=config.dropout,
+        width=config.width,
+    )
+
+
+def _stage(config: flags_lib.DescriptorConfig) -> descriptor_loop.StageConfig:
+    return descriptor_loop.StageConfig(
+        name=stages.FLOAT,
+        epochs=config.epochs,
+        people=config.people_per_batch,
+        images=config.images_per_person,
+        groups_per_person=config.groups_per_person,
+        loss=_taken(config, descriptor_heads.LossConfig, name=config.loss),
+        optimizer=_taken(
+            config,
+            optimizers.OptimizerConfig,
+            name=config.optimizer,
+            schedule=config.learning_rate_schedule,
+        ),
+        augmentation=_taken(config, augmentation.Augmentation),
+        seed=config.seed * 10 + 1,
+    )
+
+
+def _taken(config: flags_lib.DescriptorConfig, kind: type, **others):
+    """A dataclass with those fields of `config` that it has."""
+    names = {field.name for field in dataclasses.fields(kind)}
+    own = {name: getattr(config, name) for name in names if hasattr(config, name)}
+    return kind(**{**own, **others})
+
+
+def _validation(
+    config: flags_lib.DescriptorConfig, network: keras.Model, source: people.People
+) -> Callable[[], dict[str, float]] | None:
+    if not config.validation_folds:
+        return None
+    pairs = source.pairs.take(config.validation_folds)
+    describe = float_describer(network)
+
+    def validate() -> dict[str, float]:
+        distances = pair_distances(describe, source, pairs)
+        threshold = verification.best_threshold(distances, pairs.same)
+        return {
+            "val_accuracy": float(np.mean((distances <= threshold) == pairs.same)),
+            "val_auc": verification.area_under_curve(distances, pairs.same),
+        }
+
+    return validate
+
+
+def _finished(path: pathlib.Path, folder: run_folder.RunFolder) -> stages.Trained:
+    record = atomic_files.read_json(path)
+    try:
+        history, best_epoch = tuple(record["history"]), record["best_epoch"]
+    except (KeyError, TypeError) as error:
+        raise errors.StorageError(
+            f"{path} is not a training's history; remove {path.parent} to train again"
+        ) from error
+    return stages.Trained(storage.load(folder.model(stages.FLOAT)), best_epoch, history)
