@@ -1,0 +1,75 @@
+"""Float graphs with random weights, for what executes and quantizes them."""
+
+import dataclasses
+
+import numpy as np
+
+from tests import graph_builder
+from tfpipeline.ir import graph
+
+
+def randomized(g, seed=0):
+    """The graph with weights and biases that keep activations near one."""
+    random = np.random.default_rng(seed)
+    constants = {}
+    kernels = {each.weights for each in g.layers if isinstance(each, graph.Weighted)}
+    for name, values in g.constants.items():
+        fan_in = np.prod(values.shape[1:]) if name in kernels else 16
+        spread = (2 / max(fan_in, 1)) ** 0.5
+        constants[name] = random.normal(0, spread, values.shape).astype(np.float32)
+    return dataclasses.replace(g, constants=constants)
+
+
+def images(g, count, seed=0):
+    """Real inputs from -1 to 1."""
+    shape = (count, *g.tensors[g.inputs[0]].shape[1:])
+    return np.random.default_rng(seed).uniform(-1, 1, shape).astype(np.float32)
+
+
+def every_kind():
+    """Networks that have every kind of layer but Requantize, and all functions."""
+    plane = graph_builder.Builder((9, 8, 4), name="plane")
+    plane.conv(6, 3, stride=2, groups=2)
+    plane.depthwise(3, multiplier=2, relu=False)
+    first = plane.pool(2, stride=1, kind=graph.AveragePool, padding="same")
+    plane.conv(12, 2, dilation=2, padding=((2, 0), (1, 1)))
+    plane.pool(3, stride=1, padding="same")
+    plane.join(graph.Add, first, clamp=graph.RELU6)
+    plane.join(graph.Sub, first)
+    plane.join(graph.Mul, first)
+    plane.concat(first)
+    plane.transposed(3)
+    plane.pad(((0, 0), (1, 0), (0, 2), (0, 0)))
+    plane.mean()
+    plane.dense(5)
+    plane.softmax()
+    row = graph_builder.Builder((12, 3), name="row")
+    row.conv1d(4, 3, stride=2)
+    row.pool(2)
+    row.flatten()
+    row.dense(4, bias=False)
+    networks = [plane, row]
+    for function in graph.ACTIVATION_FUNCTIONS:
+        builder = graph_builder.Builder((6, 6, 2), name=function)
+        builder.space_to_depth(2)
+        builder.conv(3, 1, relu=False)
+        builder.activation(function)
+        networks.append(builder)
+    return {each.name: randomized(each.build()) for each in networks}
+
+
+def small_network(seed=0):
+    """A convolutional network whose layers all run in int8 and in int16."""
+    builder = graph_builder.Builder((8, 8, 3), name="small")
+    builder.conv(8)
+    first = builder.depthwise()
+    builder.conv(8, 1, relu=False)
+    builder.join(graph.Add, first, clamp=graph.RELU)
+    builder.pool()
+    left = builder.conv(4, 1)
+    builder.conv(6)
+    builder.concat(left)
+    builder.mean()
+    builder.dense(5)
+    builder.softmax()
+    return randomized(builder.build(), seed)
