@@ -3,7 +3,10 @@
 import numpy as np
 import pytest
 
+from tests import graph_builder
 from tests.targets.gap8 import recorded_networks
+from tfpipeline import errors
+from tfpipeline.ir import graph
 from tfpipeline.targets.gap8 import program, quantize, simulate
 
 
@@ -69,3 +72,95 @@ def test_images_become_the_tools_integers(name):
         image /= 256
     found = simulate.quantize_images(quantized(recorded), image)
     np.testing.assert_array_equal(found, recorded.image)
+
+
+def _joined(*, shared=False, pooled=False):
+    """A concatenation of a wide branch and a narrow one, which may be shared."""
+    builder = graph_builder.Builder((6, 6, 1), name="joined")
+    narrow = builder.conv(2, 1, relu=False)
+    if pooled:
+        builder.activation("relu")
+        narrow = builder.pool(3, stride=1)
+        builder.pool(1)
+        narrow = builder.last
+    wide = builder.conv(2, 3 if pooled else 1, source="input", padding="valid")
+    builder.concat(narrow)
+    if shared:
+        builder.conv(1, 1, source=narrow)
+        builder.pool(1)
+        shared_output = builder.last
+    g = builder.build()
+    outputs = (g.layers[-3 if shared else -1].output,)
+    if shared:
+        concat = next(x for x in g.layers if isinstance(x, graph.Concat))
+        outputs = (concat.output, shared_output)
+    g = graph.Graph(g.name, g.tensors, g.constants, g.layers, g.inputs, outputs)
+    ranges = {name: 1.0 for name in quantize.measured(g)}
+    return g, {**ranges, wide: 9.0}
+
+
+@pytest.mark.parametrize("pooled", [False, True])
+def test_a_narrow_branch_is_shifted_where_it_begins(pooled):
+    g, ranges = _joined(pooled=pooled)
+    p = quantize.quantize(g, ranges)
+    layers = {layer.name: layer for layer in p.layers}
+    narrow = layers["layer0"]
+    # 4 integer bits of 9.0 are 4 more than those of 1.0.
+    assert narrow.format.bias_q == narrow.format.out_q == 15 - 4
+    assert narrow.format.norm == narrow.format.weight_q + narrow.format.in_q - 11
+    (concat,) = (each for each in p.layers if isinstance(each, program.Concat))
+    assert concat.norms == (0, 0)
+    # One, at the format of its own clipped, and then rounded by 4 places.
+    assert narrow.bias.tolist() == [2**11] * 2
+    assert {p.tensors[name].q for name in concat.inputs} == {11}
+
+
+def test_a_branch_with_other_readers_keeps_its_format():
+    g, ranges = _joined(shared=True)
+    p = quantize.quantize(g, ranges)
+    (concat,) = (each for each in p.layers if isinstance(each, program.Concat))
+    assert sorted(concat.norms) == [0, 4]
+    assert p.layers[0].format.out_q == 15
+
+
+def test_missing_and_useless_ranges_are_all_named():
+    g, ranges = _joined()
+    names = list(ranges)
+    ranges[names[0]] = 0.0
+    del ranges[names[1]]
+    with pytest.raises(errors.QuantizationError) as caught:
+        quantize.quantize(g, ranges)
+    assert f"the range of the tensor '{names[0]}': the largest" in str(caught.value)
+    assert f"no range of the tensor '{names[1]}'" in str(caught.value)
+
+
+def test_outputs_too_small_for_their_weights_are_refused():
+    g, ranges = _joined()
+    name = g.layers[0].output
+    with pytest.raises(errors.QuantizationError, match="layer 'layer0': the output's"):
+        quantize.quantize(g, {**ranges, name: 2.0**-17})
+
+
+def test_widths_and_raw_inputs_that_do_not_fit_are_refused():
+    g, ranges = _joined()
+    with pytest.raises(errors.QuantizationError, match="num_bits must be 16 or 8"):
+        quantize.quantize(g, ranges, num_bits=4)
+    with pytest.raises(errors.QuantizationError, match="needs 16 bits"):
+        quantize.quantize(g, ranges, num_bits=8, raw_input=True)
+
+
+@pytest.mark.parametrize(
+    ("size", "gain"), [(2, 1.0), (3, 252 / 256), (7, 245 / 256), (16, 1.0)]
+)
+def test_average_pools_are_the_chips(size, gain):
+    builder = graph_builder.Builder((size, size, 1))
+    builder.mean()
+    p = quantize.quantize(builder.build(), {"input": 1.0}, num_bits=8)
+    assert p.layers[0].gain == gain
+
+
+def test_average_pools_too_large_for_eight_bits_are_refused():
+    builder = graph_builder.Builder((17, 17, 1))
+    builder.mean()
+    with pytest.raises(errors.QuantizationError, match="no factor for 289 pixels"):
+        quantize.quantize(builder.build(), {"input": 1.0}, num_bits=8)

@@ -47,18 +47,19 @@ def fold_normalization(
             the factors do not fit.
     """
     channels = g.tensors[g.inputs[0]].shape[-1]
-    factors = scale / _each_channel(std, channels, "std")
-    offsets = _each_channel(mean, channels, "mean") / _each_channel(
-        std, channels, "std"
-    )
-    if len(g.inputs) != 1 or not np.isfinite(factors).all() or factors.min() <= 0:
+    means = _each_channel(mean, channels, "mean")
+    deviations = _each_channel(std, channels, "std")
+    positive = min(scale, *deviations) > 0 and np.isfinite([*means, *deviations]).all()
+    if len(g.inputs) != 1 or not positive:
         raise errors.QuantizationError(
-            f"graph '{g.name}': folding needs one input, and scale and std above 0"
+            f"graph '{g.name}': folding needs one input, and scale and std above 0; "
+            f"found {len(g.inputs)} inputs, mean {tuple(mean)}, std {tuple(std)}, "
+            f"scale {scale:g}"
         )
     note = border_note(g)
     if note and not accept_borders:
         raise errors.QuantizationError(f"graph '{g.name}': {note}")
-    state = _State(g, factors, offsets)
+    state = _State(g, scale / deviations, means / deviations)
     layers = tuple(
         state.folded(layer) if g.inputs[0] in layer.inputs else layer
         for layer in g.layers
