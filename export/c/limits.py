@@ -32,7 +32,7 @@ def reasons(g: graph.Graph) -> list[str]:
 
     What cannot be simulated comes alone: the other limits are those of its integers.
     """
-    found = support.reasons(g)
+    found = support.reasons(g) + support.undeployable(g)
     if found:
         return found
     found = [

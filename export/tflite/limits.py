@@ -24,7 +24,7 @@ def require_writable(g: graph.Graph) -> None:
     ]
     if any(tensor.dtype != "float32" for tensor in g.tensors.values()):
         # The simulation's limits are TFLite Micro's own.
-        found += support.reasons(g)
+        found += support.reasons(g) + support.undeployable(g)
     if found:
         raise errors.ExportError(
             f"graph '{g.name}' cannot be written for TensorFlow Lite Micro: "

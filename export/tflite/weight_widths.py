@@ -17,6 +17,7 @@ import numpy as np
 from export.tflite import int4_kernels, lowering
 from tfpipeline import errors
 from tfpipeline.ir import graph, verify
+from tfpipeline.precision import integers
 
 # How many layers one message lists.
 _MAX_LISTED = 5
@@ -102,25 +103,8 @@ def narrow(
 def quantized(
     real: graph.Array, layer: graph.Weighted, num_bits: int, one_scale: bool
 ) -> tuple[graph.Array, graph.QuantParams]:
-    """A kernel as int8 integers of `num_bits`, symmetric, and their scales.
-
-    A channel of zeros has the scale 1, so that nothing is divided by zero.
-    """
-    axis = _axis(layer, real)
-    others = tuple(i for i in range(real.ndim) if i != axis)
-    most = np.abs(real).max(axis=None if one_scale else others, keepdims=True)
-    largest = 2 ** (num_bits - 1) - 1
-    scales = np.where(most > 0, most / largest, 1.0).astype(np.float32)
-    steps = real / scales.astype(np.float64)
-    rounded = np.copysign(np.floor(np.abs(steps) + 0.5), steps)
-    values = np.clip(rounded, -largest, largest).astype(np.int8)
-    quant = graph.QuantParams(
-        scale=tuple(float(scale) for scale in scales.ravel()),
-        zero_point=(0,) * scales.size,
-        num_bits=num_bits,
-        axis=None if scales.size == 1 else axis,
-    )
-    return values, quant
+    """A kernel as int8 integers of `num_bits`, symmetric, and their scales."""
+    return integers.symmetric(real, num_bits, None if one_scale else _axis(layer, real))
 
 
 def _axis(layer: graph.Weighted, kernel: graph.Array) -> int:
@@ -163,11 +147,9 @@ def _along(values: tuple[float, ...], axis: int | None, ndim: int) -> graph.Arra
 
 
 def _dequantized(g: graph.Graph, name: str) -> graph.Array:
-    quant, array = g.tensors[name].quant, g.constants[name]
+    quant = g.tensors[name].quant
     assert quant is not None
-    scale = _along(quant.scale, quant.axis, array.ndim)
-    zero = _along(tuple(map(float, quant.zero_point)), quant.axis, array.ndim)
-    return (array.astype(np.float64) - zero) * scale
+    return integers.dequantized(g.constants[name], quant)
 
 
 def _real_kernels(g: graph.Graph) -> dict[str, graph.Array]:
@@ -237,8 +219,7 @@ def _bias(
     scales = np.float32(source.quant.scale[0]) * np.array(kernel.scale, np.float32)
     steps = real.astype(np.float64) / scales.astype(np.float64)
     limits = np.iinfo(np.int32)
-    rounded = np.copysign(np.floor(np.abs(steps) + 0.5), steps)
-    values = np.clip(rounded, limits.min, limits.max).astype(np.int32)
+    values = np.clip(integers.rounded(steps), limits.min, limits.max).astype(np.int32)
     quant = graph.QuantParams(
         scale=tuple(map(float, scales)),
         zero_point=(0,) * len(scales),

@@ -14,11 +14,13 @@ from tfpipeline.ir import geometry, graph, rule
 # TFLite: quantization spec, https://ai.google.dev/edge/litert/models/quantization_spec,
 # where int16 activations take int64 biases, or int32 from quantization-aware training.
 # Int32 results are sums that a target hands out as they are (MAX78000, 32-bit output).
+# Int16 kernels are ours: simulated for studies of number formats, run by no target.
 WEIGHTED_TYPES: dict[tuple[str, str, str], tuple[str, ...]] = {
     ("float32", "float32", "float32"): ("float32",),
     ("int8", "int8", "int8"): ("int32",),
     ("int8", "int8", "int32"): ("int32",),
     ("int16", "int8", "int16"): ("int64", "int32"),
+    ("int16", "int16", "int16"): ("int64",),
 }
 ACTIVATION_TYPES = ("float32", "int8", "int16")
 RESHAPED_TYPES = (*ACTIVATION_TYPES, "int32")
@@ -296,7 +298,7 @@ OPERAND_RULES = (
     rule.Rule(
         "IR-OPERANDS",
         "types must be all float32, int8 (int32 bias, and so may be the result of "
-        "weights), or int16 with int8 kernels (int64 or int32 bias)",
+        "weights), or int16 with kernels of int8 (int64, int32 bias) or int16 (int64)",
         _each_layer(_types),
     ),
     rule.Rule(

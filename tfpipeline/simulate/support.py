@@ -2,6 +2,8 @@
 
 from collections.abc import Iterator
 
+import numpy as np
+
 from tfpipeline.ir import graph
 from tfpipeline.simulate import activation_functions, derived
 
@@ -52,6 +54,10 @@ FIXED_OUTPUTS = {
     ("tanh", "int16"): (1 / 32768, 0),
 }
 
+# Sums of 64 bits are multiplied by 15 bits: `fixed_point.scale_wide` of the reference
+# asserts 48 bits with the sign (tensorflow/lite/kernels/internal/common.cc).
+MAX_WIDE_SUM = 2**47
+
 # Kernels of int16 without a version for int32 biases.
 _INT64_BIAS_ONLY = (graph.DepthwiseConv2D, graph.TransposeConv2D)
 
@@ -69,6 +75,23 @@ def reasons(g: graph.Graph) -> list[str]:
             f"{len(g.inputs)} and {len(g.outputs)}"
         )
     return found
+
+
+def undeployable(g: graph.Graph) -> list[str]:
+    """What is simulated for studies and run by no target: no writer takes it."""
+    wide = [
+        f"'{layer.name}'"
+        for layer in g.layers
+        if isinstance(layer, graph.Weighted)
+        and g.tensors[layer.weights].dtype == "int16"
+    ]
+    if not wide:
+        return []
+    more = f" and {len(wide) - 3} more" if len(wide) > 3 else ""
+    return [
+        f"16-bit weights of {', '.join(wide[:3])}{more} are not deployable by TFLite, "
+        "which has no kernels for them: wi16_ai16 is a number format for studies"
+    ]
 
 
 def _of_layer(g: graph.Graph, layer: graph.Layer) -> Iterator[str]:
@@ -90,12 +113,26 @@ def _of_layer(g: graph.Graph, layer: graph.Layer) -> Iterator[str]:
             yield f"'{name}' of {tensor.num_bits} bits must fill its {dtype}"
         if dtype == "int16" and derived.zero_point(g, name) != 0:
             yield f"the zero point of the int16 tensor '{name}' must be 0"
+    if isinstance(layer, graph.Weighted):
+        yield from _of_wide_kernel(g, layer)
     if isinstance(layer, _INT64_BIAS_ONLY):
         is_wide = derived.has_wide_sums(g, layer)
         if dtypes[0] == "int16" and not is_wide:
             yield "beside int16 its bias must be int64; found int32"
     if isinstance(layer, (graph.Activation, graph.Softmax)):
         yield from _of_function(g, layer, dtypes[0])
+
+
+def _of_wide_kernel(g: graph.Graph, layer: graph.Weighted) -> Iterator[str]:
+    if g.tensors[layer.weights].dtype != "int16":
+        return
+    kernel = derived.kernel_values(g, layer)
+    axis = kernel.ndim - 1 if isinstance(layer, graph.DepthwiseConv2D) else 0
+    others = tuple(i for i in range(kernel.ndim) if i != axis)
+    sums = int(np.abs(kernel).sum(axis=others).max()) * 2**15
+    largest = sums + int(np.abs(derived.bias_values(g, layer)).max())
+    if largest >= MAX_WIDE_SUM:
+        yield f"its sums reach {largest}; they must stay below {MAX_WIDE_SUM}"
 
 
 def _of_function(

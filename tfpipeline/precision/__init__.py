@@ -1,0 +1,1 @@
+"""Number formats: a float graph in integers of any width, and what that costs."""

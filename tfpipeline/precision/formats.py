@@ -1,0 +1,57 @@
+"""The number formats that a float graph can be quantized to."""
+
+import dataclasses
+
+from tfpipeline import errors
+
+
+@dataclasses.dataclass(frozen=True)
+class Format:
+    """Widths of a number format.
+
+    Attributes:
+        name: `wi8_ai16` has weights of 8 bits and activations of 16.
+        weight_bits: of kernels, symmetric; a scale an output channel, but one a kernel
+            for dense layers of 4 bits, as TensorFlow Lite Micro reads them.
+        activation_bits: 8, with zero points, or 16, symmetric.
+        is_deployable: whether TensorFlow Lite Micro computes it.
+    """
+
+    name: str
+    weight_bits: int
+    activation_bits: int
+    is_deployable: bool = True
+
+    @property
+    def activation_type(self) -> str:
+        """Of the graph's tensors."""
+        return f"int{self.activation_bits}"
+
+    @property
+    def bias_type(self) -> str:
+        """Of sums, as in TFLite's quantization specification."""
+        return "int32" if self.activation_bits == 8 else "int64"
+
+
+FORMATS = {
+    each.name: each
+    for each in (
+        Format("wi4_ai8", 4, 8),
+        Format("wi8_ai8", 8, 8),
+        Format("wi8_ai16", 8, 16),
+        Format("wi16_ai16", 16, 16, is_deployable=False),
+    )
+}
+
+
+def named(name: str) -> Format:
+    """The format of this name.
+
+    Raises:
+        UsageError: there is none; lists those that exist.
+    """
+    if name not in FORMATS:
+        raise errors.UsageError(
+            f"unknown number format '{name}': choose of {', '.join(FORMATS)}"
+        )
+    return FORMATS[name]

@@ -1,0 +1,126 @@
+"""A float graph in the integers of a number format, from ranges of its activations.
+
+Rules, those of TFLite's quantization specification continued to 16-bit weights:
+
+* Activations of 8 bits have a zero point; those of 16 bits are symmetric.
+* Kernels are symmetric without their smallest integer, with a scale an output channel.
+* Biases have the scale of input times kernel: int32 beside 8 bits, int64 beside 16.
+* Sums have 32 bits beside 8-bit activations, 64 beside 16-bit ones, and are scaled back
+  as TFLite does (`simulate`): with weights of 16 bits exactly as with those of 8 beside
+  int16, by a multiplier of 16 bits and one rounding.
+"""
+
+import dataclasses
+
+import numpy as np
+
+from tfpipeline.ir import graph, verify
+from tfpipeline.precision import formats, integers, ranges, scales
+from tfpipeline.simulate import float_execution
+
+# The narrowest weights that TFLite Micro reads in a dense layer have one scale.
+_ONE_SCALE_BITS = 4
+
+
+def quantize(g: graph.Graph, found: ranges.Ranges, form: formats.Format) -> graph.Graph:
+    """Quantizes a float graph after training.
+
+    Args:
+        g: a verified float graph with weights.
+        found: range of each activation; zero is added to it.
+        form: the number format.
+
+    Returns:
+        A verified graph whose layers and tensors are named as those of `g`, with a
+        Requantize where a Concat needs one.
+
+    Raises:
+        GraphError: `g` is not float.
+        UsageError: a tensor has no range.
+    """
+    float_execution.require_float(g)
+    draft = _Draft(g, scales.choose(g, found, form), form)
+    layers: list[graph.Layer] = []
+    for layer in g.layers:
+        layers += draft.layers(layer)
+    result = graph.Graph(
+        g.name, draft.tensors, draft.constants, tuple(layers), g.inputs, g.outputs
+    )
+    return verify.require(result)
+
+
+class _Draft:
+    """Tensors and constants of the graph that is being made."""
+
+    def __init__(self, g: graph.Graph, chosen: scales.Scales, form: formats.Format):
+        self.constants: dict[str, graph.Array] = {}
+        self.tensors: dict[str, graph.Tensor] = {}
+        self._graph, self._chosen, self._form = g, chosen, form
+        for name, quant in chosen.quants.items():
+            if name in g.tensors:
+                self._activation(name, name, quant)
+            if name in g.constants:
+                self.constants[name] = integers.quantized(
+                    g.constants[name], quant, form.activation_type
+                )
+
+    def layers(self, layer: graph.Layer) -> list[graph.Layer]:
+        """The layer in integers, behind what converts its inputs."""
+        if isinstance(layer, graph.Weighted):
+            return [self._weighted(layer)]
+        before: list[graph.Layer] = []
+        inputs = list(layer.inputs)
+        for position, name in enumerate(inputs):
+            if (layer.name, position) not in self._chosen.requantized:
+                continue
+            output = f"{name}/requantized_for_{layer.name}_{position}"
+            self._activation(output, name, self._chosen.quants[layer.output])
+            before.append(graph.Requantize(name=output, inputs=(name,), output=output))
+            inputs[position] = output
+        return [*before, dataclasses.replace(layer, inputs=tuple(inputs))]
+
+    def _activation(self, name: str, like: str, quant: graph.QuantParams) -> None:
+        self.tensors[name] = graph.Tensor(
+            name, self._graph.tensors[like].shape, self._form.activation_type, quant
+        )
+
+    def _weighted(self, layer: graph.Weighted) -> graph.Weighted:
+        kernel = self._graph.constants[layer.weights]
+        bits = self._form.weight_bits
+        has_one_scale = bits <= _ONE_SCALE_BITS and isinstance(layer, graph.Dense)
+        is_depthwise = isinstance(layer, graph.DepthwiseConv2D)
+        axis = kernel.ndim - 1 if is_depthwise else 0
+        values, quant = integers.symmetric(
+            kernel, bits, None if has_one_scale else axis
+        )
+        weights = self._constant(layer.weights, values, quant)
+        if layer.bias is None:
+            return dataclasses.replace(layer, weights=weights)
+        (source,) = self._chosen.quants[layer.inputs[0]].scale
+        sums = np.float64(source) * np.array(quant.scale, np.float64)
+        real = self._graph.constants[layer.bias]
+        limits = np.iinfo(self._form.bias_type)
+        # Below the largest int64, which is no float64.
+        largest = np.nextafter(float(limits.max), 0) if limits.bits > 53 else limits.max
+        steps = integers.rounded(real.astype(np.float64) / sums)
+        bias = np.clip(steps, limits.min, largest).astype(self._form.bias_type)
+        of_sums = graph.QuantParams(
+            scale=tuple(float(np.float32(scale)) for scale in sums),
+            zero_point=(0,) * len(sums),
+            num_bits=limits.bits,
+            axis=real.ndim - 1 if len(sums) > 1 else None,
+        )
+        name = self._constant(layer.bias, bias, of_sums)
+        return dataclasses.replace(layer, weights=weights, bias=name)
+
+    def _constant(
+        self, name: str, values: graph.Array, quant: graph.QuantParams
+    ) -> str:
+        """Adds a constant; by a longer name where layers share it on other scales."""
+        tensor = graph.Tensor(name, values.shape, values.dtype.name, quant)
+        while name in self.tensors and self.tensors[name] != tensor:
+            name += "_"
+            tensor = dataclasses.replace(tensor, name=name)
+        self.tensors[name] = tensor
+        self.constants[name] = values
+        return name

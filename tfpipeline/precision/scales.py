@@ -1,0 +1,112 @@
+"""One scale for each activation of a float graph, from its range."""
+
+import dataclasses
+from collections.abc import Mapping
+
+from tfpipeline import errors
+from tfpipeline.ir import graph, layer_rules
+from tfpipeline.precision import formats, integers, ranges
+from tfpipeline.simulate import support
+
+
+@dataclasses.dataclass(frozen=True)
+class Scales:
+    """Quantization of activations.
+
+    Attributes:
+        quants: of every activation, and of constants that are operands.
+        requantized: (layer, position) of inputs of Concat that need other integers
+            than they have.
+    """
+
+    quants: Mapping[str, graph.QuantParams]
+    requantized: frozenset[tuple[str, int]]
+
+
+def choose(g: graph.Graph, found: ranges.Ranges, form: formats.Format) -> Scales:
+    """Gives tensors that layers only move values between one scale, others their own.
+
+    A Concat, a pool, a reshape and others copy integers: what they read and write has
+    one scale, of the range of all of it. Softmax, sigmoid and tanh write a scale that
+    their integers fix; a Concat reads them through a Requantize.
+
+    Raises:
+        UsageError: a tensor has no range.
+    """
+    limits = dict(found)
+    for layer in g.layers:
+        for name in layer.inputs:
+            if name in g.constants:
+                values = g.constants[name]
+                limits[name] = (float(values.min()), float(values.max()))
+    names = [*g.inputs, *(layer.output for layer in g.layers)]
+    missing = [name for name in names if name not in limits]
+    if missing:
+        raise errors.UsageError(f"no range for the tensor '{missing[0]}'")
+    fixed = _fixed(g, form)
+    groups = _Groups(limits)
+    moving = [layer for layer in g.layers if _keeps_scale(layer)]
+    for layer in moving:
+        if not isinstance(layer, graph.Concat):
+            groups.join(layer.inputs[0], layer.output)
+    requantized = set()
+    for layer in (x for x in moving if isinstance(x, graph.Concat)):
+        own = {groups.of(name) for name in fixed}
+        for position, name in enumerate(layer.inputs):
+            if groups.of(name) in own:
+                requantized.add((layer.name, position))
+            else:
+                groups.join(name, layer.output)
+    by_group = {
+        groups.of(name): integers.of_range(*groups.limits(name), form.activation_bits)
+        for name in limits
+    }
+    by_group.update({groups.of(name): quant for name, quant in fixed.items()})
+    quants = {name: by_group[groups.of(name)] for name in limits}
+    return Scales(quants, frozenset(requantized))
+
+
+def _keeps_scale(layer: graph.Layer) -> bool:
+    """RELU6 on its own writes the integers that it compares: activations.h."""
+    is_relu6 = isinstance(layer, graph.Activation) and layer.function == "relu6"
+    return is_relu6 or isinstance(layer, layer_rules.SCALE_KEEPING)
+
+
+def _fixed(g: graph.Graph, form: formats.Format) -> dict[str, graph.QuantParams]:
+    """Outputs whose scale their function has by itself."""
+    result = {}
+    for layer in g.layers:
+        name = getattr(layer, "function", layer.kind.lower())
+        wanted = support.FIXED_OUTPUTS.get((name, form.activation_type))
+        if wanted is not None:
+            scale, zero_point = wanted
+            result[layer.output] = graph.QuantParams(
+                (scale,), (zero_point,), form.activation_bits
+            )
+    return result
+
+
+class _Groups:
+    """Tensors that share a scale, and the range of each group."""
+
+    def __init__(self, limits: ranges.Ranges):
+        self._parents = {name: name for name in limits}
+        self._limits = dict(limits)
+
+    def of(self, name: str) -> str:
+        """The group of a tensor: the name of one of them."""
+        while self._parents[name] != name:
+            name = self._parents[name]
+        return name
+
+    def join(self, first: str, second: str) -> None:
+        """Makes one group of two."""
+        a, b = self.of(first), self.of(second)
+        pairs = zip(self._limits[a], self._limits[b], (min, max), strict=True)
+        low, high = (choose(x, y) for x, y, choose in pairs)
+        self._parents[a] = b
+        self._limits[b] = (low, high)
+
+    def limits(self, name: str) -> tuple[float, float]:
+        """The range of a tensor's group."""
+        return self._limits[self.of(name)]
