@@ -42,9 +42,10 @@ _WEIGHT_BITS = flags.DEFINE_enum(
 )
 _ACTIVATION_BITS = flags.DEFINE_enum(
     "activation_bits",
-    "8",
+    None,
     ["8", "16"],
-    "Bits of an activation of a network that is not quantized yet, on STM32 and tflm.",
+    "Bits of an activation of a network that is not quantized yet, on STM32, tflm and "
+    "GAP8 (whose weights are as wide); if not given 8, 16 for reid_squeezenet.",
 )
 _FOLD = flags.DEFINE_integer(
     "fold",
@@ -84,10 +85,11 @@ def main(argv: Sequence[str]) -> None:
 
 def _options(source: model_source.Source) -> estimate.Options:
     bits = source.weight_bits if _WEIGHT_BITS.value is None else int(_WEIGHT_BITS.value)
+    activation = _ACTIVATION_BITS.value or source.activation_bits
     model = _LATENCY_MODEL.value
     return estimate.Options(
         weight_bits=bits,
-        activation_bits=int(_ACTIVATION_BITS.value),
+        activation_bits=int(activation),
         fold=_FOLD.value,
         split_kernels=_SPLIT_KERNELS.value,
         clock_hz=None if _CLOCK_MHZ.value is None else 1e6 * _CLOCK_MHZ.value,

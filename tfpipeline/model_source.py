@@ -21,11 +21,13 @@ class Source:
     Attributes:
         graph: the network.
         weight_bits: width that its study gave the weights; `None` where unknown.
+        activation_bits: width that its study gave the activations, else 8.
         file_bytes: size of the `.tflite` it was read from.
     """
 
     graph: graph.Graph
     weight_bits: int | None = None
+    activation_bits: int = 8
     file_bytes: int | None = None
 
 
@@ -47,7 +49,11 @@ def load(model: str) -> Source:
         GraphError: the file is damaged or holds what is not supported.
     """
     if model in catalog.names():
-        return Source(catalog.load(model), catalog.WEIGHT_BITS.get(model))
+        return Source(
+            catalog.load(model),
+            weight_bits=catalog.WEIGHT_BITS.get(model),
+            activation_bits=catalog.ACTIVATION_BITS.get(model, 8),
+        )
     path = pathlib.Path(model)
     if not path.exists():
         raise errors.UsageError(

@@ -14,6 +14,8 @@ _FOLDER = pathlib.Path(__file__).parent
 
 # The width of weights that a network's study gave it, where it is not 8 bits.
 WEIGHT_BITS = {"facenet_v3": 4}
+# Likewise of activations; a target whose weights are as wide takes it for both.
+ACTIVATION_BITS = {"reid_squeezenet": 16}
 
 
 @functools.cache

@@ -6,6 +6,8 @@ from collections.abc import Callable, Sequence
 from tfpipeline import errors
 from tfpipeline.cost import estimate
 from tfpipeline.ir import graph
+from tfpipeline.targets.gap8 import estimate as gap8
+from tfpipeline.targets.gap8 import spec as gap8_spec
 from tfpipeline.targets.max78000 import estimate as max78000
 from tfpipeline.targets.max78000 import spec as max78000_spec
 from tfpipeline.targets.stm32 import estimate as stm32
@@ -24,6 +26,7 @@ def _estimators() -> dict[str, Estimator]:
         name: functools.partial(stm32.estimate_graph, board=board)
         for name, board in stm32_spec.BOARDS.items()
     }
+    found[gap8_spec.NAME] = gap8.estimate_graph
     return found | {tflm.TARGET: tflm.estimate_graph}
 
 
