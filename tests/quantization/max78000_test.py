@@ -160,7 +160,8 @@ def test_training_moves_weights_and_stays_the_device():
     qat = max78000.prepare_qat(batch_norm_folding.fold(model), images, scheme(4, True))
     before = qat.get_weights()
     labels = np.arange(32) % 5
-    qat.compile(keras.optimizers.SGD(0.05), "sparse_categorical_crossentropy")
+    # Five times this rate makes some seeds of the dropout diverge.
+    qat.compile(keras.optimizers.SGD(0.01), "sparse_categorical_crossentropy")
     first = qat.evaluate(images, labels, verbose=0)
     qat.fit(images, labels, epochs=8, batch_size=32, verbose=0)
     assert qat.evaluate(images, labels, verbose=0) < first

@@ -18,16 +18,15 @@ of the sums is larger, and `exact` returns the same model in float64, which hold
 them.
 """
 
-import contextlib
 import dataclasses
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
-from tfpipeline.compat import keras, tf, tfmot
+from tfpipeline.compat import keras, tfmot
 from tfpipeline.quantization import (
     float_twin,
+    given_configs,
     max78000_configs,
     max78000_layers,
     power_of_two_quantizers,
@@ -111,14 +110,9 @@ def build(folded_model: keras.Model, scheme: Scheme | None = None) -> keras.Mode
     scheme = scheme or Scheme()
     model = topology.require_functional(folded_model)
     max78000_layers.check(model, scheme.policy, scheme.wide_layers(model))
-    configs = _configs(model, scheme)
-    annotated = keras.models.clone_model(model, clone_function=_annotated)
-    annotated.set_weights(model.get_weights())
-    # As in `tflite_int8`: four to seven times faster than with AutoGraph.
-    apply = tf.autograph.experimental.do_not_convert(_QUANT.quantize_apply)
-    quantizer = power_of_two_quantizers.ActivationQuantizer
-    with _QUANT.quantize_scope({quantizer.__name__: quantizer}):
-        return apply(annotated, _TfmotScheme(configs))
+    return given_configs.apply(
+        model, _configs(model, scheme), power_of_two_quantizers.ActivationQuantizer
+    )
 
 
 def scheme_of(model: keras.Model) -> Scheme | None:
@@ -162,21 +156,10 @@ def exact(qat_model: keras.Model) -> keras.Model:
         if "dtype" in layer["config"]:
             layer["config"]["dtype"] = "float64"
     # tfmot's wrappers take their type from here.
-    with _layers_of("float64"):
+    with given_configs.layers_of("float64"):
         copy = build(topology.from_dict(architecture), scheme)
     copy.set_weights(qat_model.get_weights())
     return copy
-
-
-@contextlib.contextmanager
-def _layers_of(number_format: str) -> Iterator[None]:
-    """Makes new layers that have no type of their own compute in a format."""
-    before = keras.mixed_precision.global_policy()
-    keras.mixed_precision.set_global_policy(number_format)
-    try:
-        yield
-    finally:
-        keras.mixed_precision.set_global_policy(before)
 
 
 def _weighted(model: keras.Model) -> list[tuple[Any, Any]]:
@@ -212,64 +195,7 @@ def _configs(model: keras.Model, scheme: Scheme) -> dict[str, Any]:
     return configs
 
 
-def _annotated(layer: Any) -> Any:
-    copy = type(layer).from_config(layer.get_config())
-    return _QUANT.quantize_annotate_layer(copy) if _is_wrapped(layer) else copy
-
-
 def _is_wrapped(layer: Any) -> bool:
     # tfmot cannot wrap what a TensorFlow function becomes.
     is_input = isinstance(layer, keras.layers.InputLayer)
     return not is_input and not max78000_layers.is_magnitude(layer)
-
-
-class _Layout(_QUANT.QuantizeLayoutTransform):
-    """Adds a quantizer behind the input, and gives layers their configurations."""
-
-    def __init__(self, configs: dict[str, Any]) -> None:
-        self._configs = configs
-
-    def apply(
-        self, model: keras.Model, layer_quantize_map: dict[str, Any]
-    ) -> tuple[keras.Model, dict[str, Any]]:
-        # Told of no other layer, tfmot's own layout changes the input only.
-        inputs: dict[str, Any] = {name: {} for name in model.input_names}
-        default = _QUANT.default_8bit.Default8BitQuantizeLayoutTransform()
-        with _layers_of("float32"):
-            model, _ = default.apply(model, inputs)
-        model = keras.models.clone_model(model, clone_function=_with_fixed_steps)
-        return model, {
-            name: {"quantize_config": config} for name, config in self._configs.items()
-        }
-
-
-class _Registry(_QUANT.QuantizeRegistry):
-    """Knows no layers: all configurations are given."""
-
-    def supports(self, layer: Any) -> bool:
-        return False
-
-    def get_quantize_config(self, layer: Any) -> None:
-        return None
-
-
-class _TfmotScheme(_QUANT.QuantizeScheme):
-    """What `quantize_apply` asks for."""
-
-    def __init__(self, configs: dict[str, Any]) -> None:
-        self._configs = configs
-
-    def get_layout_transformer(self) -> _Layout:
-        return _Layout(self._configs)
-
-    def get_quantize_registry(self) -> _Registry:
-        return _Registry()
-
-
-def _with_fixed_steps(layer: Any) -> Any:
-    """Gives tfmot's input quantizer the fixed steps; returns other layers as is."""
-    if type(layer).__name__ != "QuantizeLayer":
-        return layer
-    quantizer = power_of_two_quantizers.ActivationQuantizer()
-    # A fixed name: tfmot numbers these layers by process, and names identify weights.
-    return type(layer)(quantizer, name="quantize_input")

@@ -16,15 +16,12 @@ from typing import Any
 import numpy as np
 
 from tfpipeline.compat import tf, tfmot
+from tfpipeline.quantization import float_bits
 from tfpipeline.targets.max78000 import arithmetic, quantize
 
 _QUANTIZER = tfmot.quantization.keras.quantizers.Quantizer
 
 _STEPS = float(1 << arithmetic.FRACTION_BITS)
-
-# float32: bits of the stored fraction, and what is added to the exponent (IEEE 754).
-_FRACTION = 23
-_EXPONENT_BIAS = 127
 
 
 class _Fixed(_QUANTIZER):
@@ -107,7 +104,7 @@ class WeightQuantizer(_Fixed):
     ) -> tf.Tensor:
         """Returns `inputs` rounded, of the same shape and type."""
         exponent = self._shift() - self.weight_bits + 1
-        unit, inverse = _power_of_two(exponent), _power_of_two(-exponent)
+        unit, inverse = map(float_bits.power_of_two, (exponent, -exponent))
         low, high = arithmetic.weight_range(self.weight_bits)
 
         @tf.custom_gradient
@@ -134,11 +131,7 @@ class WeightQuantizer(_Fixed):
             ordered = tf.sort(magnitudes)
             difference = (ordered[above] - ordered[below]) * np.float32(weight)
             largest = ordered[below] + difference
-        stored = tf.bitcast(largest, tf.int32)
-        fraction = tf.bitwise.bitwise_and(stored, (1 << _FRACTION) - 1)
-        exponent = tf.bitwise.right_shift(stored, _FRACTION) - _EXPONENT_BIAS
-        # Upwards, unless it is a power of two.
-        shift = exponent + tf.cast(fraction != 0, tf.int32)
+        shift = float_bits.ceil_log2(largest)
         return tf.clip_by_value(shift, *quantize.shift_limits(self.weight_bits))
 
 
@@ -160,9 +153,3 @@ def _limited(
         return limited / _STEPS, gradient
 
     return rounded(inputs)
-
-
-def _power_of_two(exponent: tf.Tensor) -> tf.Tensor:
-    """Returns 2**exponent as float32, exactly, from its bits."""
-    stored = tf.bitwise.left_shift(exponent + _EXPONENT_BIAS, _FRACTION)
-    return tf.bitcast(stored, tf.float32)
