@@ -1,0 +1,188 @@
+"""The descriptor's job from flags to figures, resumed, extended and misused."""
+
+import dataclasses
+import json
+import pathlib
+import shlex
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from tfpipeline import descriptor_flags, errors, train_descriptor
+from tfpipeline.data import people, verification_sets
+from tfpipeline.ir import serialize
+from tfpipeline.study import verification
+
+_ROOT = pathlib.Path(__file__).resolve().parents[2]
+_SMALL = descriptor_flags.DescriptorConfig(
+    dataset="procedural_faces",
+    data_dir=None,
+    pairs=None,
+    image_side=32,
+    photographs=3,
+    test_folds=(0, 1),
+    validation_folds=(4,),
+    min_images=2,
+    model="reid_squeezenet",
+    width=0.1,
+    batch_norm=None,
+    dropout=None,
+    people_per_batch=6,
+    images_per_person=3,
+    groups_per_person=1,
+    epochs=2,
+    loss="lifted",
+    lifted_weight=0.5,
+    lifted_margin=1.0,
+    label_smoothing=0.0,
+    arcface_scale=32.0,
+    arcface_margin=0.5,
+    arcface_warmup_epochs=5,
+    optimizer="adam",
+    learning_rate=0.003,
+    learning_rate_schedule="cosine",
+    warmup_epochs=0.0,
+    weight_decay=1e-4,
+    weight_decay_mode="decoupled",
+    random_crop=2,
+    horizontal_flip=True,
+    rotation=0.0,
+    color_jitter=0.1,
+    gaussian_noise=0.0,
+    calibration_images=16,
+    seed=0,
+    evaluate=("float",),
+    workdir=None,
+)
+
+
+def _files(folder: pathlib.Path) -> set[str]:
+    return {str(path.relative_to(folder)) for path in folder.rglob("*.json")}
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("descriptor")
+    config = dataclasses.replace(_SMALL, workdir=str(folder))
+    return config, folder, train_descriptor.run(config)
+
+
+def test_a_run_leaves_network_graph_and_figures(finished):
+    _, folder, results = finished
+    assert _files(folder) == {
+        *("run.json", "splits.json", "results.json"),
+        *("float/architecture.json", "float/history.json", "graph/graph.json"),
+    }
+    assert len((folder / "metrics.jsonl").read_text().splitlines()) == 2
+    assert results == json.loads((folder / "results.json").read_text())
+    record = results["verification"]["float"]
+    assert [fold["fold"] for fold in record["folds"]] == [0, 1]
+    assert [fold["pairs"] for fold in record["folds"]] == [60, 60]
+    summary = (folder / "summary.txt").read_text()
+    assert f"{record['accuracy']:.4f}" in summary
+
+
+def test_training_saw_nobody_of_a_held_out_fold(finished):
+    config, folder, results = finished
+    source = verification_sets.load(config.dataset, side=32, photographs=3)
+    trained = json.loads((folder / "splits.json").read_text())["train_positions"]
+    folds = people.folds_of_people(source.labels, source.pairs, len(source.names))
+    seen = folds[source.labels[trained]]
+    assert set(seen) == {people.NO_FOLD, 2, 3}
+    assert results["images"] == len(trained) == 48 * 3
+
+
+def test_figures_are_those_of_the_stored_network(finished):
+    config, folder, results = finished
+    g = serialize.read(folder / "graph")
+    assert g.tensors[g.outputs[0]].shape == (1, 512)
+    # Computed anew from the stored network, by the protocol's own definition.
+    source = verification_sets.load(config.dataset, side=32, photographs=3)
+    trained = train_descriptor.descriptor_stage.train(
+        config, source, train_descriptor.run_folder.RunFolder(folder)
+    )
+    images = (source.images.astype(np.float32) - 128) / 128
+    rows = np.asarray(trained.model(images, training=False))
+    pairs = source.pairs
+    distances = verification.squared_distances(rows, pairs.first, pairs.second)
+    for fold in results["verification"]["float"]["folds"]:
+        chosen, tested = pairs.folds == 4, pairs.folds == fold["fold"]
+        threshold = verification.best_threshold(distances[chosen], pairs.same[chosen])
+        # Another batch size adds in another order.
+        assert threshold == pytest.approx(fold["threshold"], rel=1e-3)
+        right = (distances[tested] <= threshold) == pairs.same[tested]
+        assert right.mean() == pytest.approx(fold["accuracy"], abs=1 / 60)
+
+
+def test_the_same_command_again_changes_nothing(finished, capsys):
+    config, folder, results = finished
+    weights = (folder / "float" / "weights.npz").read_bytes()
+    again = train_descriptor.run(config)
+    assert again == results
+    assert (folder / "float" / "weights.npz").read_bytes() == weights
+    assert "float" in capsys.readouterr().out
+
+
+def test_another_form_is_added_to_a_finished_run(finished, monkeypatch):
+    config, _, results = finished
+
+    def coarse(trained, calibration):
+        assert calibration.shape == (16, 32, 32, 1)
+        describe = train_descriptor.descriptor_stage.float_describer(trained.model)
+        return lambda images: np.round(describe(images) * 4).astype(np.int16)
+
+    monkeypatch.setitem(train_descriptor.FORMS, "coarse", coarse)
+    both = train_descriptor.run(dataclasses.replace(config, evaluate=("coarse",)))
+    assert list(both["verification"]) == ["float", "coarse"]
+    assert both["verification"]["float"] == results["verification"]["float"]
+
+
+def test_other_flags_in_the_same_folder_are_refused(finished):
+    config, _, _ = finished
+    with pytest.raises(errors.UsageError, match="--epochs was 2 and is now 3"):
+        train_descriptor.run(dataclasses.replace(config, epochs=3))
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"test_folds": (0,), "validation_folds": ()}, "needs --validation_folds"),
+        ({"test_folds": (0, 4)}, "must share none. Received in both: 4"),
+        ({"test_folds": ()}, "must name at least one fold"),
+    ],
+)
+def test_folds_that_do_not_go_together(fields, message):
+    with pytest.raises(errors.UsageError, match=message):
+        dataclasses.replace(_SMALL, **fields)
+
+
+def test_a_fold_that_is_not_there(tmp_path):
+    config = dataclasses.replace(_SMALL, test_folds=(5, 6), workdir=str(tmp_path))
+    with pytest.raises(errors.UsageError, match=r"has folds 0 to 4\. Received: 5, 6"):
+        train_descriptor.run(config)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        ("", "--workdir=DIR is missing"),
+        ("--workdir=x --test_folds=a,b", "takes numbers of folds counted from 0"),
+        ("--workdir=x --dataset=lfw", "--dataset=lfw needs --pairs=FILE"),
+    ],
+)
+@pytest.mark.slow
+def test_wrong_flags_are_one_line(flags, message, tmp_path):
+    done = subprocess.run(
+        (sys.executable, "-m", "tfpipeline.train_descriptor", *shlex.split(flags)),
+        cwd=tmp_path,
+        env={"PYTHONPATH": str(_ROOT), "TF_CPP_MIN_LOG_LEVEL": "3"},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 2
+    last = done.stderr.strip().splitlines()[-1]
+    assert last.startswith("train_descriptor: error: ") and message in last
+    assert not list(tmp_path.iterdir())
