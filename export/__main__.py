@@ -3,6 +3,7 @@
 python -m export --model=NETWORK.tflite --targets=int8 --output=FOLDER
 python -m export --model=RUN_OR_GRAPH --targets=max78000 --output=FOLDER
 python -m export --model=NETWORK.tflite --targets=c --output=FOLDER --emulate=cortex-m4
+python -m export --model=RUN_OR_FILE --targets=tflm --output=FOLDER --labels=FILE
 """
 
 import pathlib
@@ -14,20 +15,21 @@ from export.c import emulation
 from export.c import files as c_files
 from export.max78000 import files, network, sample
 from export.tflite import offline_plan, small_weights, verify
+from export.tflm import command as tflm_command
 from tfpipeline import entry, errors, model_source
 from tfpipeline.targets.max78000 import policy
 
 _MODEL = flags.DEFINE_string(
     "model",
     None,
-    "The folder of a run; or a .tflite file for int8 and c, a graph.json for c and "
-    "max78000, and a Keras file for max78000.",
+    "The folder of a run; or a .tflite file for int8, tflm and c, a graph.json for c "
+    "and max78000, and a Keras file for max78000.",
 )
 _TARGETS = flags.DEFINE_list(
     "targets",
     ["int8"],
-    "What to export for, of: int8 (TensorFlow Lite Micro), max78000, c (portable C99 "
-    "without a runtime).",
+    "What to export for, of: int8 (TensorFlow Lite Micro), tflm (the same as sources, "
+    "with known answers), max78000, c (portable C99 without a runtime).",
 )
 _OUTPUT = flags.DEFINE_string(
     "output",
@@ -38,8 +40,8 @@ _OUTPUT = flags.DEFINE_string(
 _OFFLINE_PLAN = flags.DEFINE_bool(
     "offline_plan",
     False,
-    "int8: write our plan of the arena into the file, where TensorFlow Lite Micro "
-    "takes it instead of making its own.",
+    "int8, tflm: write our plan of the arena into the file, where TensorFlow Lite "
+    "Micro takes it instead of making its own.",
 )
 _WEIGHT_BITS = flags.DEFINE_integer(
     "weight_bits",
@@ -67,7 +69,12 @@ _EMULATE = flags.DEFINE_list(
     "count the instructions of each layer.",
 )
 _SAMPLE = flags.DEFINE_string(
-    "sample", None, "max78000: a .png or .npy, the input whose answer is recorded."
+    "sample",
+    None,
+    "The input whose answer is recorded: a .npy; for max78000 a .png as well.",
+)
+_LABELS = flags.DEFINE_string(
+    "labels", None, "tflm: a text file with the name of each output, one a line."
 )
 
 
@@ -128,6 +135,17 @@ def _c(model: str, output: pathlib.Path | None) -> list[str]:
         if ran.exit_code:
             raise errors.VerificationError("\n".join(lines))
     return lines
+
+
+def _tflm(model: str, output: pathlib.Path | None) -> list[str]:
+    """Writes a TFLite network as sources for a project with TensorFlow Lite Micro."""
+    return tflm_command.run(
+        model,
+        output,
+        with_plan=_OFFLINE_PLAN.value,
+        sample=_SAMPLE.value,
+        labels=_LABELS.value,
+    )
 
 
 def _source(model: str, output: pathlib.Path | None) -> model_source.Source:
@@ -219,6 +237,7 @@ def _report(verification: verify.Verification) -> list[str]:
 
 TARGETS: dict[str, Callable[[str, pathlib.Path | None], list[str]]] = {
     "int8": _int8,
+    "tflm": _tflm,
     "max78000": _max78000,
     "c": _c,
 }

@@ -10,7 +10,6 @@ reference kernels; optimized kernels ask for other data and scratch memory.
 
 import dataclasses
 
-
 from export.tflm import operators, structures
 from tfpipeline.cost import liveness
 from tfpipeline.ir import tflite_file
@@ -228,5 +227,3 @@ def _int_list_bytes(count: int) -> int:
 
 def _aligned(size: int, alignment: int) -> int:
     return -(-size // alignment) * alignment
-
-

@@ -1,0 +1,149 @@
+"""All that a bundle tells: the network, its arena, its operators, its known answers."""
+
+import dataclasses
+from collections.abc import Sequence
+
+import numpy as np
+
+from export.tflite import offline_plan
+from export.tflm import arena, goldens, limits, operators, spelling, structures
+from tfpipeline import errors
+from tfpipeline.ir import tflite_file
+from tfpipeline.targets.tflm import flatbuffer, interpreter
+
+# Seed of the random input, which makes the same files for the same network.
+SEED = 0
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Bundle:
+    """What the files say.
+
+    Attributes:
+        name: the namespace.
+        model: the `.tflite` file, with our plan if `is_planned`.
+        program: the same, parsed.
+        methods: calls that register its operators.
+        measured: arena of the interpreter on this machine, in bytes; its smallest
+            size is `measured_bytes`.
+        arm: arena of a 32-bit Arm core, by the interpreter's own steps.
+        host: arena of a 64-bit machine, likewise.
+        plan: where our plan puts the tensors, and both plans' bytes.
+        cases: known answers.
+        labels: of the output's elements; empty where unknown.
+    """
+
+    name: str
+    model: bytes
+    program: tflite_file.Program
+    methods: tuple[str, ...]
+    measured: goldens.Run
+    measured_bytes: int
+    arm: arena.Arena
+    host: arena.Arena
+    plan: offline_plan.OfflinePlan
+    is_planned: bool
+    cases: tuple[goldens.Case, ...]
+    labels: tuple[str, ...]
+
+    @property
+    def input(self) -> tflite_file.FileTensor:
+        """What the caller gives."""
+        return self.program.tensors[self.program.inputs[0]]
+
+    @property
+    def output(self) -> tflite_file.FileTensor:
+        """What the caller gets."""
+        return self.program.tensors[self.program.outputs[0]]
+
+
+def prepare(
+    model: bytes,
+    name: str,
+    *,
+    with_plan: bool = False,
+    sample: str | None = None,
+    labels: Sequence[str] = (),
+) -> Bundle:
+    """Checks a network, runs it, and finds its arena.
+
+    Args:
+        model: a `.tflite` file.
+        name: becomes the namespace.
+        with_plan: whether our plan of the arena goes into the file, where it needs
+            less memory than TensorFlow Lite Micro's.
+        sample: a `.npy` whose answer is recorded beside that of a random input.
+        labels: one for each element of the output, or none.
+
+    Raises:
+        GraphError: the file is damaged.
+        ExportError: naming all that TensorFlow Lite Micro cannot run, or not as
+            planned.
+        VerificationError: our plan changes outputs, or saves other than it promises.
+        UsageError, DataError: `sample` or `labels` do not fit.
+    """
+    program = tflite_file.parse(model)
+    found = limits.reasons(program)
+    if found:
+        raise errors.ExportError(f"not for TensorFlow Lite Micro: {'; '.join(found)}")
+    _check_labels(labels, program)
+    inputs = {"random": goldens.random_input(program, SEED)}
+    if sample is not None:
+        inputs["sample"] = goldens.read_sample(sample, program)
+    plan = offline_plan.make(model)
+    planned = offline_plan.with_plan(model) if with_plan else model
+    is_planned = planned != model
+    images = np.concatenate(list(inputs.values()))
+    run = _run(planned, model, images, plan)
+    head = run.head_bytes
+    expected = arena.estimate(program, structures.PACKAGE_64, head).arena_bytes
+    first = images[:1]
+    return Bundle(
+        name=spelling.identifier(name),
+        model=planned,
+        program=program,
+        methods=operators.methods(each.name for each in program.operators),
+        measured=run,
+        measured_bytes=goldens.measure(planned, first, run.outputs[:1], expected),
+        arm=arena.estimate(program, structures.ARM_32, head),
+        host=arena.estimate(program, structures.X86_64, head),
+        plan=plan,
+        is_planned=is_planned,
+        cases=tuple(
+            goldens.Case(each, image[np.newaxis], output[np.newaxis])
+            for each, image, output in zip(inputs, images, run.outputs, strict=True)
+        ),
+        labels=tuple(labels),
+    )
+
+
+def _run(
+    planned: bytes,
+    model: bytes,
+    images: goldens.IntArray,
+    plan: offline_plan.OfflinePlan,
+) -> goldens.Run:
+    """Runs the network, and holds our plan to what it promises."""
+    size = interpreter.generous_arena_bytes(flatbuffer.read(model))
+    plain = goldens.run(model, images, size)
+    if planned == model:
+        return plain
+    run = goldens.run(planned, images, size)
+    saved = plain.head_bytes - run.head_bytes
+    promised = plan.greedy_bytes - plan.head_bytes
+    if saved != promised or not np.array_equal(run.outputs, plain.outputs):
+        same = "the same" if np.array_equal(run.outputs, plain.outputs) else "other"
+        raise errors.VerificationError(
+            f"our plan of the arena was to save {promised} bytes; the interpreter "
+            f"saved {saved}, with {same} outputs. Export without --offline_plan."
+        )
+    return run
+
+
+def _check_labels(labels: Sequence[str], program: tflite_file.Program) -> None:
+    elements = int(np.prod(program.tensors[program.outputs[0]].shape))
+    if labels and len(labels) != elements:
+        raise errors.DataError(
+            f"there must be a label for each of the output's {elements} elements, one "
+            f"a line; found {len(labels)}"
+        )

@@ -1,0 +1,170 @@
+"""Known answers: inputs, and what TensorFlow Lite Micro's interpreter makes of them."""
+
+import dataclasses
+import pathlib
+import re
+import time
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from tfpipeline import errors
+from tfpipeline.cost import liveness
+from tfpipeline.ir import tflite_file
+from tfpipeline.targets.tflm import pool
+
+IntArray = npt.NDArray[np.signedinteger[Any]]
+
+TIMEOUT_SECONDS = 120.0
+
+# Sizes that are tried at most, upwards or downwards from the expected one.
+_MOST_SIZES = 64
+
+_RECORDED = re.compile(r"Arena allocation (head|tail) (\d+) bytes")
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Case:
+    """An input `[1, ...]` and the interpreter's output, in the network's types."""
+
+    name: str
+    input: IntArray
+    output: IntArray
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Run:
+    """What one interpreter computed, and the parts of its arena in bytes."""
+
+    outputs: IntArray
+    head_bytes: int
+    tail_bytes: int
+
+
+def random_input(program: tflite_file.Program, seed: int) -> IntArray:
+    """Integers of the whole range of the input's type, `[1, ...]`."""
+    tensor = program.tensors[program.inputs[0]]
+    limits = np.iinfo(tensor.dtype)
+    random = np.random.default_rng(seed)
+    return random.integers(
+        limits.min, limits.max, tensor.shape, tensor.dtype, endpoint=True
+    )
+
+
+def read_sample(file: str, program: tflite_file.Program) -> IntArray:
+    """An input from a `.npy`: integers as they are, or what the float network reads.
+
+    Returns:
+        Of the input's shape and type. Reals become `round(x / scale) + zero_point`,
+        ties away from zero, within the type's range: `AffineQuantize`,
+        tensorflow/lite/kernels/internal/reference/quantize.h.
+
+    Raises:
+        UsageError: a file of another kind.
+        DataError: it cannot be read, or holds another shape, or larger values.
+    """
+    path = pathlib.Path(file)
+    if path.suffix.lower() != ".npy":
+        raise errors.UsageError(
+            f"the sample '{path}' must be a .npy with the network's input: integers of "
+            "its type, or reals as the float network reads them"
+        )
+    try:
+        values = np.load(path, allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise errors.DataError(f"cannot read the sample {path}: {error}") from error
+    tensor = program.tensors[program.inputs[0]]
+    if values.shape not in (tensor.shape, tensor.shape[1:]):
+        raise errors.DataError(
+            f"the sample {path} must have the shape {tensor.shape}; found "
+            f"{values.shape}"
+        )
+    limits = np.iinfo(tensor.dtype)
+    if values.dtype.kind == "f" and np.isfinite(values).all():
+        steps = values.astype(np.float32) / np.float32(tensor.scales[0])
+        steps = np.trunc(steps + np.copysign(np.float32(0.5), steps))
+        values = np.clip(steps + tensor.zero_points[0], limits.min, limits.max)
+    elif values.dtype.kind not in "iu" or (
+        values.min() < limits.min or values.max() > limits.max
+    ):
+        raise errors.DataError(
+            f"the sample {path} must hold finite reals, or integers from {limits.min} "
+            f"to {limits.max}; found {values.dtype}, {values.min()} to {values.max()}"
+        )
+    result: IntArray = values.reshape(tensor.shape).astype(tensor.dtype)
+    return result
+
+
+def run(model: bytes, inputs: IntArray, arena_bytes: int) -> Run:
+    """Runs inputs `[N, ...]` through TensorFlow Lite Micro in a child process.
+
+    Raises:
+        ExportError: the interpreter does not run the network; says why.
+        VerificationError: it printed no sizes.
+    """
+    [reply] = _run(model, inputs, [arena_bytes], report=True)
+    if reply.failure is not None:
+        raise errors.ExportError(f"TensorFlow Lite Micro {reply.failure}")
+    found = {name: int(size) for name, size in _RECORDED.findall(reply.stderr)}
+    if found.keys() != {"head", "tail"}:
+        raise errors.VerificationError(
+            "TensorFlow Lite Micro printed no 'Arena allocation head, tail': is the "
+            "pinned tflite-micro installed?"
+        )
+    return Run(reply.arrays["outputs"], found["head"], found["tail"])
+
+
+def measure(model: bytes, first_input: IntArray, output: IntArray, start: int) -> int:
+    """The smallest arena, a multiple of 16 bytes, in which the interpreter is right.
+
+    Args:
+        model: the file.
+        first_input: `[1, ...]`.
+        output: of a generous arena, `[1, ...]`.
+        start: bytes, a multiple of 16, to look from.
+
+    Raises:
+        VerificationError: none was found near `start`, or in time.
+    """
+    deadline = time.monotonic() + TIMEOUT_SECONDS
+    step = liveness.ALIGNMENT
+
+    def runs_in(*sizes: int) -> list[bool]:
+        replies = _run(model, first_input, list(sizes))
+        return [
+            reply.failure is None and np.array_equal(reply.arrays["outputs"], output)
+            for reply in replies
+        ]
+
+    runs, runs_below = runs_in(start, start - step)
+    size = start
+    for _ in range(_MOST_SIZES):
+        if time.monotonic() > deadline:
+            break
+        if runs and not runs_below:
+            return size
+        if runs:
+            size -= step
+            [runs_below] = runs_in(size - step)
+        else:
+            size, runs_below = size + step, False
+            [runs] = runs_in(size)
+    raise errors.VerificationError(
+        f"no smallest arena was found within {_MOST_SIZES} steps of {start} bytes"
+    )
+
+
+def _run(
+    model: bytes, inputs: IntArray, sizes: list[int], *, report: bool = False
+) -> list[pool.Reply]:
+    jobs = [
+        pool.Job(
+            "tflm_predict",
+            model,
+            {"images": inputs},
+            {"arena_bytes": size, "report": report},
+        )
+        for size in sizes
+    ]
+    return pool.run(jobs, processes=2, timeout_seconds=TIMEOUT_SECONDS)

@@ -1,0 +1,63 @@
+"""What keeps a network from running in TensorFlow Lite Micro as it is, all at once."""
+
+import math
+from collections.abc import Iterator
+
+from export.tflm import operators
+from tfpipeline.ir import tflite_file
+
+TYPES = ("int8", "int16")
+
+_FLOAT = ("float16", "float32", "float64", "bfloat16")
+
+
+def reasons(program: tflite_file.Program) -> list[str]:
+    """One sentence for each operator or border that cannot be written; none if all can.
+
+    Args:
+        program: the file.
+    """
+    return [
+        *_border("input", program, program.inputs),
+        *_border("output", program, program.outputs),
+        *(text for each in program.operators for text in _operator(program, each)),
+    ]
+
+
+def _border(
+    role: str, program: tflite_file.Program, indices: tuple[int, ...]
+) -> Iterator[str]:
+    if len(indices) != 1:
+        yield f"there must be one {role}; found {len(indices)}"
+    for tensor in (program.tensors[i] for i in indices):
+        who = f"{role} '{tensor.name}'"
+        if tensor.dtype not in TYPES:
+            yield f"{who} must be int8 or int16; found {tensor.dtype}"
+        elif len(tensor.scales) != 1 or not 0 < tensor.scales[0] < math.inf:
+            yield f"{who} must have one positive scale; found {tensor.scales}"
+        if tensor.is_dynamic or tensor.shape[:1] != (1,):
+            yield f"{who} must have a fixed shape, batch 1; found {tensor.shape}"
+        if tensor.data is not None:
+            yield f"{who} must not be constant"
+
+
+def _operator(
+    program: tflite_file.Program, operator: tflite_file.Operator
+) -> Iterator[str]:
+    who = f"operator {operator.index} {operator.name}"
+    if operator.name not in operators.KERNELS:
+        yield (
+            f"{who} is not supported; supported are {', '.join(operators.KERNELS)}"
+            if operator.index == _first_unsupported(program)
+            else f"{who} is not supported"
+        )
+    indices = (*operator.inputs, *operator.outputs)
+    for tensor in (program.tensors[i] for i in indices if i >= 0):
+        if tensor.dtype in _FLOAT:
+            yield f"{who} has the {tensor.dtype} tensor '{tensor.name}'"
+            return
+
+
+def _first_unsupported(program: tflite_file.Program) -> int:
+    """The operator whose sentence lists what is supported, for all of them."""
+    return next(o.index for o in program.operators if o.name not in operators.KERNELS)

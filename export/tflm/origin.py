@@ -1,0 +1,78 @@
+"""Where the network of a bundle comes from: its file, its name, its labels."""
+
+import pathlib
+
+from tfpipeline import errors
+
+# In the folder of a run, in this order.
+_IN_RUN = (
+    pathlib.Path("export", "int8", "model.tflite"),
+    pathlib.Path("export", "int16x8", "model.tflite"),
+)
+
+# Folders of a run, and file names, that tell nothing of the network.
+_GENERIC = {"export", "int8", "int16x8", "model"}
+
+
+def find(model: str) -> tuple[pathlib.Path, str]:
+    """The `.tflite` file that `model` means, and a name for it.
+
+    Args:
+        model: the file, or the folder of a run, whose int8 network comes before the one
+            of int16 activations.
+
+    Returns:
+        The file, and its name; of a file `model.tflite` the name of its folder, or of
+        the run that it lies in.
+
+    Raises:
+        UsageError: nothing of the kind.
+    """
+    path = pathlib.Path(model)
+    if path.is_dir():
+        candidates = [path / inside for inside in _IN_RUN]
+        found = [each for each in candidates if each.is_file()]
+        if not found:
+            raise errors.UsageError(
+                f"'{path}' holds no network for TensorFlow Lite Micro: neither "
+                f"{' nor '.join(map(str, _IN_RUN))} is there"
+            )
+        path = found[0]
+    elif path.suffix.lower() != ".tflite":
+        raise errors.UsageError(
+            f"'{path}' is neither a .tflite file nor the folder of a run"
+        )
+    parts = [path.stem, *(each.name for each in path.resolve().parents)]
+    return path, next((each for each in parts if each not in _GENERIC), "")
+
+
+def read(path: pathlib.Path) -> bytes:
+    """The file.
+
+    Raises:
+        ExportError: it cannot be read.
+    """
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise errors.ExportError(
+            f"cannot read {path}: {error.strerror or error}"
+        ) from error
+
+
+def read_labels(file: str) -> tuple[str, ...]:
+    """Labels from a text file of UTF-8, one a line.
+
+    Raises:
+        DataError: it cannot be read, or a label is empty or there twice.
+    """
+    try:
+        lines = pathlib.Path(file).read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise errors.DataError(f"cannot read the labels {file}: {error}") from error
+    labels = tuple(line.strip() for line in lines)
+    for number, label in enumerate(labels, 1):
+        if not label or label in labels[: number - 1]:
+            what = "is empty" if not label else f"'{label}' is there twice"
+            raise errors.DataError(f"the labels {file}: line {number} {what}")
+    return labels
