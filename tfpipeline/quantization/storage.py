@@ -4,8 +4,7 @@ tfmot's models cannot be loaded from Keras' own `.keras` format (the ranges are 
 rebuilt). Here a quantization-aware model is stored as its float architecture and all
 its arrays, ranges included, and built again by the scheme when it is loaded.
 
-Files: `architecture.json` {"scheme": "float", "int8" or "max78000", "architecture":
-Keras JSON, "arrays": [[name, shape], ...]} and `weights.npz`. Both appear whole or not
+Files: `architecture.json` {"scheme": one of `_SCHEMES`, "architecture": Keras JSON, "arrays": [[name, shape], ...]} and `weights.npz`. Both appear whole or not
 at all. Of a MAX78000 model the description also holds "options", as `_options` writes
 them.
 """
@@ -21,15 +20,22 @@ import numpy as np
 
 from tfpipeline import atomic_files, errors
 from tfpipeline.compat import keras, tfmot
-from tfpipeline.quantization import float_twin, max78000, tflite_int8, topology
+from tfpipeline.quantization import (
+    float_twin,
+    max78000,
+    tflite_int8,
+    tflite_int16,
+    topology,
+)
 from tfpipeline.targets.max78000 import policy
 
 _ARCHITECTURE = "architecture.json"
 _WEIGHTS = "weights.npz"
 _FLOAT = "float"
 _INT8 = "int8"
+_INT16 = "int16x8"
 _MAX78000 = "max78000"
-_SCHEMES = (_FLOAT, _INT8, _MAX78000)
+_SCHEMES = (_FLOAT, _INT8, _INT16, _MAX78000)
 
 
 def save(model: keras.Model, folder: str | os.PathLike[str]) -> None:
@@ -45,8 +51,9 @@ def save(model: keras.Model, folder: str | os.PathLike[str]) -> None:
     wrapper = tfmot.quantization.keras.QuantizeWrapper
     quantized = any(isinstance(layer, wrapper) for layer in model.layers)
     scheme = max78000.scheme_of(model)
+    integers = _INT16 if tflite_int16.is_of_scheme(model) else _INT8
     description = {
-        "scheme": _MAX78000 if scheme else _INT8 if quantized else _FLOAT,
+        "scheme": _MAX78000 if scheme else integers if quantized else _FLOAT,
         "architecture": (
             float_twin.architecture(model) if quantized else topology.to_dict(model)
         ),
@@ -85,6 +92,8 @@ def load(folder: str | os.PathLike[str]) -> keras.Model:
         )
     if scheme == _INT8:
         model = tflite_int8.build(model)
+    elif scheme == _INT16:
+        model = tflite_int16.build(model)
     elif scheme == _MAX78000:
         model = max78000.build(model, _scheme(path, options))
     values = _read_weights(pathlib.Path(folder) / _WEIGHTS)

@@ -130,17 +130,37 @@ def build(folded_model: keras.Model, input_range: InputRange = SIGNED) -> keras.
     Raises:
         QuantizationError: a layer that the scheme cannot quantize.
     """
+    fixed = _QUANT.quantizers.FixedQuantizer(
+        num_bits=8,
+        init_min=input_range.minimum,
+        init_max=input_range.maximum,
+        narrow_range=False,
+    )
+    return apply(folded_model, Scheme(fixed), "int8")
+
+
+def apply(folded_model: keras.Model, scheme: "Scheme", name: str) -> keras.Model:
+    """Returns `folded_model` with the fake quantization of `scheme`.
+
+    Args:
+        folded_model: as for `build`.
+        scheme: what each layer gets.
+        name: of the scheme, for messages.
+
+    Raises:
+        QuantizationError: a layer that the scheme cannot quantize.
+    """
     model = topology.require_functional(folded_model)
-    _check_supported(model)
+    _check_supported(model, name)
     annotated = _QUANT.quantize_annotate_model(model)
     # Nothing in tfmot's layers needs AutoGraph's rewriting of their source; without it
     # the first call takes 2 s instead of 8 to 14 s.
-    apply = tf.autograph.experimental.do_not_convert(_QUANT.quantize_apply)
-    qat_model = apply(annotated, _Scheme(input_range))
+    quantize = tf.autograph.experimental.do_not_convert(_QUANT.quantize_apply)
+    qat_model = quantize(annotated, scheme)
     left = unquantized_layers(qat_model)
     if left:
         raise errors.QuantizationError(
-            f"the int8 scheme leaves {', '.join(map(repr, left))} of model "
+            f"the {name} scheme leaves {', '.join(map(repr, left))} of model "
             f"{model.name!r} in float; connect them to layers that round their output."
         )
     return qat_model
@@ -282,11 +302,11 @@ class KernelConfig(_QUANT.QuantizeConfig):
         return {"quantize_output": self.quantize_output}
 
 
-class _Layout(_QUANT.QuantizeLayoutTransform):
+class Layout(_QUANT.QuantizeLayoutTransform):
     """The default layout with `KernelConfig` and a fixed input range."""
 
-    def __init__(self, input_range: InputRange) -> None:
-        self._input_range = input_range
+    def __init__(self, input_quantizer: Any) -> None:
+        self._input_quantizer = input_quantizer
 
     def apply(
         self, model: keras.Model, layer_quantize_map: dict[str, Any]
@@ -302,34 +322,29 @@ class _Layout(_QUANT.QuantizeLayoutTransform):
             layer_quantize_map[layer.name]["quantize_config"] = KernelConfig(not fused)
         model = keras.models.clone_model(
             model,
-            clone_function=lambda layer: _with_fixed_range(layer, self._input_range),
+            clone_function=lambda layer: _with_quantizer(layer, self._input_quantizer),
         )
         return model, layer_quantize_map
 
 
-class _Scheme(_QUANT.default_8bit.Default8BitQuantizeScheme):
-    """tfmot's default 8-bit scheme with `_Layout`."""
+class Scheme(_QUANT.default_8bit.Default8BitQuantizeScheme):
+    """tfmot's default 8-bit scheme with `Layout`."""
 
-    def __init__(self, input_range: InputRange) -> None:
+    def __init__(self, input_quantizer: Any) -> None:
         super().__init__()
-        self._input_range = input_range
+        self._input_quantizer = input_quantizer
 
-    def get_layout_transformer(self) -> _Layout:
-        return _Layout(self._input_range)
+    def get_layout_transformer(self) -> _QUANT.QuantizeLayoutTransform:
+        """The changes of the network in front of its quantization."""
+        return Layout(self._input_quantizer)
 
 
-def _with_fixed_range(layer: Any, input_range: InputRange) -> Any:
-    """Gives tfmot's input quantizer the fixed range; returns other layers as is."""
+def _with_quantizer(layer: Any, input_quantizer: Any) -> Any:
+    """Gives tfmot's input layer the quantizer; returns other layers as is."""
     if type(layer).__name__ != "QuantizeLayer":
         return layer
-    fixed = _QUANT.quantizers.FixedQuantizer(
-        num_bits=8,
-        init_min=input_range.minimum,
-        init_max=input_range.maximum,
-        narrow_range=False,
-    )
     # A fixed name: tfmot numbers these layers by process, and names identify weights.
-    return type(layer)(fixed, name="quantize_input")
+    return type(layer)(input_quantizer, name="quantize_input")
 
 
 def _default_config(layer: Any) -> Any:
@@ -337,7 +352,7 @@ def _default_config(layer: Any) -> Any:
     return registry.get_quantize_config(layer)
 
 
-def _check_supported(model: keras.Model) -> None:
+def _check_supported(model: keras.Model, scheme: str) -> None:
     for layer in model.layers:
         kind = type(layer)
         if kind is _LAYERS.InputLayer:
@@ -351,7 +366,7 @@ def _check_supported(model: keras.Model) -> None:
             names = sorted(supported.__name__ for supported in SUPPORTED_LAYERS)
             raise errors.QuantizationError(
                 f"layer {layer.name!r}: {kind.__name__} cannot be quantized by the "
-                f"int8 scheme; use {', '.join(names)}."
+                f"{scheme} scheme; use {', '.join(names)}."
             )
         _check_activation(layer)
 

@@ -11,15 +11,16 @@ from tfpipeline.ir import graph
 
 @dataclasses.dataclass(frozen=True)
 class Range:
-    """Limits of the values of a tensor, one pair or one a channel; 8 bits.
+    """Limits of the values of a tensor, one pair or one a channel.
 
-    A `narrow` range leaves out the smallest integer.
+    A `narrow` range leaves out the smallest of the integers of `num_bits`.
     """
 
     minimum: tuple[float, ...]
     maximum: tuple[float, ...]
     narrow: bool
     is_per_channel: bool
+    num_bits: int = 8
 
 
 @dataclasses.dataclass

@@ -20,6 +20,7 @@ from tfpipeline.quantization import batch_norm_folding, float_twin, topology
 
 _WRAPPER = tfmot.quantization.keras.QuantizeWrapper
 _INPUT_LAYER = "QuantizeLayer"
+_WIDTHS = (8, 16)
 
 Range = draft_lib.Range
 
@@ -140,8 +141,8 @@ def _range(
     if variables is None and not is_fixed:
         return None
     num_bits = getattr(quantizer, "num_bits", 8)
-    if num_bits != 8:
-        raise call.error(f"quantized to {num_bits} bits; 8 are supported")
+    if num_bits not in _WIDTHS:
+        raise call.error(f"quantized to {num_bits} bits; 8 and 16 are supported")
     if is_fixed:
         # The fixed quantizer takes them as float32.
         ends = (np.float32(quantizer.init_min), np.float32(quantizer.init_max))
@@ -151,7 +152,7 @@ def _range(
     low, high = (tuple(np.ravel(end).tolist()) for end in ends)
     # `ChannelQuantizer` has no attributes: it is always narrow.
     narrow = getattr(quantizer, "narrow_range", True)
-    return Range(low, high, narrow, is_per_channel=np.ndim(ends[0]) > 0)
+    return Range(low, high, narrow, np.ndim(ends[0]) > 0, num_bits)
 
 
 def _renamed(

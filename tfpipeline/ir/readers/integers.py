@@ -7,12 +7,16 @@ mlir's quant dialect), which computes scales in float64 and stores float32:
   the end with the smaller error, kept within the integers and rounded, halves away from
   zero. A narrow range leaves out -128.
 * Kernels are `round(weight / scale)`, halves away from zero, within the range.
-* Biases have 32 bits and the scale of the input times that of the kernel. Zeros are
-  stored or left out as `fusion.store_biases` says.
+* Biases have 32 bits, or 64 beside activations of 16, and the scale of the input times
+  that of the kernel. Zeros are stored or left out as `fusion.store_biases` says.
 * Layers that only move integers have one scale: what they write has that of what they
   read, and what a Concat reads that of what it writes. Where both are fixed and differ,
   a Requantize stands behind the layer that writes the tensor.
-* Softmax and sigmoid write scale 1/256 and zero point -128, tanh 1/128 and 0.
+* Softmax and sigmoid write scale 1/256 and zero point -128, tanh 1/128 and 0; in 16
+  bits all three write 1/32768 and 0.
+
+Kernels have 8 bits; activations all 8 or all 16. For 16 bits these are TensorFlow
+Lite's "int16 activations with int8 weights", whose zero points are 0.
 """
 
 import dataclasses
@@ -26,13 +30,17 @@ from tfpipeline.ir.readers import fusion
 
 Draft = draft_lib.Draft
 
-_MIN, _MAX = -128, 127
 # Ranges are at least this wide in both directions: ExpandVerySmallRange of the
 # converter's quantization_utils.cc.
 _SMALLEST_END = 0.5e-6
-_BIAS_LIMITS = (-(2**31), 2**31 - 1)
-# TensorFlow Lite's 8-bit specification of these operators.
-_FIXED = {"softmax": (1 / 256, -128), "sigmoid": (1 / 256, -128), "tanh": (1 / 128, 0)}
+# Bits of the activations -> type and limits of biases. Sums of 64 bits are multiplied
+# as far as they fit into 48: MultiplyByQuantizedMultiplier of TFLite's common.cc.
+_BIASES = {8: ("int32", 2**31 - 1), 16: ("int64", 2**47 - 1)}
+# TensorFlow Lite's specification of these operators.
+_FIXED = {
+    8: {"softmax": (1 / 256, -128), "sigmoid": (1 / 256, -128), "tanh": (1 / 128, 0)},
+    16: dict.fromkeys(("softmax", "sigmoid", "tanh"), (1 / 32768, 0)),
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,7 +68,9 @@ def quantize(draft: Draft, inputs: tuple[str, ...]) -> None:
     Raises:
         GraphError: naming the layers whose result has no range.
     """
-    quants = _propagate(draft, {name: _quant(r) for name, r in draft.ranges.items()})
+    num_bits = _activation_bits(draft)
+    known = {name: _quant(r) for name, r in draft.ranges.items()}
+    quants = _propagate(draft, known, num_bits)
     missing = [
         f"{layer.kind} '{layer.name}'"
         for layer in draft.layers
@@ -74,32 +84,55 @@ def quantize(draft: Draft, inputs: tuple[str, ...]) -> None:
     _requantize(draft, quants)
     for name in {*inputs, *(layer.output for layer in draft.layers)}:
         draft.tensors[name] = dataclasses.replace(
-            draft.tensors[name], dtype="int8", quant=quants[name].stored(8, None)
+            draft.tensors[name],
+            dtype=f"int{num_bits}",
+            quant=quants[name].stored(num_bits, None),
         )
     draft.layers = [
-        _weights(draft, quants, layer) if isinstance(layer, graph.Weighted) else layer
+        _weights(draft, quants, layer, num_bits)
+        if isinstance(layer, graph.Weighted)
+        else layer
         for layer in draft.layers
     ]
 
 
+def _activation_bits(draft: Draft) -> int:
+    kernels: set[int] = set()
+    activations: set[int] = set()
+    for name, limits in draft.ranges.items():
+        (kernels if name in draft.constants else activations).add(limits.num_bits)
+    if len(activations) > 1 or kernels - {8}:
+        raise errors.GraphError(
+            "kernels must have 8 bits, and activations all 8 or all 16; found kernels "
+            f"of {sorted(kernels)} and activations of {sorted(activations)}"
+        )
+    return min(activations, default=8)
+
+
+def _limits(num_bits: int, narrow: bool) -> tuple[int, int]:
+    """The smallest and the largest integer."""
+    largest = 2 ** (num_bits - 1) - 1
+    return -largest if narrow else -largest - 1, largest
+
+
 def _quant(limits: draft_lib.Range) -> _Quant:
     ends = zip(limits.minimum, limits.maximum, strict=True)
-    pairs = [_nudged(low, high, limits.narrow) for low, high in ends]
+    integers = _limits(limits.num_bits, limits.narrow)
+    pairs = [_nudged(low, high, *integers) for low, high in ends]
     scales, zero_points = zip(*pairs, strict=True)
     return _Quant(scales, zero_points)
 
 
-def _nudged(low: float, high: float, narrow: bool) -> tuple[float, int]:
-    """Scale and zero point of a range."""
-    smallest = _MIN + 1 if narrow else _MIN
+def _nudged(low: float, high: float, smallest: int, largest: int) -> tuple[float, int]:
+    """Scale and zero point of a range for the integers from smallest to largest."""
     if high - low <= 2 * _SMALLEST_END:
         low, high = min(low, -_SMALLEST_END), max(high, _SMALLEST_END)
-    scale = (high - low) / (_MAX - smallest)
-    from_low, from_high = smallest - low / scale, _MAX - high / scale
+    scale = (high - low) / (largest - smallest)
+    from_low, from_high = smallest - low / scale, largest - high / scale
     low_error = abs(smallest) + abs(low / scale)
-    high_error = abs(_MAX) + abs(high / scale)
+    high_error = abs(largest) + abs(high / scale)
     best = from_low if low_error < high_error else from_high
-    return scale, int(_round(np.float64(min(max(best, smallest), _MAX))))
+    return scale, int(_round(np.float64(min(max(best, smallest), largest))))
 
 
 def _round(values: graph.Array) -> graph.Array:
@@ -110,15 +143,18 @@ def _round(values: graph.Array) -> graph.Array:
     return np.asarray(exact)
 
 
-def _propagate(draft: Draft, quants: dict[str, _Quant]) -> dict[str, _Quant]:
+def _propagate(
+    draft: Draft, quants: dict[str, _Quant], num_bits: int
+) -> dict[str, _Quant]:
     """Adds what follows from the ranges, until nothing does."""
+    fixed = _FIXED[num_bits]
     count = -1
     while len(quants) != count:
         count = len(quants)
         for layer in draft.layers:
             function = getattr(layer, "function", layer.kind.lower())
-            if function in _FIXED:
-                scale, zero_point = _FIXED[function]
+            if function in fixed:
+                scale, zero_point = fixed[function]
                 quants.setdefault(layer.output, _Quant((scale,), (zero_point,)))
             elif isinstance(layer, graph.Concat) or not _moves(layer):
                 continue
@@ -181,7 +217,7 @@ def _requantize(draft: Draft, quants: dict[str, _Quant]) -> None:
 
 
 def _weights(
-    draft: Draft, quants: dict[str, _Quant], layer: graph.Weighted
+    draft: Draft, quants: dict[str, _Quant], layer: graph.Weighted, num_bits: int
 ) -> graph.Weighted:
     limits = draft.ranges.get(layer.weights)
     if limits is None:
@@ -195,7 +231,6 @@ def _weights(
     if isinstance(layer, graph.DepthwiseConv2D) and limits.is_per_channel:
         # tfmot has a range for each multiplier; channel c * multipliers + m has m's.
         quant = quant.repeated(max(kernel.shape[axis] // len(quant.scale), 1))
-    smallest = _MIN + 1 if limits.narrow else _MIN
     shape = [1] * kernel.ndim
     shape[axis] = len(quant.scale)
     if len(quant.scale) not in (1, kernel.shape[axis]):
@@ -205,17 +240,22 @@ def _weights(
         )
     scales = np.reshape(quant.scale, shape)
     offsets = np.reshape(quant.zero_point, shape)
-    values = np.clip(_round(kernel / scales + offsets), smallest, _MAX)
+    ends = _limits(8, limits.narrow)
+    values = np.clip(_round(kernel / scales + offsets), *ends)
     weights = _constant(
         draft, f"{layer.name}/kernel", values.astype(np.int8), quant.stored(8, axis)
     )
     return dataclasses.replace(
-        layer, weights=weights, bias=_bias(draft, quants, layer, quant)
+        layer, weights=weights, bias=_bias(draft, quants, layer, quant, num_bits)
     )
 
 
 def _bias(
-    draft: Draft, quants: dict[str, _Quant], layer: graph.Weighted, kernel: _Quant
+    draft: Draft,
+    quants: dict[str, _Quant],
+    layer: graph.Weighted,
+    kernel: _Quant,
+    num_bits: int,
 ) -> str | None:
     channels = draft.shape(layer.output)[-1]
     values = np.zeros(channels, np.float32)
@@ -225,11 +265,10 @@ def _bias(
         return None
     (source,) = quants[layer.inputs[0]].scale
     scales = tuple(source * scale for scale in kernel.scale)
-    rounded = np.clip(_round(values / np.array(scales)), *_BIAS_LIMITS)
-    quant = _Quant(scales, (0,) * len(scales))
-    return _constant(
-        draft, f"{layer.name}/bias", rounded.astype(np.int32), quant.stored(32, 0)
-    )
+    dtype, largest = _BIASES[num_bits]
+    rounded = np.clip(_round(values / np.array(scales)), -largest - 1, largest)
+    quant = _Quant(scales, (0,) * len(scales)).stored(np.iinfo(dtype).bits, 0)
+    return _constant(draft, f"{layer.name}/bias", rounded.astype(dtype), quant)
 
 
 def _constant(
