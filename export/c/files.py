@@ -41,20 +41,25 @@ def write(
     found = network.prepare(g, name)
     if images is None:
         images = _random_images(found.input)
-    answers = execution.predict(g, images)
-    texts = {
+    written = texts(found, images, execution.predict(g, images))
+    with folder.replace(path) as temporary:
+        (temporary / cortex_m.FOLDER).mkdir()
+        for file, text in written.items():
+            atomic_files.write_text(temporary / file, text)
+    return found
+
+
+def texts(
+    found: network.Network, images: graph.Array, answers: graph.Array
+) -> dict[str, str]:
+    """All files by their place in the folder."""
+    own = {
         f"{found.name}.c": network.source(found),
         f"{found.name}.h": network.header(found),
         f"{found.name}_test.c": network.test(found, images, answers),
-    } | {
-        f"{cortex_m.FOLDER}/{file}": text
-        for file, text in cortex_m.texts(found).items()
     }
-    with folder.replace(path) as temporary:
-        (temporary / cortex_m.FOLDER).mkdir()
-        for file, text in texts.items():
-            atomic_files.write_text(temporary / file, text)
-    return found
+    board = cortex_m.texts(found)
+    return own | {f"{cortex_m.FOLDER}/{file}": text for file, text in board.items()}
 
 
 def _random_images(tensor: graph.Tensor) -> graph.Array:

@@ -40,9 +40,13 @@ _CASE = """\
         static {output}_t found[{upper}_OUTPUT_SIZE];
         {input}_t *const input = in_place ? {name}_input() : given;
         {output}_t *const output = in_place ? {name}_output() : found;
+        {name}_set_guards();
         while (fread(input, sizeof given, 1, stdin) == 1) {{
             {name}_run(input, output);
             fwrite(output, sizeof found, 1, stdout);
+        }}
+        if (!{name}_guards_hold()) {{
+            return 3;
         }}
         break;
     }}"""
@@ -73,7 +77,8 @@ class Program:
         main = folder / "main.c"
         main.write_text(_MAIN.format(includes=includes, cases="\n".join(cases)))
         sources = [*(folder / name / f"{name}.c" for name in written), main]
-        self.path = compile_program(sources, folder / "program", *options)
+        guards = [f"-D{name.upper()}_GUARDS" for name in written]
+        self.path = compile_program(sources, folder / "program", *guards, *options)
 
     def predict(self, name, images, *, in_place=False):
         """The output for each image; `in_place` of inputs written into the arena."""

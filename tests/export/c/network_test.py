@@ -10,11 +10,12 @@ import numpy as np
 import pytest
 
 from export.c import files, layers, network
+from tests import graph_builder
 from tests.export.c import compiler, random_graphs
 from tests.simulate import activations_test, micro, operators_test
 from tests.simulate import operator_cases as cases
 from tfpipeline.ir import from_tflite, graph
-from tfpipeline.simulate import activation_functions, execution
+from tfpipeline.simulate import activation_functions, execution, support
 
 pytestmark = compiler.needs_gcc
 
@@ -55,12 +56,36 @@ def operators():
 OPERATORS = dict(operators())
 
 
+def extreme_graph(dtype):
+    """A dense layer of 1,100 inputs whose weights are all the smallest integer."""
+    net = graph_builder.Builder((1100,))
+    net.dense(3)
+    g = random_graphs.quantized(net.build(), np.random.default_rng(0), dtype)
+    (layer,) = g.layers
+    scale = dataclasses.replace(g.tensors[layer.output].quant, scale=(1000.0,))
+    tensors = {
+        **g.tensors,
+        layer.output: dataclasses.replace(g.tensors[layer.output], quant=scale),
+    }
+    constants = {**g.constants, layer.weights: np.full((3, 1100), -128, np.int8)}
+    return dataclasses.replace(g, tensors=tensors, constants=constants)
+
+
+def extreme_images(g):
+    limits = np.iinfo(g.tensors[g.inputs[0]].dtype)
+    images = np.full((3, 1100), limits.min, limits.dtype)
+    images[1] = limits.max
+    images[2, ::2] = limits.max
+    return images
+
+
 @pytest.fixture(scope="module")
 def sanitized(tmp_path_factory):
     """All networks of the default tests."""
     graphs = {network_id(p): from_tflite.read(p.read_bytes()) for p in NETWORKS}
     graphs |= OPERATORS
     graphs |= {seed: random_graph(seed) for seed in SEEDS}
+    graphs |= {f"{dtype}: extreme": extreme_graph(dtype) for dtype in support.BOTH}
     folder = tmp_path_factory.mktemp("c")
     return compiler.Program(folder, graphs, *compiler.SANITIZERS)
 
@@ -95,6 +120,14 @@ def test_operators_are_bit_exact(sanitized, name):
 def test_random_graphs_are_bit_exact(sanitized, seed):
     images = micro.random_images(sanitized.networks[seed].g, 4, seed)
     assert_bit_exact(sanitized, seed, images)
+
+
+@pytest.mark.parametrize("dtype", support.BOTH)
+def test_sums_of_the_largest_products_are_bit_exact(sanitized, dtype):
+    name = f"{dtype}: extreme"
+    images = extreme_images(sanitized.networks[name].g)
+    expected = assert_bit_exact(sanitized, name, images)
+    assert len(np.unique(expected, axis=0)) == 3
 
 
 def test_every_kind_is_compiled(sanitized):
@@ -188,18 +221,3 @@ def test_header_says_what_the_caller_needs():
     assert stored == np.float32(source.quant.scale[0])
     (signature,) = (line for line in lines if "cmsisnet_run" in line)
     assert signature == "void cmsisnet_run(const int8_t *input, int8_t *output);"
-
-
-@pytest.mark.vendor
-@pytest.mark.parametrize("processor", ["cortex-m3", "cortex-m4", "cortex-m7"])
-def test_networks_compile_for_cortex_m(tmp_path, processor):
-    if shutil.which("arm-none-eabi-gcc") is None:
-        pytest.skip("no arm-none-eabi-gcc (Debian: gcc-arm-none-eabi)")
-    for path in NETWORKS:
-        files.write(tmp_path / "net", from_tflite.read(path.read_bytes()), "net")
-        compiler.compile_program(
-            [tmp_path / "net" / "net.c"],
-            tmp_path / "net.o",
-            *("-c", "-O2", "-mthumb", f"-mcpu={processor}"),
-            compiler="arm-none-eabi-gcc",
-        )
