@@ -1,6 +1,8 @@
 """Writes a network in the format of a target's own tools, and verifies it.
 
 python -m export --model=NETWORK.tflite --targets=int8 --output=FOLDER
+python -m export --model=RUN_OR_FLOAT_FILE --targets=gap8 --calibration=FOLDER \
+    --output=FOLDER
 python -m export --model=RUN_OR_GRAPH --targets=max78000 --output=FOLDER
 python -m export --model=NETWORK.tflite --targets=c --output=FOLDER --emulate=cortex-m4
 python -m export --model=RUN_OR_FILE --targets=tflm --output=FOLDER --labels=FILE
@@ -13,6 +15,8 @@ from absl import flags
 
 from export.c import emulation
 from export.c import files as c_files
+from export.gap8 import calibration
+from export.gap8 import command as gap8_command
 from export.max78000 import files, network, sample
 from export.tflite import offline_plan, small_weights, verify
 from export.tflm import command as tflm_command
@@ -48,7 +52,27 @@ _WEIGHT_BITS = flags.DEFINE_integer(
     None,
     "int8: 4, quantizes the weights of the network to 4 bits, as TensorFlow Lite Micro "
     "reads them; with --compress 2 to 7. max78000: width of the weights of a float "
-    "network; 8.",
+    "network; 8. gap8: width of weights and data; 16, or 8.",
+)
+_CALIBRATION = flags.DEFINE_string(
+    "calibration",
+    None,
+    "gap8: images that decide the formats of a float network: a folder of .png or "
+    ".npy, or one .npy or .npz of [N, rows, columns, channels].",
+)
+_PIXELS = flags.DEFINE_enum(
+    "pixels",
+    calibration.SIGNED,
+    calibration.PIXELS,
+    "gap8: what the network takes of a .png's pixel: (pixel - 128) / 128, pixel / 256, "
+    "or the pixel as it is, which then is the chip's input too.",
+)
+_PRECISION = flags.DEFINE_enum(
+    "precision",
+    "double",
+    tuple(gap8_command.PRECISIONS),
+    "gap8: which of the library's convolutions the AutoTiler's model calls: those with "
+    "32-bit sums, as NNTool, or those of 2019.",
 )
 _FLOAT_MODEL = flags.DEFINE_string(
     "float_model",
@@ -235,10 +259,23 @@ def _report(verification: verify.Verification) -> list[str]:
     ]
 
 
+def _gap8(model: str, output: pathlib.Path | None) -> list[str]:
+    """Writes what the AutoTiler and NNTool take, and C for a PC."""
+    return gap8_command.run(
+        model,
+        output,
+        images=_CALIBRATION.value,
+        weight_bits=_WEIGHT_BITS.value,
+        precision=_PRECISION.value,
+        pixels=_PIXELS.value,
+    )
+
+
 TARGETS: dict[str, Callable[[str, pathlib.Path | None], list[str]]] = {
     "int8": _int8,
     "tflm": _tflm,
     "max78000": _max78000,
+    "gap8": _gap8,
     "c": _c,
 }
 

@@ -8,23 +8,9 @@ import textwrap
 from collections.abc import Mapping
 
 from export.c import fragment, literals
-from export.gap8 import c_arena, c_kernels, c_layers
+from export.gap8 import c_arena, c_kernels, c_layers, precisions
 from tfpipeline.ir import graph
 from tfpipeline.targets.gap8 import kernels, program
-
-
-def precisions(p: program.Program) -> tuple[str, ...]:
-    """The rules by which a program can be computed.
-
-    Single precision begins with the bias as it stands, so it needs the fraction bits
-    of the output.
-    """
-    has_single = all(
-        layer.format.bias_q == layer.format.out_q
-        for layer in p.layers
-        if isinstance(layer, program.Conv)
-    )
-    return kernels.PRECISIONS if has_single else (kernels.DOUBLE,)
 
 
 def header(p: program.Program, name: str) -> str:
@@ -45,7 +31,7 @@ def header(p: program.Program, name: str) -> str:
                 "/* Kernels of 2019 saturate after every input channel: KOP_CONV. */",
                 f"#define {upper}_SINGLE_PRECISION 0",
             )
-            if kernels.SINGLE in precisions(p)
+            if kernels.SINGLE in precisions.possible(p)
             else ("/* No single precision: biases have fraction bits of their own. */",)
         ),
         "/* What NNTool calls saturates once: KOP_CONV_DP. */",
@@ -70,7 +56,7 @@ def header(p: program.Program, name: str) -> str:
 def source(p: program.Program, name: str) -> str:
     """The text of NAME.c: the kernels that the program uses, tables, and the run."""
     arena = c_arena.plan(p)
-    has_single = kernels.SINGLE in precisions(p)
+    has_single = kernels.SINGLE in precisions.possible(p)
     codes = [
         c_layers.BUILDERS[type(layer)](
             c_layers.Place(p, arena, f"{layer.kind.lower()}_{index}", has_single), layer
@@ -172,7 +158,7 @@ def _run(
     p: program.Program, name: str, arena: c_arena.Arena, codes: list[c_layers.Code]
 ) -> str:
     value, result = _value(p), p.tensors[p.outputs[0]]
-    is_asked = kernels.SINGLE in precisions(p) and any(
+    is_asked = kernels.SINGLE in precisions.possible(p) and any(
         isinstance(layer, program.Conv) for layer in p.layers
     )
     flag = f"const int is_double = precision == {name.upper()}_DOUBLE_PRECISION;"

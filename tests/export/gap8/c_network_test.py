@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from export.gap8 import c_arena, c_network
+from export.gap8 import c_arena, c_network, precisions
 from tests.export.c import compiler
 from tests.export.gap8 import programs
 from tests.targets.gap8 import kernels_test, reference_files
@@ -70,7 +70,7 @@ def test_computes_what_the_simulation_does(name, tmp_path):
     p = programs.ALL[name]
     path = compiled(tmp_path, p, name, *compiler.SANITIZERS)
     images = random_images(p)
-    for precision in c_network.precisions(p):
+    for precision in precisions.possible(p):
         found = run(path, p, images, precision)
         expected = simulate.outputs_readable(p, images, precision)[p.outputs[0]]
         assert len(np.unique(expected)) > 8
@@ -79,9 +79,9 @@ def test_computes_what_the_simulation_does(name, tmp_path):
 
 def test_biases_of_other_formats_have_no_single_precision():
     p = programs.ALL["separate_bias16"]
-    assert c_network.precisions(p) == (kernels.DOUBLE,)
+    assert precisions.possible(p) == (kernels.DOUBLE,)
     assert "_SINGLE_PRECISION" not in c_network.header(p, "net")
-    assert c_network.precisions(programs.ALL["fire8"]) == kernels.PRECISIONS
+    assert precisions.possible(programs.ALL["fire8"]) == kernels.PRECISIONS
 
 
 def test_the_precisions_differ():

@@ -121,7 +121,7 @@ PADDED = ((1, 1), (1, 1))
 
 def fire(num_bits=16, seed=0):
     """Convolution with its pool, a fire module, an average over the plane."""
-    net = Builder((2, 13, 12), num_bits, seed)
+    net = Builder((2, 12, 12), num_bits, seed)
     pool = program.Window((3, 3), (2, 2))
     net.conv(5, strides=(2, 2), padding=((0, 1), (0, 1)), pool=pool, relu=True)
     squeezed = net.conv(3, (1, 1), relu=True)

@@ -1,0 +1,138 @@
+"""What `python -m export --targets=gap8` does, and the lines that it prints."""
+
+import pathlib
+
+from export.gap8 import calibration, files, network
+from tfpipeline import errors, model_source
+from tfpipeline.ir import graph
+from tfpipeline.targets.gap8 import kernels, program, program_file
+
+PRECISIONS = {"double": kernels.DOUBLE, "single": kernels.SINGLE}
+_WIDTHS = (16, 8)
+
+
+def run(
+    model: str,
+    output: pathlib.Path | None,
+    *,
+    images: str | None = None,
+    weight_bits: int | None = None,
+    precision: str = "double",
+    pixels: str = calibration.SIGNED,
+) -> list[str]:
+    """Writes all files for a network.
+
+    Args:
+        model: the folder of a run, a graph or a `.tflite`, of floats; or a
+            `program.npz`, or the folder of a run or an export that holds one.
+        output: the folder that gets the files.
+        images: for calibration; see `calibration.read`.
+        weight_bits: of a float network's integers, data included; 16 without.
+        precision: of `PRECISIONS`.
+        pixels: of `calibration.PIXELS`.
+
+    Returns:
+        Lines for the user.
+
+    Raises:
+        UsageError: what does not go together, or is missing.
+        PipelineError: as `network.from_float` and `files.write`.
+    """
+    if output is None:
+        raise errors.UsageError("say where the files go: --output=FOLDER")
+    stored = _stored(pathlib.Path(model))
+    if stored is not None and weight_bits not in (None, stored.num_bits):
+        raise errors.UsageError(
+            f"'{model}' has integers of {stored.num_bits} bits already: leave out "
+            "--weight_bits"
+        )
+    if stored is not None:
+        given = None if images is None else _images(images, stored.input.shape, pixels)
+        found = network.from_program(
+            stored, precision=PRECISIONS[precision], images=given
+        )
+    else:
+        found = _from_float(model, images, weight_bits, precision, pixels)
+    files.write(output, found)
+    return _report(found, output)
+
+
+def _stored(path: pathlib.Path) -> program.Program | None:
+    """The program that a path holds, if it does."""
+    name = program_file.FILE_NAME
+    for place in (path, path / name, path / "export" / "gap8" / name):
+        if place.suffix == ".npz" and place.is_file():
+            return program_file.read(place)
+    return None
+
+
+def _from_float(
+    model: str,
+    images: str | None,
+    weight_bits: int | None,
+    precision: str,
+    pixels: str,
+) -> network.Network:
+    if model in model_source.names():
+        raise errors.UsageError(
+            f"'{model}' is a network without weights; give the folder of a run, or a "
+            "file"
+        )
+    if weight_bits not in (None, *_WIDTHS):
+        raise errors.UsageError(
+            f"GAP8 has integers of 16 and 8 bits; found --weight_bits={weight_bits}"
+        )
+    g = _float_graph(model)
+    if images is None:
+        raise errors.UsageError(
+            "the formats come from images: give --calibration=FOLDER of .png or .npy, "
+            "or an .npz"
+        )
+    shape = g.tensors[g.inputs[0]].shape[1:]
+    return network.from_float(
+        g,
+        calibration.read(images, shape, pixels),
+        num_bits=weight_bits or 16,
+        precision=PRECISIONS[precision],
+        pixels=pixels,
+    )
+
+
+def _float_graph(model: str) -> graph.Graph:
+    """The float network; of a run whose deployed network has integers, the one beside.
+
+    Raises:
+        UsageError: there are integers only.
+    """
+    g = model_source.load(model).graph
+    if all(tensor.dtype == "float32" for tensor in g.tensors.values()):
+        return g
+    beside = pathlib.Path(model) / "export" / "float32" / "model.tflite"
+    if beside.is_file():
+        return model_source.load(str(beside)).graph
+    raise errors.UsageError(
+        f"'{model}' has integers of another target; GAP8's are made of a float "
+        "network: export it with --export=float32 when training, and give its .tflite"
+    )
+
+
+def _images(path: str, shape: program.Shape, pixels: str) -> graph.Array:
+    channels, rows, columns = shape
+    return calibration.read(path, (rows, columns, channels), pixels)
+
+
+def _report(found: network.Network, output: pathlib.Path) -> list[str]:
+    p = found.program
+    peak = "not planned"
+    if found.plan is not None:
+        size = found.plan.peak_bytes
+        peak = f"{size:,} bytes ({size / 1024:.1f} KiB), with the weights of a layer"
+    return [
+        f"model      {len(p.layers)} layers of {p.num_bits} bits, "
+        f"{p.weight_bytes:,} bytes of weights and biases",
+        f"L2         {peak}",
+        f"AutoTiler  {len(found.calls.calls)} generator calls, "
+        f"{found.precision.replace('_', ' ')}",
+        *(f"note       {note}" for note in found.notes),
+        f"written    {output}; {files.README_FILE} has the vendor's commands",
+    ]

@@ -1,0 +1,116 @@
+"""The folder of a network for GAP8: AutoTiler's model, weights, plan, known answers."""
+
+import hashlib
+import json
+import os
+import pathlib
+from collections.abc import Iterator, Mapping
+
+from export import folder
+from export.gap8 import (
+    autotiler_model,
+    c_network,
+    l2_header,
+    layer_records,
+    network,
+    nntool_files,
+    precisions,
+    readme,
+    weight_files,
+)
+from tfpipeline import atomic_files
+from tfpipeline.ir import graph
+from tfpipeline.targets.gap8 import program_file, simulate
+
+README_FILE = "README.txt"
+ANSWERS_FOLDER = "known_answers"
+ANSWERS_FILE = f"{ANSWERS_FOLDER}/answers.json"
+
+# Bytes of L2 for the AutoTiler where there is no plan: what NNTool 4.1 writes.
+_L2_BYTES = 300_000
+
+
+def write(path: str | os.PathLike[str], found: network.Network) -> None:
+    """Writes all files; an older folder at `path` is replaced in one step.
+
+    Raises:
+        StorageError: the folder cannot be written.
+    """
+    answers = known_answers(found)
+    contents = dict(_texts(found, answers)) | dict(_binaries(found, answers))
+    with folder.replace(path) as temporary:
+        for name, content in contents.items():
+            file = temporary / name
+            file.parent.mkdir(parents=True, exist_ok=True)
+            _write(file, content)
+
+
+def _write(file: pathlib.Path, content: str | bytes) -> None:
+    if isinstance(content, str):
+        atomic_files.write_text(file, content)
+    else:
+        file.write_bytes(content)
+
+
+def _texts(
+    found: network.Network, answers: Mapping[str, graph.Array]
+) -> Iterator[tuple[str, str]]:
+    p, name = found.program, found.name
+    l2_bytes = _L2_BYTES if found.plan is None else found.plan.peak_bytes
+    yield README_FILE, readme.text(found)
+    yield (
+        f"{name}_model.c",
+        autotiler_model.text(p, found.calls, name, l2_bytes),
+    )
+    yield f"{name}_weights.h", weight_files.header(p, name)
+    yield f"{name}_q.h", layer_records.q_header(p, name)
+    if found.plan is not None:
+        yield f"{name}_l2_plan.h", l2_header.text(found.plan, name)
+    yield from layer_records.files(p)
+    yield f"c/{name}.h", c_network.header(p, name)
+    yield f"c/{name}.c", c_network.source(p, name)
+    yield f"c/{name}_test.c", c_network.test(p, name, found.samples, answers)
+    yield ANSWERS_FILE, json.dumps(_described(found, answers), indent=2) + "\n"
+
+
+def _binaries(
+    found: network.Network, answers: Mapping[str, graph.Array]
+) -> Iterator[tuple[str, bytes]]:
+    yield program_file.FILE_NAME, program_file.to_bytes(found.program)
+    yield from weight_files.blobs(found.program)
+    for index, image in enumerate(found.samples):
+        yield f"{ANSWERS_FOLDER}/input_{index}.bin", weight_files.blob(image)
+    for precision, values in answers.items():
+        for index, each in enumerate(values):
+            file = f"{ANSWERS_FOLDER}/output_{index}.{precision}.bin"
+            yield file, weight_files.blob(each)
+    yield from nntool_files.files(found)
+
+
+def known_answers(found: network.Network) -> Mapping[str, graph.Array]:
+    """Outputs for the samples, by precision."""
+    return {
+        precision: simulate.predict(found.program, found.samples, precision)
+        for precision in precisions.possible(found.program)
+    }
+
+
+def _described(
+    found: network.Network, answers: Mapping[str, graph.Array]
+) -> dict[str, object]:
+    p = found.program
+    ends = {"input": p.input, "output": p.tensors[p.outputs[0]]}
+    return {
+        "num_bits": p.num_bits,
+        "model_precision": found.precision,
+        **{
+            end: {"shape": tensor.shape, "fraction_bits": tensor.q}
+            for end, tensor in ends.items()
+        },
+        "samples": len(found.samples),
+        "output_sha256": {
+            precision: [hashlib.sha256(each.tobytes()).hexdigest() for each in values]
+            for precision, values in answers.items()
+        },
+        "from": "images" if found.images is not None else "random integers",
+    }

@@ -1,0 +1,158 @@
+"""A network made ready for the GAP8's files: integers, calls, plan, known answers."""
+
+import dataclasses
+
+import numpy as np
+
+from export.c import literals
+from export.gap8 import calibration, generator_calls
+from export.tflite import from_graph
+from tfpipeline import errors
+from tfpipeline.ir import graph
+from tfpipeline.targets.gap8 import (
+    calibrate,
+    fixed_point,
+    fusion,
+    kernels,
+    l2_plan,
+    program,
+    quantize,
+    simulate,
+)
+
+Array = graph.Array
+
+# Inputs whose answers are recorded, and the seed of stand-ins for images.
+KNOWN_ANSWERS = 2
+_SEED = 1
+
+
+@dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
+class Network:
+    """All that the files say.
+
+    Attributes:
+        name: of files and functions in C.
+        program: the integers.
+        precision: of the convolutions in the AutoTiler's model.
+        calls: of the AutoTiler's generators.
+        samples: integers `[N, channels, rows, columns]` of the known answers.
+        plan: of L2; `None` where no graph is known.
+        tflite: the float network, for NNTool, where there is one to be had.
+        images: float32 `[N, rows, columns, channels]` of the calibration.
+        notes: for the user, one line each.
+    """
+
+    name: str
+    program: program.Program
+    precision: str
+    calls: generator_calls.Calls
+    samples: Array
+    plan: l2_plan.Plan | None = None
+    tflite: bytes | None = None
+    images: Array | None = None
+    notes: tuple[str, ...] = ()
+
+
+def from_float(
+    g: graph.Graph,
+    images: Array,
+    *,
+    num_bits: int = 16,
+    precision: str = kernels.DOUBLE,
+    pixels: str = calibration.SIGNED,
+) -> Network:
+    """Quantizes a float network after training.
+
+    Args:
+        g: float, batch normalizations folded.
+        images: float32 `[N, rows, columns, channels]`, whose magnitudes decide the
+            formats; the first are the known answers' inputs too.
+        num_bits: 16 or 8.
+        precision: of the convolutions in the AutoTiler's model.
+        pixels: `calibration.RAW` for a network of a camera's pixels, which are taken
+            as they are.
+
+    Raises:
+        QuantizationError: layers without a kernel, and formats that cannot be.
+        ExportError: what the AutoTiler cannot be told.
+    """
+    ranges = calibrate.calibrate(g, images)
+    raw = pixels == calibration.RAW
+    p = quantize.quantize(g, ranges, num_bits=num_bits, raw_input=raw)
+    return from_program(p, precision=precision, g=g, images=images)
+
+
+def from_program(
+    p: program.Program,
+    *,
+    precision: str = kernels.DOUBLE,
+    g: graph.Graph | None = None,
+    images: Array | None = None,
+) -> Network:
+    """Takes integers as they are.
+
+    Args:
+        p: the integers.
+        precision: of the convolutions in the AutoTiler's model.
+        g: the float network that they are of, for the plan of L2 and for NNTool.
+        images: float32 images for it.
+
+    Raises:
+        ExportError: what the AutoTiler cannot be told.
+        UsageError: images of another shape, or an unknown precision.
+    """
+    if precision not in kernels.PRECISIONS:
+        raise errors.UsageError(
+            f"the precision must be {' or '.join(kernels.PRECISIONS)}; found "
+            f"'{precision}'"
+        )
+    calls = generator_calls.make(p, precision)
+    notes = [*p.notes, *calls.notes]
+    plan = None
+    if g is not None:
+        plan = l2_plan.plan(fusion.fuse(g), bits=p.num_bits)
+        notes += _plan_notes(plan)
+        if plan.shortages:
+            plan = None
+    tflite = None
+    if g is not None and images is not None:
+        try:
+            tflite = from_graph.to_bytes(g)
+        except errors.ExportError as error:
+            notes.append(f"nothing for NNTool: {error}")
+    if images is None:
+        samples = _random(p)
+        notes.append("the known answers are of random input, since no image was given")
+    else:
+        samples = simulate.quantize_images(p, images[:KNOWN_ANSWERS])
+    return Network(
+        name=literals.identifier(p.name),
+        program=p,
+        precision=precision,
+        calls=calls,
+        samples=samples,
+        plan=plan,
+        tflite=tflite,
+        images=images,
+        notes=tuple(notes),
+    )
+
+
+def _plan_notes(plan: l2_plan.Plan) -> list[str]:
+    notes = [str(tiling) for tiling in plan.tilings]
+    notes += [
+        f"no plan of L2: '{each.step}' needs {each.needed_bytes:,} of "
+        f"{each.available_bytes:,} bytes; the AutoTiler may tile its data too"
+        for each in plan.shortages
+    ]
+    return notes
+
+
+def _random(p: program.Program) -> Array:
+    """Integers of the whole range."""
+    low, high = fixed_point.value_range(p.num_bits)
+    width = fixed_point.WIDTHS[p.num_bits]
+    random = np.random.default_rng(_SEED)
+    shape = (KNOWN_ANSWERS, *p.input.shape)
+    return random.integers(low, high, shape, width, endpoint=True)
