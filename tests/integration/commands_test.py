@@ -1,5 +1,7 @@
 """Every command that the documents show is executed, or at least fully resolved."""
 
+import json
+import os
 import pathlib
 import re
 import shlex
@@ -12,6 +14,7 @@ from absl.testing import flagsaver
 from tfpipeline import entry, train
 from tfpipeline.ir import from_tflite, serialize
 from tfpipeline.networks import catalog as networks
+from tfpipeline.study import verification
 
 _ROOT = pathlib.Path(__file__).resolve().parents[2]
 _PAGES = sorted(
@@ -110,6 +113,32 @@ def test_train_descriptor_command_resolves(command):
     )
     assert done.returncode == 0, done.stderr
     assert '"people_per_batch"' in done.stdout
+
+
+@pytest.mark.parametrize(
+    "command",
+    [c for c in _COMMANDS if c.startswith("python -m tfpipeline.merge_folds ")],
+)
+def test_merge_folds_command_runs(command, tmp_path):
+    arguments = shlex.split(command)[1:]
+    runs = arguments[-1].removeprefix("--runs=").split(",")
+    for fold, run in enumerate(runs):
+        result = verification.Verification(
+            (verification.Fold(fold, 1.0, 0.5, 600),), 0.5, 0.1
+        )
+        record = {"verification": {"float": result.record()}}
+        path = tmp_path / run / "results.json"
+        path.parent.mkdir(parents=True)
+        path.write_text(json.dumps(record))
+    done = subprocess.run(
+        (sys.executable, *arguments),
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(_ROOT)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "0.5000" in done.stdout
 
 
 @pytest.mark.parametrize(
