@@ -3,7 +3,7 @@
 import os
 
 from export import folder
-from export.tflm import project, sources
+from export.tflm import mps2, project, sources
 from export.tflm.bundle import Bundle
 from tfpipeline import atomic_files
 
@@ -19,8 +19,9 @@ def texts(bundle: Bundle) -> dict[str, str]:
         "model_io.h": sources.model_io(bundle),
         **sources.model_golden(bundle),
         "main.cc": project.main(bundle),
-        "CMakeLists.txt": project.cmake(bundle),
+        "CMakeLists.txt": project.CMAKE,
         "README.md": project.readme(bundle),
+        **mps2.FILES,
     }
 
 
@@ -33,5 +34,6 @@ def write(path: str | os.PathLike[str], bundle: Bundle) -> None:
     written = texts(bundle)
     with folder.replace(path) as temporary:
         atomic_files.write_bytes(temporary / MODEL_FILE, bundle.model)
+        (temporary / mps2.FOLDER).mkdir()
         for file, text in written.items():
             atomic_files.write_text(temporary / file, text)

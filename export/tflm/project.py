@@ -26,21 +26,21 @@ _MAIN = string.Template("""\
 
 namespace {
 
-namespace model = $name;
+namespace bundle = $name;
 
 alignas(16) unsigned char arena[ARENA_BYTES];
 
 // How many outputs differ from the golden ones; -1 where the network did not run.
-int Differences(tflite::MicroInterpreter& interpreter, const model::Golden& golden) {
+int Differences(tflite::MicroInterpreter& interpreter, const bundle::Golden& golden) {
   std::memcpy(interpreter.input(0)->data.data, golden.input,
-              sizeof(model::InputType) * model::kInputElements);
+              sizeof(bundle::InputType) * bundle::kInputElements);
   if (interpreter.Invoke() != kTfLiteOk) {
     return -1;
   }
-  model::OutputType output[model::kOutputElements];
-  std::memcpy(output, interpreter.output(0)->data.data, sizeof(output));
+  const auto* output =
+      static_cast<const bundle::OutputType*>(interpreter.output(0)->data.data);
   int differences = 0;
-  for (int i = 0; i < model::kOutputElements; ++i) {
+  for (int i = 0; i < bundle::kOutputElements; ++i) {
     differences += output[i] != golden.output[i];
   }
   return differences;
@@ -55,11 +55,11 @@ int Fail(const char* reason) {
 
 int main() {
   tflite::InitializeTarget();
-  static model::OpResolver resolver;
-  if (model::RegisterOps(resolver) != kTfLiteOk) {
+  static bundle::OpResolver resolver;
+  if (bundle::RegisterOps(resolver) != kTfLiteOk) {
     return Fail("an operator could not be registered");
   }
-  static tflite::MicroInterpreter interpreter(tflite::GetModel(model::kModel),
+  static tflite::MicroInterpreter interpreter(tflite::GetModel(bundle::kModel),
                                               resolver, arena, sizeof(arena));
   if (interpreter.AllocateTensors() != kTfLiteOk) {
     return Fail("the arena is too small for these kernels: define ARENA_BYTES");
@@ -68,17 +68,17 @@ int main() {
               static_cast<unsigned long>(interpreter.arena_used_bytes()),
               static_cast<unsigned long>(sizeof(arena)));
   if (interpreter.input(0)->bytes !=
-          sizeof(model::InputType) * model::kInputElements ||
+          sizeof(bundle::InputType) * bundle::kInputElements ||
       interpreter.output(0)->bytes !=
-          sizeof(model::OutputType) * model::kOutputElements) {
+          sizeof(bundle::OutputType) * bundle::kOutputElements) {
     return Fail("the network has another input or output than model_io.h says");
   }
   bool passed = true;
-  for (const model::Golden& golden : model::kGoldens) {
+  for (const bundle::Golden& golden : bundle::kGoldens) {
     const int differences = Differences(interpreter, golden);
     std::printf("%s: %s, %d of %d outputs differ\\n", golden.name,
                 differences == 0 ? "PASS" : "FAIL", differences,
-                model::kOutputElements);
+                bundle::kOutputElements);
     passed = passed && differences == 0;
   }
   std::printf("%s\\n", passed ? "PASS" : "FAIL");
@@ -86,11 +86,11 @@ int main() {
 }
 """)
 
-_CMAKE = string.Template("""\
+CMAKE = """\
 # Builds the check of the bundle with TensorFlow Lite Micro, whose sources you have:
 #   cmake -S . -B build -DTFLM_DIR=/path/to/tflite-micro && cmake --build build
 cmake_minimum_required(VERSION 3.16)
-project($name C CXX)
+project(tflm_bundle C CXX)
 
 set(TFLM_DIR "" CACHE PATH
     "a tree from create_tflm_tree.py, or a checkout after make third_party_downloads")
@@ -104,84 +104,88 @@ if(NOT CMAKE_BUILD_TYPE)
   set(CMAKE_BUILD_TYPE Release)
 endif()
 
-if(NOT EXISTS "$${TFLM_DIR}/tensorflow/lite/micro/micro_interpreter.h")
-  message(FATAL_ERROR "TFLM_DIR='$${TFLM_DIR}' holds no TensorFlow Lite Micro: "
+if(NOT EXISTS "${TFLM_DIR}/tensorflow/lite/micro/micro_interpreter.h")
+  message(FATAL_ERROR "TFLM_DIR='${TFLM_DIR}' holds no TensorFlow Lite Micro: "
           "give its folder with -DTFLM_DIR=FOLDER; README.md says how to get one")
 endif()
-set(third_party "$${TFLM_DIR}/third_party")
-if(NOT EXISTS "$${third_party}/flatbuffers/include/flatbuffers/flatbuffers.h")
-  set(third_party "$${TFLM_DIR}/tensorflow/lite/micro/tools/make/downloads")
+set(third_party "${TFLM_DIR}/third_party")
+if(NOT EXISTS "${third_party}/flatbuffers/include/flatbuffers/flatbuffers.h")
+  set(third_party "${TFLM_DIR}/tensorflow/lite/micro/tools/make/downloads")
 endif()
-if(NOT EXISTS "$${third_party}/flatbuffers/include/flatbuffers/flatbuffers.h")
-  message(FATAL_ERROR "$${TFLM_DIR} lacks flatbuffers, gemmlowp and ruy: run there "
+if(NOT EXISTS "${third_party}/flatbuffers/include/flatbuffers/flatbuffers.h")
+  message(FATAL_ERROR "${TFLM_DIR} lacks flatbuffers, gemmlowp and ruy: run there "
           "make -f tensorflow/lite/micro/tools/make/Makefile third_party_downloads")
 endif()
 
 # What the library and its users must agree on.
 add_library(tflm_options INTERFACE)
 target_include_directories(tflm_options SYSTEM INTERFACE
-  "$${TFLM_DIR}" "$${third_party}/flatbuffers/include" "$${third_party}/gemmlowp"
-  "$${third_party}/ruy" "$${third_party}/kissfft")
+  "${TFLM_DIR}" "${third_party}/flatbuffers/include" "${third_party}/gemmlowp"
+  "${third_party}/ruy" "${third_party}/kissfft")
 target_compile_definitions(tflm_options INTERFACE TF_LITE_STATIC_MEMORY)
 target_compile_options(tflm_options INTERFACE -ffunction-sections -fdata-sections
-  $$<$$<COMPILE_LANGUAGE:CXX>:-fno-exceptions -fno-rtti -fno-threadsafe-statics>)
+  $<$<COMPILE_LANGUAGE:CXX>:-fno-exceptions -fno-rtti -fno-threadsafe-statics>)
 
-set(micro "$${TFLM_DIR}/tensorflow/lite/micro")
+set(micro "${TFLM_DIR}/tensorflow/lite/micro")
 set(cmsis_nn OFF)
 # A tree for CMSIS-NN has its kernels in place of the reference ones; a checkout has
 # both, and the reference ones are taken.
-if(EXISTS "$${micro}/kernels/cmsis_nn/conv.cc"
-   AND NOT EXISTS "$${micro}/kernels/conv.cc")
+if(EXISTS "${micro}/kernels/cmsis_nn/conv.cc"
+   AND NOT EXISTS "${micro}/kernels/conv.cc")
   set(cmsis_nn ON)
   target_compile_definitions(tflm_options INTERFACE CMSIS_NN)
-  target_include_directories(tflm_options SYSTEM INTERFACE "$${third_party}/cmsis_nn"
-    "$${third_party}/cmsis_nn/Include" "$${third_party}/cmsis/CMSIS/Core/Include")
+  target_include_directories(tflm_options SYSTEM INTERFACE "${third_party}/cmsis_nn"
+    "${third_party}/cmsis_nn/Include" "${third_party}/cmsis/CMSIS/Core/Include")
 endif()
 
 if(TFLM_LIBRARY)
   add_library(tflm STATIC IMPORTED)
-  set_target_properties(tflm PROPERTIES IMPORTED_LOCATION "$${TFLM_LIBRARY}")
+  set_target_properties(tflm PROPERTIES IMPORTED_LOCATION "${TFLM_LIBRARY}")
 else()
-  set(lite "$${TFLM_DIR}/tensorflow/lite")
-  set(mlir "$${TFLM_DIR}/tensorflow/compiler/mlir/lite")
+  set(lite "${TFLM_DIR}/tensorflow/lite")
+  set(mlir "${TFLM_DIR}/tensorflow/compiler/mlir/lite")
   file(GLOB sources
-    "$${mlir}/core/api/error_reporter.cc" "$${mlir}/schema/schema_utils.cc"
-    "$${lite}/core/api/*.cc" "$${lite}/core/c/common.cc"
-    "$${lite}/kernels/kernel_util.cc" "$${lite}/kernels/internal/*.cc"
-    "$${lite}/kernels/internal/reference/*.cc"
-    "$${micro}/*.cc" "$${micro}/arena_allocator/*.cc" "$${micro}/kernels/*.cc"
-    "$${micro}/memory_planner/*.cc" "$${micro}/tflite_bridge/*.cc")
+    "${mlir}/core/api/error_reporter.cc" "${mlir}/schema/schema_utils.cc"
+    "${lite}/core/api/*.cc" "${lite}/core/c/common.cc"
+    "${lite}/kernels/kernel_util.cc" "${lite}/kernels/internal/*.cc"
+    "${lite}/kernels/internal/reference/*.cc"
+    "${micro}/*.cc" "${micro}/arena_allocator/*.cc" "${micro}/kernels/*.cc"
+    "${micro}/memory_planner/*.cc" "${micro}/tflite_bridge/*.cc")
   if(cmsis_nn)
-    file(GLOB optimized "$${micro}/kernels/cmsis_nn/*.cc"
-      "$${third_party}/cmsis_nn/Source/*/*.c")
-    list(APPEND sources $${optimized})
+    file(GLOB optimized "${micro}/kernels/cmsis_nn/*.cc"
+      "${third_party}/cmsis_nn/Source/*/*.c")
+    list(APPEND sources ${optimized})
   endif()
   # Programs and what only they use.
-  list(FILTER sources EXCLUDE REGEX "(_test|_benchmark)\\\\.cc$$")
+  list(FILTER sources EXCLUDE REGEX "(_test|_benchmark)\\\\.cc$")
   list(FILTER sources EXCLUDE REGEX
-    "/(fake_micro_context|mock_micro_graph|test_helpers|test_helper_custom_ops)\\\\.cc$$")
+    "/(fake_micro_context|mock_micro_graph|test_helpers|test_helper_custom_ops)\\\\.cc$")
   list(FILTER sources EXCLUDE REGEX "/kernels/(kernel_runner|testdata)")
-  add_library(tensorflow-microlite STATIC $${sources})
+  add_library(tensorflow-microlite STATIC ${sources})
   target_link_libraries(tensorflow-microlite PUBLIC tflm_options)
   target_compile_options(tensorflow-microlite PRIVATE -w)
   add_library(tflm ALIAS tensorflow-microlite)
 endif()
 
-add_executable($name main.cc model_data.cc model_golden.cc)
-target_include_directories($name PRIVATE "$${CMAKE_CURRENT_SOURCE_DIR}")
-target_compile_options($name PRIVATE -Wall -Wextra)
-target_link_options($name PRIVATE -Wl,--gc-sections)
-target_link_libraries($name PRIVATE tflm tflm_options m)
+add_executable(check main.cc model_data.cc model_golden.cc)
+target_include_directories(check PRIVATE "${CMAKE_CURRENT_SOURCE_DIR}")
+target_compile_options(check PRIVATE -Wall -Wextra)
+target_link_options(check PRIVATE -Wl,--gc-sections)
+target_link_libraries(check PRIVATE tflm tflm_options m)
+# On a board of QEMU: see mps2/toolchain.cmake.
+if(MPS2_DIR)
+  target_sources(check PRIVATE "${MPS2_DIR}/startup.cc")
+endif()
 if(ARENA_BYTES)
-  target_compile_definitions($name PRIVATE ARENA_BYTES=$${ARENA_BYTES})
+  target_compile_definitions(check PRIVATE ARENA_BYTES=${ARENA_BYTES})
 endif()
 
 enable_testing()
-add_test(NAME goldens COMMAND $name)
-""")
+add_test(NAME goldens COMMAND check)
+"""
 
 _README = string.Template("""\
-# $name for TensorFlow Lite Micro
+# `$name` for TensorFlow Lite Micro
 
 $described
 
@@ -195,6 +199,7 @@ $described
 | `model_golden.cc`, `model_golden.h` | inputs and the outputs that must come out |
 | `main.cc` | runs the inputs and compares: the check, and an example of use |
 | `CMakeLists.txt` | builds the check |
+| `mps2/` | what an emulated Cortex-M7 needs for the check; no part of a firmware |
 
 ## Check it on this machine
 
@@ -214,33 +219,36 @@ Then, in this folder:
 
     cmake -S . -B build -DTFLM_DIR=/path/to/tree
     cmake --build build --parallel
-    ./build/$name
+    ./build/check
 
 It ends with `PASS` and exit code 0 if every output equals the golden one.
 
 ## In a project
 
-Add all files but `main.cc` and `CMakeLists.txt` to the firmware and do as `main.cc`
-does. `static` memory: the arena, $arena bytes on a 32-bit Arm core with the reference
-kernels, and $flash bytes of flash for the network. Outputs of CMSIS-NN equal the golden
-ones; it needs scratch memory on top (0 to 1.3 KiB for MLPerf Tiny's networks on a
-Cortex-M7, up to 4.6 KiB on a Cortex-M55): reserve more and let
+Add `model_*` to the firmware, the golden ones if it shall check itself, and do as
+`main.cc` does. It needs $arena bytes of memory for the arena on a 32-bit Arm core
+with the reference kernels, and $flash bytes of flash for the network. Outputs of
+CMSIS-NN equal the golden ones; it needs scratch memory on top (0 to 1.3 KiB for MLPerf
+Tiny's networks on a Cortex-M7, up to 4.6 KiB on a Cortex-M55): reserve more and let
 `arena_used_bytes()` say how much.
 
-On a board or an emulator with semihosting, such as QEMU's `mps2-an500`, `main.cc` runs
-as it is: give CMake a toolchain file with `arm-none-eabi-g++`, `-mcpu=cortex-m7
--mthumb`, `--specs=rdimon.specs`, and the board's start-up code and linker script.
+## Check it on an emulated Cortex-M7
+
+With `arm-none-eabi-g++`, newlib and `qemu-system-arm` (Debian: `apt install
+gcc-arm-none-eabi libnewlib-arm-none-eabi libstdc++-arm-none-eabi-newlib
+qemu-system-arm`):
+
+    cmake -S . -B build-m7 -DTFLM_DIR=/path/to/tree \\
+        -DCMAKE_TOOLCHAIN_FILE=mps2/toolchain.cmake
+    cmake --build build-m7 --parallel
+    qemu-system-arm -M mps2-an500 -nographic -monitor none -serial none \\
+        -semihosting-config enable=on,target=native -kernel build-m7/check
 """)
 
 
 def main(bundle: Bundle) -> str:
     """main.cc."""
     return _MAIN.substitute(name=bundle.name)
-
-
-def cmake(bundle: Bundle) -> str:
-    """CMakeLists.txt."""
-    return _CMAKE.substitute(name=bundle.name)
 
 
 def readme(bundle: Bundle) -> str:

@@ -8,32 +8,14 @@ import numpy.typing as npt
 
 _COLUMNS = 80
 
-# No name of ours may be one of these: C++17, [lex.key] and [lex.operators].
-_KEYWORDS = re.findall(
-    r"\w+",
-    """
-    alignas alignof and and_eq asm auto bitand bitor bool break case catch char
-    char16_t char32_t class compl const const_cast constexpr continue decltype
-    default delete do double dynamic_cast else enum explicit export extern false
-    float for friend goto if inline int long mutable namespace new noexcept not
-    not_eq nullptr operator or or_eq private protected public register
-    reinterpret_cast return short signed sizeof static static_assert static_cast
-    struct switch template this thread_local throw true try typedef typeid
-    typename union unsigned using virtual void volatile wchar_t while xor xor_eq
-    """,
-)
-
-# Namespaces that the generated files use themselves, and macros of old compilers.
-_TAKEN = {*_KEYWORDS, "std", "tflite", "main", "unix", "linux"}
-
 
 def identifier(name: str) -> str:
-    """A name for the namespace: lower case letters, digits and single underscores.
+    """A namespace: `model_`, then lower case letters, digits and single underscores.
 
-    `__` is reserved in C++, and so are keywords; a digit does not start a name.
+    With the prefix no name starts with a digit, or is a keyword, or one that a header
+    of the C library takes. Two underscores in a row are reserved.
     """
-    found = re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_") or "network"
-    return f"network_{found}" if found[0].isdigit() or found in _TAKEN else found
+    return f"model_{re.sub(r'[^a-z0-9]+', '_', name.lower()).strip('_') or 'network'}"
 
 
 def string(text: str) -> str:
