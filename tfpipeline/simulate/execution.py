@@ -41,7 +41,7 @@ def predict(g: graph.Graph, images: Array) -> Array:
         GraphError: a layer is not supported.
         UsageError: `images` do not fit the input.
     """
-    size = BATCH_SIZE if _keeps_batch(g) else 1
+    size = BATCH_SIZE if keeps_batch(g) else 1
     return _predict(g, images, vector_kernels.KERNELS, size)
 
 
@@ -88,7 +88,7 @@ def _predict(g: graph.Graph, images: Array, kernels: Kernels, size: int) -> Arra
     )
 
 
-def _keeps_batch(g: graph.Graph) -> bool:
+def keeps_batch(g: graph.Graph) -> bool:
     """Whether the first axis is the batch throughout."""
     results = [g.tensors[layer.output].shape for layer in g.layers]
     means = [layer.axes for layer in g.layers if isinstance(layer, graph.Mean)]

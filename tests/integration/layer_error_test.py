@@ -1,0 +1,84 @@
+"""`python -m tfpipeline.layer_error` as a user runs it, on files."""
+
+import pathlib
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from export.tflite import from_graph
+from tests import float_graphs
+from tfpipeline.ir import serialize
+from tfpipeline.precision import formats, quantize, ranges
+
+ROOT = pathlib.Path(__file__).parents[2]
+
+
+def run(*arguments):
+    return subprocess.run(
+        (sys.executable, "-m", "tfpipeline.layer_error", *map(str, arguments)),
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    """A float graph, an int8 file of it, and images."""
+    folder = tmp_path_factory.mktemp("files")
+    g = float_graphs.small_network()
+    images = float_graphs.images(g, 24)
+    serialize.write(g, folder / "float")
+    np.save(folder / "images.npy", images)
+    integer = quantize.quantize(
+        g, ranges.observe(g, images[:12]), formats.named("wi8_ai8")
+    )
+    (folder / "own.tflite").write_bytes(from_graph.to_bytes(integer))
+    return folder
+
+
+def test_compares_formats_and_files(files, tmp_path):
+    done = run(
+        f"--float_model={files / 'float'}",
+        f"--models={files / 'own.tflite'}",
+        f"--images={files / 'images.npy'}",
+        "--formats=wi8_ai8,wi16_ai16",
+        f"--output={tmp_path / 'out'}",
+    )
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    assert lines[0] == "'small', SQNR of each layer's output over 12 images"
+    assert "not deployable by TFLite" in done.stdout
+    rows = (tmp_path / "out" / "layer_error.csv").read_text().splitlines()
+    assert len(rows) == 1 + 3 * 11
+    # The file has the integers of the format that was quantized here.
+    ours = [row.replace("wi8_ai8 PTQ", "own") for row in rows if "wi8_ai8" in row]
+    assert ours == [row for row in rows if ",own," in row]
+    assert (tmp_path / "out" / "layer_error.png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "give either --run=FOLDER or --float_model=FILE"),
+        (["--run=nowhere"], "'nowhere' has no float network in nowhere/float"),
+        (["--float_model={}/float"], "say on what to measure: --images=FILE.npy"),
+        (
+            ["--float_model={}/own.tflite", "--images={}/images.npy"],
+            "is no float graph: tensor 'input' is int8",
+        ),
+        (
+            ["--float_model={}/float", "--images={}/own.tflite"],
+            "cannot read images from",
+        ),
+    ],
+)
+def test_wrong_usage_is_one_line(arguments, message, files):
+    done = run(*(each.format(files) for each in arguments))
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("layer_error: error: ")
+    assert message in done.stderr
+    assert done.stderr.count("\n") == 1

@@ -1,0 +1,227 @@
+"""Where a quantized network loses: the error of every layer in each number format.
+
+    python -m tfpipeline.layer_error --run=runs/demo
+
+Compares the float network of a run with its integers: those of its exported .tflite
+files, and those of the number formats of --formats, quantized here after training. A
+file of quantization-aware training is compared with the float network of the weights
+that this training reached. Without a run: --float_model, --models and --images.
+"""
+
+import pathlib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from absl import flags, logging
+
+from tfpipeline import atomic_files, entry, errors, model_source, run_folder
+from tfpipeline.ir import from_tflite, graph
+from tfpipeline.precision import formats, layer_error, quantize, ranges
+from tfpipeline.report import layer_errors
+from tfpipeline.simulate import float_execution, support
+
+CSV_FILE = "layer_error.csv"
+PNG_FILE = "layer_error.png"
+
+_RUN = flags.DEFINE_string("run", None, "The folder of a run (--workdir of train).")
+_DATA_DIR = flags.DEFINE_string(
+    "data_dir", None, "With --run: where its data set is, as for train."
+)
+_NUM_IMAGES = flags.DEFINE_integer(
+    "num_images",
+    64,
+    "Images that errors are measured on; of a run, of its validation split.",
+    lower_bound=1,
+)
+_FLOAT_MODEL = flags.DEFINE_string(
+    "float_model",
+    None,
+    "Without --run: the float network, a .tflite, .keras, .h5 or graph.json.",
+)
+_MODELS = flags.DEFINE_list(
+    "models", [], "Without --run: integer .tflite files of --float_model."
+)
+_IMAGES = flags.DEFINE_string(
+    "images",
+    None,
+    "Without --run: .npy of real inputs [N, ...]; the first half sets the ranges of "
+    "--formats, errors are measured on the second.",
+)
+_FORMATS = flags.DEFINE_list(
+    "formats",
+    ["wi8_ai8", "wi8_ai16", "wi16_ai16"],
+    f"Number formats, of {', '.join(formats.FORMATS)}.",
+)
+_OUTPUT = flags.DEFINE_string(
+    "output", None, f"Folder for {CSV_FILE} and {PNG_FILE}; of a run, the run's own."
+)
+
+# What is compared: a float graph with its integer graphs by name.
+_Comparison = tuple[graph.Graph, Mapping[str, graph.Graph]]
+
+
+def main(argv: Sequence[str]) -> None:
+    """Prints the table, and writes the CSV file and the plot."""
+    del argv  # entry.run refuses any.
+    chosen = [formats.named(name) for name in _FORMATS.value]
+    if bool(_RUN.value) == bool(_FLOAT_MODEL.value):
+        raise errors.UsageError("give either --run=FOLDER or --float_model=FILE")
+    if _RUN.value:
+        if _MODELS.value or _IMAGES.value:
+            raise errors.UsageError("--models and --images do not go with --run")
+        comparisons, calibration, images = _of_run(pathlib.Path(_RUN.value))
+    else:
+        comparisons, calibration, images = _of_files()
+    reference, given = comparisons[0]
+    quantized, notes = _quantized(reference, calibration, chosen)
+    comparisons[0] = (reference, {**quantized, **given})
+    found: dict[str, Sequence[layer_error.LayerError]] = {}
+    for real, graphs in comparisons:
+        for name, g in graphs.items():
+            found[name] = layer_error.measure(real, g, images)
+    if not found:
+        raise errors.UsageError(
+            f"nothing to compare: {'; '.join(notes) or 'no models'}"
+        )
+    print(f"'{reference.name}', SQNR of each layer's output over {len(images)} images")
+    print("\n".join([layer_errors.to_text(found), *notes]).rstrip())
+    folder = _OUTPUT.value or _RUN.value
+    if folder is not None:
+        title = f"{reference.name}: error by layer, {len(images)} images"
+        _write(pathlib.Path(folder), found, title)
+
+
+def _quantized(
+    g: graph.Graph, calibration: graph.Array, chosen: Sequence[formats.Format]
+) -> tuple[dict[str, graph.Graph], list[str]]:
+    """The float graph in each format that can be simulated; why others are left out."""
+    float_execution.require_float(g)
+    found = ranges.observe(g, calibration)
+    result, notes = {}, []
+    for form in chosen:
+        integers = quantize.quantize(g, found, form)
+        reasons = support.reasons(integers)
+        if reasons:
+            notes.append(f"note: {form.name} is left out: {reasons[0]}")
+            continue
+        result[f"{form.name} PTQ"] = integers
+        if not form.is_deployable:
+            notes += [f"note: {reason}" for reason in support.undeployable(integers)]
+    return result, notes
+
+
+def _write(folder: pathlib.Path, found: layer_errors.Errors, title: str) -> None:
+    for name, content in (
+        (CSV_FILE, layer_errors.to_csv(found).encode()),
+        (PNG_FILE, layer_errors.to_png(found, title)),
+    ):
+        atomic_files.write_bytes(folder / name, content)
+        print(f"written    {folder / name}")
+
+
+def _of_files() -> tuple[list[_Comparison], graph.Array, graph.Array]:
+    """The networks and images that flags name."""
+    if not _IMAGES.value:
+        raise errors.UsageError("say on what to measure: --images=FILE.npy")
+    if _FLOAT_MODEL.value in model_source.names():
+        raise errors.UsageError(
+            f"'{_FLOAT_MODEL.value}' is a network without weights; give a file"
+        )
+    try:
+        images = np.load(_IMAGES.value, allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise errors.StorageError(
+            f"cannot read images from {_IMAGES.value}, no .npy of numbers"
+        ) from error
+    if images.ndim < 2 or len(images) < 2:
+        raise errors.UsageError(
+            f"{_IMAGES.value} must hold two images or more, [N, ...]; found "
+            f"{images.shape}"
+        )
+    half = len(images) // 2
+    real = model_source.load(_FLOAT_MODEL.value).graph
+    graphs = {pathlib.Path(path).stem: _integer(path) for path in _MODELS.value}
+    if len(graphs) < len(_MODELS.value):
+        raise errors.UsageError("files of --models must have different names")
+    measured = images[half:][: _NUM_IMAGES.value]
+    return [(real, graphs)], images[:half], measured
+
+
+def _integer(path: str | pathlib.Path) -> graph.Graph:
+    return from_tflite.read_file(pathlib.Path(path))
+
+
+def _of_run(path: pathlib.Path) -> tuple[list[_Comparison], graph.Array, graph.Array]:
+    """The networks of a run, and images of its data set.
+
+    Raises:
+        UsageError: the run has no float network yet.
+    """
+    folder = run_folder.RunFolder(path)
+    if not folder.model("float").exists():
+        raise errors.UsageError(
+            f"'{path}' has no float network in {folder.model('float')}: is it the "
+            "folder of a run whose float training is done?"
+        )
+    record = atomic_files.read_json(folder.run_json)["flags"]
+    # TFDS tells by absl's log where it reads.
+    logging.set_verbosity(logging.WARNING)
+    # Seconds of imports that nobody else should wait for.
+    from tfpipeline.data import catalog, pipeline, splits
+    from tfpipeline.ir.readers import from_keras
+    from tfpipeline.quantization import float_twin, storage
+
+    dataset = catalog.load(
+        record["dataset"],
+        data_dir=_DATA_DIR.value,
+        seed=record["seed"],
+        validation_fraction=record["validation_fraction"],
+        limit=record["train_limit"],
+    )
+    positions = splits.calibration_indices(
+        len(dataset.train), record["calibration_images"], record["seed"]
+    )
+    measured = _evenly_spaced(len(dataset.validation), _NUM_IMAGES.value)
+    images = [
+        pipeline.normalized(split.images[indices], record["normalize"])
+        for split, indices in (
+            (dataset.train, positions),
+            (dataset.validation, measured),
+        )
+    ]
+    trained = storage.load(folder.model("float"))
+    comparisons: list[_Comparison] = [
+        (from_keras.read(trained, name=record["model"]), {})
+    ]
+    exported = _exported(folder)
+    if exported and folder.model("qat").exists():
+        twin = float_twin.extract(storage.load(folder.model("qat")))
+        real = from_keras.read(twin, name=record["model"])
+        comparisons.append((real, {f"{name} QAT": g for name, g in exported.items()}))
+    elif exported:
+        comparisons[0] = (
+            comparisons[0][0],
+            {f"{name} PTQ": g for name, g in exported.items()},
+        )
+    return comparisons, images[0], images[1]
+
+
+def _exported(folder: run_folder.RunFolder) -> dict[str, graph.Graph]:
+    """The integer networks that the run exported, by the names of their folders."""
+    found: dict[str, graph.Graph] = {}
+    for file in sorted(folder.root.glob("export/*/model.tflite")):
+        g = _integer(file)
+        if g.tensors[g.inputs[0]].dtype != "float32":
+            found[f"export/{file.parent.name}"] = g
+    return found
+
+
+def _evenly_spaced(total: int, count: int) -> Any:
+    """`count` indices below `total`, spread so that a sorted split is covered too."""
+    count = min(count, total)
+    return np.arange(count) * total // count
+
+
+if __name__ == "__main__":
+    entry.run(main, "layer_error")
