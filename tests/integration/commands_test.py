@@ -157,6 +157,20 @@ def test_estimate_command_runs(command, tmp_path):
     assert done.stdout
 
 
+@pytest.mark.parametrize(
+    "command", [c for c in _COMMANDS if c.startswith("python -m tfpipeline.plan ")]
+)
+def test_plan_command_runs(command, tmp_path):
+    done = subprocess.run(
+        (sys.executable, *shlex.split(command.replace("runs/plan", str(tmp_path)))[1:]),
+        cwd=_ROOT,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "l2_map.svg").exists()
+
+
 @pytest.mark.parametrize("command", [c for c in _EXPORTS if "--targets=max78000" in c])
 def test_max78000_export_command_runs(command, tmp_path):
     serialize.write(networks.load("facenet_v7"), tmp_path / "run" / "graph")

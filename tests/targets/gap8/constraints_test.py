@@ -162,8 +162,8 @@ CASES = {
     "L2-02": (
         _net(lambda net: net.conv(64), (8, 8, 256)),
         _net(lambda net: net.conv(128), (8, 8, 256)),
-        "590,080 bytes, read in 3 tiles of 48 output channels, 442,560 bytes of L2 at a "
-        "time",
+        "590,080 bytes, read in 3 tiles of 48 output channels, 442,560 bytes of L2 at "
+        "a time",
     ),
     "L3-01": (
         _net(lambda net: net.conv(1024, 3), (4, 4, 256)),

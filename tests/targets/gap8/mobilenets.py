@@ -3,11 +3,16 @@
 V1: Howard et al., arXiv 1704.04861, table 1. V2: Sandler et al., arXiv 1801.04381,
 table 2, channels rounded to multiples of 8 as in the published code. V3-Large
 minimalistic: Howard et al., arXiv 1905.02244, table 1, without squeeze-and-excite, with
-3x3 kernels and ReLU.
+3x3 kernels and ReLU. `python -m tests.targets.gap8.mobilenets` prints the table of
+docs/targets/gap8.md.
 """
 
 from tests import graph_builder
 from tfpipeline.ir import graph
+from tfpipeline.targets.gap8 import cost, fusion, l2_plan, spec
+
+# Bytes of L2 that the README gave the networks.
+L2_BYTES = 350_000
 
 # The table of gap_sdk's mobilenet README (8 bits, 1.2 V, cluster 175 MHz, fabric
 # controller 250 MHz, 350 kB of L2): version, side, width, millions of MACs, frames a
@@ -116,3 +121,29 @@ def _rounded(channels):
     """To a multiple of 8, at least 8, and not more than a tenth less."""
     rounded = max(8, int(channels + 4) // 8 * 8)
     return rounded + 8 if rounded < 0.9 * channels else rounded
+
+
+def seconds(version, side, width):
+    """Our estimate of one of `PUBLISHED`, loads overlapped."""
+    net = fusion.fuse(build(version, side, width))
+    plan = l2_plan.plan(net, bits=8, rule=l2_plan.ASYNC, capacity=L2_BYTES)
+    return cost.estimate(plan, spec.clocks()).seconds(cost.ASYNC)
+
+
+def table():
+    """Published and estimated milliseconds of each network, as Markdown."""
+    lines = [
+        "| network | MMAC | published, ms | estimated, ms | error |",
+        "|---" * 5 + "|",
+    ]
+    for version, side, width, millions, fps, _ in PUBLISHED:
+        found = seconds(version, side, width)
+        lines.append(
+            f"| {version} {side} {width} | {millions} | {1e3 / fps:.1f} | "
+            f"{1e3 * found:.1f} | {100 * (found * fps - 1):+.0f} % |"
+        )
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    print(table())

@@ -15,7 +15,8 @@ def graphs(draw, max_layers=10):
     net = graph_builder.Builder(
         (side, draw(st.integers(4, 9)), draw(st.integers(1, 6)))
     )
-    for _ in range(draw(st.integers(1, max_layers))):
+    net.conv(draw(st.integers(1, 8)), draw(st.sampled_from([1, 3])))
+    for _ in range(draw(st.integers(0, max_layers))):
         _add(draw, net)
     if draw(st.booleans()):
         net.mean(keep=draw(st.booleans()))

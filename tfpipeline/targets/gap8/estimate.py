@@ -23,7 +23,7 @@ _MODELS = (cost.ASYNC, cost.SYNC)
 _NOTES = (
     "latency is structural cycles x kappa: 1.90 in 16 bits, fitted to one figure (380 "
     "ms of the re-identification network, taken at 175 MHz), so it has no band of "
-    "error; 1.14 in 8 bits, fitted to 33 MobileNets, 32 of them within 20 %",
+    "error; 1.15 in 8 bits, fitted to 33 MobileNets, 32 of them within 20 %",
     "sync adds weights / 3.61 MB/s, which is fitted to the one figure of 780 ms: no "
     "bandwidth of the HyperRAM explains it (docs/targets/gap8.md)",
     "L2 holds activations, weights and biases of the running layer; code, camera frame "

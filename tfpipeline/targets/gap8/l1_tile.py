@@ -1,9 +1,10 @@
 """The smallest tile of a step: what L1 must hold of it at the very least.
 
-As the AutoTiler cuts (its iteration space): eight output channels, two input channels
-in 16 bits or four in 8, whole rows, as few of them as make one row of the result; all
-of it twice, since the DMA brings the next tile while one is computed. In front of a
-pool the unpooled rows lie in L1 too, once.
+As the AutoTiler cuts (its iteration space): output channels, of which it prefers eight,
+one for each core, but can take one; two input channels in 16 bits or four in 8; whole
+rows, as few of them as make one row of the result; all of it twice, since the DMA
+brings the next tile while one is computed. In front of a pool the unpooled rows lie in
+L1 too, once.
 """
 
 from tfpipeline.targets.gap8 import spec, steps
@@ -17,25 +18,22 @@ def smallest_bytes(step: steps.Step, bits: int) -> int:
         bits: of activations and weights.
     """
     size = bits // 8
-    channels = min(spec.CORES, step.result[0])
     width = step.result[2]
     if step.operation == steps.LINEAR:
         inputs = steps.elements(step.source)
         # The input once; a row of weights and a value for it, twice.
         return size * inputs + 2 * (size * inputs + spec.BIAS_BYTES + size)
     if step.window is None:
-        return 2 * size * (width + sum(1 for _ in step.inputs) * step.source[2])
+        return 2 * size * (width + len(step.inputs) * step.source[2])
     rows = 1 if step.pool is None else step.pool.window.size[0]
     window = step.window
     extent = (window.size[0] - 1) * window.dilation[0] + 1
     source_rows = min((rows - 1) * window.strides[0] + extent, step.source[1])
+    inputs = 1
     if step.operation == steps.CONV:
         inputs = min(spec.SIMD_LANES[bits], step.source[0] // step.groups)
-    else:
-        inputs = channels
-    tile = inputs * source_rows * step.source[2] * size + channels * width * size
+    tile = size * (inputs * source_rows * step.source[2] + width)
     if step.operation in (steps.CONV, steps.DEPTHWISE):
-        kernels = inputs if step.operation == steps.CONV else 1
-        tile += channels * (kernels * window.taps * size + spec.BIAS_BYTES)
-    unpooled = 0 if step.pool is None else channels * rows * step.body[2] * size
+        tile += size * inputs * window.taps + spec.BIAS_BYTES
+    unpooled = 0 if step.pool is None else size * rows * step.body[2]
     return 2 * tile + unpooled

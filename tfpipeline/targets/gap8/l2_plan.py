@@ -289,7 +289,10 @@ class _Weights:
         """Whether a step's activations fit; what is missing is recorded."""
         top = self._top(time, time)
         if top > self._limit:
-            self.shortages.append(Shortage(step.name, top, self._limit))
+            alive = sum(r.buffer.bytes for r in self._activations if r.lives(time))
+            # Where they would fit but for their places, what the places need.
+            needed = alive if alive > self._limit else top
+            self.shortages.append(Shortage(step.name, needed, self._limit))
         return top <= self._limit
 
     def place(self, time: int, step: steps.Step, *, is_early: bool) -> None:

@@ -1,0 +1,77 @@
+"""`python -m tfpipeline.plan`, as users call it."""
+
+import json
+import pathlib
+import subprocess
+import sys
+
+from tests import graph_builder
+from tfpipeline.ir import serialize
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+
+
+def _run(*flags):
+    return subprocess.run(
+        (sys.executable, "-m", "tfpipeline.plan", *flags),
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+
+
+def _error(*flags):
+    done = _run(*flags)
+    assert done.returncode == 2, done.stdout
+    [line] = done.stderr.splitlines()
+    return line
+
+
+def test_files_of_the_descriptor_network(tmp_path):
+    done = _run("--model=reid_squeezenet", f"--output={tmp_path}", "--people=10")
+    assert done.returncode == 0, done.stderr
+    assert "peak 351,872 bytes = 343.625 KiB at fire11_expand3x3" in done.stdout
+    assert "10 descriptors of 1,024 bytes" in done.stdout
+    plan = json.loads((tmp_path / "l2_plan.json").read_text())
+    assert (plan["bits"], plan["rule"], plan["peak_bytes"]) == (16, "sync", 351_872)
+    expand = next(s for s in plan["steps"] if s["layer"] == "fire4_expand3x3")
+    assert list(expand["inputs"].values()) == [246_016]
+    assert list(expand["output"].values()) == [28_800]
+    assert (expand["weights_offset"], expand["weights_bytes"]) == (276_768, 18_560)
+    assert expand["end"] == 295_328
+    for name in ("l2_map.txt", "l2_map.svg", "budget.txt"):
+        assert (tmp_path / name).stat().st_size > 500
+
+
+def test_what_is_asked_decides(tmp_path):
+    found = {}
+    for flags in (("--rule=async",), ("--activation_bits=8",), ("--l2_kib=300",)):
+        done = _run("--model=reid_squeezenet", f"--output={tmp_path}", *flags)
+        assert done.returncode == 0, done.stderr
+        plan = json.loads((tmp_path / "l2_plan.json").read_text())
+        found[flags[0]] = plan["peak_bytes"]
+    assert found["--rule=async"] == 417_536
+    assert found["--activation_bits=8"] == 176_192
+    assert found["--l2_kib=300"] <= 300 * 1024
+    assert len(plan["remarks"]) == 2
+
+
+def test_a_network_of_ones_own(tmp_path):
+    builder = graph_builder.Builder((256, 256, 3), "large")
+    builder.conv(16)
+    serialize.write(builder.build(), tmp_path / "graph")
+    line = _error(f"--model={tmp_path}", f"--output={tmp_path / 'plan'}")
+    assert "does not fit L2: 'layer0' needs 1,245,184 bytes of 524,288" in line
+    # What was found is there to look at.
+    assert (tmp_path / "plan" / "l2_map.txt").exists()
+
+
+def test_wrong_uses(tmp_path):
+    assert "say what to plan: --model=NAME_OR_PATH" in _error()
+    assert "say where the files go" in _error("--model=reid_squeezenet")
+    assert "no network and no file" in _error("--model=nothing", f"--output={tmp_path}")
+    blocked = tmp_path / "file"
+    blocked.write_text("")
+    line = _error("--model=cmsisnet", f"--output={blocked}")
+    assert f"cannot write {blocked}" in line
