@@ -18,7 +18,7 @@ from export.c import files as c_files
 from export.gap8 import calibration
 from export.gap8 import command as gap8_command
 from export.max78000 import files, network, sample
-from export.tflite import offline_plan, small_weights, verify
+from export.tflite import from_graph, offline_plan, small_weights, verify
 from export.tflm import command as tflm_command
 from tfpipeline import entry, errors, model_source
 from tfpipeline.targets.max78000 import policy
@@ -26,8 +26,8 @@ from tfpipeline.targets.max78000 import policy
 _MODEL = flags.DEFINE_string(
     "model",
     None,
-    "The folder of a run; or a .tflite file for int8, tflm and c, a graph.json for c "
-    "and max78000, and a Keras file for max78000.",
+    "The folder of a run; or a .tflite file for int8, tflm and c, a graph.json for "
+    "int8, c and max78000, and a Keras file for max78000.",
 )
 _TARGETS = flags.DEFINE_list(
     "targets",
@@ -229,6 +229,8 @@ def _read(path: str) -> bytes:
     file = pathlib.Path(path)
     if file.is_dir():
         file = file / "export" / "int8" / verify.MODEL_FILE
+    if file.suffix == ".json":
+        return from_graph.to_bytes(model_source.load(path).graph)
     try:
         return file.read_bytes()
     except OSError as error:
