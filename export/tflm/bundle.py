@@ -1,15 +1,21 @@
 """All that a bundle tells: the network, its arena, its operators, its known answers."""
 
 import dataclasses
+import struct
 from collections.abc import Sequence
 
 import numpy as np
+import tflite
 
 from export.tflite import offline_plan
 from export.tflm import arena, goldens, limits, operators, spelling, structures
 from tfpipeline import errors
 from tfpipeline.ir import tflite_file
 from tfpipeline.targets.tflm import flatbuffer, interpreter
+
+# Metadata of a file whose weights are indices into tables: kCompressionMetadataString,
+# tensorflow/lite/micro/compression.h. Only interpreters compiled for it read it.
+_COMPRESSED = "COMPRESSION_METADATA"
 
 # Seed of the random input, which makes the same files for the same network.
 SEED = 0
@@ -83,7 +89,13 @@ def prepare(
         UsageError, DataError: `sample` or `labels` do not fit.
     """
     program = tflite_file.parse(model)
+    metadata = _metadata(model)
     found = limits.reasons(program)
+    if _COMPRESSED in metadata:
+        found.append(
+            "its weights are compressed: TensorFlow Lite Micro reads them on PCs only; "
+            "export without --compress"
+        )
     if found:
         raise errors.ExportError(f"not for TensorFlow Lite Micro: {'; '.join(found)}")
     _check_labels(labels, program)
@@ -91,8 +103,10 @@ def prepare(
     if sample is not None:
         inputs["sample"] = goldens.read_sample(sample, program)
     plan = offline_plan.make(model)
-    planned = offline_plan.with_plan(model) if with_plan else model
-    is_planned = planned != model
+    was_planned = offline_plan.METADATA in metadata
+    planned = model
+    if with_plan and not was_planned:
+        planned = offline_plan.with_plan(model)
     images = np.concatenate(list(inputs.values()))
     run = _run(planned, model, images, plan)
     head = run.head_bytes
@@ -108,7 +122,7 @@ def prepare(
         arm=arena.estimate(program, structures.ARM_32, head),
         host=arena.estimate(program, structures.X86_64, head),
         plan=plan,
-        is_planned=is_planned,
+        is_planned=was_planned or planned != model,
         cases=tuple(
             goldens.Case(each, image[np.newaxis], output[np.newaxis])
             for each, image, output in zip(inputs, images, run.outputs, strict=True)
@@ -138,6 +152,22 @@ def _run(
             f"saved {saved}, with {same} outputs. Export without --offline_plan."
         )
     return run
+
+
+def _metadata(model: bytes) -> set[str]:
+    """Names of the file's metadata; `tflite_file` has read it without fault before.
+
+    Raises:
+        GraphError: the list is damaged.
+    """
+    root = tflite.Model.GetRootAsModel(model, 0)
+    try:
+        entries = [root.Metadata(i) for i in range(min(root.MetadataLength(), 1024))]
+        return {(entry.Name() or b"").decode(errors="replace") for entry in entries}
+    except (AttributeError, LookupError, TypeError, ValueError, struct.error) as error:
+        raise errors.GraphError(
+            f"damaged TFLite file: its metadata: {error or type(error).__name__}"
+        ) from error
 
 
 def _check_labels(labels: Sequence[str], program: tflite_file.Program) -> None:

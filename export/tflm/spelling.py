@@ -23,14 +23,6 @@ def string(text: str) -> str:
     return f'"{"".join(map(_character, text.encode()))}"'
 
 
-def comment(text: str) -> str:
-    """Text for a comment to the line's end; what is not printable ASCII becomes `?`.
-
-    A backslash at the end would make the next line part of the comment.
-    """
-    return re.sub(r"[^ -~]|\\", "?", text)
-
-
 def real(value: float) -> str:
     """The float that C++ reads as this float32: nine digits tell all of them apart."""
     digits = f"{np.float32(value):.9g}"
