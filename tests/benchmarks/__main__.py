@@ -3,6 +3,7 @@
 from tests.benchmarks import (
     estimate_bench,
     evaluation_bench,
+    gap8_bench,
     max78000_bench,
     training_bench,
 )
@@ -12,6 +13,7 @@ def main() -> None:
     """Runs all benchmarks, the short ones first."""
     estimate_bench.main()
     max78000_bench.main()
+    gap8_bench.main()
     training_bench.main()
     evaluation_bench.main()
 

@@ -32,9 +32,9 @@ ONE_THREAD_MACS = 2**18
 # the kernel is long. Measured, as the others below; none of them is sharp.
 SLICE_COLUMNS = 64
 # Pixels under kernels of as many images as are unfolded at once.
-MATRIX_BYTES = 2**22
+MATRIX_BYTES = 2**23
 # Values between input channels, in single precision: small enough for a core's cache.
-BLOCK_BYTES = 2**18
+BLOCK_BYTES = 2**19
 
 
 def execute(layer: program.Layer, inputs: Sequence[Array], precision: str) -> Array:
