@@ -85,7 +85,7 @@ def test_weights_of_another_network_are_noticed(saved, prepared, tmp_path):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"scheme": "int3"}, "must be one of float, int8, max78000. Received: 'int3'"),
+        ({"scheme": "int3"}, "max78000, gap8. Received: 'int3'"),
         ({"architecture": {"config": {}}}, "does not describe a network"),
         ({"architecture": None}, "does not describe a network"),
     ],

@@ -4,9 +4,9 @@ tfmot's models cannot be loaded from Keras' own `.keras` format (the ranges are 
 rebuilt). Here a quantization-aware model is stored as its float architecture and all
 its arrays, ranges included, and built again by the scheme when it is loaded.
 
-Files: `architecture.json` {"scheme": one of `_SCHEMES`, "architecture": Keras JSON, "arrays": [[name, shape], ...]} and `weights.npz`. Both appear whole or not
-at all. Of a MAX78000 model the description also holds "options", as `_options` writes
-them.
+Files: `architecture.json` {"scheme": the scheme's name, "architecture": Keras JSON,
+"arrays": [[name, shape], ...]} and `weights.npz`. Both appear whole or not at all. Of
+a MAX78000 model the description also holds "options", as `_options` writes them.
 """
 
 import io
@@ -14,6 +14,7 @@ import json
 import os
 import pathlib
 import zipfile
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,7 @@ from tfpipeline import atomic_files, errors
 from tfpipeline.compat import keras, tfmot
 from tfpipeline.quantization import (
     float_twin,
+    gap8,
     max78000,
     tflite_int8,
     tflite_int16,
@@ -35,7 +37,7 @@ _FLOAT = "float"
 _INT8 = "int8"
 _INT16 = "int16x8"
 _MAX78000 = "max78000"
-_SCHEMES = (_FLOAT, _INT8, _INT16, _MAX78000)
+_GAP8 = "gap8"
 
 
 def save(model: keras.Model, folder: str | os.PathLike[str]) -> None:
@@ -48,19 +50,18 @@ def save(model: keras.Model, folder: str | os.PathLike[str]) -> None:
         StorageError: the folder cannot be written.
     """
     model = topology.require_functional(model)
-    wrapper = tfmot.quantization.keras.QuantizeWrapper
-    quantized = any(isinstance(layer, wrapper) for layer in model.layers)
-    scheme = max78000.scheme_of(model)
-    integers = _INT16 if tflite_int16.is_of_scheme(model) else _INT8
+    scheme, options = _scheme_of(model)
     description = {
-        "scheme": _MAX78000 if scheme else integers if quantized else _FLOAT,
+        "scheme": scheme,
         "architecture": (
-            float_twin.architecture(model) if quantized else topology.to_dict(model)
+            topology.to_dict(model)
+            if scheme == _FLOAT
+            else float_twin.architecture(model)
         ),
         "arrays": _arrays(model),
     }
-    if scheme:
-        description["options"] = _options(scheme)
+    if options:
+        description["options"] = options
     stream = io.BytesIO()
     np.savez(stream, *model.get_weights())
     folder = pathlib.Path(folder)
@@ -80,22 +81,25 @@ def load(folder: str | os.PathLike[str]) -> keras.Model:
         scheme = description["scheme"]
         expected = description["arrays"]
         model = topology.from_dict(description["architecture"])
-        options = description["options"] if scheme == _MAX78000 else None
+        options = description.get("options", {})
     except (KeyError, TypeError, ValueError) as error:
         raise errors.StorageError(
             f"{path} does not describe a network: {error!r}"
         ) from error
-    if scheme not in _SCHEMES:
+    if scheme not in _BUILDERS:
         raise errors.StorageError(
-            f"{path}: scheme must be one of {', '.join(_SCHEMES)}. "
+            f"{path}: scheme must be one of {', '.join(_BUILDERS)}. "
             f"Received: {scheme!r}."
         )
-    if scheme == _INT8:
-        model = tflite_int8.build(model)
-    elif scheme == _INT16:
-        model = tflite_int16.build(model)
-    elif scheme == _MAX78000:
-        model = max78000.build(model, _scheme(path, options))
+    try:
+        model = _BUILDERS[scheme](model, options)
+    except (
+        *(AttributeError, KeyError, TypeError),
+        *(errors.UsageError, errors.QuantizationError),
+    ) as error:
+        raise errors.StorageError(
+            f"{path}: the options are not those of the {scheme} scheme: {error!r}"
+        ) from error
     values = _read_weights(pathlib.Path(folder) / _WEIGHTS)
     shapes = [list(value.shape) for value in values]
     if expected != _arrays(model) or shapes != [shape for _, shape in expected]:
@@ -107,25 +111,40 @@ def load(folder: str | os.PathLike[str]) -> keras.Model:
     return model
 
 
-def _options(scheme: max78000.Scheme) -> dict[str, Any]:
-    """Returns what `_scheme` reads, as JSON values."""
-    return {
+def _scheme_of(model: keras.Model) -> tuple[str, dict[str, Any]]:
+    """Returns a model's scheme, and what its builder needs besides, as JSON values."""
+    wrapper = tfmot.quantization.keras.QuantizeWrapper
+    if not any(isinstance(layer, wrapper) for layer in model.layers):
+        return _FLOAT, {}
+    if gap8.is_of_scheme(model):
+        return _GAP8, {"num_bits": gap8.num_bits_of(model)}
+    if tflite_int16.is_of_scheme(model):
+        return _INT16, {}
+    scheme = max78000.scheme_of(model)
+    if scheme is None:
+        return _INT8, {}
+    return _MAX78000, {
         "weight_bits": dict(scheme.policy.overrides),
         "shift_quantile": scheme.policy.shift_quantile,
         "wide_output": scheme.wide_output,
     }
 
 
-def _scheme(path: pathlib.Path, options: Any) -> max78000.Scheme:
-    try:
-        bits = policy.Policy(
-            overrides=options["weight_bits"], shift_quantile=options["shift_quantile"]
-        )
-        return max78000.Scheme(bits, options["wide_output"])
-    except (AttributeError, KeyError, TypeError, errors.UsageError) as error:
-        raise errors.StorageError(
-            f"{path}: the options are not those of the {_MAX78000} scheme: {error!r}"
-        ) from error
+def _build_max78000(model: keras.Model, options: Any) -> keras.Model:
+    bits = policy.Policy(
+        overrides=options["weight_bits"], shift_quantile=options["shift_quantile"]
+    )
+    return max78000.build(model, max78000.Scheme(bits, options["wide_output"]))
+
+
+# From a float model and the options to a model of the scheme.
+_BUILDERS: dict[str, Callable[[keras.Model, Any], keras.Model]] = {
+    _FLOAT: lambda model, options: model,
+    _INT8: lambda model, options: tflite_int8.build(model),
+    _INT16: lambda model, options: tflite_int16.build(model),
+    _MAX78000: _build_max78000,
+    _GAP8: lambda model, options: gap8.build(model, options["num_bits"]),
+}
 
 
 def _arrays(model: keras.Model) -> list[Any]:

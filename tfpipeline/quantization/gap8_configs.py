@@ -1,0 +1,120 @@
+"""How tfmot rounds each layer of a model of the GAP8 scheme."""
+
+from typing import Any
+
+from tfpipeline.compat import keras, tfmot
+from tfpipeline.quantization import gap8_quantizers, max78000_layers
+
+_LAYERS = keras.layers
+_QUANT = tfmot.quantization.keras
+
+# Attribute that holds the kernel.
+KERNELS: dict[type[Any], str] = {
+    _LAYERS.Conv2D: "kernel",
+    _LAYERS.Dense: "kernel",
+    _LAYERS.DepthwiseConv2D: "depthwise_kernel",
+}
+JOINS = (_LAYERS.Add, _LAYERS.Concatenate)
+AVERAGES = (_LAYERS.AveragePooling2D, _LAYERS.GlobalAveragePooling2D)
+_MOVING = (
+    _LAYERS.Activation,
+    _LAYERS.Dropout,
+    _LAYERS.Flatten,
+    _LAYERS.MaxPooling2D,
+    _LAYERS.ReLU,
+    _LAYERS.Reshape,
+    _LAYERS.SpatialDropout2D,
+    _LAYERS.ZeroPadding2D,
+)
+SUPPORTED_LAYERS = (*KERNELS, *JOINS, *AVERAGES, *_MOVING, _LAYERS.Softmax)
+"""The layer classes that the scheme quantizes; no subclass of one."""
+
+
+class PassConfig(_QUANT.QuantizeConfig):
+    """Leaves a layer as it is: what it reads is rounded, and it only moves it."""
+
+    def get_weights_and_quantizers(self, layer: Any) -> list[Any]:
+        return []
+
+    def set_quantize_weights(self, layer: Any, quantize_weights: list[Any]) -> None:
+        pass
+
+    def get_activations_and_quantizers(self, layer: Any) -> list[Any]:
+        return []
+
+    def set_quantize_activations(self, layer: Any, quantize_activations: Any) -> None:
+        pass
+
+    def get_output_quantizers(self, layer: Any) -> list[Any]:
+        return []
+
+    def get_config(self) -> dict[str, Any]:
+        return {}
+
+
+class OutputConfig(PassConfig):
+    """Rounds what a layer without weights writes.
+
+    Attributes:
+        quantizer: of the output.
+    """
+
+    def __init__(self, quantizer: gap8_quantizers.FormatQuantizer) -> None:
+        self.quantizer = quantizer
+
+    def get_output_quantizers(self, layer: Any) -> list[Any]:
+        return [self.quantizer]
+
+    def get_config(self) -> dict[str, Any]:
+        return {"quantizer": self.quantizer}
+
+
+class WeightedConfig(PassConfig):
+    """Rounds the kernel and the bias of a layer, and the sums that it writes.
+
+    Attributes:
+        num_bits: 16 or 8, of all of them.
+    """
+
+    def __init__(self, num_bits: int) -> None:
+        self.num_bits = num_bits
+
+    def get_weights_and_quantizers(self, layer: Any) -> list[Any]:
+        names = weight_names(layer)
+        kinds = (gap8_quantizers.KernelQuantizer, gap8_quantizers.BiasQuantizer)
+        return [
+            (getattr(layer, name), kind(self.num_bits))
+            for name, kind in zip(names, kinds, strict=False)
+        ]
+
+    def set_quantize_weights(self, layer: Any, quantize_weights: list[Any]) -> None:
+        for name, value in zip(weight_names(layer), quantize_weights, strict=True):
+            setattr(layer, name, value)
+
+    def get_output_quantizers(self, layer: Any) -> list[Any]:
+        kernel = getattr(layer, weight_names(layer)[0])
+        return [gap8_quantizers.SumQuantizer(self.num_bits, kernel)]
+
+    def get_config(self) -> dict[str, Any]:
+        return {"num_bits": self.num_bits}
+
+
+def weight_names(layer: Any) -> tuple[str, ...]:
+    """Returns the attributes of the kernel and, where there is one, of the bias."""
+    kernel = KERNELS[type(layer)]
+    return (kernel, "bias") if layer.use_bias else (kernel,)
+
+
+def fault(layer: Any) -> str:
+    """Says why the scheme cannot quantize a layer; empty if it can."""
+    kind = type(layer)
+    if kind is _LAYERS.InputLayer:
+        return ""
+    if kind not in SUPPORTED_LAYERS:
+        names = ", ".join(sorted(each.__name__ for each in SUPPORTED_LAYERS))
+        return f"the GAP8 scheme has {names}"
+    function = getattr(layer, "activation", keras.activations.linear)
+    name = getattr(function, "__name__", type(function).__name__)
+    if name not in ("linear", "relu") and not max78000_layers.is_softmax(layer):
+        return f"activation {name!r} must be linear or relu"
+    return ""
