@@ -12,13 +12,6 @@ from export.c import fragment, literals, weighted_kernels
 Fragment = fragment.Fragment
 
 _DSP = """\
-/* An inner loop by itself has all registers. */
-#if defined(__GNUC__)
-#define NOT_INLINE __attribute__((noinline))
-#else
-#define NOT_INLINE
-#endif
-
 /* Cortex-M4, M7, M33 and the like multiply pairs of int16. */
 #if defined(__ARM_FEATURE_DSP) && defined(__GNUC__) && !defined(__ARM_BIG_ENDIAN)
 #define HAS_DSP
@@ -300,7 +293,7 @@ def fragments() -> dict[str, fragment.Fragment]:
             "plain_1x2": _plain_1x2(dtype),
         }
         products = literals.filled(_PRODUCTS, **names, **loops)
-        found[f"products_{dtype}"] = Fragment(products, ("dsp",))
+        found[f"products_{dtype}"] = Fragment(products, ("dsp", "not_inline"))
         gather = literals.filled(_GATHER, **names)
         found[f"gather_{dtype}"] = Fragment(gather, ("inside",))
     for name, types in weighted_kernels.VARIANTS.items():

@@ -11,23 +11,62 @@ Fragment = fragment.Fragment
 MAX_AXES = 4
 
 _MAX_POOL = """\
+/* Largest value of each of four channels, or of one, in rows of pixels. */
+NOT_INLINE static void largest_4_$name(const $name_t *input, const span *ys,
+    const span *xs, int32_t row_step, int32_t step, int32_t *largest)
+{
+    int32_t a = largest[0], b = largest[1], c = largest[2], d = largest[3];
+    for (int32_t y = ys->last - ys->first; y > 0; --y) {
+        const $name_t *pixel = input;
+        for (int32_t x = xs->last - xs->first; x > 0; --x) {
+            a = pixel[0] > a ? pixel[0] : a;
+            b = pixel[1] > b ? pixel[1] : b;
+            c = pixel[2] > c ? pixel[2] : c;
+            d = pixel[3] > d ? pixel[3] : d;
+            pixel += step;
+        }
+        input += row_step;
+    }
+    largest[0] = a;
+    largest[1] = b;
+    largest[2] = c;
+    largest[3] = d;
+}
+
+static int32_t largest_1_$name(const $name_t *input, const span *ys, const span *xs,
+    int32_t row_step, int32_t step, int32_t largest)
+{
+    for (int32_t y = ys->last - ys->first; y > 0; --y) {
+        for (int32_t x = 0; x < xs->last - xs->first; ++x) {
+            largest = input[x * step] > largest ? input[x * step] : largest;
+        }
+        input += row_step;
+    }
+    return largest;
+}
+
 /* Largest value of the part of each window inside the input. */
 static void max_pool_$name(const $name_t *input, $name_t *output, const window *w,
     int32_t low, int32_t high)
 {
+    const int32_t step = w->channels, row_step = w->columns * step;
     for (int32_t row = 0; row < w->output_rows; ++row) {
         const span ys = row_span(w, row);
         for (int32_t column = 0; column < w->output_columns; ++column) {
             const span xs = column_span(w, column);
-            for (int32_t c = 0; c < w->channels; ++c) {
-                int32_t largest = low;
-                for (int32_t y = ys.first; y < ys.last; ++y) {
-                    for (int32_t x = xs.first; x < xs.last; ++x) {
-                        const int32_t at = (ys.start + y) * w->columns + xs.start + x;
-                        const int32_t value = input[at * w->channels + c];
-                        largest = value > largest ? value : largest;
-                    }
+            const $name_t *const source = input + (ys.start + ys.first) * row_step
+                + (xs.start + xs.first) * step;
+            int32_t c = 0;
+            for (; c + 4 <= step; c += 4) {
+                int32_t largest[4] = {low, low, low, low};
+                largest_4_$name(source + c, &ys, &xs, row_step, step, largest);
+                for (int32_t i = 0; i < 4; ++i) {
+                    *output++ = ($name_t)clamped(largest[i], low, high);
                 }
+            }
+            for (; c < step; ++c) {
+                const int32_t largest =
+                    largest_1_$name(source + c, &ys, &xs, row_step, step, low);
                 *output++ = ($name_t)clamped(largest, low, high);
             }
         }
@@ -216,7 +255,7 @@ def fragments() -> dict[str, fragment.Fragment]:
     for name, (kernel, text, needs) in itertools.product(
         support.BOTH,
         (
-            ("max_pool", _MAX_POOL, ("inside", "clamped")),
+            ("max_pool", _MAX_POOL, ("inside", "clamped", "not_inline")),
             ("average_pool", _AVERAGE_POOL, ("inside", "clamped")),
             ("mean", _MEAN, ("averaging", "clamped")),
             ("elementwise", _ELEMENTWISE, ("elementwise", "clamped")),

@@ -19,6 +19,15 @@ typedef struct {
 } window;
 """
 
+NOT_INLINE = """\
+/* An inner loop by itself has all registers. */
+#if defined(__GNUC__)
+#define NOT_INLINE __attribute__((noinline))
+#else
+#define NOT_INLINE
+#endif
+"""
+
 INSIDE = """\
 /* Taps first to last - 1 of a kernel lie inside the input along one axis; tap 0 lies
    at start. */
@@ -63,29 +72,91 @@ static $sum add_products_$name($sum sum, const $value *input,
 }
 """
 
+_REACH = """\
+/* The part of a window inside the input, and steps from one value to the next. */
+typedef struct {
+    int32_t rows, row_step, tap_row_step;
+    int32_t columns, column_step, tap_step;
+} reach;
+"""
+
 _DEPTHWISE = """\
+/* Adds up the products of four channels that lie side by side, as their taps do. */
+NOT_INLINE static void depthwise_4_$name(const $value *input, const int8_t *taps,
+    const reach *r, int32_t zero, $sum *sums)
+{
+    const int32_t step = r->column_step, tap_step = r->tap_step;
+    $sum sum0 = 0, sum1 = 0, sum2 = 0, sum3 = 0;
+    for (int32_t y = r->rows; y > 0; --y) {
+        const $value *pixel = input;
+        const int8_t *tap = taps;
+        for (int32_t x = r->columns; x > 0; --x) {
+            sum0 += ($sum)((pixel[0] - zero) * tap[0]);
+            sum1 += ($sum)((pixel[1] - zero) * tap[1]);
+            sum2 += ($sum)((pixel[2] - zero) * tap[2]);
+            sum3 += ($sum)((pixel[3] - zero) * tap[3]);
+            pixel += step;
+            tap += tap_step;
+        }
+        input += r->row_step;
+        taps += r->tap_row_step;
+    }
+    sums[0] = sum0;
+    sums[1] = sum1;
+    sums[2] = sum2;
+    sums[3] = sum3;
+}
+
+/* The same of one channel. */
+NOT_INLINE static $sum depthwise_1_$name(const $value *input,
+    const int8_t *taps, const reach *r, int32_t zero)
+{
+    $sum sum = 0;
+    for (int32_t y = r->rows; y > 0; --y) {
+        const $value *pixel = input;
+        const int8_t *tap = taps;
+        for (int32_t x = r->columns; x > 0; --x) {
+            sum += ($sum)((*pixel - zero) * *tap);
+            pixel += r->column_step;
+            tap += r->tap_step;
+        }
+        input += r->row_step;
+        taps += r->tap_row_step;
+    }
+    return sum;
+}
+
 /* Each output channel from one input channel. */
 static void depthwise_$name(const $value *input, $value *output,
     const int8_t *weights, const window *w, const $scaling *s)
 {
-    const int32_t multiplier = w->output_channels / w->channels;
+    const int32_t depth = w->output_channels;
+    const int32_t multiplier = depth / w->channels;
+    const int32_t zero = s->input_zero;
+    reach r = {0, w->row_dilation * w->columns * w->channels,
+               w->kernel_columns * depth, 0, w->column_dilation * w->channels, depth};
     for (int32_t row = 0; row < w->output_rows; ++row) {
         const span ys = row_span(w, row);
+        const int32_t line = (ys.start + ys.first * w->row_dilation) * w->columns;
+        r.rows = ys.last - ys.first;
         for (int32_t column = 0; column < w->output_columns; ++column) {
             const span xs = column_span(w, column);
-            for (int32_t c = 0; c < w->output_channels; ++c) {
-                const $value *const source = input + c / multiplier;
-                $sum sum = 0;
-                for (int32_t y = ys.first; y < ys.last; ++y) {
-                    const int32_t line =
-                        (ys.start + y * w->row_dilation) * w->columns + xs.start;
-                    for (int32_t x = xs.first; x < xs.last; ++x) {
-                        const int32_t at = line + x * w->column_dilation;
-                        const int32_t tap = y * w->kernel_columns + x;
-                        sum += ($sum)((source[at * w->channels] - s->input_zero)
-                            * weights[tap * w->output_channels + c]);
-                    }
+            const int32_t at = line + xs.start + xs.first * w->column_dilation;
+            const int8_t *taps =
+                weights + (ys.first * w->kernel_columns + xs.first) * depth;
+            int32_t c = 0;
+            r.columns = xs.last - xs.first;
+            for (; multiplier == 1 && c + 4 <= depth; c += 4) {
+                $sum sums[4];
+                depthwise_4_$name(
+                    input + at * w->channels + c, taps + c, &r, zero, sums);
+                for (int32_t i = 0; i < 4; ++i) {
+                    *output++ = ($value)$requantized(sums[i], s, c + i);
                 }
+            }
+            for (; c < depth; ++c) {
+                const $value *const source = input + at * w->channels + c / multiplier;
+                const $sum sum = depthwise_1_$name(source, taps + c, &r, zero);
                 *output++ = ($value)$requantized(sum, s, c);
             }
         }
@@ -155,12 +226,13 @@ VARIANTS = {
 def fragments() -> dict[str, fragment.Fragment]:
     """All kernels by name, `convolution_int8`, with what they build on."""
     found = {"window": Fragment(WINDOW), "inside": Fragment(INSIDE, ("window",))}
+    found |= {"not_inline": Fragment(NOT_INLINE), "reach": Fragment(_REACH)}
     for name, types in VARIANTS.items():
         scaling = "wide" if types["sum"] == "int64_t" else "narrow"
         products = f"add_products_{name}"
         for kernel, text, needs in (
             ("add_products", _PRODUCTS, ()),
-            ("depthwise", _DEPTHWISE, ("inside", scaling)),
+            ("depthwise", _DEPTHWISE, ("inside", "reach", "not_inline", scaling)),
             ("transposed", _TRANSPOSED, ("window", products, scaling)),
         ):
             found[f"{kernel}_{name}"] = Fragment(

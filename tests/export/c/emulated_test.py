@@ -64,10 +64,11 @@ def operators():
     for seed in range(200, 230):
         g = network_test.random_graph(seed)
         yield f"random {seed}", emulated_program.simulated(g, micro.random_images(g, 2))
-    for dtype in ("int8", "int16"):
-        g = network_test.extreme_graph(dtype)
+    for name, g in network_test.EXTREMES.items():
         images = network_test.extreme_images(g)
-        yield f"{dtype}: extreme", emulated_program.simulated(g, images)
+        yield name, emulated_program.simulated(g, images)
+    for name, g in network_test.LAYOUTS.items():
+        yield name, emulated_program.simulated(g, micro.random_images(g, 2))
 
 
 @pytest.fixture(scope="module")

@@ -86,6 +86,13 @@ def test_large_biases_are_refused():
     assert f"they must stay below {2**47}" in found
 
 
+def test_columns_are_as_long_as_sums_of_32_bits_allow():
+    g = built("int8", lambda net: net.dense(1), (131_069,))
+    assert "131069 weights of each channel; at most 131068" in reasons_of(g)
+    assert limits.reasons(built("int8", lambda net: net.dense(1), (131_068,))) == []
+    assert limits.reasons(built("int16", lambda net: net.dense(1), (131_069,))) == []
+
+
 def test_weights_must_fit_without_their_zero_point():
     g = built("int8", lambda net: net.conv(3))
     (layer,) = g.layers

@@ -9,7 +9,7 @@ import subprocess
 import numpy as np
 import pytest
 
-from export.c import files, layers, network
+from export.c import files, layers, network, weighted_layers
 from tests import graph_builder
 from tests.export.c import compiler, random_graphs
 from tests.simulate import activations_test, micro, operators_test
@@ -56,19 +56,54 @@ def operators():
 OPERATORS = dict(operators())
 
 
-def extreme_graph(dtype):
+def extreme_graph(dtype, *, bias=True):
     """A dense layer of 1,100 inputs whose weights are all the smallest integer."""
     net = graph_builder.Builder((1100,))
-    net.dense(3)
+    net.dense(3, bias=bias)
     g = random_graphs.quantized(net.build(), np.random.default_rng(0), dtype)
     (layer,) = g.layers
-    scale = dataclasses.replace(g.tensors[layer.output].quant, scale=(1000.0,))
-    tensors = {
-        **g.tensors,
-        layer.output: dataclasses.replace(g.tensors[layer.output], quant=scale),
-    }
+    result = g.tensors[layer.output]
+    # Coarse, so that large sums do not saturate.
+    scale = (1000.0 if dtype == "int8" else 0.125,)
+    result = dataclasses.replace(
+        result, quant=dataclasses.replace(result.quant, scale=scale)
+    )
     constants = {**g.constants, layer.weights: np.full((3, 1100), -128, np.int8)}
+    tensors = {**g.tensors, layer.output: result}
     return dataclasses.replace(g, tensors=tensors, constants=constants)
+
+
+EXTREMES = {
+    "int8: extreme": extreme_graph("int8"),
+    "int16: extreme": extreme_graph("int16"),
+    "int16: extreme in 64 bits": extreme_graph("int16", bias=False),
+}
+
+
+# Layouts of columns and weights that few networks have.
+_LAYOUTS = {
+    "one channel a group": ((5, 5, 4), lambda net: net.conv(4, groups=4)),
+    "three channels a group": ((4, 3, 8), lambda net: net.conv(12, groups=4)),
+    "strided pixels": ((5, 5, 4), lambda net: net.conv(5, 1, stride=2)),
+    "pixels": ((5, 5, 4), lambda net: net.conv(6, 1)),
+    "tiles of a line": (
+        (16, 4),
+        lambda net: net.conv1d(5, 2, stride=2, padding="valid"),
+    ),
+}
+IN_COLUMNS = ("pixels", "tiles of a line")
+
+
+def layout_graphs():
+    for name, (shape, add) in _LAYOUTS.items():
+        net = graph_builder.Builder(shape)
+        add(net)
+        for dtype in support.BOTH:
+            g = random_graphs.quantized(net.build(), np.random.default_rng(0), dtype)
+            yield f"{dtype}: {name}", g
+
+
+LAYOUTS = dict(layout_graphs())
 
 
 def extreme_images(g):
@@ -85,7 +120,7 @@ def sanitized(tmp_path_factory):
     graphs = {network_id(p): from_tflite.read(p.read_bytes()) for p in NETWORKS}
     graphs |= OPERATORS
     graphs |= {seed: random_graph(seed) for seed in SEEDS}
-    graphs |= {f"{dtype}: extreme": extreme_graph(dtype) for dtype in support.BOTH}
+    graphs |= EXTREMES | LAYOUTS
     folder = tmp_path_factory.mktemp("c")
     return compiler.Program(folder, graphs, *compiler.SANITIZERS)
 
@@ -122,12 +157,19 @@ def test_random_graphs_are_bit_exact(sanitized, seed):
     assert_bit_exact(sanitized, seed, images)
 
 
-@pytest.mark.parametrize("dtype", support.BOTH)
-def test_sums_of_the_largest_products_are_bit_exact(sanitized, dtype):
-    name = f"{dtype}: extreme"
+@pytest.mark.parametrize("name", EXTREMES)
+def test_sums_of_the_largest_products_are_bit_exact(sanitized, name):
     images = extreme_images(sanitized.networks[name].g)
     expected = assert_bit_exact(sanitized, name, images)
     assert len(np.unique(expected, axis=0)) == 3
+
+
+@pytest.mark.parametrize("name", LAYOUTS)
+def test_layouts_are_bit_exact(sanitized, name):
+    g = sanitized.networks[name].g
+    assert_bit_exact(sanitized, name, micro.random_images(g, 4))
+    scratch = weighted_layers.scratch_bytes(g, g.layers[0])
+    assert (scratch == ()) == (name.split(": ")[1] in IN_COLUMNS)
 
 
 def test_every_kind_is_compiled(sanitized):
