@@ -8,8 +8,10 @@ tested folds are left out of training.
 
 import json
 import logging
+import math
 import pathlib
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -17,11 +19,14 @@ from absl import flags
 
 from tfpipeline import atomic_files, entry, environment, errors, run_folder
 from tfpipeline import descriptor_flags as flags_lib
+from tfpipeline import descriptor_forms as forms
 from tfpipeline.data import people, verification_sets
-from tfpipeline.ir import serialize
+from tfpipeline.identification import network
+from tfpipeline.ir import graph, serialize
 from tfpipeline.ir.readers import from_keras
 from tfpipeline.report import verification as tables
 from tfpipeline.study import verification
+from tfpipeline.targets.gap8 import program_file
 from tfpipeline.training import (
     descriptor_heads,
     descriptor_stage,
@@ -31,18 +36,8 @@ from tfpipeline.training import (
 
 _LOG = logging.getLogger("tfpipeline.train_descriptor")
 _MODELS = ("reid_squeezenet",)
-_FLOAT = "float"
-Describer = Callable[[np.ndarray], np.ndarray]
-
-
-def _float(trained: stages.Trained, calibration: np.ndarray) -> Describer:
-    del calibration  # only integers need ranges
-    return descriptor_stage.float_describer(trained.model)
-
-
-# Form of the network -> (training's result, calibrating inputs float32) to the function
-# that describes images, uint8 [N, S, S, 1] to [N, D].
-FORMS: dict[str, Callable[[stages.Trained, np.ndarray], Describer]] = {_FLOAT: _float}
+# The form whose integers the run keeps, for tfpipeline.identify.
+_EXPORTED = "gap8_16"
 
 
 def main(argv: Sequence[str]) -> None:
@@ -73,7 +68,8 @@ def run(config: flags_lib.DescriptorConfig) -> dict[str, Any]:
     positions, split = descriptor_stage.training_split(config, source)
     _begin(config, source, positions, folder)
     trained = descriptor_stage.train(config, source, folder)
-    serialize.write(from_keras.read(trained.model, name=config.model), folder.graph)
+    g = from_keras.read(trained.model, name=config.model)
+    serialize.write(g, folder.graph)
 
     # The tested folds are touched from here on, with every choice made.
     results = {
@@ -83,7 +79,7 @@ def run(config: flags_lib.DescriptorConfig) -> dict[str, Any]:
         "best_epoch": trained.best_epoch,
         "epochs": len(trained.history),
         "seconds": trained.seconds,
-        "verification": _verify(config, source, trained, folder),
+        "verification": _verify(config, source, trained, g, folder),
     }
     atomic_files.write_json(folder.results_json, results)
     text = _summary(results)
@@ -129,6 +125,7 @@ def _verify(
     config: flags_lib.DescriptorConfig,
     source: people.People,
     trained: stages.Trained,
+    g: graph.Graph,
     folder: run_folder.RunFolder,
 ) -> dict[str, Any]:
     """Results by form: those of earlier starts, and of those asked for now."""
@@ -136,14 +133,16 @@ def _verify(
     if folder.results_json.exists():
         found = atomic_files.read_json(folder.results_json).get("verification", {})
     pairs = source.pairs.take(config.held_out)
-    _, split = descriptor_stage.training_split(config, source)
     for form in config.evaluate:
         if form in found:
             continue
-        calibration = descriptor_stage.calibration_images(config, split)
-        distances = descriptor_stage.pair_distances(
-            FORMS[form](trained, calibration), source, pairs
-        )
+        if form == forms.FLOAT:
+            describe = descriptor_stage.float_describer(trained.model)
+        else:
+            describe = _gap8(config, source, form, g, folder)
+        started = time.monotonic()
+        distances = descriptor_stage.pair_distances(describe, source, pairs)
+        _LOG.info("%s: described in %.0f s", form, time.monotonic() - started)
         found[form] = verification.verify(
             distances,
             pairs.same,
@@ -151,7 +150,53 @@ def _verify(
             test=config.test_folds,
             choice=config.validation_folds,
         ).record()
-    return {form: found[form] for form in FORMS if form in found}
+        if form == _EXPORTED:
+            _write_threshold(config, distances, pairs, folder)
+    return {form: found[form] for form in forms.NAMES if form in found}
+
+
+def _gap8(
+    config: flags_lib.DescriptorConfig,
+    source: people.People,
+    form: str,
+    g: graph.Graph,
+    folder: run_folder.RunFolder,
+) -> forms.Describer:
+    """The network's integers; those for the application are kept in the folder."""
+    _, split = descriptor_stage.training_split(config, source)
+    calibration = descriptor_stage.calibration_images(config, split)
+    chosen = forms.GAP8[form]
+    p = forms.gap8_program(chosen, g, calibration)
+    if form == _EXPORTED:
+        program_file.write(folder.export("gap8") / program_file.FILE_NAME, p)
+    return forms.gap8_describer(chosen, p)
+
+
+def _write_threshold(
+    config: flags_lib.DescriptorConfig,
+    distances: np.ndarray,
+    pairs: people.Pairs,
+    folder: run_folder.RunFolder,
+) -> None:
+    """Writes what tfpipeline.identify takes for one person's: half of the errors each.
+
+    Chosen on the validation folds where there are any, for a network in use; the
+    figures of the tested folds have thresholds of their own.
+    """
+    folds = config.validation_folds or config.test_folds
+    chosen = np.isin(pairs.folds, folds)
+    distances, same = distances[chosen], pairs.same[chosen]
+    threshold = math.floor(verification.best_threshold(distances, same))
+    network.write_threshold(
+        folder.export("gap8"),
+        threshold,
+        {
+            "chosen_on_folds": list(folds),
+            "pairs": len(same),
+            "true_accept_rate": float(np.mean(distances[same] <= threshold)),
+            "false_accept_rate": float(np.mean(distances[~same] <= threshold)),
+        },
+    )
 
 
 def _summary(results: dict[str, Any]) -> str:
@@ -164,7 +209,7 @@ def _summary(results: dict[str, Any]) -> str:
 
 if __name__ == "__main__":
     flags_lib.define(
-        verification_sets.NAMES, _MODELS, descriptor_heads.LOSSES, tuple(FORMS)
+        verification_sets.NAMES, _MODELS, descriptor_heads.LOSSES, forms.NAMES
     )
     flags.adopt_module_key_flags(flags_lib)
     entry.run(main, "train_descriptor")

@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 import json
+import math
 import pathlib
 import shlex
 import subprocess
@@ -13,6 +14,7 @@ import pytest
 
 from tfpipeline import descriptor_flags, errors, train_descriptor
 from tfpipeline.data import people, verification_sets
+from tfpipeline.identification import network
 from tfpipeline.ir import serialize
 from tfpipeline.quantization import storage
 from tfpipeline.study import verification
@@ -132,23 +134,34 @@ def test_figures_are_those_of_the_stored_network(finished):
         assert right.mean() == pytest.approx(fold["accuracy"], abs=1 / 60)
 
 
-def test_a_finished_run_is_not_trained_again_for_another_form(finished, monkeypatch):
+def test_a_finished_run_is_not_trained_again_for_other_forms(finished, monkeypatch):
     config, folder, results = finished
     weights = (folder / "float" / "weights.npz").read_bytes()
-
-    def coarse(trained, calibration):
-        assert calibration.shape == (16, 32, 32, 1)
-        describe = train_descriptor.descriptor_stage.float_describer(trained.model)
-        return lambda images: np.round(describe(images) * 4).astype(np.int16)
-
-    monkeypatch.setitem(train_descriptor.FORMS, "coarse", coarse)
     monkeypatch.delattr(train_descriptor.descriptor_stage.descriptor_loop, "train")
-    both = train_descriptor.run(
-        dataclasses.replace(config, evaluate=("float", "coarse"))
-    )
-    assert list(both["verification"]) == ["float", "coarse"]
-    assert both["verification"]["float"] == results["verification"]["float"]
+    forms = ("float", "gap8_8", "gap8_16")
+    found = train_descriptor.run(dataclasses.replace(config, evaluate=forms))
+    assert list(found["verification"]) == ["float", "gap8_16", "gap8_8"]
+    assert found["verification"]["float"] == results["verification"]["float"]
     assert (folder / "float" / "weights.npz").read_bytes() == weights
+
+
+def test_the_application_gets_integers_and_a_threshold(finished):
+    config, folder, _ = finished
+    train_descriptor.run(dataclasses.replace(config, evaluate=("gap8_16",)))
+    kept = network.load(folder)
+    assert (kept.side, kept.length) == (32, 512)
+    source = _source()
+    pairs = source.pairs.take(config.validation_folds)
+    rows = kept.describe(source.images)
+    distances = verification.squared_distances(rows, pairs.first, pairs.second)
+    # It answers as many validation pairs correctly as any threshold can.
+    best = verification.best_threshold(distances, pairs.same)
+    assert kept.threshold == math.floor(best)
+    record = json.loads((folder / "export/gap8" / network.THRESHOLD_FILE).read_text())
+    assert record["chosen_on_folds"] == [4] and record["pairs"] == 60
+    accepted = distances <= kept.threshold
+    assert record["true_accept_rate"] == accepted[pairs.same].mean()
+    assert record["false_accept_rate"] == accepted[~pairs.same].mean()
 
 
 def test_other_flags_in_the_same_folder_are_refused(finished):

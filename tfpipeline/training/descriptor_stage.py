@@ -9,7 +9,7 @@ import numpy as np
 from tfpipeline import atomic_files, errors, run_folder
 from tfpipeline import descriptor_flags as flags_lib
 from tfpipeline.compat import keras
-from tfpipeline.data import augmentation, people, pipeline, splits
+from tfpipeline.data import augmentation, people, splits
 from tfpipeline.models import registry
 from tfpipeline.quantization import storage
 from tfpipeline.study import verification
@@ -37,11 +37,11 @@ def training_split(
 def calibration_images(
     config: flags_lib.DescriptorConfig, split: splits.Split
 ) -> np.ndarray:
-    """Network inputs (float32) of the train images that set ranges."""
+    """The photographs, uint8 [N, S, S, 1], that set ranges: of nobody held out."""
     chosen = splits.calibration_indices(
         len(split), config.calibration_images, config.seed
     )
-    return pipeline.normalized(split.images[chosen])
+    return split.images[chosen]
 
 
 def pair_distances(
