@@ -105,11 +105,10 @@ def make(plan: l2_plan.Plan, people: int, *, reserved_bytes: int = 0) -> Budget:
             f"{reserved_bytes} bytes"
         )
     peak = plan.peak_bytes
-    [face] = [
-        region
-        for region in plan.regions
-        if region.buffer.name == plan.net.places[plan.net.inputs[0]].buffer
-    ]
+    name = plan.net.places[plan.net.inputs[0]].buffer
+    size = plan.net.buffer_elements[name] * plan.bits // 8
+    faces = [region for region in plan.regions if region.buffer.name == name]
+    face_end = max((region.end for region in faces), default=0)
     descriptor = sum(
         plan.net.buffer_elements[plan.net.places[name].buffer] * plan.bits // 8
         for name in plan.net.outputs
@@ -122,10 +121,10 @@ def make(plan: l2_plan.Plan, people: int, *, reserved_bytes: int = 0) -> Budget:
         Part(f"{people} descriptors of {descriptor:,} bytes", people * descriptor),
         Part(
             "face, cut out",
-            face.buffer.bytes,
-            f"the network's input, byte {face.offset:,}",
+            size,
+            f"the network's input, byte {face_end - size:,}" if faces else None,
         ),
-        _tail("camera frame 320x240", FRAME_BYTES, frame, face.end, plan),
+        _tail("camera frame 320x240", FRAME_BYTES, frame, face_end, plan),
         _tail("face detector's buffers", DETECTOR_BYTES, detector, 0, plan),
         _base("picture for the display", PICTURE_BYTES, detector),
     )

@@ -6,7 +6,7 @@ from 0 on, its result to the end.
 """
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from tfpipeline.targets.gap8 import spec, steps
 
@@ -72,7 +72,7 @@ def unpooled(net: steps.Network) -> steps.Network:
     return dataclasses.replace(net, buffer_elements=grown)
 
 
-def live_bytes(buffers: tuple[Buffer, ...], time: int) -> int:
+def live_bytes(buffers: Sequence[Buffer], time: int) -> int:
     """Sums what is alive during a step."""
     return sum(b.bytes for b in buffers if b.first <= time <= b.last)
 

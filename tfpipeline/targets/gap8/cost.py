@@ -88,11 +88,10 @@ def estimate(plan: l2_plan.Plan, clocks: spec.Clocks) -> Cost:
     blocking = clocks.cluster_hz / spec.SYNC_BYTES_PER_SECOND
     lines = []
     for step, load in zip(plan.net.steps, _loads(plan), strict=True):
-        moved = _moved_bytes(step, bits)
+        moved, spilled = _moved_bytes(step, plan)
         structural = cycles.structural(step, bits)
         dma = (moved + load.own) / spec.L2_L1_BYTES_PER_CYCLE
         compute = max(spec.KAPPA[bits] * structural, dma)
-        spilled = moved if load.is_spilled else 0
         meanwhile = l3 * (load.meanwhile + spilled)
         lines.append(
             Line(
@@ -116,15 +115,15 @@ class _Load:
     own: int
     meanwhile: int
     awaited: int
-    is_spilled: bool
 
 
 def _loads(plan: l2_plan.Plan) -> list[_Load]:
     """What each step of an asynchronous plan loads."""
     names = [step.name for step in plan.net.steps]
     own = [buffers.weight_bytes(step, plan.bits) for step in plan.net.steps]
-    spilled = {shortage.step for shortage in plan.shortages}
-    streamed = {tiling.step for tiling in plan.tilings} | spilled
+    # What does not fit is cut into tiles, weights and all.
+    streamed = {tiling.step for tiling in plan.tilings}
+    streamed |= {shortage.step for shortage in plan.shortages}
     awaited = {*names[:1], *plan.late} - streamed
     found = []
     for time, name in enumerate(names):
@@ -132,11 +131,20 @@ def _loads(plan: l2_plan.Plan) -> list[_Load]:
         if time + 1 < len(names) and names[time + 1] not in streamed | awaited:
             meanwhile += own[time + 1]
         wait = own[time] if name in awaited else 0
-        found.append(_Load(own[time], meanwhile, wait, name in spilled))
+        found.append(_Load(own[time], meanwhile, wait))
     return found
 
 
-def _moved_bytes(step: steps.Step, bits: int) -> int:
-    """Bytes of a step's inputs and output."""
-    source = steps.elements(step.source) * max(len(step.inputs), 1)
-    return (source + steps.elements(step.result)) * bits // 8
+def _moved_bytes(step: steps.Step, plan: l2_plan.Plan) -> tuple[int, int]:
+    """Bytes of a step's inputs and output, and how many of them L2 does not hold."""
+    sizes = [
+        (name, steps.elements(shape) * plan.bits // 8)
+        for name, shape in (
+            *((name, plan.net.shapes[name]) for name in step.inputs),
+            (step.output, step.result),
+        )
+    ]
+    outside = (
+        size for name, size in sizes if plan.net.places[name].buffer in plan.outside
+    )
+    return sum(size for _, size in sizes), sum(outside)

@@ -138,7 +138,8 @@ def _memory(
     return {
         "weight_bytes": weight_bytes,
         "bias_bytes": bias_bytes,
-        "ram_bytes": plan.peak_bytes,
+        # Where the network does not fit, what it would need.
+        "ram_bytes": peak(net, l2_plan.SYNC) if plan.shortages else plan.peak_bytes,
         "ram_available_bytes": spec.L2_BYTES,
         "l2_sync_bytes": peak(net, l2_plan.SYNC),
         "l2_sync_bound_bytes": buffers.lower_bound(net, bits),

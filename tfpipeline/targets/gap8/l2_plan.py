@@ -15,11 +15,12 @@ The kernel and bias of a step lie above the activations that live at the time:
 
 A kernel that does not fit is read from L3 in tiles of output channels while the step
 runs, two tiles at a time in L2. Activations are never tiled here: where they do not
-fit, the plan says how many bytes are missing (`shortages`).
+fit, the plan says how many bytes are missing (`shortages`), and leaves out the buffers
+that live then (`outside`), so that the other steps' places still mean something.
 """
 
 import dataclasses
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from tfpipeline import errors
 from tfpipeline.targets.gap8 import buffers, spec, steps
@@ -31,6 +32,8 @@ RULES = (ACTIVATIONS, SYNC, ASYNC)
 
 # What a tile of weights is a multiple of, where it can be: each core has a channel.
 _CHANNELS = spec.CORES
+# Bytes that nothing reaches.
+_NO_LIMIT = 2**62
 
 
 @dataclasses.dataclass(frozen=True)
@@ -99,6 +102,7 @@ class Plan:
         tilings: steps whose weights are tiled.
         late: names of steps whose weights could not be loaded during the one before.
         shortages: steps that do not fit; empty for a plan that can be used.
+        outside: names of buffers without a place, which a step that does not fit needs.
     """
 
     net: steps.Network
@@ -108,6 +112,7 @@ class Plan:
     tilings: tuple[Tiling, ...] = ()
     late: tuple[str, ...] = ()
     shortages: tuple[Shortage, ...] = ()
+    outside: tuple[str, ...] = ()
 
     @property
     def peak_bytes(self) -> int:
@@ -157,10 +162,17 @@ def plan(
             f"{' or '.join(map(str, spec.BITS))} bits and 1 byte or more. Received: "
             f"{rule}, {bits} bits, {capacity} bytes"
         )
-    alive = buffers.activations(net, bits)
+    everything = buffers.activations(net, bits)
+    limit = _NO_LIMIT if capacity is None else capacity
+    full = {
+        time: size
+        for time in range(len(net.steps))
+        if (size := buffers.live_bytes(everything, time)) > limit
+    }
+    alive = [b for b in everything if not any(b.first <= t <= b.last for t in full)]
     candidates = (_two_ended(net, alive), _by_size(alive))
     made = [
-        _with_weights(net, bits, rule, capacity, each, hanging)
+        _with_weights(net, bits, rule, _Weights(net, each, bits, limit, full), hanging)
         for each in candidates
         for hanging in ((1, 0) if rule == ASYNC else (None,))
     ]
@@ -217,18 +229,12 @@ def _aligned(offset: int) -> int:
 
 
 def _with_weights(
-    net: steps.Network,
-    bits: int,
-    rule: str,
-    capacity: int | None,
-    activations: tuple[Region, ...],
-    hanging: int | None,
+    net: steps.Network, bits: int, rule: str, work: "_Weights", hanging: int | None
 ) -> Plan:
     """The plan with weights above the activations, tiled where they do not fit.
 
     Steps whose number modulo 2 is `hanging` have theirs at the top end.
     """
-    work = _Weights(net, activations, bits, capacity)
     if hanging is not None:
         work.hang(hanging)
     for time, step in enumerate(net.steps):
@@ -242,6 +248,7 @@ def _with_weights(
         tilings=tuple(work.tilings),
         late=tuple(work.late),
         shortages=tuple(work.shortages),
+        outside=work.outside(net),
     )
 
 
@@ -253,18 +260,24 @@ class _Weights:
         net: steps.Network,
         activations: tuple[Region, ...],
         bits: int,
-        capacity: int | None,
+        limit: int,
+        full: Mapping[int, int],
     ) -> None:
+        self._full = full
         self._activations = activations
         self._sizes = [buffers.weight_bytes(step, bits) for step in net.steps]
         self._hanging: int | None = None
         self._ceiling = 0
-        # Without a limit, one that nothing reaches.
-        self._limit = 2**62 if capacity is None else capacity
+        self._limit = limit
         self.placed = list(activations)
         self.tilings: list[Tiling] = []
         self.late: list[str] = []
         self.shortages: list[Shortage] = []
+
+    def outside(self, net: steps.Network) -> tuple[str, ...]:
+        """The buffers that have no place."""
+        inside = {region.buffer.name for region in self._activations}
+        return tuple(name for name in net.buffer_elements if name not in inside)
 
     def hang(self, parity: int) -> None:
         """Hangs the weights of every other step from the end that all of it needs."""
@@ -287,13 +300,11 @@ class _Weights:
 
     def holds_activations(self, time: int, step: steps.Step) -> bool:
         """Whether a step's activations fit; what is missing is recorded."""
-        top = self._top(time, time)
-        if top > self._limit:
-            alive = sum(r.buffer.bytes for r in self._activations if r.lives(time))
-            # Where they would fit but for their places, what the places need.
-            needed = alive if alive > self._limit else top
+        # Where they would fit but for their places, what the places need.
+        needed = self._full.get(time, self._top(time, time))
+        if needed > self._limit:
             self.shortages.append(Shortage(step.name, needed, self._limit))
-        return top <= self._limit
+        return needed <= self._limit
 
     def place(self, time: int, step: steps.Step, *, is_early: bool) -> None:
         """Places a step's weights: whole and early, whole, or in tiles."""

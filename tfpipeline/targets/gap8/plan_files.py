@@ -37,8 +37,10 @@ def to_dict(plan: l2_plan.Plan) -> dict[str, Any]:
     offsets = {r.buffer.name: r.offset for r in plan.regions if r.step is None}
     weights = {r.step: r for r in plan.regions if r.step is not None}
 
-    def offset(tensor: str) -> int:
+    def offset(tensor: str) -> int | None:
         place = plan.net.places[tensor]
+        if place.buffer in plan.outside:
+            return None
         return offsets[place.buffer] + place.offset * plan.bits // 8
 
     steps = []
