@@ -13,10 +13,12 @@ from absl import flags
 from tfpipeline import errors
 
 QUANTIZATIONS = ("qat", "ptq", "none")
-# Quantization schemes, and what a network of each can be exported for; the first is
-# what --export is if not given.
-SCHEMES = {"int8": ("int8", "float32"), "max78000": ("max78000", "float32")}
-EXPORTS = tuple(dict.fromkeys(name for names in SCHEMES.values() for name in names))
+# Quantization schemes, and the number formats of each. A format is trained, evaluated
+# and exported by itself, from the one float network; the first is what --export is if
+# not given.
+SCHEMES = {"int8": ("int8", "int16x8"), "max78000": ("max78000",)}
+FLOAT_EXPORT = "float32"
+EXPORTS = (*(name for names in SCHEMES.values() for name in names), FLOAT_EXPORT)
 WEIGHT_BITS = (1, 2, 4, 8)
 # What may differ between two commands that mean the same run.
 _NOT_PART_OF_A_RUN = ("workdir", "data_dir")
@@ -74,18 +76,27 @@ class RunConfig:
 
     def __post_init__(self) -> None:
         self._check_widths()
-        allowed = SCHEMES[self.scheme]
+        allowed = (*SCHEMES[self.scheme], FLOAT_EXPORT)
         unknown = [name for name in self.export if name not in allowed]
         if unknown:
             raise errors.UsageError(
                 f"--export takes {', '.join(allowed)} with --scheme={self.scheme}. "
                 f"Received: {', '.join(unknown)}"
             )
-        if self.quantization == "none" and self.scheme in self.export:
+        integers = [name for name in self.export if name != FLOAT_EXPORT]
+        if self.quantization == "none" and integers:
             raise errors.UsageError(
-                f"--quantization=none has no {self.scheme} network to export; "
+                f"--quantization=none has no {integers[0]} network to export; "
                 "use --export=float32, or --quantization=ptq"
             )
+
+    @property
+    def number_formats(self) -> tuple[str, ...]:
+        """The integer formats that the float network is quantized to, in order."""
+        if self.quantization == "none":
+            return ()
+        formats = SCHEMES[self.scheme]
+        return tuple(name for name in formats if name in self.export) or formats[:1]
 
     def _check_widths(self) -> None:
         if self.scheme == "int8" and self.weight_bits != 8:
@@ -146,7 +157,9 @@ def config_from_flags() -> RunConfig:
     values["learning_rate_milestones"] = _epochs(values["learning_rate_milestones"])
     if not values["export"]:
         quantized = values["quantization"] != "none"
-        values["export"] = SCHEMES[values["scheme"]][:1] if quantized else ("float32",)
+        values["export"] = (
+            SCHEMES[values["scheme"]][:1] if quantized else (FLOAT_EXPORT,)
+        )
     if values["quantization_policy"] is not None:
         # Its text and not its name is what makes two runs the same.
         values["quantization_policy"] = _text(values["quantization_policy"])
@@ -339,7 +352,8 @@ def _define_quantization() -> None:
         "scheme",
         "int8",
         list(SCHEMES),
-        "Arithmetic to quantize for. int8: TFLite's, a scale a channel; max78000: the "
+        "Arithmetic to quantize for. int8: TFLite's, a scale a channel, with 8-bit "
+        "activations and, by --export=int16x8, with 16-bit ones; max78000: the "
         "accelerator's, a power of two a layer.",
     )
     flags.DEFINE_string(
@@ -393,7 +407,10 @@ def _define_quantization() -> None:
 
 def _define_run() -> None:
     flags.DEFINE_list(
-        "export", [], f"Targets: {', '.join(EXPORTS)}; that of --scheme if not given."
+        "export",
+        [],
+        f"Targets: {', '.join(EXPORTS)}; that of --scheme if not given. Each integer "
+        "format is trained for itself, from the same float network.",
     )
     flags.DEFINE_integer(
         "verification_images",

@@ -39,15 +39,19 @@ class RunFolder:
 
     @property
     def graph(self) -> pathlib.Path:
-        """The trained network as a graph."""
+        """The deployed network as a graph; of the first of several number formats."""
         return self.root / "graph"
+
+    def other_graph(self, number_format: str) -> pathlib.Path:
+        """The network as a graph, of another number format."""
+        return self.root / f"graph_{number_format}"
 
     def checkpoints(self, stage: str) -> pathlib.Path:
         """Checkpoints of a stage."""
         return self.root / "checkpoints" / stage
 
     def model(self, stage: str) -> pathlib.Path:
-        """The best network of a stage: float or qat."""
+        """The best network of a stage: float, qat or qat_int16x8."""
         return self.root / stage
 
     def export(self, target: str) -> pathlib.Path:

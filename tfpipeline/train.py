@@ -20,8 +20,8 @@ from tfpipeline import flags as flags_lib
 from tfpipeline.cost import estimate
 from tfpipeline.data import catalog, splits
 from tfpipeline.deploy import job as jobs
-from tfpipeline.deploy import max78000, tflite
-from tfpipeline.ir import serialize
+from tfpipeline.deploy import max78000, tflite, tflite_int16
+from tfpipeline.ir import graph, serialize
 from tfpipeline.ir.readers import from_keras
 from tfpipeline.models import registry
 from tfpipeline.report import costs, summary
@@ -32,11 +32,14 @@ _LOG = logging.getLogger("tfpipeline.train")
 # A file of each export that says that it is there.
 _FILES = {
     "int8": "model.tflite",
+    "int16x8": "model.tflite",
     "float32": "model.tflite",
     "max78000": "network.yaml",
 }
-# Quantization scheme -> what deploys a network of it.
-_DEPLOYMENTS = {"int8": tflite.deploy, "max78000": max78000.deploy}
+# Number format -> the module that deploys a network in it.
+_DEPLOYMENTS = {"int8": tflite, "int16x8": tflite_int16, "max78000": max78000}
+# Targets that run 16-bit activations beside 8-bit weights, by how their names start.
+_RUN_INT16 = ("stm32", "tflm")
 
 flags_lib.define(list(catalog.DATASETS), list(registry.MODELS))
 
@@ -59,7 +62,7 @@ def run(config: flags_lib.RunConfig) -> dict[str, Any]:
     started = time.monotonic()
     folder = run_folder.RunFolder(pathlib.Path(config.workdir))
     stages.set_up_tensorflow(config.seed)
-    schemes.create(config)  # A policy that cannot be is found before training.
+    schemes.float_epochs(config)  # A policy that cannot be is found before training.
     strategy = strategies.create(config.strategy)
     dataset = catalog.load(
         config.dataset,
@@ -68,8 +71,8 @@ def run(config: flags_lib.RunConfig) -> dict[str, Any]:
         validation_fraction=config.validation_fraction,
         limit=config.train_limit,
     )
-    if config.scheme == "max78000":
-        max78000.require_runnable(config, dataset)
+    for name in config.number_formats:
+        _DEPLOYMENTS[name].require_runnable(config, dataset)
     if strategies.is_chief(strategy):
         _begin(config, dataset, folder)
     if _is_complete(config, folder):
@@ -78,9 +81,13 @@ def run(config: flags_lib.RunConfig) -> dict[str, Any]:
         return atomic_files.read_json(folder.results_json)
 
     trained = stages.train_float(config, dataset, folder, strategy)
-    quantized = None
+    quantized: dict[str, stages.Trained] = {}
     if config.quantization == "qat":
-        quantized = stages.train_qat(config, dataset, folder, strategy, trained)
+        for name in config.number_formats:
+            earlier = tuple(quantized.values())
+            quantized[name] = stages.train_qat(
+                config, dataset, folder, strategy, trained, name, earlier
+            )
     if not strategies.is_chief(strategy):
         return {}
 
@@ -152,21 +159,32 @@ def _evaluate_and_export(job: jobs.Job) -> dict[str, Any]:
         "accuracy": [job.row(summary.FLOAT, job.float_logits)],
         "exports": {},
     }
-    if job.quantized is not None:
-        results["qat"] = _stage_record(job.quantized)
-    if config.quantization == "none":
-        g = from_keras.read(trained.model, name=config.model)
-    else:
-        g = _DEPLOYMENTS[config.scheme](job, results)
+    for quantized in job.quantized.values():
+        results[quantized.stage] = _stage_record(quantized)
+    graphs = {
+        name: _DEPLOYMENTS[name].deploy(job, results) for name in config.number_formats
+    } or {flags_lib.FLOAT_EXPORT: from_keras.read(trained.model, name=config.model)}
     if "float32" in config.export:
         results["exports"]["float32"] = float32_export.export(
             trained.model, folder.export("float32")
         )
-    serialize.write(g, folder.graph)
-    results["estimate"] = costs.comparison(
-        targets.estimate_all(g, targets.NAMES, estimate.Options())
-    )
+    first, *others = graphs
+    serialize.write(graphs[first], folder.graph)
+    results["estimate"] = _estimate(first, graphs[first])
+    for name in others:
+        serialize.write(graphs[name], folder.other_graph(name))
+        estimates = results.setdefault("other_estimates", {})
+        estimates[name] = _estimate(name, graphs[name])
     return results
+
+
+def _estimate(number_format: str, g: graph.Graph) -> str:
+    names = targets.NAMES
+    if number_format == tflite_int16.FORMAT:
+        names = tuple(name for name in names if name.startswith(_RUN_INT16))
+    found = targets.estimate_all(g, names, estimate.Options())
+    notes = {note: None for each in found for note in each.notes if "int16" in note}
+    return "\n".join([costs.comparison(found), *notes])
 
 
 def _stage_record(trained: stages.Trained) -> dict[str, Any]:

@@ -1,6 +1,11 @@
-"""Keras networks as full-integer int8 `.tflite` files, by TensorFlow's converter."""
+"""Keras networks as full-integer `.tflite` files, by TensorFlow's converter.
+
+int8 of any network; int16 activations beside int8 weights of a float network only,
+because the converter refuses one that was trained for them.
+"""
 
 import contextlib
+import dataclasses
 import os
 import warnings
 from collections.abc import Callable, Iterator
@@ -15,6 +20,25 @@ from tfpipeline.quantization import tflite_int8
 from tfpipeline.targets.tflm import flatbuffer
 
 MAX_MESSAGE_CHARACTERS = 300
+
+
+@dataclasses.dataclass(frozen=True)
+class _Format:
+    """What the converter calls a number format."""
+
+    name: str
+    port: tf.DType
+    operators: tf.lite.OpsSet
+
+
+_OPERATORS = tf.lite.OpsSet
+_INT8 = _Format("int8", tf.int8, _OPERATORS.TFLITE_BUILTINS_INT8)
+_INT16 = _Format(
+    "int16x8",
+    tf.int16,
+    _OPERATORS.EXPERIMENTAL_TFLITE_BUILTINS_ACTIVATIONS_INT16_WEIGHTS_INT8,
+)
+_FORMATS = {found.name: found for found in (_INT8, _INT16)}
 
 
 def convert_qat(qat_model: keras.Model) -> bytes:
@@ -39,13 +63,14 @@ def convert_qat(qat_model: keras.Model) -> bytes:
         )
     # supported_ops stays at its default: with TFLITE_BUILTINS_INT8 the converter asks
     # for a representative data set although the ranges are in the network.
-    return _convert(qat_model, None)
+    return _convert(qat_model, _INT8, None)
 
 
 def convert_ptq(
     float_model: keras.Model,
     calibration_images: npt.NDArray[np.float32],
     input_range: tflite_int8.InputRange = tflite_int8.SIGNED,
+    number_format: str = "int8",
 ) -> bytes:
     """Converts a float network, with the ranges seen on calibration images.
 
@@ -54,9 +79,11 @@ def convert_ptq(
         calibration_images: float32 `[N, H, W, C]` of the training split, as the
             network reads them.
         input_range: of the network's input; gives its exact int8 scale.
+        number_format: int8, or int16x8, whose conversion TensorFlow calls experimental.
 
     Returns:
-        A `.tflite` as `convert_qat` makes it.
+        A `.tflite` as `convert_qat` makes it, or the same with int16 for int8 in
+        activations, and int64 biases.
 
     Raises:
         ExportError: as `convert_qat`, or the images do not fit the network.
@@ -69,6 +96,7 @@ def convert_ptq(
         )
     return _convert(
         float_model,
+        _FORMATS[number_format],
         tflite_int8.representative_dataset(
             calibration_images.astype(np.float32, copy=False), input_range
         ),
@@ -77,23 +105,25 @@ def convert_ptq(
 
 def _convert(
     model: keras.Model,
+    number_format: _Format,
     representative_dataset: Callable[[], Iterator[list[np.ndarray]]] | None,
 ) -> bytes:
     converter = tracing.converter(model)
     converter.optimizations = [tf.lite.Optimize.DEFAULT]
-    converter.inference_input_type = tf.int8
-    converter.inference_output_type = tf.int8
+    converter.inference_input_type = number_format.port
+    converter.inference_output_type = number_format.port
     if representative_dataset is not None:
         converter.representative_dataset = representative_dataset
-        converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+        converter.target_spec.supported_ops = [number_format.operators]
     try:
         with _quiet():
             flat = bytes(converter.convert())
     except Exception as error:  # ConverterError derives from Exception itself.
         raise errors.ExportError(
-            f"'{model.name}' does not convert to int8 TFLite: {_summary(error)}"
+            f"'{model.name}' does not convert to {number_format.name} TFLite: "
+            f"{_summary(error)}"
         ) from error
-    flatbuffer.require_integer(flat)
+    flatbuffer.require_integer(flat, [number_format.port.name])
     return flat
 
 

@@ -32,6 +32,29 @@ def require_writable(g: graph.Graph) -> None:
         )
 
 
+def require_runnable(g: graph.Graph, dtype: str) -> None:
+    """Checks, before a float network is quantized, that TFLite Micro can run it.
+
+    Args:
+        g: a float graph.
+        dtype: that its activations are to have, int8 or int16.
+
+    Raises:
+        ExportError: naming every layer in the way and why.
+    """
+    lowered = lowering.lower(g)
+    found = [
+        f"{layer.kind} '{layer.name}': {reason}"
+        for layer in lowered.layers
+        for reason in (*_of_layer(lowered, layer), *support.lacking(layer, dtype))
+    ]
+    if found:
+        raise errors.ExportError(
+            f"TensorFlow Lite Micro cannot run network '{g.name}' with {dtype} "
+            f"activations: {'; '.join(found)}"
+        )
+
+
 def _of_layer(g: graph.Graph, layer: graph.Layer) -> Iterator[str]:
     if (
         isinstance(layer, lowering.Windowed)

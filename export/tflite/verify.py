@@ -1,7 +1,9 @@
-"""What an int8 `.tflite` computes, measured against the networks it came from.
+"""What an integer `.tflite` computes, measured against the networks it came from.
 
-TensorFlow Lite Micro's own interpreter is the reference; XNNPACK only makes accuracy
-over many images quick and judges nothing alone.
+TensorFlow Lite Micro's own interpreter is the reference. Accuracy over many images
+comes quicker from XNNPACK for int8, which judges nothing alone, and for int16, which
+XNNPACK lacks, from our own execution of the graph, which must equal TensorFlow Lite
+Micro bit for bit.
 """
 
 import dataclasses
@@ -9,6 +11,7 @@ import hashlib
 import importlib.metadata
 import math
 import os
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -23,9 +26,11 @@ from tfpipeline.targets.tflm import (
     interpreter,
     pool,
     reference,
+    simulation,
 )
 
 FloatArray = npt.NDArray[np.floating[Any]]
+IntArray = interpreter.IntArray
 
 # The fewest images on which TFLite's reference is compared with TFLite Micro, where the
 # split has as many; as many are compared by operator.
@@ -42,6 +47,10 @@ CONSISTENCY_REASON = (
     "class either way"
 )
 
+# What runs whole splits, by the type of the network's input.
+SIMULATED = "our execution of the graph"
+_WHOLE_SPLITS = {"int8": "TFLite", "int16": SIMULATED}
+
 # A file of unknown origin may make an interpreter loop; each step gets this long.
 INSPECTION_TIMEOUT_SECONDS = 120.0
 
@@ -53,7 +62,7 @@ _RUNTIMES = ("tflite-micro", "ai-edge-litert", "numpy")
 
 @dataclasses.dataclass(frozen=True)
 class Port:
-    """The network's input or output: `real = (int8 - zero_point) * scale`."""
+    """The network's input or output: `real = (integer - zero_point) * scale`."""
 
     name: str
     shape: tuple[int, ...]
@@ -69,20 +78,26 @@ class Accuracies:
     None where that network was not given or not run on these images.
     `same_class_as_fake_quantized` is the part of them on which the integer network
     (TFLite Micro where it ran) and the fake-quantized one choose the same class.
+    `simulated` is our execution of the graph, `tflite_fast` XNNPACK: one of the two.
     """
 
     images: int
     float_network: float | None
     fake_quantized: float | None
-    tflite_fast: float
+    tflite_fast: float | None = None
     tflite_reference: float | None = None
     tflite_micro: float | None = None
     same_class_as_fake_quantized: float | None = None
+    simulated: float | None = None
 
 
 @dataclasses.dataclass(frozen=True)
 class Verification:
-    """All that `verify` found out; `to_dict` is what `verification.json` holds."""
+    """All that `verify` found out; `to_dict` is what `verification.json` holds.
+
+    `logits_nmse`: mean squared difference of TFLite Micro's outputs, as real numbers,
+    from the fake-quantized ones, over the variance of those.
+    """
 
     model_bytes: int
     model_sha256: str
@@ -97,6 +112,7 @@ class Verification:
     end_to_end: agreement.EndToEnd
     tolerance_points: float
     versions: dict[str, str]
+    logits_nmse: float | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """The verification as JSON values, with the reasons beside the tolerances."""
@@ -115,11 +131,12 @@ def verify(
     *,
     float_logits: FloatArray | None = None,
     fake_quant_logits: FloatArray | None = None,
+    outputs: IntArray | None = None,
     micro_images: int = DEFAULT_MICRO_IMAGES,
     tolerance_points: float = DEFAULT_TOLERANCE_POINTS,
     processes: int = 2,
 ) -> Verification:
-    """Runs an int8 network in all its forms on the same images.
+    """Runs an integer network in all its forms on the same images.
 
     Args:
         model: a full-integer `.tflite`.
@@ -129,6 +146,7 @@ def verify(
         float_logits: the float network's outputs on `images`, `[N, classes]`.
         fake_quant_logits: the quantization-aware network's outputs on `images`; None
             for post-training quantization, which has none.
+        outputs: what `predict` gave for `images`, where that has been done.
         micro_images: on how many of the images, evenly spaced, TFLite Micro and
             TFLite's reference kernels run.
         tolerance_points: how far the accuracies of the integer and the fake-quantized
@@ -141,21 +159,30 @@ def verify(
             not agree with the fake-quantized one; names both numbers.
     """
     program = flatbuffer.require_integer(model)
-    logits = {"float": float_logits, "fake-quantized": fake_quant_logits}
+    logits = {
+        "float": float_logits,
+        "fake-quantized": fake_quant_logits,
+        "integer": outputs,
+    }
     _check(program, images, labels, logits, micro_images)
     quantized = reference.quantize_input(model, images)
-    fast = reference.predict(model, quantized, processes=processes)
-    everything = _accuracies(labels, float_logits, fake_quant_logits, fast)
-    check_consistency("TFLite", fast, labels, fake_quant_logits, tolerance_points)
+    fast = outputs
+    if fast is None:
+        fast = predict(model, quantized, processes=processes)
+    who = _WHOLE_SPLITS[program.input.dtype]
+    everything = _accuracies(who, labels, float_logits, fake_quant_logits, fast)
+    check_consistency(who, fast, labels, fake_quant_logits, tolerance_points)
 
     chosen = _evenly_spaced(len(images), micro_images)
     micro, exact, rows, end_to_end = _compare(
         model, quantized[chosen], processes, pool.DEFAULT_TIMEOUT_SECONDS
     )
+    if who == SIMULATED:
+        _check_equal(fast[chosen], micro)
     some_float = None if float_logits is None else float_logits[chosen]
     some_fake = None if fake_quant_logits is None else fake_quant_logits[chosen]
     same = dataclasses.replace(
-        _accuracies(labels[chosen], some_float, some_fake, fast[chosen]),
+        _accuracies(who, labels[chosen], some_float, some_fake, fast[chosen]),
         tflite_reference=reference.accuracy(exact, labels[chosen]),
         tflite_micro=reference.accuracy(micro, labels[chosen]),
         same_class_as_fake_quantized=_same_class(micro, some_fake),
@@ -171,12 +198,39 @@ def verify(
             f"image i * {len(images)} // {len(chosen)}, i from 0 to {len(chosen) - 1}"
         ),
         tolerance_points=tolerance_points,
+        logits_nmse=_nmse(program.output, micro, some_fake),
     )
+
+
+def predict(
+    model: bytes,
+    quantized: IntArray,
+    *,
+    processes: int = 2,
+    done: Callable[[int], None] | None = None,
+) -> IntArray:
+    """The outputs for whole splits, by the quickest route for the network's type.
+
+    Args:
+        model: a full-integer `.tflite`.
+        quantized: `[N, H, W, C]` of the input's type.
+        processes: children at a time.
+        done: called with the number of images of every part that is done; int16 only,
+            as XNNPACK takes seconds.
+
+    Returns:
+        `[N, classes]` of the output's type: of XNNPACK for int8, and for int16 those of
+        TFLite Micro, computed by `simulate`.
+    """
+    program = flatbuffer.require_integer(model)
+    if _WHOLE_SPLITS[program.input.dtype] == SIMULATED:
+        return simulation.predict(model, quantized, processes=processes, done=done)
+    return reference.predict(model, quantized, processes=processes)
 
 
 def check_consistency(
     who: str,
-    outputs: npt.NDArray[np.int8],
+    outputs: IntArray,
     labels: npt.NDArray[np.integer[Any]],
     fake_quant_logits: FloatArray | None,
     tolerance_points: float = DEFAULT_TOLERANCE_POINTS,
@@ -185,7 +239,7 @@ def check_consistency(
 
     Args:
         who: what computed `outputs`, for the message.
-        outputs: int8 `[N, classes]`.
+        outputs: integers `[N, classes]`.
         labels: class numbers `[N]`.
         fake_quant_logits: `[N, classes]` on the same images; None checks nothing.
         tolerance_points: percentage points that may lie between the two accuracies;
@@ -214,11 +268,12 @@ def check_consistency(
 def inspect(
     model: bytes,
     *,
+    types: Sequence[str] = flatbuffer.INTEGER_TYPES,
     images: int = 16,
     processes: int = 2,
     timeout_seconds: float = INSPECTION_TIMEOUT_SECONDS,
 ) -> Verification:
-    """Verifies a `.tflite` of which nothing else is known, on random int8 images.
+    """Verifies a `.tflite` of which nothing else is known, on random images.
 
     Checks that it is full integer, that TFLite Micro runs it and agrees with TFLite's
     reference, and finds its arena; there are no accuracies.
@@ -227,9 +282,8 @@ def inspect(
         ExportError: not a TFLite file, damaged, or not full integer.
         VerificationError: TFLite and TFLite Micro disagree.
     """
-    program = flatbuffer.require_integer(model)
-    shape = (images, *program.input.shape[1:])
-    random = np.random.default_rng(0).integers(-128, 128, shape, np.int8)
+    program = flatbuffer.require_integer(model, types)
+    random = interpreter.random_images(program, images)
     _, _, rows, end_to_end = _compare(model, random, processes, timeout_seconds)
     return _verification(model, rows, end_to_end)
 
@@ -259,12 +313,12 @@ def write(
 
 def _compare(
     model: bytes,
-    images: npt.NDArray[np.int8],
+    images: IntArray,
     processes: int,
     timeout_seconds: float,
 ) -> tuple[
-    npt.NDArray[np.int8],
-    npt.NDArray[np.int8],
+    IntArray,
+    IntArray,
     tuple[agreement.OperatorAgreement, ...],
     agreement.EndToEnd,
 ]:
@@ -314,11 +368,31 @@ def _port(tensor: flatbuffer.Tensor) -> Port:
     )
 
 
+def _check_equal(simulated: IntArray, micro: IntArray) -> None:
+    differing = np.flatnonzero((simulated != micro).any(axis=-1))
+    if len(differing):
+        raise errors.VerificationError(
+            f"{SIMULATED} differs from TFLite Micro for {len(differing)} of "
+            f"{len(micro)} images: this is a defect, please report it"
+        )
+
+
+def _nmse(
+    output: flatbuffer.Tensor, micro: IntArray, expected: FloatArray | None
+) -> float | None:
+    if expected is None:
+        return None
+    real = (micro.astype(np.float64) - output.zero_points[0]) * output.scales[0]
+    variance = np.var(expected, dtype=np.float64)
+    return float(np.mean((real - expected) ** 2) / variance) if variance else None
+
+
 def _accuracies(
+    who: str,
     labels: npt.NDArray[np.integer[Any]],
     float_logits: FloatArray | None,
     fake_quant_logits: FloatArray | None,
-    fast: npt.NDArray[np.int8],
+    fast: IntArray,
 ) -> Accuracies:
     def optional(outputs: FloatArray | None) -> float | None:
         return None if outputs is None else reference.accuracy(outputs, labels)
@@ -327,13 +401,14 @@ def _accuracies(
         images=len(labels),
         float_network=optional(float_logits),
         fake_quantized=optional(fake_quant_logits),
-        tflite_fast=reference.accuracy(fast, labels),
+        tflite_fast=None if who == SIMULATED else reference.accuracy(fast, labels),
+        simulated=reference.accuracy(fast, labels) if who == SIMULATED else None,
         same_class_as_fake_quantized=_same_class(fast, fake_quant_logits),
     )
 
 
 def _same_class(
-    outputs: npt.NDArray[np.int8], fake_quant_logits: FloatArray | None
+    outputs: IntArray, fake_quant_logits: FloatArray | None
 ) -> float | None:
     if fake_quant_logits is None:
         return None
@@ -350,7 +425,7 @@ def _check(
     program: flatbuffer.Program,
     images: FloatArray,
     labels: npt.NDArray[np.integer[Any]],
-    logits: dict[str, FloatArray | None],
+    logits: Mapping[str, npt.NDArray[Any] | None],
     micro_images: int,
 ) -> None:
     if images.shape[1:] != program.input.shape[1:] or len(images) < 1:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -19,13 +20,21 @@ SPLITS = ("validation", "test")
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Job:
-    """What deploying needs of a run; `quantized` is `None` without QAT."""
+    """What deploying needs of a run.
+
+    Attributes:
+        config: of the run.
+        dataset: of the run.
+        folder: of the run.
+        trained: the float network.
+        quantized: number format -> the network trained for it; empty without QAT.
+    """
 
     config: flags_lib.RunConfig
     dataset: splits.Dataset
     folder: run_folder.RunFolder
     trained: stages.Trained
-    quantized: stages.Trained | None
+    quantized: Mapping[str, stages.Trained]
 
     @functools.cached_property
     def labels(self) -> dict[str, np.ndarray]:

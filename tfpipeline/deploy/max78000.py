@@ -18,6 +18,7 @@ from tfpipeline.report import summary
 from tfpipeline.targets.max78000 import assemble, lowering, program, simulate
 from tfpipeline.training import schemes, stages
 
+FORMAT = "max78000"
 _LOG = logging.getLogger("tfpipeline.train")
 
 
@@ -33,15 +34,15 @@ def deploy(job: jobs.Job, results: dict[str, Any]) -> graph.Graph:
             network, for any image.
     """
     _LOG.info("post-training quantization in the same integers, for comparison")
-    scheme = schemes.create(job.config)
+    scheme = schemes.create(job.config, FORMAT)
     folded = batch_norm_folding.fold(job.trained.model)
     prepared = scheme.prepare(folded, job.calibration)
     g, own = _bind(prepared, job.config.model)
-    results["accuracy"].append(job.row(summary.MAX78000_PTQ, _predict(job, own)))
-    if job.quantized is not None:
-        g, own = _add_quantized(job, job.quantized.model, results)
-    if "max78000" in job.config.export:
-        results["exports"]["max78000"] = _export(job, g)
+    results["accuracy"].append(job.row(summary.MAX78000_ROWS.ptq, _predict(job, own)))
+    if FORMAT in job.quantized:
+        g, own = _add_quantized(job, job.quantized[FORMAT].model, results)
+    if FORMAT in job.config.export:
+        results["exports"][FORMAT] = _export(job, g)
     return g
 
 
@@ -66,7 +67,7 @@ def _bits(config: flags_lib.RunConfig, g: graph.Graph) -> dict[str, int]:
 def _export(job: jobs.Job, g: graph.Graph) -> dict[str, Any]:
     # The image that the vendor's tool simulates, and whose results the chip compares.
     found = network.prepare(g, _integers(job.dataset.test.images[0]))
-    folder = job.folder.export("max78000")
+    folder = job.folder.export(FORMAT)
     files.write(folder, found, f"{job.config.model}_{job.config.dataset}")
     size = (folder / files.CHECKPOINT_FILE).stat().st_size
     return {"file": files.DESCRIPTION_FILE, "checkpoint_bytes": size}
@@ -81,8 +82,8 @@ def _add_quantized(
     for split in jobs.SPLITS:
         _check_same_classes(split, integers[split], fake_quantized[split])
     results["accuracy"] += [
-        job.row(summary.FAKE_QUANT, fake_quantized),
-        job.row(summary.MAX78000_QAT, integers),
+        job.row(summary.MAX78000_ROWS.fake_quant, fake_quantized),
+        job.row(summary.MAX78000_ROWS.qat, integers),
     ]
     return g, own
 

@@ -1,5 +1,6 @@
 """What each step cost in accuracy, and where everything lies, as text."""
 
+import dataclasses
 from typing import Any
 
 import numpy as np
@@ -8,11 +9,23 @@ from tfpipeline import run_folder
 
 # Row names of the accuracy table, in the order in which networks come about.
 FLOAT = "float32"
-PTQ = "int8, PTQ"
-FAKE_QUANT = "QAT, fake-quantized"
-QAT = "int8, QAT"
-MAX78000_PTQ = "MAX78000, PTQ"
-MAX78000_QAT = "MAX78000, QAT"
+
+
+@dataclasses.dataclass(frozen=True)
+class Rows:
+    """Names of a number format's rows."""
+
+    ptq: str
+    fake_quant: str
+    qat: str
+
+
+INT8_ROWS = Rows("int8, PTQ", "QAT, fake-quantized", "int8, QAT")
+INT16_ROWS = Rows("int16x8, PTQ", "int16x8 fake-quantized", "int16x8, QAT")
+MAX78000_ROWS = Rows("MAX78000, PTQ", "QAT, fake-quantized", "MAX78000, QAT")
+
+# Stages of training, in order.
+_STAGES = ("float", "qat", "qat_int16x8")
 
 
 def accuracy_row(
@@ -48,17 +61,22 @@ def render(results: dict[str, Any], folder: run_folder.RunFolder) -> str:
     lines = [f"{flags['model']} on {flags['dataset']}", ""]
     lines += _accuracy_lines(results["accuracy"])
     lines.append("")
-    for stage in ("float", "qat"):
+    for stage in _STAGES:
         if stage in results:
             record = results[stage]
             lines.append(
                 f"{stage:5s} training: epochs {record['epochs']}, "
                 f"best {record['best_epoch']}, {record['seconds'] / 60:.1f} min"
             )
-    if "int8" in results["exports"]:
-        lines += ["", *_int8_lines(results["exports"]["int8"])]
+    for name, record in results["exports"].items():
+        if "end_to_end" in record:
+            title = "" if name == "int8" else f"{name}, "
+            lines += ["", *_tflite_lines(title, record)]
     lines += ["", "what it costs, by models (python -m tfpipeline.estimate):"]
     lines += [f"  {line}" for line in results["estimate"].splitlines()]
+    for name, text in results.get("other_estimates", {}).items():
+        lines += ["", f"the same for {name}:"]
+        lines += [f"  {line}" for line in text.splitlines()]
     lines += ["", "files:", *_file_lines(results, folder)]
     return "\n".join(lines) + "\n"
 
@@ -79,18 +97,19 @@ def _accuracy_lines(rows: list[dict[str, Any]]) -> list[str]:
     return lines
 
 
-def _int8_lines(record: dict[str, Any]) -> list[str]:
+def _tflite_lines(title: str, record: dict[str, Any]) -> list[str]:
     same = record["same_images"]
     agreement = record["end_to_end"]
-    lines = [f"on the same {same['images']} test images:"]
+    lines = [f"{title}on the same {same['images']} test images:"]
     for name, key in (
         ("float32", "float_network"),
         ("fake-quantized", "fake_quantized"),
         ("TFLite (XNNPACK)", "tflite_fast"),
+        ("our own execution", "simulated"),
         ("TFLite reference", "tflite_reference"),
         ("TensorFlow Lite Micro", "tflite_micro"),
     ):
-        if same[key] is not None:
+        if same.get(key) is not None:
             lines.append(f"  {name:22s}{100 * same[key]:7.2f} %")
     lines += [
         f"TFLite reference against TFLite Micro: {agreement['differing_images']} of "
@@ -105,7 +124,7 @@ def _file_lines(results: dict[str, Any], folder: run_folder.RunFolder) -> list[s
     entries = [(folder.root / "metrics.jsonl", "one line an epoch")]
     entries += [
         (folder.model(stage), f"the best {stage} network")
-        for stage in ("float", "qat")
+        for stage in _STAGES
         if stage in results
     ]
     for target, record in results["exports"].items():
@@ -117,5 +136,9 @@ def _file_lines(results: dict[str, Any], folder: run_folder.RunFolder) -> list[s
                 (folder.export(target) / "verification.json", "how it was verified")
             )
     entries.append((folder.graph, "the network for estimate and other targets"))
+    entries += [
+        (folder.other_graph(name), f"the same in {name}")
+        for name in results.get("other_estimates", {})
+    ]
     entries.append((folder.results_json, "the figures above"))
     return [f"  {path}  ({what})" for path, what in entries]

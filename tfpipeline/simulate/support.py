@@ -94,6 +94,20 @@ def undeployable(g: graph.Graph) -> list[str]:
     ]
 
 
+def lacking(layer: graph.Layer, dtype: str) -> Iterator[str]:
+    """Why there is no kernel of `layer` for activations of `dtype`, if there is none.
+
+    What scales decide is left to `reasons`.
+    """
+    types = TYPES.get(type(layer), BOTH)
+    if dtype not in types:
+        yield f"TFLite Micro has it for {' and '.join(types)} only"
+    elif isinstance(layer, graph.Activation):
+        reason = activation_functions.NOT_SUPPORTED.get((layer.function, dtype))
+        if reason is not None:
+            yield f"{layer.function} of {dtype}: {reason}"
+
+
 def _of_layer(g: graph.Graph, layer: graph.Layer) -> Iterator[str]:
     names = (*layer.inputs, layer.output)
     dtypes = [g.tensors[name].dtype for name in names]

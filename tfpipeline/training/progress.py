@@ -1,10 +1,11 @@
 """What a person sees of a training stage, and what is left for tools to read."""
 
+import contextlib
 import json
 import logging
 import pathlib
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import rich.console
@@ -92,6 +93,23 @@ class Progress:
                 if isinstance(value, float):
                     tf.summary.scalar(name, value)
         self._writer.flush()
+
+
+@contextlib.contextmanager
+def bar(what: str, total: int) -> Iterator[Callable[[int], None]]:
+    """A live bar when a person is watching; yields what moves it by a number."""
+    console = rich.console.Console(stderr=True)
+    with rich.progress.Progress(
+        rich.progress.TextColumn(what),
+        rich.progress.BarColumn(),
+        rich.progress.MofNCompleteColumn(),
+        rich.progress.TimeRemainingColumn(),
+        console=console,
+        transient=True,
+        disable=not console.is_terminal,
+    ) as live:
+        task = live.add_task("", total=total)
+        yield lambda number: live.update(task, advance=number)
 
 
 def line(history: Sequence[dict[str, Any]], epochs: int) -> str:

@@ -1,4 +1,4 @@
-"""What training needs of each quantization scheme, one shape for all."""
+"""What training needs of each number format, one shape for all."""
 
 import dataclasses
 from collections.abc import Callable
@@ -8,44 +8,71 @@ import numpy as np
 from tfpipeline import errors
 from tfpipeline import flags as flags_lib
 from tfpipeline.compat import keras
-from tfpipeline.quantization import max78000, ranges, tflite_int8
+from tfpipeline.quantization import max78000, ranges, tflite_int8, tflite_int16
 from tfpipeline.targets.max78000 import policy as policies
 
 
 @dataclasses.dataclass(frozen=True)
 class Scheme:
-    """Functions of a scheme, with the run's choices filled in.
+    """Functions of a number format, with the run's choices filled in.
 
     Attributes:
+        stage: name of its quantization-aware training.
         prepare: (folded model, calibration inputs) -> model for QAT.
         build: (folded model) -> the same structure, with weights as they come.
         after_epoch: applied to the model before it is evaluated.
         float_epochs: epochs of float training, where the scheme decides them.
     """
 
+    stage: str
     prepare: Callable[[keras.Model, np.ndarray], keras.Model]
     build: Callable[[keras.Model], keras.Model]
     after_epoch: Callable[[keras.Model], None] | None = None
     float_epochs: int | None = None
 
 
-def create(config: flags_lib.RunConfig) -> Scheme:
-    """The scheme that the flags ask for.
+def create(config: flags_lib.RunConfig, number_format: str) -> Scheme:
+    """What the flags ask for, in one of `flags.SCHEMES`' number formats.
 
     Raises:
         UsageError: a policy that cannot be.
     """
-    return _SCHEMES[config.scheme](config)
+    return _SCHEMES[number_format](config)
+
+
+def float_epochs(config: flags_lib.RunConfig) -> int:
+    """The most epochs of float training, by the flag or by what decides instead.
+
+    Raises:
+        UsageError: a policy that cannot be.
+    """
+    decided = [
+        create(config, name).float_epochs for name in flags_lib.SCHEMES[config.scheme]
+    ]
+    return next(filter(None, decided), config.epochs)
 
 
 def _int8(config: flags_lib.RunConfig) -> Scheme:
     input_range = tflite_int8.input_range(config.normalize)
     return Scheme(
+        stage="qat",
         prepare=lambda model, images: tflite_int8.prepare_qat(
             model, images, input_range
         ),
         build=lambda model: tflite_int8.build(model, input_range),
         # tfmot sets weight ranges while it trains, so they lag a step behind.
+        after_epoch=ranges.set_from_weights,
+    )
+
+
+def _int16x8(config: flags_lib.RunConfig) -> Scheme:
+    input_range = tflite_int8.input_range(config.normalize)
+    return Scheme(
+        stage="qat_int16x8",
+        prepare=lambda model, images: tflite_int16.prepare_qat(
+            model, images, input_range
+        ),
+        build=tflite_int16.build,
         after_epoch=ranges.set_from_weights,
     )
 
@@ -59,6 +86,7 @@ def _max78000(config: flags_lib.RunConfig) -> Scheme:
         )
     scheme = max78000.Scheme(policy)
     return Scheme(
+        stage="qat",
         prepare=lambda model, images: max78000.prepare_qat(model, images, scheme),
         build=lambda model: max78000.build(model, scheme),
         float_epochs=policy.start_epoch,
@@ -81,5 +109,6 @@ def max78000_policy(config: flags_lib.RunConfig) -> policies.Policy:
 
 _SCHEMES: dict[str, Callable[[flags_lib.RunConfig], Scheme]] = {
     "int8": _int8,
+    "int16x8": _int16x8,
     "max78000": _max78000,
 }

@@ -1,13 +1,14 @@
-"""The two training stages as resumable steps: float, then quantization-aware.
+"""The training stages as resumable steps: float, then quantization-aware.
 
-The schedule is the face-classification study's: train in float until the validation
-loss stops improving (best epoch E), start QAT from the weights of epoch E with the
-learning rate divided by 10, stop early again (best network N).
+Each number format has a quantization-aware stage of its own, all from the same float
+network. The schedule is the face-classification study's: train in float until the
+validation loss stops improving (best epoch E), start QAT from the weights of epoch E
+with the learning rate divided by 10, stop early again (best network N).
 """
 
 import dataclasses
 import pathlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -28,7 +29,6 @@ from tfpipeline.training import (
 )
 
 FLOAT = "float"
-QAT = "qat"
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -39,11 +39,13 @@ class Trained:
         model: float32, with the weights of `best_epoch`.
         best_epoch: counted from 1.
         history: one record an epoch.
+        stage: its name.
     """
 
     model: keras.Model
     best_epoch: int
     history: tuple[dict[str, Any], ...]
+    stage: str = FLOAT
 
     @property
     def seconds(self) -> float:
@@ -101,7 +103,7 @@ def train_float(
             model.set_weights(evaluation_model.get_weights())
     stage = loop.StageConfig(
         name=FLOAT,
-        epochs=schemes.create(config).float_epochs or config.epochs,
+        epochs=schemes.float_epochs(config),
         batch_size=config.batch_size,
         optimizer=_optimizer(config),
         augmentation=float_augmentation(config),
@@ -126,13 +128,27 @@ def train_qat(
     folder: run_folder.RunFolder,
     strategy: tf.distribute.Strategy,
     trained: Trained,
+    number_format: str,
+    earlier: Sequence[Trained] = (),
 ) -> Trained:
-    """Quantization-aware training from the best float weights, resumed likewise."""
-    done = _finished(folder, QAT)
+    """Quantization-aware training from the best float weights, resumed likewise.
+
+    Every number format sees the same batches in the same order.
+
+    Args:
+        config: of the run.
+        dataset: of the run.
+        folder: of the run.
+        strategy: devices.
+        trained: the float network.
+        number_format: one of the run's.
+        earlier: stages between the float network's and this one, for metrics.jsonl.
+    """
+    scheme = schemes.create(config, number_format)
+    done = _finished(folder, scheme.stage)
     if done is not None:
         return done
     _, calibration = calibration_images(config, dataset)
-    scheme = schemes.create(config)
     folded = batch_norm_folding.fold(trained.model)
     prepared = scheme.prepare(folded, calibration)
     model = prepared
@@ -152,7 +168,7 @@ def train_qat(
         milestones=(),
     )
     stage = loop.StageConfig(
-        name=QAT,
+        name=scheme.stage,
         epochs=config.qat_epochs,
         batch_size=config.batch_size,
         optimizer=optimizer,
@@ -169,7 +185,9 @@ def train_qat(
         folder,
         strategy,
         rebuild=lambda: prepared,
-        earlier=trained.history,
+        earlier=tuple(
+            record for stage in (trained, *earlier) for record in stage.history
+        ),
         after_epoch=scheme.after_epoch,
     )
 
@@ -244,7 +262,7 @@ def _run(
             _history_path(folder, stage.name),
             {"best_epoch": result.best_epoch, "history": result.history},
         )
-    return Trained(best, result.best_epoch, result.history)
+    return Trained(best, result.best_epoch, result.history, stage.name)
 
 
 def _finished(folder: run_folder.RunFolder, stage: str) -> Trained | None:
@@ -259,7 +277,7 @@ def _finished(folder: run_folder.RunFolder, stage: str) -> Trained | None:
         raise errors.StorageError(
             f"{path} is not a stage's history; remove {path.parent} to train it again"
         ) from error
-    return Trained(storage.load(folder.model(stage)), best_epoch, history)
+    return Trained(storage.load(folder.model(stage)), best_epoch, history, stage)
 
 
 def _history_path(folder: run_folder.RunFolder, stage: str) -> pathlib.Path:

@@ -10,7 +10,6 @@ allowed there.
 import dataclasses
 
 import numpy as np
-import numpy.typing as npt
 
 from tfpipeline import errors
 from tfpipeline.targets.tflm import flatbuffer, interpreter, pool
@@ -54,7 +53,7 @@ class EndToEnd:
 
 def compare_operators(
     model: bytes,
-    images: npt.NDArray[np.int8],
+    images: interpreter.IntArray,
     *,
     processes: int = 2,
     timeout_seconds: float = pool.DEFAULT_TIMEOUT_SECONDS,
@@ -66,7 +65,7 @@ def compare_operators(
 
     Args:
         model: a full-integer `.tflite`.
-        images: int8 `[N, H, W, C]`.
+        images: `[N, H, W, C]` of the input's type.
         processes: children at a time.
         timeout_seconds: limit for all of it.
 
@@ -111,7 +110,7 @@ def compare_operators(
 
 
 def compare_outputs(
-    model: bytes, reference: npt.NDArray[np.int8], micro: npt.NDArray[np.int8]
+    model: bytes, reference: interpreter.IntArray, micro: interpreter.IntArray
 ) -> EndToEnd:
     """Compares the outputs `[N, classes]` of both interpreters.
 

@@ -8,8 +8,10 @@ Sizes are this machine's (64-bit): the interpreter's own structures hold pointer
 import dataclasses
 import re
 import time
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from tfpipeline import errors
 from tfpipeline.targets.tflm import flatbuffer, interpreter, pool
@@ -91,9 +93,8 @@ class _Search:
         self._model = model
         self._deadline = deadline
         self._program = flatbuffer.require_integer(model)
-        shape = (1, *self._program.input.shape[1:])
-        self._image = np.random.default_rng(0).integers(-128, 128, shape, np.int8)
-        self._expected = np.empty(0, np.int8)
+        self._image = interpreter.random_images(self._program, 1)
+        self._expected: npt.NDArray[Any] = np.empty(0, np.int8)
 
     def record(self) -> dict[str, int]:
         """Runs in a generous arena and returns the recorded total, head and tail."""

@@ -7,7 +7,7 @@ hostile file ends in one `ExportError` before any C++ interpreter sees it.
 import dataclasses
 import math
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import tflite
@@ -28,6 +28,9 @@ MAX_TENSOR_BYTES = 2**26
 
 # Operators that only stand at the border of a float part.
 CONVERSIONS = frozenset({"QUANTIZE", "DEQUANTIZE"})
+
+# Types of a full-integer network's input and output.
+INTEGER_TYPES = ("int8", "int16")
 
 FLOAT_TYPES = frozenset({"float16", "float32", "float64", "bfloat16"})
 
@@ -130,8 +133,12 @@ def float_operators(model: bytes) -> list[str]:
     return [_sentence(*operand) for operand in _float_operands(read(model))]
 
 
-def require_integer(model: bytes) -> Program:
-    """Parses `model` and checks that it is full integer with int8 input and output.
+def require_integer(model: bytes, types: Sequence[str] = INTEGER_TYPES) -> Program:
+    """Parses `model` and checks that it is full integer, its input and output included.
+
+    Args:
+        model: a `.tflite` file.
+        types: that its input and output may have.
 
     Raises:
         ExportError: naming the operator and the tensor that are not integer.
@@ -150,11 +157,12 @@ def require_integer(model: bytes) -> Program:
             "that the quantization scheme covers."
         )
     for role, tensor in (("input", program.input), ("output", program.output)):
-        is_int8 = tensor.dtype == "int8" and len(tensor.scales) == 1
-        if not is_int8 or not 0 < tensor.scales[0] < math.inf:
+        is_integer = tensor.dtype in types and len(tensor.scales) == 1
+        if not is_integer or not 0 < tensor.scales[0] < math.inf:
             raise errors.ExportError(
-                f"the network's {role} '{tensor.name}' must be int8 with one positive "
-                f"scale; found {tensor.dtype} with the scales {tensor.scales}"
+                f"the network's {role} '{tensor.name}' must be {' or '.join(types)} "
+                "with one positive scale; found "
+                f"{tensor.dtype} with the scales {tensor.scales}"
             )
         if len(tensor.shape) < 2 or tensor.shape[0] != 1 or 0 in tensor.shape:
             raise errors.ExportError(

@@ -1,8 +1,10 @@
 """The real TensorFlow Lite Micro interpreter, compiled for this machine.
 
-It is the golden reference of every int8 network: the package `tflite-micro` holds the
-C++ that a microcontroller runs, with its portable reference kernels.
+It is the golden reference of every integer network: the package `tflite-micro` holds
+the C++ that a microcontroller runs, with its portable reference kernels.
 """
+
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -10,7 +12,8 @@ import numpy.typing as npt
 from tfpipeline import errors
 from tfpipeline.targets.tflm import flatbuffer, pool
 
-Int8Array = npt.NDArray[np.int8]
+# int8 or int16, as the network's input and output.
+IntArray = npt.NDArray[np.signedinteger[Any]]
 
 
 def generous_arena_bytes(program: flatbuffer.Program, *, preserve: bool = False) -> int:
@@ -30,23 +33,23 @@ def generous_arena_bytes(program: flatbuffer.Program, *, preserve: bool = False)
 
 def predict(
     model: bytes,
-    images: Int8Array,
+    images: IntArray,
     *,
     arena_bytes: int | None = None,
     processes: int = 2,
     timeout_seconds: float = pool.DEFAULT_TIMEOUT_SECONDS,
-) -> Int8Array:
+) -> IntArray:
     """Runs images through TFLite Micro, each part of them in a child process.
 
     Args:
-        model: a `.tflite` with int8 input and output.
-        images: int8 `[N, H, W, C]`, already quantized.
+        model: a full-integer `.tflite`.
+        images: `[N, H, W, C]` of the input's type, already quantized.
         arena_bytes: size of the tensor arena; `None` takes a generous one.
         processes: children at a time; the result does not depend on it.
         timeout_seconds: limit for all of it.
 
     Returns:
-        int8 `[N, classes]`.
+        `[N, classes]` of the output's type.
 
     Raises:
         VerificationError: a child failed or crashed; names the exit signal.
@@ -66,15 +69,27 @@ def predict(
     return np.concatenate([part["outputs"] for part in parts])
 
 
-def check_images(program: flatbuffer.Program, images: Int8Array) -> None:
-    """Checks that `images` is int8 `[N, ...]` of the network's input shape, N >= 1.
+def random_images(program: flatbuffer.Program, count: int) -> IntArray:
+    """`[count, ...]` over the whole range of the input's type; the same each time."""
+    limits = np.iinfo(program.input.dtype)
+    return np.random.default_rng(0).integers(
+        limits.min,
+        limits.max + 1,
+        (count, *program.input.shape[1:]),
+        np.dtype(program.input.dtype),
+    )
+
+
+def check_images(program: flatbuffer.Program, images: IntArray) -> None:
+    """Checks that `images` is `[N, ...]` of the input's type and shape, N >= 1.
 
     Raises:
         UsageError: naming both shapes.
     """
     wanted = program.input.shape[1:]
-    if images.dtype != np.int8 or images.shape[1:] != wanted or len(images) < 1:
+    dtype = program.input.dtype
+    if images.dtype != dtype or images.shape[1:] != wanted or len(images) < 1:
         raise errors.UsageError(
-            f"images must be int8 of shape (N, {', '.join(map(str, wanted))}), N >= 1; "
-            f"found {images.dtype} {images.shape}"
+            f"images must be {dtype} of shape (N, {', '.join(map(str, wanted))}), "
+            f"N >= 1; found {images.dtype} {images.shape}"
         )

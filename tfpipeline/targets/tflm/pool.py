@@ -16,7 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -64,11 +64,13 @@ def run(
     *,
     processes: int = 2,
     timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS,
+    done: Callable[[int], None] | None = None,
 ) -> list[Reply]:
     """Runs `jobs`, at most `processes` at a time, and returns replies in their order.
 
     A job that fails, crashes or is not done `timeout_seconds` after the start of `run`
-    has its `failure` set; nothing is raised for it.
+    has its `failure` set; nothing is raised for it. `done` is called with the position
+    of each job that ended by itself.
 
     Raises:
         StorageError: the temporary folder cannot be written.
@@ -88,6 +90,8 @@ def run(
                 if code is not None:
                     replies[number] = _reply(child.folder, code)
                     del running[number]
+                    if done is not None:
+                        done(number)
                 elif late:
                     child.process.kill()
                     child.process.wait()
@@ -102,13 +106,18 @@ def run(
 
 def map_images(
     job: Job,
-    images: npt.NDArray[np.int8],
+    images: npt.NDArray[Any],
     *,
     who: str,
     processes: int,
     timeout_seconds: float,
+    part_size: int | None = None,
+    done: Callable[[int], None] | None = None,
 ) -> list[Arrays]:
     """Runs `job` on consecutive parts of `images`, one part a process.
+
+    With `part_size` parts have at most as many images, and `done` is called with the
+    number of images of every part that is done.
 
     Returns:
         The arrays of the parts, in their order.
@@ -120,11 +129,20 @@ def map_images(
     """
     if processes < 1:
         raise errors.UsageError(f"processes must be at least 1; found {processes}")
+    count = min(processes, len(images))
+    if part_size is not None:
+        count = max(count, -(-len(images) // part_size))
+    parts = np.array_split(images, count)
     jobs = [
         dataclasses.replace(job, arrays={**job.arrays, "images": part})
-        for part in np.array_split(images, min(processes, len(images)))
+        for part in parts
     ]
-    replies = run(jobs, processes=processes, timeout_seconds=timeout_seconds)
+    replies = run(
+        jobs,
+        processes=processes,
+        timeout_seconds=timeout_seconds,
+        done=done and (lambda number: done(len(parts[number]))),
+    )
     for reply in replies:
         if reply.failure is not None:
             raise errors.VerificationError(f"{who} {reply.failure}")
@@ -158,6 +176,8 @@ def _start(job: Job, folder: pathlib.Path) -> Iterator[_Child]:
     request = {"task": job.task, "options": dict(job.options)}
     (folder / "request.json").write_text(json.dumps(request), encoding="utf-8")
     environment = dict(os.environ)
+    # A process a core is the caller's choice; more threads in each would only wait.
+    environment["OPENBLAS_NUM_THREADS"] = "1"
     # The child must find this very package whatever the parent's sys.path came from.
     package_root = str(pathlib.Path(tfpipeline.__file__).resolve().parent.parent)
     environment["PYTHONPATH"] = os.pathsep.join(

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from tfpipeline import errors
 from tfpipeline.targets.tflm import flatbuffer, interpreter, pool
 
-Int8Array = npt.NDArray[np.int8]
+IntArray = interpreter.IntArray
 
 KERNELS = ("fast", "reference")
 
@@ -21,13 +21,13 @@ CHUNK_IMAGES = 256
 
 def predict(
     model: bytes,
-    images: Int8Array,
+    images: IntArray,
     *,
     kernels: str = "fast",
     processes: int = 2,
     timeout_seconds: float = pool.DEFAULT_TIMEOUT_SECONDS,
-) -> Int8Array:
-    """Runs int8 images `[N, H, W, C]` through TFLite and returns int8 `[N, classes]`.
+) -> IntArray:
+    """Runs integer images `[N, H, W, C]` through TFLite and returns `[N, classes]`.
 
     Each of `processes` children takes a part of the images with one thread.
 
@@ -50,15 +50,15 @@ def predict(
     return np.concatenate([part["outputs"] for part in parts])
 
 
-def quantize_input(model: bytes, images: npt.NDArray[np.float32]) -> Int8Array:
-    """Quantizes the float network's input to the int8 network's.
+def quantize_input(model: bytes, images: npt.NDArray[np.float32]) -> IntArray:
+    """Quantizes the float network's input to the integer network's.
 
-    `clip(round(x / scale) + zero_point, -128, 127)` in float32, ties away from zero:
+    `clip(round(x / scale) + zero_point)` in float32, ties away from zero:
     the arithmetic of TFLite's QUANTIZE (`AffineQuantize` in
     tensorflow/lite/kernels/internal/reference/quantize.h).
 
     Args:
-        model: a `.tflite` with int8 input.
+        model: a full-integer `.tflite`.
         images: float `[N, H, W, C]`, as the float network reads them.
 
     Raises:
@@ -73,13 +73,14 @@ def quantize_input(model: bytes, images: npt.NDArray[np.float32]) -> Int8Array:
     tensor = flatbuffer.require_integer(model).input
     scale = np.float32(tensor.scales[0])
     zero_point = np.float32(tensor.zero_points[0])
-    result = np.empty(images.shape, np.int8)
+    limits = np.iinfo(tensor.dtype)
+    result = np.empty(images.shape, tensor.dtype)
     for start in range(0, len(images), CHUNK_IMAGES):
         steps = images[start : start + CHUNK_IMAGES].astype(np.float32) / scale
         rounded = np.trunc(steps + np.copysign(np.float32(0.5), steps))
         result[start : start + CHUNK_IMAGES] = np.clip(
-            rounded + zero_point, -128, 127
-        ).astype(np.int8)
+            rounded + zero_point, limits.min, limits.max
+        ).astype(tensor.dtype)
     return result
 
 

@@ -51,6 +51,16 @@ def tflite_predict(model: bytes, arrays: Arrays, options: Mapping[str, Any]) -> 
     return {"outputs": np.stack(outputs)}, {}
 
 
+def simulate(model: bytes, arrays: Arrays, options: Mapping[str, Any]) -> Result:
+    """Runs `arrays["images"]` through our own kernels, without an interpreter."""
+    from tfpipeline.ir import from_tflite
+    from tfpipeline.simulate import execution
+
+    del options
+    g = from_tflite.read(model)
+    return {"outputs": execution.predict(g, arrays["images"])}, {}
+
+
 def compare_operators(
     model: bytes, arrays: Arrays, options: Mapping[str, Any]
 ) -> Result:
@@ -96,6 +106,7 @@ TASKS: dict[str, Task] = {
     "tflm_predict": tflm_predict,
     "tflite_predict": tflite_predict,
     "compare_operators": compare_operators,
+    "simulate": simulate,
 }
 
 
