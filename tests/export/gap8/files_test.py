@@ -1,0 +1,246 @@
+"""The exported folder, from a network and from the command's arguments."""
+
+import dataclasses
+import hashlib
+import json
+import pathlib
+import re
+import subprocess
+
+import numpy as np
+import pytest
+
+from export.gap8 import calibration, command, files, network, weight_files
+from tests import graph_builder
+from tests.export.c import compiler
+from tests.targets.gap8 import networks
+from tfpipeline import errors
+from tfpipeline.data import png_images
+from tfpipeline.ir import from_tflite, serialize
+from tfpipeline.targets.gap8 import kernels, program_file, simulate
+
+SHAPE = (17, 17, 1)
+_GOLDEN = pathlib.Path(__file__).resolve().parents[2] / "golden"
+INTEGERS = _GOLDEN / "tflite_int8" / "residual_qat.tflite"
+
+
+def fire_graph(**changes):
+    """A fire network with random weights."""
+    net = graph_builder.Builder(SHAPE, "Fire Net")
+    net.conv(3, 1, relu=False)
+    net.conv(6, 3, stride=2, padding="valid")
+    net.pool(3, stride=2)
+    networks.fire(net, 2, 3, False)
+    net.mean()
+    g = net.build()
+    random = np.random.default_rng(0)
+    constants = {
+        name: random.normal(0, 0.5, values.shape).astype(np.float32)
+        for name, values in g.constants.items()
+    }
+    return dataclasses.replace(g, constants=constants, **changes)
+
+
+def images(count=5):
+    random = np.random.default_rng(1)
+    return random.uniform(-1, 1, (count, *SHAPE)).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("exported") / "gap8"
+    found = network.from_float(fire_graph(), images())
+    files.write(folder, found)
+    return folder, found
+
+
+def names(folder):
+    return {str(f.relative_to(folder)) for f in folder.rglob("*") if f.is_file()}
+
+
+def test_all_files_are_there_and_the_readme_names_them(exported):
+    folder, found = exported
+    assert found.name == "fire_net"
+    listed = {name.split("/")[0] for name in names(folder)} - {"README.txt"}
+    readme = (folder / "README.txt").read_text()
+    table = readme.split("\n\n")[2]
+    assert {line.split("  ")[0].strip("/") for line in table.splitlines()} == listed
+    assert all(len(line) < 120 for line in readme.splitlines())
+    assert len([n for n in names(folder) if n.startswith("nntool/calibration/")]) == 5
+
+
+def test_known_answers_are_the_simulations(exported):
+    folder, found = exported
+    p = program_file.read(folder / program_file.FILE_NAME)
+    described = json.loads((folder / "known_answers" / "answers.json").read_text())
+    assert described["samples"] == network.KNOWN_ANSWERS
+    assert described["from"] == "images"
+    count = p.input.num_elements
+    for index in range(network.KNOWN_ANSWERS):
+        data = (folder / "known_answers" / f"input_{index}.bin").read_bytes()
+        image = weight_files.unpadded(data, count, 16).reshape(1, *p.input.shape)
+        np.testing.assert_array_equal(image[0], found.samples[index])
+        for precision in kernels.PRECISIONS:
+            expected = simulate.outputs_readable(p, image, precision)[p.outputs[0]]
+            file = folder / "known_answers" / f"output_{index}.{precision}.bin"
+            output = weight_files.unpadded(file.read_bytes(), expected.size, 16)
+            np.testing.assert_array_equal(output, expected.ravel())
+            digest = hashlib.sha256(expected.tobytes()).hexdigest()
+            assert described["output_sha256"][precision][index] == digest
+
+
+@compiler.needs_gcc
+def test_the_c_meets_its_known_answers(exported, tmp_path):
+    folder, _ = exported
+    sources = sorted((folder / "c").glob("*.c"))
+    path = compiler.compile_program(sources, tmp_path / "test")
+    assert subprocess.run([path], timeout=60).returncode == 0
+
+
+@compiler.needs_gcc
+def test_headers_compile_and_tell_offsets_apart(exported, tmp_path):
+    folder, found = exported
+    main = tmp_path / "main.c"
+    lines = [f'#include "{name}"' for name in sorted(names(folder)) if "/" not in name]
+    main.write_text("\n".join(line for line in lines if line.endswith('.h"')) + "\n")
+    options = ("-fsyntax-only", "-Wno-unused-const-variable", "-Wno-unused-variable")
+    compiler.compile_program([main], tmp_path / "none", f"-I{folder}", *options)
+    text = (folder / "fire_net_l2_plan.h").read_text()
+    assert f"#define FIRE_NET_L2_BYTES {found.plan.peak_bytes}" in text
+    defined = dict(re.findall(r"#define FIRE_NET_L2_(\S+) (\d+)", text))
+    for time, step in enumerate(found.plan.net.steps):
+        if not step.weight_elements:
+            assert f"STEP{time}_WEIGHTS" not in defined
+            continue
+        bias = int(defined[f"STEP{time}_BIAS"]) - int(defined[f"STEP{time}_WEIGHTS"])
+        assert bias == 2 * step.weight_elements
+    # The second part of the concatenation lies behind the first.
+    first, second = (
+        time
+        for time, step in enumerate(found.plan.net.steps)
+        if found.plan.net.places[step.output].buffer
+        not in (step.output, *found.plan.net.outputs)
+    )
+    size = found.plan.net.steps[first].result
+    distance = int(defined[f"STEP{second}_OUTPUT"]) - int(
+        defined[f"STEP{first}_OUTPUT"]
+    )
+    assert distance == 2 * np.prod(size)
+
+
+def test_the_float_network_comes_back(exported):
+    folder, _ = exported
+    read = from_tflite.read_file(folder / "nntool" / "fire_net.tflite")
+    assert len(read.layers) == len(fire_graph().layers)
+    image = np.load(folder / "nntool" / "calibration" / "3.npy")
+    np.testing.assert_array_equal(image, images()[3].transpose(2, 0, 1))
+
+
+def test_files_are_the_same_each_time_and_replace_older_ones(exported, tmp_path):
+    folder, found = exported
+    (tmp_path / "again").mkdir()
+    (tmp_path / "again" / "old.txt").write_text("old")
+    files.write(tmp_path / "again", found)
+    assert names(tmp_path / "again") == names(folder)
+    for name in names(folder):
+        assert (folder / name).read_bytes() == (tmp_path / "again" / name).read_bytes()
+
+
+def test_command_quantizes_and_exports_integers_again(tmp_path):
+    serialize.write(fire_graph(), tmp_path / "run" / "graph")
+    np.savez(tmp_path / "images.npz", images=images())
+    arguments = {"images": str(tmp_path / "images.npz"), "weight_bits": 8}
+    lines = command.run(
+        str(tmp_path / "run"), tmp_path / "out", precision="single", **arguments
+    )
+    assert lines[0].startswith("model      7 layers of 8 bits")
+    assert "single precision" in lines[2]
+    p = program_file.read(tmp_path / "out" / program_file.FILE_NAME)
+    assert p.num_bits == 8
+    again = command.run(str(tmp_path / "out"), tmp_path / "again")
+    assert any("random input" in line for line in again)
+    stored = program_file.read(tmp_path / "again" / program_file.FILE_NAME)
+    assert program_file.fingerprint(stored) == program_file.fingerprint(p)
+    assert not (tmp_path / "again" / "nntool").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"images": None}, "give --calibration=FOLDER"),
+        ({"weight_bits": 4}, "16 and 8 bits; found --weight_bits=4"),
+        ({"images": "absent.npz"}, "absent.npz"),
+        ({"model": "reid_squeezenet"}, "network without weights"),
+        ({"output": None}, "--output=FOLDER"),
+    ],
+    ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
+)
+def test_wrong_use_is_said(tmp_path, arguments, message):
+    serialize.write(fire_graph(), tmp_path / "graph")
+    np.savez(tmp_path / "images.npz", images=images())
+    given = {
+        "model": str(tmp_path / "graph"),
+        "output": tmp_path / "out",
+        "images": str(tmp_path / "images.npz"),
+        **arguments,
+    }
+    with pytest.raises(errors.UsageError, match=re.escape(message)):
+        command.run(given.pop("model"), given.pop("output"), **given)
+    assert not (tmp_path / "out").exists()
+
+
+def test_integers_of_another_target_are_refused(tmp_path):
+    with pytest.raises(errors.UsageError, match="integers of another target"):
+        command.run(str(INTEGERS), tmp_path / "out", images="images.npz")
+
+
+class TestCalibration:
+    """Files of images."""
+
+    def test_pngs_become_what_the_network_takes(self, tmp_path):
+        pixels = np.arange(17 * 17, dtype=np.uint8).reshape(SHAPE)
+        for name in ("b.png", "a.PNG"):
+            (tmp_path / name).write_bytes(png_images.write(pixels))
+        values = pixels.astype(np.float32)
+        for kind, expected in (
+            (calibration.RAW, values),
+            (calibration.UNIT, values / 256),
+            (calibration.SIGNED, (values - 128) / 128),
+        ):
+            found = calibration.read(str(tmp_path), SHAPE, kind)
+            assert found.shape == (2, *SHAPE)
+            np.testing.assert_array_equal(found[1], expected)
+
+    def test_arrays_are_taken_as_they_are(self, tmp_path):
+        np.save(tmp_path / "all.npy", images())
+        np.savez(tmp_path / "one.npz", anything=images())
+        (tmp_path / "each").mkdir()
+        np.save(tmp_path / "each" / "0.npy", images()[0])
+        for path, count in (("all.npy", 5), ("one.npz", 5), ("each", 1)):
+            found = calibration.read(str(tmp_path / path), SHAPE, calibration.RAW)
+            np.testing.assert_array_equal(found, images()[:count])
+
+    @pytest.mark.parametrize(
+        ("content", "message"),
+        [
+            (np.zeros((0, *SHAPE)), r"found float64 \(0, 17, 17, 1\)"),
+            (np.zeros((2, 16, 16, 1)), "must hold numbers of shape"),
+            (np.full((1, *SHAPE), np.nan), "not a finite number"),
+            (np.full((1, *SHAPE), "x"), "must hold numbers"),
+            (b"no array", "cannot read"),
+        ],
+        ids=["none", "shape", "nan", "text", "damaged"],
+    )
+    def test_other_content_is_refused(self, tmp_path, content, message):
+        file = tmp_path / "images.npy"
+        if isinstance(content, bytes):
+            file.write_bytes(content)
+        else:
+            np.save(file, content)
+        with pytest.raises(errors.DataError, match=message):
+            calibration.read(str(file), SHAPE, calibration.RAW)
+
+    def test_several_arrays_need_a_name(self, tmp_path):
+        np.savez(tmp_path / "two.npz", a=images(), b=images())
+        with pytest.raises(errors.DataError, match="called 'images'; it has a, b"):
+            calibration.read(str(tmp_path / "two.npz"), SHAPE, calibration.RAW)
