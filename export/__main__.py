@@ -26,26 +26,26 @@ from tfpipeline.targets.max78000 import policy
 _MODEL = flags.DEFINE_string(
     "model",
     None,
-    "The folder of a run; or a .tflite file for int8, tflm and c, a graph.json for "
-    "int8, c and max78000, and a Keras file for max78000.",
+    "The folder of a run; or a .tflite file for int8, int16x8, tflm and c, a "
+    "graph.json for int8, int16x8, c and max78000, and a Keras file for max78000.",
 )
 _TARGETS = flags.DEFINE_list(
     "targets",
     ["int8"],
-    "What to export for, of: int8 (TensorFlow Lite Micro), tflm (the same as sources, "
-    "with known answers), max78000, c (portable C99 without a runtime).",
+    "What to export for, of: int8 and int16x8 (TensorFlow Lite Micro), tflm (the same "
+    "as sources, with known answers), max78000, c (portable C99 without a runtime).",
 )
 _OUTPUT = flags.DEFINE_string(
     "output",
     None,
     "Folder that gets the files; of several targets, each gets a folder in it. "
-    "Optional for int8, which is verified in any case.",
+    "Optional for int8 and int16x8, which are verified in any case.",
 )
 _OFFLINE_PLAN = flags.DEFINE_bool(
     "offline_plan",
     False,
-    "int8, tflm: write our plan of the arena into the file, where TensorFlow Lite "
-    "Micro takes it instead of making its own.",
+    "int8, int16x8, tflm: write our plan of the arena into the file, where TensorFlow "
+    "Lite Micro takes it instead of making its own.",
 )
 _WEIGHT_BITS = flags.DEFINE_integer(
     "weight_bits",
@@ -191,7 +191,19 @@ def _int8(model: str, output: pathlib.Path | None) -> list[str]:
         return _small_weights(data, pathlib.Path(model).stem, output)
     if _OFFLINE_PLAN.value:
         data = offline_plan.with_plan(data)
-    verification = verify.inspect(data)
+    return _verified(data, "int8", output)
+
+
+def _int16x8(model: str, output: pathlib.Path | None) -> list[str]:
+    """As `_int8`, for 16-bit activations beside 8-bit weights."""
+    data = _read(model, "int16x8")
+    if _OFFLINE_PLAN.value:
+        data = offline_plan.with_plan(data)
+    return _verified(data, "int16", output)
+
+
+def _verified(data: bytes, dtype: str, output: pathlib.Path | None) -> list[str]:
+    verification = verify.inspect(data, types=[dtype])
     if output is not None:
         verify.write(output, data, verification)
     lines = _report(verification)
@@ -225,10 +237,10 @@ def _small_weights(data: bytes, name: str, output: pathlib.Path | None) -> list[
     return [*lines, f"written    {output}"]
 
 
-def _read(path: str) -> bytes:
+def _read(path: str, number_format: str = "int8") -> bytes:
     file = pathlib.Path(path)
     if file.is_dir():
-        file = file / "export" / "int8" / verify.MODEL_FILE
+        file = file / "export" / number_format / verify.MODEL_FILE
     if file.suffix == ".json":
         return from_graph.to_bytes(model_source.load(path).graph)
     try:
@@ -247,10 +259,10 @@ def _report(verification: verify.Verification) -> list[str]:
     return [
         f"model      {verification.model_bytes} bytes, "
         f"{len(verification.operators)} operators, full integer",
-        f"input      int8 {verification.input.shape}, "
+        f"input      {verification.input.dtype} {verification.input.shape}, "
         f"scale {verification.input.scale:g}, "
         f"zero point {verification.input.zero_point}",
-        f"output     int8 {verification.output.shape}, "
+        f"output     {verification.output.dtype} {verification.output.shape}, "
         f"scale {verification.output.scale:g}, "
         f"zero point {verification.output.zero_point}",
         f"arena      {arena.arena_bytes} bytes on this 64-bit machine ({smallest})",
@@ -275,6 +287,7 @@ def _gap8(model: str, output: pathlib.Path | None) -> list[str]:
 
 TARGETS: dict[str, Callable[[str, pathlib.Path | None], list[str]]] = {
     "int8": _int8,
+    "int16x8": _int16x8,
     "tflm": _tflm,
     "max78000": _max78000,
     "gap8": _gap8,
