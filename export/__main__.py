@@ -18,7 +18,13 @@ from export.c import files as c_files
 from export.gap8 import calibration
 from export.gap8 import command as gap8_command
 from export.max78000 import files, network, sample
-from export.tflite import from_graph, offline_plan, small_weights, verify
+from export.tflite import (
+    from_graph,
+    offline_plan,
+    small_weights,
+    verify,
+    weight_widths,
+)
 from export.tflm import command as tflm_command
 from tfpipeline import entry, errors, model_source
 from tfpipeline.targets.max78000 import policy
@@ -242,7 +248,8 @@ def _read(path: str, number_format: str = "int8") -> bytes:
     if file.is_dir():
         file = file / "export" / number_format / verify.MODEL_FILE
     if file.suffix == ".json":
-        return from_graph.to_bytes(model_source.load(path).graph)
+        g = model_source.load(path).graph
+        return from_graph.to_bytes(weight_widths.unpacked(g) if _COMPRESS.value else g)
     try:
         return file.read_bytes()
     except OSError as error:

@@ -100,6 +100,17 @@ def narrow(
     return Narrowed(verify.require(result), tuple(narrowed), tuple(kept))
 
 
+def unpacked(g: graph.Graph) -> graph.Graph:
+    """The graph whose kernels of fewer bits are stored as int8, for `compression`."""
+    tensors = dict(g.tensors)
+    for layer in _weighted(g):
+        kernel = tensors[layer.weights]
+        if kernel.dtype == "int8" and kernel.quant is not None:
+            quant = dataclasses.replace(kernel.quant, num_bits=8)
+            tensors[layer.weights] = dataclasses.replace(kernel, quant=quant)
+    return dataclasses.replace(g, tensors=tensors)
+
+
 def quantized(
     real: graph.Array, layer: graph.Weighted, num_bits: int, one_scale: bool
 ) -> tuple[graph.Array, graph.QuantParams]:

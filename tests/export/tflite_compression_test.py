@@ -6,11 +6,14 @@ import numpy as np
 import pytest
 
 from export.tflite import compression, from_graph, offline_plan, weight_widths
+from tests import float_graphs, graph_builder
 from tests.export import tflite_graphs
 from tests.export import tflite_weight_widths_test as widths
 from tests.simulate import micro
 from tfpipeline import errors
 from tfpipeline.ir import graph, tflite_file
+from tfpipeline.simulate import execution
+from tfpipeline.targets.max78000 import policy, quantize
 
 ROOT = pathlib.Path(__file__).parents[2]
 CMSISNET = ROOT / "experiments/cifar10/cmsisnet/model.tflite"
@@ -66,6 +69,31 @@ def test_a_table_a_channel(bits):
     expected = micro.predict(model, images)
     assert len(np.unique(expected, axis=0)) > 1
     np.testing.assert_array_equal(micro.predict(found.model, images), expected)
+
+
+@pytest.mark.parametrize("bits", [1, 2, 4])
+def test_weights_of_the_max78000_have_one_table(bits):
+    builder = graph_builder.Builder((8, 8, 4))
+    builder.conv(32)
+    builder.conv(32)
+    builder.pool(8)
+    builder.flatten()
+    builder.dense(10)
+    real = float_graphs.randomized(builder.build())
+    weights = policy.Policy(weight_bits=bits)
+    # TFLite Micro has no 32-bit outputs.
+    g = quantize.quantize(real, weights, wide_output=False)
+    packed = from_graph.to_bytes(g)
+    found = compression.compress(from_graph.to_bytes(weight_widths.unpacked(g)))
+    assert {table.axis for table in found.tables} == {None}
+    # A kernel may use half of its integers or fewer.
+    assert max(table.index_bits for table in found.tables) == bits
+    if bits < 4:
+        assert len(found.model) < len(packed)
+    images = micro.random_images(g, 3)
+    expected = micro.predict(packed, images)
+    np.testing.assert_array_equal(micro.predict(found.model, images), expected)
+    np.testing.assert_array_equal(execution.predict(g, images), expected)
 
 
 def test_tables_hold_what_they_promise():
