@@ -36,9 +36,9 @@ _LATENCY_MODEL = flags.DEFINE_enum(
 _WEIGHT_BITS = flags.DEFINE_enum(
     "weight_bits",
     None,
-    ["1", "2", "4", "8"],
+    ["1", "2", "4", "8", "16"],
     "Bits of a weight on MAX78000; if not given 8, 4 for facenet_v3, and as stored for "
-    "files of fewer bits.",
+    "files of fewer bits. 16 is for GAP8, activations alike.",
 )
 _ACTIVATION_BITS = flags.DEFINE_enum(
     "activation_bits",

@@ -47,7 +47,8 @@ def _error(*flags, code=2):
 
 def test_names_of_the_targets():
     assert {
-        *("max78000", "max78002", "stm32f746", "stm32l4r5", "stm32h7a3", "tflm")
+        *("max78000", "max78002", "stm32f746", "stm32l4r5", "stm32h7a3", "tflm"),
+        "gap8",
     } <= set(catalog.NAMES)
 
 
@@ -83,6 +84,17 @@ def test_the_stm32_baseline():
     latency = found["latency"]["cmsis-nn-q7-2018"]
     assert round(1e3 * latency["seconds"], 1) == 99.1
     assert found["memory"]["q7_2018_total_bytes"] // 1024 == 133
+
+
+def test_the_descriptor_network_on_gap8():
+    found = _json("--model=reid_squeezenet", "--target=gap8")["targets"]["gap8"]
+    assert found["memory"]["ram_bytes"] == 351_872
+    assert found["totals"]["macs"] == 80_140_992
+    milliseconds = {n: 1e3 * each["seconds"] for n, each in found["latency"].items()}
+    # The fitted constants have three digits.
+    assert milliseconds == pytest.approx({"async": 380, "sync": 780}, rel=0.005)
+    narrow = _json("--model=reid_squeezenet", "--target=gap8", "--activation_bits=8")
+    assert narrow["targets"]["gap8"]["memory"]["ram_bytes"] == 176_192
 
 
 def test_all_targets_on_a_tflite_file():

@@ -74,6 +74,7 @@ def test_width_of_quantized_graphs_is_their_own():
     assert gap8.width(_typed(g, "int8"), OPTIONS) == 8
     assert gap8.width(_typed(g, "int16"), EIGHT) == 16
     assert (gap8.width(g, OPTIONS), gap8.width(g, EIGHT)) == (16, 8)
+    assert gap8.width(g, dataclasses.replace(EIGHT, weight_bits=16)) == 16
 
 
 def test_cycles_and_counts_add_up():
@@ -94,6 +95,9 @@ def test_clock_and_models():
     options = dataclasses.replace(OPTIONS, clock_hz=90e6, latency_models=("async",))
     found = gap8.estimate_graph(networks.reid(), options)
     assert list(found.latency) == ["async"]
+    others = dataclasses.replace(OPTIONS, latency_models=("ai8x",))
+    both = gap8.estimate_graph(networks.reid(), others)
+    assert list(both.latency) == ["async", "sync"]
     assert any(
         "cluster at 90 MHz, fabric controller at 150 MHz" in n for n in found.notes
     )

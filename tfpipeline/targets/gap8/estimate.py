@@ -56,8 +56,8 @@ def estimate_graph(g: graph.Graph, options: estimate.Options) -> estimate.Estima
                 else None,
                 joules=_joules(found, model, options),
             )
-            for model in _MODELS
-            if net.steps and options.wants(model)
+            for model in _wanted(options)
+            if net.steps
         },
         memory=_memory(plan, ahead, found),
         violations=tuple(str(b) for b in breaches if b.level == violation.ERROR),
@@ -73,7 +73,12 @@ def width(g: graph.Graph, options: estimate.Options) -> int:
     }
     if "float32" not in types:
         return 16 if "int16" in types else 8
-    return options.activation_bits
+    return 16 if options.weight_bits == 16 else options.activation_bits
+
+
+def _wanted(options: estimate.Options) -> tuple[str, ...]:
+    """The models asked for; both where only another target's are."""
+    return tuple(filter(options.wants, _MODELS)) or _MODELS
 
 
 def _layers(
@@ -90,8 +95,7 @@ def _layers(
             weight_bytes=line.step.weight_elements * found.bits // 8,
             latency_cycles={
                 model: line.async_cycles if model == cost.ASYNC else line.sync_cycles
-                for model in _MODELS
-                if options.wants(model)
+                for model in _wanted(options)
             },
         )
         for line in found.lines
