@@ -11,6 +11,7 @@ import sys
 import pytest
 from absl.testing import flagsaver
 
+from export.c import emulation
 from tfpipeline import entry, train
 from tfpipeline.ir import from_tflite, serialize
 from tfpipeline.networks import catalog as networks
@@ -49,7 +50,7 @@ _EXPORTS = [c for c in _COMMANDS if c.startswith("python -m export ")]
 
 
 def test_every_export_command_is_run():
-    targets = ("--targets=int8", "--targets=max78000")
+    targets = ("--targets=int8", "--targets=max78000", "--targets=c ")
     assert all(any(target in c for target in targets) for c in _EXPORTS)
 
 
@@ -184,6 +185,21 @@ def test_max78000_export_command_runs(command, tmp_path):
     )
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "files" / "network.yaml").exists()
+
+
+@pytest.mark.emulated
+@pytest.mark.skipif(bool(emulation.missing_tools()), reason="no emulator")
+@pytest.mark.parametrize("command", [c for c in _EXPORTS if "--targets=c " in c])
+def test_c_export_command_runs(command, tmp_path):
+    command = command.replace("runs/c", str(tmp_path / "c"))
+    done = subprocess.run(
+        (sys.executable, *shlex.split(command)[1:]),
+        cwd=_ROOT,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("all known answers met") == command.count("cortex-m")
 
 
 @pytest.mark.slow
