@@ -28,6 +28,7 @@ _TEXT = """\
 #include <stdio.h>
 #include "AutoTilerLib.h"
 #include "CNN_Generators.h"
+#include "CNN_Copy_Generators.h"
 
 /* Bytes that the network may use of each memory. */
 #ifndef NETWORK_L1_BYTES
@@ -136,7 +137,7 @@ def _graph(
     given = [
         _argument(pointer, symbols[p.input.name], "ARG", "IN", ("L2", "L2")),
         *_constants(p, pointer),
-        _argument(pointer, symbols[p.outputs[0]], "ARG", "OUT", ("L2", "L2")),
+        _argument(pointer, symbols[calls.output], "ARG", "OUT", ("L2", "L2")),
     ]
     between = [
         _argument(pointer, symbols[each], "LOCAL", "INOUT", ("UNDEF", "UNDEF"))
@@ -167,7 +168,7 @@ def symbol_names(p: program.Program, calls: generator_calls.Calls) -> dict[str, 
     """The C name of every tensor."""
     written = dict.fromkeys((*(call.output for call in calls.calls), *calls.stacks))
     numbered = {name: f"T{index}" for index, name in enumerate(written)}
-    return numbered | {p.input.name: "Input_1", p.outputs[0]: "Output_1"}
+    return numbered | {p.input.name: "Input_1", calls.output: "Output_1"}
 
 
 def _constants(p: program.Program, pointer: str) -> Iterator[str]:

@@ -1,7 +1,8 @@
 """A program as calls of the AutoTiler's generators: one or two a layer.
 
 Arguments are in the order of `CNN_Generators.h` of gap_sdk 4.1 (from 3.3 on the
-generators take fraction bits). A concatenation is no call: its inputs are stacked.
+generators take fraction bits). A concatenation is no call: its inputs are stacked, and
+what cannot be is copied, as NNTool does it.
 
 `generator_limits` finds beforehand what no call can say.
 """
@@ -53,12 +54,14 @@ class Calls:
         calls: in the order of execution.
         stacks: for each concatenated tensor, its parts in order.
         locals: tensors that are neither given nor asked for nor parts of others.
+        output: the tensor that is the result.
         notes: what a reader should know.
     """
 
     calls: tuple[Call, ...]
     stacks: dict[str, tuple[str, ...]]
     locals: tuple[str, ...]
+    output: str
     notes: tuple[str, ...]
 
 
@@ -97,7 +100,6 @@ class _Maker:
         self._size = p.bytes_per_element
         self._calls: list[Call] = []
         self._stacks: dict[str, tuple[str, ...]] = {}
-        self._extra: list[str] = []
         self._notes: list[str] = []
 
     def add(self, index: int, layer: program.Layer) -> None:
@@ -112,21 +114,50 @@ class _Maker:
         elif isinstance(layer, program.Add):
             self._add(name, layer)
         else:
-            self._stacks[layer.output] = layer.inputs
+            self._stack(name, layer)
 
     def finish(self) -> Calls:
         """All calls, and the tensors between them."""
+        output = self._p.outputs[0]
+        is_read = any(output in call.inputs for call in self._calls)
+        if is_read or output in self._joined():
+            output = self._copy("output_copy", output)
         written = dict.fromkeys(call.output for call in self._calls)
         names = [*written, *self._stacks]
         # Declaring the whole of a stack declares its parts.
         elsewhere = {part for parts in self._stacks.values() for part in parts}
-        elsewhere |= {*self._p.inputs, *self._p.outputs}
+        elsewhere |= {*self._p.inputs, output}
         return Calls(
             calls=tuple(self._calls),
             stacks=self._stacks,
             locals=tuple(name for name in names if name not in elsewhere),
+            output=output,
             notes=tuple(self._notes),
         )
+
+    def _joined(self) -> set[str]:
+        """Tensors that are parts or wholes of stacks."""
+        return {
+            name for whole in self._stacks.items() for name in (whole[0], *whole[1])
+        }
+
+    def _stack(self, name: str, layer: program.Layer) -> None:
+        """Parts that have a place already, or are given, are copied."""
+        parts: list[str] = []
+        for number, part in enumerate(layer.inputs):
+            if part in self._p.inputs or part in self._joined() or part in parts:
+                parts.append(self._copy(f"{name}_copy{number}", part))
+            else:
+                parts.append(part)
+        self._stacks[layer.output] = tuple(parts)
+
+    def _copy(self, name: str, source: str) -> str:
+        """The copy of a tensor."""
+        count = self._p.tensors[source].num_elements
+        arguments: dict[str, int | str] = {"Sz": count, "FeatureSize": self._size}
+        copied = f"{source}/{name}"
+        self._calls.append(Call("CNN_Copy", name, arguments, (source,), copied))
+        return copied
 
     def _conv(self, name: str, layer: program.Conv) -> None:
         channels, *plane = self._p.tensors[layer.inputs[0]].shape

@@ -13,23 +13,15 @@ def faults(p: program.Program, precision: str) -> list[str]:
         p: the program.
         precision: of its convolutions.
     """
-    found = [*_ends(p), *_layers(p)]
+    found = list(_layers(p))
+    if len(p.outputs) != 1:
+        found.insert(0, f"one output is needed; it has {len(p.outputs)}")
     if precision not in precisions.possible(p):
         found.append("single precision: biases must have the output's fraction bits")
     return found
 
 
-def _ends(p: program.Program) -> Iterator[str]:
-    if len(p.outputs) != 1:
-        yield f"one output is needed; it has {len(p.outputs)}"
-    read = {name for layer in p.layers for name in layer.inputs}
-    for name in p.outputs:
-        if name in read:
-            yield f"its output '{name}' is read by a layer too"
-
-
 def _layers(p: program.Program) -> Iterator[str]:
-    joined: set[str] = set()
     for layer in p.layers:
         what = f"{layer.kind} '{layer.name}'"
         if isinstance(layer, program.Conv) and layer.groups > 1:
@@ -41,24 +33,11 @@ def _layers(p: program.Program) -> Iterator[str]:
                 )
         if not pad_types.possible(p, layer):
             yield f"{what}: its padding {_paddings(layer)} is none that SAME gives"
-        if isinstance(layer, program.Concat):
-            yield from (f"{what}: {fault}" for fault in _stack_faults(p, layer, joined))
-            joined |= {*layer.inputs, layer.output}
-
-
-def _stack_faults(
-    p: program.Program, layer: program.Concat, joined: set[str]
-) -> Iterator[str]:
-    if any(layer.norms):
-        yield (
-            f"its inputs are shifted by {layer.norms}, which no generator does; give "
-            "them one format"
-        )
-    for name in dict.fromkeys(layer.inputs):
-        if name in p.inputs:
-            yield f"the network's input '{name}' cannot be a part"
-        elif name in joined or layer.inputs.count(name) > 1:
-            yield f"'{name}' is part or whole of another concatenation"
+        if isinstance(layer, program.Concat) and any(layer.norms):
+            yield (
+                f"{what}: its inputs are shifted by {layer.norms}, which no generator "
+                "does; give them one format"
+            )
 
 
 def _paddings(layer: program.Layer) -> str:

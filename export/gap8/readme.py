@@ -20,7 +20,8 @@ The solver, libtile.a, comes from GreenWaves. With the paths of the SDK's set-up
 
   gcc -o tiler -I$TILER_INC -I$TILER_CNN_GENERATOR_PATH {name}_model.c \\
     $TILER_CNN_GENERATOR_PATH/CNN_Generators.c \\
-    $TILER_CNN_GENERATOR_PATH/CNN_Generator_Util.c $TILER_LIB
+    $TILER_CNN_GENERATOR_PATH/CNN_Generator_Util.c \\
+    $TILER_CNN_GENERATOR_PATH/CNN_Copy_Generators.c $TILER_LIB
   ./tiler
 
 writes {name}Kernels.c and .h, and the flash image with what is in weights/.

@@ -158,7 +158,11 @@ def test_everything_in_the_way_is_said_at_once():
         generator_calls.make(p)
     message = str(raised.value)
     assert "Conv 'l0': its padding ((1, 0), (2, 2)) is none that SAME gives" in message
-    assert "'t7' is part or whole of another concatenation" in message
+    net = programs.Builder((4, 6, 6))
+    net.conv(4, groups=2)
+    net.conv(4, padding=((0, 2), (0, 0)))
+    with pytest.raises(errors.ExportError, match=r"2 groups; .*its padding"):
+        generator_calls.make(net.build())
     with pytest.raises(errors.ExportError, match="single precision: biases"):
         generator_calls.make(programs.ALL["separate_bias16"], kernels.SINGLE)
 
@@ -200,6 +204,30 @@ def test_parts_of_a_concatenation_are_stacked_and_not_declared():
     assert stacked in text
     assert text.count("AddNode(") == len(calls.calls) == 5
     assert text.count("ConstInfo(") == 8
+
+
+def test_what_cannot_be_stacked_is_copied():
+    """The input, a part twice, a whole in another whole, a whole that is the result."""
+    net = programs.Builder((2, 4, 4))
+    part = net.conv(3, (1, 1), norm=16)
+    inner = net.concat("x", part, part)
+    net.concat(inner, part)
+    p = net.build()
+    calls = generator_calls.make(p)
+    copies = [call for call in calls.calls if call.generator == "CNN_Copy"]
+    assert [call.inputs for call in copies] == [
+        ("x",),
+        (part,),
+        (inner,),
+        (part,),
+        ("t2",),
+    ]
+    assert copies[0].arguments == {"Sz": 32, "FeatureSize": 2}
+    assert calls.stacks[inner] == (copies[0].output, part, copies[1].output)
+    assert calls.output == copies[-1].output
+    parts = [name for names in calls.stacks.values() for name in names]
+    assert len(set(parts)) == len(parts) == 5
+    assert calls.locals == (inner, "t2")
 
 
 @pytest.mark.parametrize(
