@@ -89,6 +89,7 @@ def define(
     models: typing.Sequence[str],
     losses: typing.Sequence[str],
     forms: typing.Sequence[str],
+    values: flags.FlagValues = flags.FLAGS,
 ) -> None:
     """Defines every flag; called once, by the entry point.
 
@@ -97,29 +98,30 @@ def define(
         models: names for --model.
         losses: names for --loss.
         forms: names for --evaluate, the first of them the default.
+        values: what the flags are added to.
     """
-    _define_data(datasets)
-    _define_network(models)
-    _define_batches()
-    _define_loss(losses)
-    _define_optimizer()
-    _define_augmentation()
-    _define_run(forms)
+    _define_data(values, datasets)
+    _define_network(values, models)
+    _define_batches(values)
+    _define_loss(values, losses)
+    _define_optimizer(values)
+    _define_augmentation(values)
+    _define_run(values, forms)
 
 
-def config_from_flags() -> DescriptorConfig:
+def config_from_flags(values: flags.FlagValues = flags.FLAGS) -> DescriptorConfig:
     """The parsed flags as a DescriptorConfig.
 
     Raises:
         UsageError: values that do not go together.
     """
-    values: dict[str, Any] = {}
+    fields: dict[str, Any] = {}
     for field in dataclasses.fields(DescriptorConfig):
-        value = getattr(flags.FLAGS, field.name)
-        values[field.name] = tuple(value) if isinstance(value, list) else value
+        value = getattr(values, field.name)
+        fields[field.name] = tuple(value) if isinstance(value, list) else value
     for name in ("test_folds", "validation_folds"):
-        values[name] = _folds(name, values[name])
-    return DescriptorConfig(**values)
+        fields[name] = _folds(name, fields[name])
+    return DescriptorConfig(**fields)
 
 
 def _folds(name: str, texts: tuple[str, ...]) -> tuple[int, ...]:
@@ -131,33 +133,42 @@ def _folds(name: str, texts: tuple[str, ...]) -> tuple[int, ...]:
     return tuple(sorted({int(text) for text in texts}))
 
 
-def _define_data(datasets: typing.Sequence[str]) -> None:
+def _define_data(values: flags.FlagValues, datasets: typing.Sequence[str]) -> None:
     flags.DEFINE_enum(
         "dataset",
         "procedural_faces",
         list(datasets),
         "Photographs and pairs. The procedural ones need no download.",
+        flag_values=values,
     )
     flags.DEFINE_string(
-        "data_dir", None, "Folder of prepared TFDS data sets (--dataset=lfw)."
+        "data_dir",
+        None,
+        "Folder of prepared TFDS data sets (--dataset=lfw).",
+        flag_values=values,
     )
-    flags.DEFINE_string("pairs", None, "The file pairs.txt (--dataset=lfw).")
+    flags.DEFINE_string(
+        "pairs", None, "The file pairs.txt (--dataset=lfw).", flag_values=values
+    )
     flags.DEFINE_integer(
         "image_side",
         128,
         "Side of the network's square input; smaller divisors of 128 for quick runs.",
         lower_bound=31,
+        flag_values=values,
     )
     flags.DEFINE_integer(
         "photographs",
         12,
         "Of each made-up person (--dataset=procedural_faces).",
         lower_bound=2,
+        flag_values=values,
     )
     flags.DEFINE_list(
         "test_folds",
         ["0", "1", "2", "3", "4"],
         "Folds to test on, counted from 0; training leaves out everyone in them.",
+        flag_values=values,
     )
     flags.DEFINE_list(
         "validation_folds",
@@ -165,29 +176,35 @@ def _define_data(datasets: typing.Sequence[str]) -> None:
         "Folds, left out of training as well, that choose the best epoch and the "
         "threshold. If not given, the last epoch is taken, and the threshold of a test "
         "fold is chosen on the other test folds.",
+        flag_values=values,
     )
     flags.DEFINE_integer(
         "min_images",
         2,
         "Train on people with at least this many photographs.",
         lower_bound=1,
+        flag_values=values,
     )
 
 
-def _define_network(models: typing.Sequence[str]) -> None:
-    flags.DEFINE_enum("model", "reid_squeezenet", list(models), "Network.")
+def _define_network(values: flags.FlagValues, models: typing.Sequence[str]) -> None:
+    flags.DEFINE_enum(
+        "model", "reid_squeezenet", list(models), "Network.", flag_values=values
+    )
     flags.DEFINE_float(
         "width",
         1.0,
         "Factor on the channels of every layer but the last.",
         lower_bound=0.05,
         upper_bound=8.0,
+        flag_values=values,
     )
     flags.DEFINE_bool(
         "batch_norm",
         None,
         "BatchNormalization after each convolution during training; it is folded away "
         "afterwards. Default: the network's own choice.",
+        flag_values=values,
     )
     flags.DEFINE_float(
         "dropout",
@@ -195,15 +212,24 @@ def _define_network(models: typing.Sequence[str]) -> None:
         "Dropout rate. Default: the network's own.",
         lower_bound=0.0,
         upper_bound=0.95,
+        flag_values=values,
     )
 
 
-def _define_batches() -> None:
+def _define_batches(values: flags.FlagValues) -> None:
     flags.DEFINE_integer(
-        "people_per_batch", 16, "Different people in a batch.", lower_bound=2
+        "people_per_batch",
+        16,
+        "Different people in a batch.",
+        lower_bound=2,
+        flag_values=values,
     )
     flags.DEFINE_integer(
-        "images_per_person", 4, "Photographs of each of them.", lower_bound=2
+        "images_per_person",
+        4,
+        "Photographs of each of them.",
+        lower_bound=2,
+        flag_values=values,
     )
     flags.DEFINE_integer(
         "groups_per_person",
@@ -211,26 +237,35 @@ def _define_batches() -> None:
         "An epoch has at most this many groups of --images_per_person photographs of "
         "one person.",
         lower_bound=1,
+        flag_values=values,
     )
-    flags.DEFINE_integer("epochs", 40, "Epochs of training.", lower_bound=1)
+    flags.DEFINE_integer(
+        "epochs", 40, "Epochs of training.", lower_bound=1, flag_values=values
+    )
 
 
-def _define_loss(losses: typing.Sequence[str]) -> None:
+def _define_loss(values: flags.FlagValues, losses: typing.Sequence[str]) -> None:
     flags.DEFINE_enum(
         "loss",
         losses[0],
         list(losses),
         "lifted: cross entropy and the lifted structured loss; cross_entropy: that "
         "alone; arcface: cross entropy of cosines with an angular margin.",
+        flag_values=values,
     )
     flags.DEFINE_float(
         "lifted_weight",
         1.0,
         "Factor of the lifted structured loss.",
         lower_bound=0.0,
+        flag_values=values,
     )
     flags.DEFINE_float(
-        "lifted_margin", 1.0, "Its margin, as a distance.", lower_bound=0.0
+        "lifted_margin",
+        1.0,
+        "Its margin, as a distance.",
+        lower_bound=0.0,
+        flag_values=values,
     )
     flags.DEFINE_float(
         "label_smoothing",
@@ -238,35 +273,62 @@ def _define_loss(losses: typing.Sequence[str]) -> None:
         "Share of the target spread over all people; not with arcface.",
         lower_bound=0.0,
         upper_bound=0.9,
+        flag_values=values,
     )
     flags.DEFINE_float(
-        "arcface_scale", 32.0, "Factor of the cosines.", lower_bound=1e-3
+        "arcface_scale",
+        32.0,
+        "Factor of the cosines.",
+        lower_bound=1e-3,
+        flag_values=values,
     )
     flags.DEFINE_float(
-        "arcface_margin", 0.5, "Angular margin, radians.", lower_bound=0.0
+        "arcface_margin",
+        0.5,
+        "Angular margin, radians.",
+        lower_bound=0.0,
+        flag_values=values,
     )
     flags.DEFINE_integer(
         "arcface_warmup_epochs",
         5,
         "Epochs without margin, and as many in which it grows.",
         lower_bound=0,
+        flag_values=values,
     )
 
 
-def _define_optimizer() -> None:
-    flags.DEFINE_enum("optimizer", "adam", ["adam", "sgd"], "Optimizer.")
-    flags.DEFINE_float("learning_rate", 1e-3, "Highest learning rate.", lower_bound=0.0)
+def _define_optimizer(values: flags.FlagValues) -> None:
+    flags.DEFINE_enum(
+        "optimizer", "adam", ["adam", "sgd"], "Optimizer.", flag_values=values
+    )
+    flags.DEFINE_float(
+        "learning_rate",
+        1e-3,
+        "Highest learning rate.",
+        lower_bound=0.0,
+        flag_values=values,
+    )
     flags.DEFINE_enum(
         "learning_rate_schedule",
         "cosine",
         ["constant", "cosine"],
         "How the learning rate falls over --epochs.",
+        flag_values=values,
     )
     flags.DEFINE_float(
-        "warmup_epochs", 0.0, "Epochs of linear rise (cosine only).", lower_bound=0.0
+        "warmup_epochs",
+        0.0,
+        "Epochs of linear rise (cosine only).",
+        lower_bound=0.0,
+        flag_values=values,
     )
     flags.DEFINE_float(
-        "weight_decay", 1e-4, "Weight decay of kernels.", lower_bound=0.0
+        "weight_decay",
+        1e-4,
+        "Weight decay of kernels.",
+        lower_bound=0.0,
+        flag_values=values,
     )
     flags.DEFINE_enum(
         "weight_decay_mode",
@@ -274,24 +336,29 @@ def _define_optimizer() -> None:
         ["l2", "decoupled"],
         "l2: weight_decay x kernel is added to the gradient; decoupled: learning_rate "
         "x weight_decay x kernel is subtracted.",
+        flag_values=values,
     )
 
 
-def _define_augmentation() -> None:
+def _define_augmentation(values: flags.FlagValues) -> None:
     flags.DEFINE_integer(
         "random_crop",
         0,
         "Shift images by up to this many pixels (reflected border).",
         lower_bound=0,
         upper_bound=64,
+        flag_values=values,
     )
-    flags.DEFINE_bool("horizontal_flip", False, "Mirror half of the images.")
+    flags.DEFINE_bool(
+        "horizontal_flip", False, "Mirror half of the images.", flag_values=values
+    )
     flags.DEFINE_float(
         "rotation",
         0.0,
         "Rotate by up to this many degrees.",
         lower_bound=0.0,
         upper_bound=180.0,
+        flag_values=values,
     )
     flags.DEFINE_float(
         "color_jitter",
@@ -299,6 +366,7 @@ def _define_augmentation() -> None:
         "Strength of brightness and contrast changes.",
         lower_bound=0.0,
         upper_bound=1.0,
+        flag_values=values,
     )
     flags.DEFINE_float(
         "gaussian_noise",
@@ -306,18 +374,24 @@ def _define_augmentation() -> None:
         "Standard deviation of noise, in units of the pixel range.",
         lower_bound=0.0,
         upper_bound=1.0,
+        flag_values=values,
     )
 
 
-def _define_run(forms: typing.Sequence[str]) -> None:
+def _define_run(values: flags.FlagValues, forms: typing.Sequence[str]) -> None:
     flags.DEFINE_integer(
         "calibration_images",
         256,
         "Train images (of nobody in a held-out fold) that set ranges for quantization.",
         lower_bound=1,
+        flag_values=values,
     )
     flags.DEFINE_integer(
-        "seed", 0, "Of weights, batch order and augmentation.", lower_bound=0
+        "seed",
+        0,
+        "Of weights, batch order and augmentation.",
+        lower_bound=0,
+        flag_values=values,
     )
     flags.DEFINE_multi_enum(
         "evaluate",
@@ -325,6 +399,14 @@ def _define_run(forms: typing.Sequence[str]) -> None:
         list(forms),
         "Form of the network to verify; may be given several times, and again for a "
         "finished run.",
+        flag_values=values,
     )
-    flags.DEFINE_string("workdir", None, "Folder of the run; resumed if it holds one.")
-    flags.DEFINE_bool("print_config", False, "Print the resolved run and stop.")
+    flags.DEFINE_string(
+        "workdir",
+        None,
+        "Folder of the run; resumed if it holds one.",
+        flag_values=values,
+    )
+    flags.DEFINE_bool(
+        "print_config", False, "Print the resolved run and stop.", flag_values=values
+    )

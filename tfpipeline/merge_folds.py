@@ -15,6 +15,7 @@ from tfpipeline import atomic_files, entry, errors, run_folder
 from tfpipeline.report import verification as tables
 
 _RUNS = flags.DEFINE_list("runs", [], "Folders of the runs.")
+_FORMAT = flags.DEFINE_enum("format", "text", ["text", "csv"], "Of the output.")
 
 
 def main(argv: Sequence[str]) -> None:
@@ -27,7 +28,8 @@ def main(argv: Sequence[str]) -> None:
     if not shared:
         raise errors.UsageError("the runs verified no form of the network in common")
     merged = {form: tables.merge([forms[form] for forms in found]) for form in shared}
-    print(tables.table(merged), end="")
+    write = tables.csv if _FORMAT.value == "csv" else tables.table
+    print(write(merged), end="")
 
 
 def results(folder: pathlib.Path) -> Mapping[str, Any]:

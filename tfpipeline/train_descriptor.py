@@ -207,9 +207,14 @@ def _summary(results: dict[str, Any]) -> str:
     )
 
 
-if __name__ == "__main__":
+def define_flags(values: flags.FlagValues = flags.FLAGS) -> None:
+    """Defines the flags, whose names the main driver's partly are as well."""
     flags_lib.define(
-        verification_sets.NAMES, _MODELS, descriptor_heads.LOSSES, forms.NAMES
+        verification_sets.NAMES, _MODELS, descriptor_heads.LOSSES, forms.NAMES, values
     )
+
+
+if __name__ == "__main__":
+    define_flags()
     flags.adopt_module_key_flags(flags_lib)
     entry.run(main, "train_descriptor")

@@ -9,10 +9,11 @@ import subprocess
 import sys
 
 import pytest
+from absl import flags
 from absl.testing import flagsaver
 
 from export.c import emulation
-from tfpipeline import entry, train
+from tfpipeline import descriptor_flags, entry, train, train_descriptor
 from tfpipeline.ir import from_tflite, serialize
 from tfpipeline.networks import catalog as networks
 from tfpipeline.study import verification
@@ -60,6 +61,7 @@ def test_the_pages_show_the_commands_that_matter():
         "make test",
         "python -m tfpipeline.train",
         "python -m tfpipeline.estimate",
+        "python -m tfpipeline.layer_error",
         "python -m export",
     ):
         assert any(command.startswith(start) for command in _COMMANDS), start
@@ -104,16 +106,19 @@ def test_train_command_resolves(command, capfd, monkeypatch):
     "command",
     [c for c in _COMMANDS if c.startswith("python -m tfpipeline.train_descriptor ")],
 )
-def test_train_descriptor_command_resolves(command):
-    # Its flags have names of the other driver's, so it needs a process of its own.
-    done = subprocess.run(
-        (sys.executable, *shlex.split(command)[1:], "--print_config"),
-        cwd=_ROOT,
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stderr
-    assert '"people_per_batch"' in done.stdout
+def test_train_descriptor_command_resolves(command, monkeypatch):
+    monkeypatch.chdir(_ROOT)
+    # Its flags have names of the other driver's, so they are kept apart.
+    values = flags.FlagValues()
+    train_descriptor.define_flags(values)
+    arguments = shlex.split(command)[2:]
+    if arguments[1:] == ["--help"]:
+        return
+    assert values(arguments) == arguments[:1]
+    config = descriptor_flags.config_from_flags(values)
+    assert config.workdir is not None
+    # LFW cannot be read without.
+    assert config.dataset == "procedural_faces" or config.pairs
 
 
 @pytest.mark.parametrize(
@@ -122,7 +127,7 @@ def test_train_descriptor_command_resolves(command):
 )
 def test_merge_folds_command_runs(command, tmp_path):
     arguments = shlex.split(command)[1:]
-    runs = arguments[-1].removeprefix("--runs=").split(",")
+    [runs] = [a[7:].split(",") for a in arguments if a.startswith("--runs=")]
     for fold, run in enumerate(runs):
         result = verification.Verification(
             (verification.Fold(fold, 1.0, 0.5, 600),), 0.5, 0.1
@@ -218,14 +223,18 @@ def test_demo_flagfile_runs_and_its_file_passes_export(tmp_path, capfd, monkeypa
     with flagsaver.flagsaver(), pytest.raises(SystemExit) as stopped:
         entry.run(train.main, "train", ["train", *arguments])
     assert stopped.value.code == 0
-    [command] = {c for c in _EXPORTS if "--targets=int8" in c}
-    command = command.replace("runs/demo", str(folder))
-    command = command.replace("runs/checked", str(tmp_path / "checked"))
-    done = subprocess.run(
-        (sys.executable, *shlex.split(command)[1:]),
-        cwd=_ROOT,
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stderr
-    assert (tmp_path / "checked" / "verification.json").exists()
+    commands = [c for c in _EXPORTS if "--targets=int8" in c]
+    commands += [c for c in _COMMANDS if c.startswith("python -m tfpipeline.layer_")]
+    for command in commands:
+        command = command.replace("runs/demo", str(folder))
+        command = command.replace("=runs/", f"={tmp_path}/")
+        done = subprocess.run(
+            (sys.executable, *shlex.split(command)[1:]),
+            cwd=_ROOT,
+            capture_output=True,
+            text=True,
+        )
+        assert done.returncode == 0, f"{command}: {done.stderr}"
+    for name in ("checked", "int4", "compressed"):
+        assert (tmp_path / name / "verification.json").exists()
+    assert (folder / "layer_error.png").stat().st_size > 10_000

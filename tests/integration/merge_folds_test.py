@@ -22,9 +22,10 @@ def _run(folder, folds, forms=("float",)):
     return str(folder)
 
 
-def _merge(*runs):
+def _merge(*runs, flags=()):
+    runs = f"--runs={','.join(runs)}"
     return subprocess.run(
-        (sys.executable, "-m", "tfpipeline.merge_folds", f"--runs={','.join(runs)}"),
+        (sys.executable, "-m", "tfpipeline.merge_folds", runs, *flags),
         cwd=_ROOT,
         capture_output=True,
         text=True,
@@ -38,6 +39,7 @@ def test_forms_of_all_runs_are_printed(tmp_path):
     assert done.returncode == 0, done.stderr
     head, row = done.stdout.splitlines()
     assert "fold 3" in head and row.startswith("float") and "0.7500" in row
+    assert "float,all,2400,0.75" in _merge(one, two, flags=["--format=csv"]).stdout
 
 
 @pytest.mark.parametrize(

@@ -43,3 +43,13 @@ def test_table_counts_drops_from_the_first_form():
         "float 0.7500 0.8000 0.7750 0.0354 0.0000 0.9000 0.2500"
     )
     assert lines[2].split()[5] == "0.0050"
+
+
+def test_csv_has_a_line_a_fold_and_one_for_all():
+    head, *rows = report.csv({"float": _record({0: 0.75, 3: 0.8})}).splitlines()
+    columns = head.split(",")
+    found = [dict(zip(columns, row.split(","), strict=True)) for row in rows]
+    assert [row["fold"] for row in found] == ["0", "3", "all"]
+    assert [row["pairs"] for row in found] == ["600", "600", "1200"]
+    assert found[0]["accuracy"] == "0.750000" and found[0]["threshold"] == "1"
+    assert found[2]["std"] == "0.035355" and found[2]["auc"] == "0.900000"

@@ -6,6 +6,10 @@ from typing import Any
 from tfpipeline import errors
 from tfpipeline.study import verification
 
+_COLUMNS = (
+    "form,fold,pairs,accuracy,std,threshold,auc,true_accept_rate,false_accept_rate"
+)
+
 
 def merge(records: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """The result over the folds of several runs.
@@ -81,4 +85,26 @@ def table(forms: Mapping[str, Mapping[str, Any]]) -> str:
         ).rstrip()
         for row in rows
     )
+    return "\n".join(lines) + "\n"
+
+
+def csv(forms: Mapping[str, Mapping[str, Any]]) -> str:
+    """One line a form and fold, and one a form with the mean over its folds.
+
+    Columns: form, fold (`all` for the mean), pairs, accuracy, std, threshold, auc,
+    true_accept_rate, false_accept_rate; what a line has no value of is empty.
+    """
+    lines = [_COLUMNS]
+    for name, record in forms.items():
+        for fold in record["folds"]:
+            lines.append(
+                f"{name},{fold['fold']},{fold['pairs']},{fold['accuracy']:.6f},,"
+                f"{fold['threshold']:.9g},,,"
+            )
+        pairs = sum(fold["pairs"] for fold in record["folds"])
+        lines.append(
+            f"{name},all,{pairs},{record['accuracy']:.6f},{record['std']:.6f},,"
+            f"{record['auc']:.6f},{record['true_accept_rate']:.6f},"
+            f"{record['false_accept_rate']}"
+        )
     return "\n".join(lines) + "\n"
