@@ -5,7 +5,8 @@ import pytest
 from tests import graph_builder
 from tests.targets.gap8 import networks
 from tfpipeline.ir import graph
-from tfpipeline.targets.gap8 import fusion, steps
+from tfpipeline.networks import catalog
+from tfpipeline.targets.gap8 import fusion, lowering, program, steps
 
 
 def _operations(net):
@@ -145,4 +146,15 @@ def test_residual():
     assert _operations(found) == [
         *(steps.CONV, steps.CONV, steps.CONV, steps.ADD),
         *(steps.AVERAGE_POOL, steps.LINEAR),
+    ]
+
+
+def test_the_arithmetic_has_the_same_kernels():
+    """What is planned and timed is what is simulated; concatenations are no kernels."""
+    g = catalog.load("reid_squeezenet")
+    draft = lowering.lower(g)
+    calls = [call for call in draft.steps if call.kind is not program.Concat]
+    found = fusion.fuse(g)
+    assert [(step.name, step.output, step.result) for step in found.steps] == [
+        (call.name, call.output, call.shape) for call in calls
     ]
