@@ -20,6 +20,8 @@ input channel after the other:
     pixel, others        below
     tail                 2.27 a value under the pool's window; ReLU is in the rescaling
 
+(The 12 cycles of rescaling were chosen with the published MobileNets in view.)
+
 Depthwise is one input channel for each output channel. `pixel` of 3x3, 5x5 and their
 one-dimensional kin is 3.75 + 2.25 ceil(taps / 2) in 16 bits, 3.75 + 1.7 ceil(taps / 4)
 in 8: lines through the 15 cycles of the hand-counted 3x3 (16 bits) and the SDK's
