@@ -8,12 +8,16 @@ import shlex
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 from absl import flags
 from absl.testing import flagsaver
 
 from export.c import emulation
+from export.tflite import from_graph
+from tests.export.gap8 import files_test as gap8_files_test
 from tfpipeline import descriptor_flags, entry, train, train_descriptor
+from tfpipeline.data import png_images
 from tfpipeline.ir import from_tflite, serialize
 from tfpipeline.networks import catalog as networks
 from tfpipeline.study import verification
@@ -51,7 +55,7 @@ _EXPORTS = [c for c in _COMMANDS if c.startswith("python -m export ")]
 
 
 def test_every_export_command_is_run():
-    targets = ("--targets=int8", "--targets=max78000", "--targets=c ")
+    targets = ("--targets=int8", "--targets=max78000", "--targets=gap8", "--targets=c ")
     assert all(any(target in c for target in targets) for c in _EXPORTS)
 
 
@@ -175,6 +179,36 @@ def test_plan_command_runs(command, tmp_path):
     )
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "l2_map.svg").exists()
+
+
+def test_gap8_export_commands_run(tmp_path):
+    """In the page's order: the second reads what the first has written."""
+    commands = [c for _, c in _commands() if "--targets=gap8" in c]
+    run = tmp_path / "run" / "export" / "float32"
+    run.mkdir(parents=True)
+    (run / "model.tflite").write_bytes(
+        from_graph.to_bytes(gap8_files_test.fire_graph())
+    )
+    (tmp_path / "images").mkdir()
+    for index in range(3):
+        random = np.random.default_rng(index)
+        pixels = random.integers(0, 256, gap8_files_test.SHAPE, np.uint8)
+        file = tmp_path / "images" / f"{index}.png"
+        file.write_bytes(png_images.write(pixels))
+    # Those that read a float network first.
+    for command in sorted(commands, key=lambda each: "--calibration" not in each):
+        command = command.replace("runs/demo_images", str(tmp_path / "images"))
+        command = command.replace("runs/demo", str(tmp_path / "run"))
+        command = command.replace("runs/gap8", str(tmp_path / "gap8"))
+        done = subprocess.run(
+            (sys.executable, *shlex.split(command)[1:]),
+            cwd=_ROOT,
+            capture_output=True,
+            text=True,
+        )
+        assert done.returncode == 0, done.stderr
+        assert "generator calls" in done.stdout
+    assert (tmp_path / "gap8_single" / "program.npz").is_file()
 
 
 @pytest.mark.parametrize("command", [c for c in _EXPORTS if "--targets=max78000" in c])
