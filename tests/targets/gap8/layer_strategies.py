@@ -33,13 +33,12 @@ def windows(draw, plane):
 
 
 @st.composite
-def convolutions(draw, *, single):
+def convolutions(draw):
     """A convolution and data `[N, channels, rows, columns]` for it."""
     num_bits = draw(st.sampled_from([8, 16]))
     seed = draw(st.integers(0, 2**16))
     # Beyond what quantization makes, to where accumulators wrap.
-    norm = draw(st.integers(0, 31))
-    bias_norm = norm if single else draw(st.integers(0, 31))
+    norm, bias_norm = draw(st.integers(0, 31)), draw(st.integers(0, 31))
     kind = draw(st.sampled_from(["plain", "depthwise", "grouped"]))
     inputs = draw(st.integers(1, 4)) * (2 if kind == "grouped" else 1)
     groups = {"plain": 1, "depthwise": inputs, "grouped": 2}[kind]

@@ -20,14 +20,14 @@ def _check(layer, data, precision):
 
 
 @_SETTINGS
-@hypothesis.given(layer_strategies.convolutions(single=True))
+@hypothesis.given(layer_strategies.convolutions())
 def test_single_precision_equals_the_specification(pair):
     layer, data = pair
     _check(layer, [data], kernels.SINGLE)
 
 
 @_SETTINGS
-@hypothesis.given(layer_strategies.convolutions(single=False))
+@hypothesis.given(layer_strategies.convolutions())
 def test_double_precision_equals_the_specification(pair):
     layer, data = pair
     _check(layer, [data], kernels.DOUBLE)
