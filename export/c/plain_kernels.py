@@ -56,18 +56,19 @@ static void max_pool_$name(const $name_t *input, $name_t *output, const window *
             const span xs = column_span(w, column);
             const $name_t *const source = input + (ys.start + ys.first) * row_step
                 + (xs.start + xs.first) * step;
-            int32_t c = 0;
-            for (; c + 4 <= step; c += 4) {
+            int32_t block = 1;
+            for (int32_t c = 0; c < step; c += block) {
                 int32_t largest[4] = {low, low, low, low};
-                largest_4_$name(source + c, &ys, &xs, row_step, step, largest);
-                for (int32_t i = 0; i < 4; ++i) {
+                block = step - c < 4 ? 1 : 4;
+                if (block == 4) {
+                    largest_4_$name(source + c, &ys, &xs, row_step, step, largest);
+                } else {
+                    largest[0] =
+                        largest_1_$name(source + c, &ys, &xs, row_step, step, low);
+                }
+                for (int32_t i = 0; i < block; ++i) {
                     *output++ = ($name_t)clamped(largest[i], low, high);
                 }
-            }
-            for (; c < step; ++c) {
-                const int32_t largest =
-                    largest_1_$name(source + c, &ys, &xs, row_step, step, low);
-                *output++ = ($name_t)clamped(largest, low, high);
             }
         }
     }

@@ -144,20 +144,20 @@ static void depthwise_$name(const $value *input, $value *output,
             const int32_t at = line + xs.start + xs.first * w->column_dilation;
             const int8_t *taps =
                 weights + (ys.first * w->kernel_columns + xs.first) * depth;
-            int32_t c = 0;
+            int32_t block = 1;
             r.columns = xs.last - xs.first;
-            for (; multiplier == 1 && c + 4 <= depth; c += 4) {
+            for (int32_t c = 0; c < depth; c += block) {
+                const $value *const source = input + at * w->channels + c / multiplier;
                 $sum sums[4];
-                depthwise_4_$name(
-                    input + at * w->channels + c, taps + c, &r, zero, sums);
-                for (int32_t i = 0; i < 4; ++i) {
+                block = multiplier > 1 || depth - c < 4 ? 1 : 4;
+                if (block == 4) {
+                    depthwise_4_$name(source, taps + c, &r, zero, sums);
+                } else {
+                    sums[0] = depthwise_1_$name(source, taps + c, &r, zero);
+                }
+                for (int32_t i = 0; i < block; ++i) {
                     *output++ = ($value)$requantized(sums[i], s, c + i);
                 }
-            }
-            for (; c < depth; ++c) {
-                const $value *const source = input + at * w->channels + c / multiplier;
-                const $sum sum = depthwise_1_$name(source, taps + c, &r, zero);
-                *output++ = ($value)$requantized(sum, s, c);
             }
         }
     }
