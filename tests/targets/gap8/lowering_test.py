@@ -168,3 +168,16 @@ def test_all_that_is_wrong_is_said_at_once():
         lowering.lower(builder.build())
     for name in ("layer0", "layer1", "layer2"):
         assert f"'{name}'" in str(caught.value)
+
+
+def test_every_kind_is_lowered_or_refused():
+    refused = {
+        graph.Conv1D,
+        graph.TransposeConv2D,
+        graph.Sub,
+        graph.Mul,
+        graph.SpaceToDepth,
+        graph.Requantize,
+    }
+    assert not refused & set(lowering.KINDS)
+    assert refused | set(lowering.KINDS) == set(graph.LAYER_KINDS)

@@ -378,3 +378,6 @@ _LOWERINGS: dict[type[graph.Layer], Callable[[_State, graph.Layer], None]] = {
     graph.Activation: _activation,
     graph.Softmax: _softmax,
 }
+
+# The kinds of layers that `lower` knows; it refuses all others.
+KINDS = tuple(_LOWERINGS)
