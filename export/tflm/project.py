@@ -157,7 +157,8 @@ else()
     list(APPEND sources ${optimized})
   endif()
   # Programs and what only they use.
-  list(FILTER sources EXCLUDE REGEX "(_test|_benchmark)\\\\.cc$")
+  list(FILTER sources EXCLUDE REGEX
+    "(_test|_test_common|_benchmark|_generated_data)\\\\.cc$")
   list(FILTER sources EXCLUDE REGEX
     "/(fake_micro_context|mock_micro_graph|test_helpers|test_helper_custom_ops)\\\\.cc$")
   list(FILTER sources EXCLUDE REGEX "/kernels/(kernel_runner|testdata)")

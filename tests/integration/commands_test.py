@@ -55,8 +55,9 @@ _EXPORTS = [c for c in _COMMANDS if c.startswith("python -m export ")]
 
 
 def test_every_export_command_is_run():
-    targets = ("--targets=int8", "--targets=max78000", "--targets=gap8", "--targets=c ")
-    assert all(any(target in c for target in targets) for c in _EXPORTS)
+    names = ("int8", "max78000", "gap8", "c", "tflm")
+    targets = [f"--targets={name} " for name in names]
+    assert all(any(target in f"{c} " for target in targets) for c in _EXPORTS)
 
 
 def test_the_pages_show_the_commands_that_matter():
@@ -239,6 +240,21 @@ def test_c_export_command_runs(command, tmp_path):
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("all known answers met") == command.count("cortex-m")
+
+
+@pytest.mark.parametrize("command", [c for c in _EXPORTS if "--targets=tflm" in c])
+def test_tflm_export_command_runs(command, tmp_path):
+    command = command.replace("runs/tflm", str(tmp_path / "tflm"))
+    done = subprocess.run(
+        (sys.executable, *shlex.split(command)[1:]),
+        cwd=_ROOT,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    # What the page shows is what comes out, but the folder.
+    page = (_ROOT / "docs" / "targets" / "tflm.md").read_text(encoding="utf-8")
+    assert done.stdout.rsplit("written", 1)[0] in page
 
 
 @pytest.mark.slow
