@@ -57,6 +57,9 @@ _OUTPUT = flags.DEFINE_string(
     "output", None, f"Folder for {CSV_FILE} and {PNG_FILE}; of a run, the run's own."
 )
 
+# Stage of a run whose weights an export has, where it is not "qat".
+_QAT_STAGES = {"int16x8": "qat_int16x8"}
+
 # What is compared: a float graph with its integer graphs by name.
 _Comparison = tuple[graph.Graph, Mapping[str, graph.Graph]]
 
@@ -194,16 +197,17 @@ def _of_run(path: pathlib.Path) -> tuple[list[_Comparison], graph.Array, graph.A
     comparisons: list[_Comparison] = [
         (from_keras.read(trained, name=record["model"]), {})
     ]
-    exported = _exported(folder)
-    if exported and folder.model("qat").exists():
-        twin = float_twin.extract(storage.load(folder.model("qat")))
-        real = from_keras.read(twin, name=record["model"])
-        comparisons.append((real, {f"{name} QAT": g for name, g in exported.items()}))
-    elif exported:
-        comparisons[0] = (
-            comparisons[0][0],
-            {f"{name} PTQ": g for name, g in exported.items()},
-        )
+    for name, integers in _exported(folder).items():
+        stage = folder.model(_QAT_STAGES.get(name, "qat"))
+        if stage.exists():
+            # Against the weights it was made from, or the ratio would measure training.
+            twin = float_twin.extract(storage.load(stage))
+            real = from_keras.read(twin, name=record["model"])
+            comparisons.append((real, {f"export/{name} QAT": integers}))
+        else:
+            real, given = comparisons[0]
+            given = {**given, f"export/{name} PTQ": integers}
+            comparisons[0] = (real, given)
     return comparisons, images[0], images[1]
 
 
@@ -213,7 +217,7 @@ def _exported(folder: run_folder.RunFolder) -> dict[str, graph.Graph]:
     for file in sorted(folder.root.glob("export/*/model.tflite")):
         g = _integer(file)
         if g.tensors[g.inputs[0]].dtype != "float32":
-            found[f"export/{file.parent.name}"] = g
+            found[file.parent.name] = g
     return found
 
 
