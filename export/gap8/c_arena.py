@@ -7,7 +7,7 @@ import dataclasses
 from collections.abc import Mapping
 
 from tfpipeline.cost import arena_planner, liveness
-from tfpipeline.targets.gap8 import program
+from tfpipeline.targets.gap8 import program, steps
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,24 +26,14 @@ class Arena:
     moved: Mapping[str, tuple[int, ...]]
 
 
-@dataclasses.dataclass(frozen=True)
-class _Part:
-    """Of a concatenated tensor, from an element on."""
-
-    whole: str
-    offset: int
-
-
 def plan(p: program.Program) -> Arena:
     """Places the tensors; parts of a concatenation lie one after another."""
-    parts, moved = _parts(p)
-    places = {name: _outermost(parts, name) for name in _used(p)}
+    inside, moved = places(p)
     uses = _uses(p)
     buffers = []
-    for whole in dict.fromkeys(place.whole for place in places.values()):
-        times = [
-            t for n, place in places.items() if place.whole == whole for t in uses[n]
-        ]
+    for whole in dict.fromkeys(place.buffer for place in inside.values()):
+        members = [name for name, place in inside.items() if place.buffer == whole]
+        times = [time for name in members for time in uses[name]]
         size = p.tensor_bytes(whole)
         buffers.append(liveness.Buffer(whole, size, min(times), max(times)))
     planned = arena_planner.plan_arena(buffers)
@@ -51,22 +41,19 @@ def plan(p: program.Program) -> Arena:
         buffer.name: offset // p.bytes_per_element
         for buffer, offset in zip(planned.buffers, planned.offsets, strict=True)
     }
-    offsets = {n: starts[place.whole] + place.offset for n, place in places.items()}
+    offsets = {n: starts[place.buffer] + place.offset for n, place in inside.items()}
     return Arena(offsets, planned.peak_bytes // p.bytes_per_element, moved)
 
 
-def _used(p: program.Program) -> list[str]:
-    names = [*p.inputs]
-    for layer in p.layers:
-        names += [*layer.inputs, layer.output]
-    return list(dict.fromkeys(names))
-
-
-def _parts(
+def places(
     p: program.Program,
-) -> tuple[dict[str, _Part], dict[str, tuple[int, ...]]]:
-    """Tensors that can be written into a concatenation, and inputs that cannot."""
-    parts: dict[str, _Part] = {}
+) -> tuple[dict[str, steps.Place], dict[str, tuple[int, ...]]]:
+    """The buffer of each tensor, and the inputs that concatenations have to copy.
+
+    The network's input, what is in a concatenation already, and what has to be shifted
+    cannot be written in place.
+    """
+    parts: dict[str, steps.Place] = {}
     moved = {}
     for layer in p.layers:
         if not isinstance(layer, program.Concat):
@@ -76,17 +63,24 @@ def _parts(
             if name in parts or name in p.inputs or layer.norms[index]:
                 copied.append(index)
             else:
-                parts[name] = _Part(layer.output, offset)
+                parts[name] = steps.Place(layer.output, offset)
             offset += p.tensors[name].num_elements
         moved[layer.name] = tuple(copied)
-    return parts, moved
+    return {name: _outermost(parts, name) for name in _used(p)}, moved
 
 
-def _outermost(parts: Mapping[str, _Part], name: str) -> _Part:
-    place = _Part(name, 0)
-    while place.whole in parts:
-        outer = parts[place.whole]
-        place = _Part(outer.whole, outer.offset + place.offset)
+def _used(p: program.Program) -> list[str]:
+    names = [*p.inputs]
+    for layer in p.layers:
+        names += [*layer.inputs, layer.output]
+    return list(dict.fromkeys(names))
+
+
+def _outermost(parts: Mapping[str, steps.Place], name: str) -> steps.Place:
+    place = steps.Place(name, 0)
+    while place.buffer in parts:
+        outer = parts[place.buffer]
+        place = steps.Place(outer.buffer, outer.offset + place.offset)
     return place
 
 

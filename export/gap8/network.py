@@ -5,14 +5,13 @@ import dataclasses
 import numpy as np
 
 from export.c import literals
-from export.gap8 import calibration, generator_calls
+from export.gap8 import calibration, generator_calls, planned_steps
 from export.tflite import from_graph
 from tfpipeline import errors
 from tfpipeline.ir import graph
 from tfpipeline.targets.gap8 import (
     calibrate,
     fixed_point,
-    fusion,
     kernels,
     l2_plan,
     program,
@@ -37,7 +36,7 @@ class Network:
         precision: of the convolutions in the AutoTiler's model.
         calls: of the AutoTiler's generators.
         samples: integers `[N, channels, rows, columns]` of the known answers.
-        plan: of L2; `None` where no graph is known.
+        plan: of L2; `None` where the data do not fit.
         tflite: the float network, for NNTool, where there is one to be had.
         images: float32 `[N, rows, columns, channels]` of the calibration.
         notes: for the user, one line each.
@@ -95,7 +94,7 @@ def from_program(
     Args:
         p: the integers.
         precision: of the convolutions in the AutoTiler's model.
-        g: the float network that they are of, for the plan of L2 and for NNTool.
+        g: the float network that they are of, for NNTool.
         images: float32 images for it.
 
     Raises:
@@ -109,12 +108,8 @@ def from_program(
         )
     calls = generator_calls.make(p, precision)
     notes = [*p.notes, *calls.notes]
-    plan = None
-    if g is not None:
-        plan = l2_plan.plan(fusion.fuse(g), bits=p.num_bits)
-        notes += _plan_notes(plan)
-        if plan.shortages:
-            plan = None
+    plan = l2_plan.plan(planned_steps.network(p), bits=p.num_bits)
+    notes += _plan_notes(plan)
     tflite = None
     if g is not None and images is not None:
         try:
@@ -132,7 +127,7 @@ def from_program(
         precision=precision,
         calls=calls,
         samples=samples,
-        plan=plan,
+        plan=None if plan.shortages else plan,
         tflite=tflite,
         images=images,
         notes=tuple(notes),

@@ -1,0 +1,33 @@
+"""The plan of L2 that goes with an exported program."""
+
+import pytest
+
+from export.gap8 import network, planned_steps
+from tests.export.gap8 import files_test, programs
+from tfpipeline.targets.gap8 import fusion, l2_check, l2_plan, spec, steps
+
+
+@pytest.mark.parametrize("rule", l2_plan.RULES)
+@pytest.mark.parametrize("name", programs.ALL)
+def test_no_byte_is_overwritten_while_it_is_needed(name, rule):
+    p = programs.ALL[name]
+    plan = l2_plan.plan(planned_steps.network(p), bits=p.num_bits, rule=rule)
+    assert l2_check.find_conflicts(plan, spec.L2_BYTES) == []
+    assert not plan.shortages
+
+
+def test_peak_is_that_of_the_graph():
+    g = files_test.fire_graph()
+    found = network.from_float(g, files_test.images())
+    assert found.plan.peak_bytes == l2_plan.plan(fusion.fuse(g)).peak_bytes
+    names = [step.name for step in found.plan.net.steps]
+    assert names == [
+        layer.name for layer in found.program.layers if layer.kind != "Concat"
+    ]
+
+
+def test_parts_that_cannot_lie_in_place_are_copied():
+    net = planned_steps.network(programs.ALL["mixed16"])
+    [copy] = [step for step in net.steps if step.operation == steps.COPY]
+    assert copy.name == "l9/part2"
+    assert net.places[copy.output] == steps.Place("t9", 44)
