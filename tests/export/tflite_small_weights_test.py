@@ -59,9 +59,7 @@ def test_says_that_nothing_is_gained():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--weight_bits=3"], "reads weights of 4 or 8 bits; found 3"),
         (["--weight_bits=4", "--offline_plan"], "--offline_plan does not go with"),
-        (["--compress", f"--float_model={MODEL}"], "--float_model needs --weight_bits"),
         (
             ["--weight_bits=4", f"--float_model={MODEL}"],
             "'model' is not the float network of 'model': 'conv1' has no float weights",
