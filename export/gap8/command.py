@@ -4,11 +4,13 @@ import pathlib
 
 from export.gap8 import calibration, files, network
 from tfpipeline import errors, model_source
-from tfpipeline.ir import graph
+from tfpipeline.ir import graph, serialize
 from tfpipeline.targets.gap8 import kernels, program, program_file
 
 PRECISIONS = {"double": kernels.DOUBLE, "single": kernels.SINGLE}
 _WIDTHS = (16, 8)
+# Folders of a run's exports that hold programs.
+_EXPORTS = ("gap8", "gap8_8bit")
 
 
 def run(
@@ -40,16 +42,14 @@ def run(
     """
     if output is None:
         raise errors.UsageError("say where the files go: --output=FOLDER")
-    stored = _stored(pathlib.Path(model))
-    if stored is not None and weight_bits not in (None, stored.num_bits):
-        raise errors.UsageError(
-            f"'{model}' has integers of {stored.num_bits} bits already: leave out "
-            "--weight_bits"
-        )
+    path = pathlib.Path(model)
+    stored = _stored(path, weight_bits)
     if stored is not None:
-        given = None if images is None else _images(images, stored.input.shape, pixels)
         found = network.from_program(
-            stored, precision=PRECISIONS[precision], images=given
+            stored,
+            precision=PRECISIONS[precision],
+            g=_beside(path),
+            images=_images(images, stored.input.shape, pixels),
         )
     else:
         found = _from_float(model, images, weight_bits, precision, pixels)
@@ -57,13 +57,38 @@ def run(
     return _report(found, output)
 
 
-def _stored(path: pathlib.Path) -> program.Program | None:
-    """The program that a path holds, if it does."""
+def _stored(path: pathlib.Path, weight_bits: int | None) -> program.Program | None:
+    """The program that a path holds, if it does; of a run, of the width that is asked.
+
+    Raises:
+        UsageError: a program of another width was named itself.
+    """
     name = program_file.FILE_NAME
-    for place in (path, path / name, path / "export" / "gap8" / name):
-        if place.suffix == ".npz" and place.is_file():
-            return program_file.read(place)
+    own = [path, path / name]
+    for place in (*own, *(path / "export" / each / name for each in _EXPORTS)):
+        if place.suffix != ".npz" or not place.is_file():
+            continue
+        p = program_file.read(place)
+        if weight_bits in (None, p.num_bits):
+            return p
+        if place in own:
+            raise errors.UsageError(
+                f"'{path}' has integers of {p.num_bits} bits already: leave out "
+                "--weight_bits"
+            )
     return None
+
+
+def _beside(path: pathlib.Path) -> graph.Graph | None:
+    """The float graph of a run, which its program is of."""
+    if not (path / "graph" / serialize.FILE_NAME).is_file():
+        return None
+    g = serialize.read(path / "graph")
+    return g if _is_float(g) else None
+
+
+def _is_float(g: graph.Graph) -> bool:
+    return all(tensor.dtype == "float32" for tensor in g.tensors.values())
 
 
 def _from_float(
@@ -105,7 +130,7 @@ def _float_graph(model: str) -> graph.Graph:
         UsageError: there are integers only.
     """
     g = model_source.load(model).graph
-    if all(tensor.dtype == "float32" for tensor in g.tensors.values()):
+    if _is_float(g):
         return g
     beside = pathlib.Path(model) / "export" / "float32" / "model.tflite"
     if beside.is_file():
@@ -116,7 +141,9 @@ def _float_graph(model: str) -> graph.Graph:
     )
 
 
-def _images(path: str, shape: program.Shape, pixels: str) -> graph.Array:
+def _images(path: str | None, shape: program.Shape, pixels: str) -> graph.Array | None:
+    if path is None:
+        return None
     channels, rows, columns = shape
     return calibration.read(path, (rows, columns, channels), pixels)
 

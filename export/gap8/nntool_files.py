@@ -17,6 +17,9 @@ SCRIPT_FILE = f"{FOLDER}/nntool_script"
 # The version that the script was tried with.
 TOOL = "NNTool 4.1 (gap_sdk a2302650)"
 
+# A file each: of more images the first.
+MAX_IMAGES = 64
+
 _SCRIPT = """\
 adjust
 fusions --pow2
@@ -34,8 +37,9 @@ def files(found: network.Network) -> Iterator[tuple[str, bytes]]:
     yield f"{FOLDER}/{found.name}.tflite", found.tflite
     script = _SCRIPT.format(bits=found.program.num_bits)
     yield SCRIPT_FILE, script.encode("utf-8")
-    width = len(str(len(found.images) - 1))
-    for index, image in enumerate(found.images):
+    images = found.images[:MAX_IMAGES]
+    width = len(str(len(images) - 1))
+    for index, image in enumerate(images):
         yield f"{FOLDER}/calibration/{index:0{width}}.npy", _array(image)
 
 

@@ -46,8 +46,8 @@ In nntool/, with {tool}:
   nntool -g {name}.json -M model -m {name}_model.c -T model/tensors \
     -H {name}_info.h
 
-quantizes the float network over the images of calibration/ by NNTool's own rule and
-writes an AutoTiler model of its own. Its integers are other than those of this folder.
+quantizes the float network over the images of calibration/ (at most {images}) by a rule of
+its own and writes its own AutoTiler model, with other integers than here.
 """
 
 
@@ -73,7 +73,9 @@ def text(found: network.Network) -> str:
         sdk=autotiler_model.SDK,
         operation="KOP_CONV_DP" if is_double else "KOP_CONV",
         precision=found.precision.replace("_", " "),
-        nntool=_NNTOOL.format(tool=nntool_files.TOOL, name=found.name)
+        nntool=_NNTOOL.format(
+            tool=nntool_files.TOOL, name=found.name, images=nntool_files.MAX_IMAGES
+        )
         if found.tflite is not None
         else "",
         formats="\n".join(q_report.lines(p)),

@@ -164,6 +164,21 @@ def test_command_quantizes_and_exports_integers_again(tmp_path):
     assert not (tmp_path / "again" / "nntool").exists()
 
 
+def test_command_takes_a_runs_integers_and_its_float_graph(tmp_path):
+    run = tmp_path / "run"
+    serialize.write(fire_graph(), run / "graph")
+    np.savez(tmp_path / "images.npz", images=images())
+    given = {"images": str(tmp_path / "images.npz")}
+    command.run(str(run), run / "export" / "gap8_8bit", weight_bits=8, **given)
+    lines = command.run(str(run), tmp_path / "out", **given)
+    assert "layers of 8 bits" in lines[0]
+    assert (tmp_path / "out" / "nntool" / "fire_net.tflite").is_file()
+    lines = command.run(str(run), tmp_path / "wide", weight_bits=16, **given)
+    assert "layers of 16 bits" in lines[0]
+    with pytest.raises(errors.UsageError, match="integers of 8 bits already"):
+        command.run(str(tmp_path / "out"), tmp_path / "no", weight_bits=16, **given)
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
