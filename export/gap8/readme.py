@@ -46,8 +46,8 @@ In nntool/, with {tool}:
   nntool -g {name}.json -M model -m {name}_model.c -T model/tensors \
     -H {name}_info.h
 
-quantizes the float network over the images of calibration/ (at most {images}) by a rule of
-its own and writes its own AutoTiler model, with other integers than here.
+quantizes the float network over the images of calibration/ (at most {images}) by a
+rule of its own and writes its own AutoTiler model, with other integers than here.
 """
 
 
