@@ -68,7 +68,14 @@ def _train(folder, stage=None, network=None, validate=None, split=None):
     )
 
 
-@pytest.mark.parametrize("loss", descriptor_heads.LOSSES)
+@pytest.mark.parametrize(
+    "loss",
+    [
+        "lifted",
+        pytest.param("cross_entropy", marks=pytest.mark.slow),
+        pytest.param("arcface", marks=pytest.mark.slow),
+    ],
+)
 def test_the_loss_falls(tmp_path, loss):
     stage = _stage(epochs=6)
     # No margin that grows meanwhile, and the loss with it.
