@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tfpipeline import atomic_files, errors
-from tfpipeline.quantization import ranges, storage, topology
+from tfpipeline.quantization import ranges, storage, tflite_int8, topology
 
 
 def _changed(model):
@@ -33,6 +33,13 @@ def test_a_quantized_network_comes_back_identical(name, prepared, images, tmp_pa
     np.testing.assert_array_equal(loaded(images, training=False), expected)
     assert topology.to_dict(loaded) == topology.to_dict(model)
     assert len(ranges.find(loaded)) == len(ranges.find(model)) > 0
+
+
+def test_the_input_range_comes_back(prepared, tmp_path):
+    model = tflite_int8.build(prepared("plain").folded, tflite_int8.UNSIGNED)
+    storage.save(model, tmp_path)
+    found = tflite_int8.input_range_of(storage.load(tmp_path))
+    assert found == tflite_int8.UNSIGNED
 
 
 def test_a_float_network_comes_back_identical(prepared, images, tmp_path):

@@ -122,7 +122,10 @@ def _scheme_of(model: keras.Model) -> tuple[str, dict[str, Any]]:
         return _INT16, {}
     scheme = max78000.scheme_of(model)
     if scheme is None:
-        return _INT8, {}
+        fixed = tflite_int8.input_range_of(model)
+        if fixed == tflite_int8.SIGNED:
+            return _INT8, {}
+        return _INT8, {"input_range": [fixed.minimum, fixed.maximum]}
     return _MAX78000, {
         "weight_bits": dict(scheme.policy.overrides),
         "shift_quantile": scheme.policy.shift_quantile,
@@ -138,9 +141,16 @@ def _build_max78000(model: keras.Model, options: Any) -> keras.Model:
 
 
 # From a float model and the options to a model of the scheme.
+def _build_int8(model: keras.Model, options: Any) -> keras.Model:
+    if not options:
+        return tflite_int8.build(model)
+    low, high = options["input_range"]
+    return tflite_int8.build(model, tflite_int8.InputRange(low, high))
+
+
 _BUILDERS: dict[str, Callable[[keras.Model, Any], keras.Model]] = {
     _FLOAT: lambda model, options: model,
-    _INT8: lambda model, options: tflite_int8.build(model),
+    _INT8: _build_int8,
     _INT16: lambda model, options: tflite_int16.build(model),
     _MAX78000: _build_max78000,
     _GAP8: lambda model, options: gap8.build(model, options["num_bits"]),

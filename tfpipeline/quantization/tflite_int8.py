@@ -166,6 +166,15 @@ def apply(folded_model: keras.Model, scheme: "Scheme", name: str) -> keras.Model
     return qat_model
 
 
+def input_range_of(qat_model: keras.Model) -> InputRange:
+    """The input range that `build` gave the model; `SIGNED` where it is another's."""
+    for layer in qat_model.layers:
+        quantizer = getattr(layer, "quantizer", None)
+        if hasattr(quantizer, "init_min"):
+            return InputRange(quantizer.init_min, quantizer.init_max)
+    return SIGNED
+
+
 def unquantized_layers(qat_model: keras.Model) -> tuple[str, ...]:
     """Returns the names of layers that compute in float in `qat_model`.
 
