@@ -111,9 +111,9 @@ def test_micro_computes_what_we_do_and_training_promised(name, made, images):
     promised = model(images, training=False).numpy()
     error = np.mean((micro * port.scales[0] - promised) ** 2) / np.var(promised)
     # An operator's result may be a step of 16 bits away, because TFLite Micro's
-    # multipliers have 16 bits and fake quantization rounds in float32; 6e-7 was the
-    # most that was seen. With one wrong scale it would be above 1e-3.
-    assert error < 3e-6
+    # multipliers have 16 bits and fake quantization rounds in float32; 2e-8 was the
+    # most that was seen. With a wrong scale it would be above 1e-3.
+    assert error < 1e-7
 
 
 def test_a_global_maximum_is_an_operator_that_micro_has(made):
