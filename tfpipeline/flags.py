@@ -16,7 +16,11 @@ QUANTIZATIONS = ("qat", "ptq", "none")
 # Quantization schemes, and the number formats of each. A format is trained, evaluated
 # and exported by itself, from the one float network; the first is what --export is if
 # not given.
-SCHEMES = {"int8": ("int8", "int16x8"), "max78000": ("max78000",)}
+SCHEMES = {
+    "int8": ("int8", "int16x8"),
+    "max78000": ("max78000",),
+    "gap8": ("gap8", "gap8_8bit"),
+}
 FLOAT_EXPORT = "float32"
 EXPORTS = (*(name for names in SCHEMES.values() for name in names), FLOAT_EXPORT)
 WEIGHT_BITS = (1, 2, 4, 8)
@@ -103,6 +107,11 @@ class RunConfig:
             raise errors.UsageError(
                 "--weight_bits must be 8 with --scheme=int8, which stores 8-bit "
                 f"weights. Received: {self.weight_bits}"
+            )
+        if self.scheme == "gap8" and self.weight_bits != 8:
+            raise errors.UsageError(
+                "--weight_bits does not go with --scheme=gap8: --export=gap8 has 16 "
+                "bits throughout, --export=gap8_8bit has 8"
             )
         if self.weight_bits not in WEIGHT_BITS:
             raise errors.UsageError(
@@ -354,7 +363,8 @@ def _define_quantization() -> None:
         list(SCHEMES),
         "Arithmetic to quantize for. int8: TFLite's, a scale a channel, with 8-bit "
         "activations and, by --export=int16x8, with 16-bit ones; max78000: the "
-        "accelerator's, a power of two a layer.",
+        "accelerator's, a power of two a layer; gap8: its fixed point of 16 bits and, "
+        "by --export=gap8_8bit, of 8.",
     )
     flags.DEFINE_string(
         "quantization_policy",

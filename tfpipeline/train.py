@@ -19,8 +19,8 @@ from tfpipeline import atomic_files, entry, environment, errors, run_folder
 from tfpipeline import flags as flags_lib
 from tfpipeline.cost import estimate
 from tfpipeline.data import catalog, splits
+from tfpipeline.deploy import gap8, gap8_8bit, max78000, tflite, tflite_int16
 from tfpipeline.deploy import job as jobs
-from tfpipeline.deploy import max78000, tflite, tflite_int16
 from tfpipeline.ir import graph, serialize
 from tfpipeline.ir.readers import from_keras
 from tfpipeline.models import registry
@@ -35,11 +35,24 @@ _FILES = {
     "int16x8": "model.tflite",
     "float32": "model.tflite",
     "max78000": "network.yaml",
+    "gap8": "program.npz",
+    "gap8_8bit": "program.npz",
 }
 # Number format -> the module that deploys a network in it.
-_DEPLOYMENTS = {"int8": tflite, "int16x8": tflite_int16, "max78000": max78000}
-# Targets that run 16-bit activations beside 8-bit weights, by how their names start.
-_RUN_INT16 = ("stm32", "tflm")
+_DEPLOYMENTS = {
+    "int8": tflite,
+    "int16x8": tflite_int16,
+    "max78000": max78000,
+    "gap8": gap8,
+    "gap8_8bit": gap8_8bit,
+}
+# What else than 8-bit integers on every target a number format is: bits of the chip's
+# data, and the targets that run it, by how their names start.
+_RUNNING = {
+    "int16x8": (8, ("stm32", "tflm")),
+    "gap8": (16, ("gap8",)),
+    "gap8_8bit": (8, ("gap8",)),
+}
 
 flags_lib.define(list(catalog.DATASETS), list(registry.MODELS))
 
@@ -179,10 +192,10 @@ def _evaluate_and_export(job: jobs.Job) -> dict[str, Any]:
 
 
 def _estimate(number_format: str, g: graph.Graph) -> str:
-    names = targets.NAMES
-    if number_format == tflite_int16.FORMAT:
-        names = tuple(name for name in names if name.startswith(_RUN_INT16))
-    found = targets.estimate_all(g, names, estimate.Options())
+    bits, starts = _RUNNING.get(number_format, (8, ("",)))
+    names = tuple(name for name in targets.NAMES if name.startswith(starts))
+    options = estimate.Options(activation_bits=bits)
+    found = targets.estimate_all(g, names, options)
     notes = {note: None for each in found for note in each.notes if "int16" in note}
     return "\n".join([costs.comparison(found), *notes])
 

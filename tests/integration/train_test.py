@@ -15,6 +15,7 @@ from absl.testing import flagsaver
 from tfpipeline import entry, train
 from tfpipeline.data import catalog
 from tfpipeline.ir import graph, serialize
+from tfpipeline.targets.gap8 import program_file
 
 _ROOT = pathlib.Path(__file__).resolve().parents[2]
 # Small enough for a test, large enough that every stage moves weights.
@@ -71,6 +72,71 @@ def test_a_run_for_the_max78000(tmp_path):
         *("README.txt", "checkpoint.pth.tar", "known_answer.npz", "network.yaml"),
         *("report.txt", "sample_cmsisnet_procedural_objects.npy"),
     ]
+
+
+@pytest.mark.slow
+def test_a_run_for_the_gap8_in_both_widths(tmp_path):
+    arguments = (
+        *(*_TINY, "--train_limit=300", "--epochs=1", "--qat_epochs=1"),
+        *("--scheme=gap8", "--export=gap8,gap8_8bit", f"--workdir={tmp_path}"),
+    )
+    assert _run(*arguments) == 0
+    results = json.loads((tmp_path / "results.json").read_text(encoding="utf-8"))
+    rows = {row["network"]: row for row in results["accuracy"]}
+    for bits in ("16 bits", "8 bits"):
+        assert f"GAP8 {bits}, PTQ" in rows
+        for split in ("validation_accuracy", "test_accuracy"):
+            trained = rows[f"GAP8 {bits}, QAT"][split]
+            assert trained == rows[f"{bits}, fake-quantized"][split]
+    stages = [record["stage"] for record in _records(tmp_path)]
+    assert stages == ["float", "qat", "qat_8bit"]
+    for name, num_bits in (("gap8", 16), ("gap8_8bit", 8)):
+        folder = tmp_path / "export" / name
+        p = program_file.read(folder / "program.npz")
+        assert p.num_bits == num_bits
+        assert results["exports"][name]["weight_bytes"] == p.weight_bytes
+        assert (folder / "cmsisnet_model.c").is_file()
+    # The same command finds all of it done.
+    before = (tmp_path / "results.json").read_bytes()
+    assert _run(*arguments) == 0
+    assert (tmp_path / "results.json").read_bytes() == before
+
+
+def test_a_run_in_two_number_formats_resumes_in_the_second(tmp_path):
+    arguments = (
+        *(*_TINY, "--train_limit=300", "--epochs=1", "--qat_epochs=1"),
+        *("--consistency_tolerance=10", "--export=int8,int16x8"),
+        f"--workdir={tmp_path}",
+    )
+    assert _run(*arguments) == 0
+    results = json.loads((tmp_path / "results.json").read_text(encoding="utf-8"))
+    rows = [row["network"] for row in results["accuracy"]]
+    assert rows == [
+        *("float32", "int8, PTQ", "QAT, fake-quantized", "int8, QAT"),
+        *("int16x8, PTQ", "int16x8 fake-quantized", "int16x8, QAT"),
+    ]
+    stages = [record["stage"] for record in _records(tmp_path)]
+    assert stages == ["float", "qat", "qat_int16x8"]
+    g = serialize.read(tmp_path / "graph_int16x8")
+    assert {g.tensors[layer.output].dtype for layer in g.layers} == {"int16"}
+    verified = results["exports"]["int16x8"]
+    # Fake quantization rounds in float32 what TFLite Micro rounds in integers.
+    assert verified["logits_nmse"] < 1e-6
+    same = verified["same_images"]
+    assert same["tflite_micro"] == same["simulated"]
+    assert "int16x8, on the same 60 test images:" in (
+        tmp_path / "summary.txt"
+    ).read_text(encoding="utf-8")
+
+    file = tmp_path / "export" / "int16x8" / "model.tflite"
+    model, other = file.read_bytes(), (tmp_path / "qat" / "weights.npz").stat()
+    (tmp_path / "summary.txt").unlink()
+    shutil.rmtree(tmp_path / "qat_int16x8")
+    shutil.rmtree(tmp_path / "checkpoints" / "qat_int16x8")
+    assert _run(*arguments) == 0
+    assert file.read_bytes() == model
+    # The stages before it were not trained again.
+    assert (tmp_path / "qat" / "weights.npz").stat().st_mtime == other.st_mtime
 
 
 def _weighted(layer):
@@ -248,10 +314,29 @@ def test_a_wrong_flag_names_the_choices(arguments, parts, capfd):
         ((), ("--workdir=DIR",)),
         (("--workdir=w", "stray"), ("unexpected argument 'stray'",)),
         (("--workdir=w", "--weight_bits=4"), ("--weight_bits must be 8",)),
-        (("--workdir=w", "--export=elf"), ("--export takes int8",)),
+        (
+            ("--workdir=w", "--export=elf"),
+            ("--export takes int8, int16x8, float32 with --scheme=int8",),
+        ),
+        (
+            ("--workdir=w", "--quantization=none", "--export=int16x8"),
+            ("no int16x8 network", "--export=float32"),
+        ),
+        (
+            ("--workdir=w", "--scheme=max78000", "--export=int16x8"),
+            ("--export takes max78000, float32",),
+        ),
         (
             ("--workdir=w", "--quantization=none", "--export=int8"),
             ("--export=float32",),
+        ),
+        (
+            ("--workdir=w", "--scheme=gap8", "--weight_bits=4"),
+            ("--weight_bits does not go with --scheme=gap8",),
+        ),
+        (
+            ("--workdir=w", "--scheme=gap8", "--model=facenet_v1", "--export=int8"),
+            ("--export takes gap8, gap8_8bit, float32",),
         ),
         (
             ("--workdir=w", "--scheme=max78000", "--export=int8"),

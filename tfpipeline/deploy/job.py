@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from tfpipeline import errors, run_folder
 from tfpipeline import flags as flags_lib
-from tfpipeline import run_folder
 from tfpipeline.compat import keras
 from tfpipeline.data import pipeline, splits
 from tfpipeline.report import summary
@@ -79,3 +79,25 @@ class Job:
     ) -> dict[str, Any]:
         """A row of the accuracy table."""
         return summary.accuracy_row(name, outputs, self.labels, model_bytes)
+
+
+def require_same_classes(
+    split: str, integers: np.ndarray, fake_quantized: np.ndarray
+) -> None:
+    """Checks that integers predict what the fake-quantized network does.
+
+    Args:
+        split: for the message.
+        integers: [N, classes].
+        fake_quantized: likewise.
+
+    Raises:
+        VerificationError: another class for any image.
+    """
+    different = np.flatnonzero(integers.argmax(-1) != fake_quantized.argmax(-1))
+    if len(different):
+        raise errors.VerificationError(
+            f"the integer network predicts another class than the fake-quantized one "
+            f"for {len(different)} of {len(integers)} {split} images, first for image "
+            f"{different[0]}: this is a defect, please report it"
+        )

@@ -6,7 +6,6 @@ from typing import Any
 import numpy as np
 
 from export.max78000 import files, network
-from tfpipeline import errors
 from tfpipeline import flags as flags_lib
 from tfpipeline.compat import keras
 from tfpipeline.data import splits
@@ -80,7 +79,7 @@ def _add_quantized(
     g, own = _bind(model, job.config.model)
     integers = _predict(job, own)
     for split in jobs.SPLITS:
-        _check_same_classes(split, integers[split], fake_quantized[split])
+        jobs.require_same_classes(split, integers[split], fake_quantized[split])
     results["accuracy"] += [
         job.row(summary.MAX78000_ROWS.fake_quant, fake_quantized),
         job.row(summary.MAX78000_ROWS.qat, integers),
@@ -105,15 +104,3 @@ def _predict(job: jobs.Job, own: program.Program) -> dict[str, np.ndarray]:
 def _integers(pixels: np.ndarray) -> np.ndarray:
     """int8 of uint8: network inputs are (pixel - 128) / 128, in steps of 1/128."""
     return (pixels.astype(np.int16) - 128).astype(np.int8)
-
-
-def _check_same_classes(
-    split: str, integers: np.ndarray, fake_quantized: np.ndarray
-) -> None:
-    different = np.flatnonzero(integers.argmax(-1) != fake_quantized.argmax(-1))
-    if len(different):
-        raise errors.VerificationError(
-            f"the integer network predicts another class than the fake-quantized one "
-            f"for {len(different)} of {len(integers)} {split} images, first for image "
-            f"{different[0]}: this is a defect, please report it"
-        )

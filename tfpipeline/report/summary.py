@@ -22,10 +22,12 @@ class Rows:
 
 INT8_ROWS = Rows("int8, PTQ", "QAT, fake-quantized", "int8, QAT")
 INT16_ROWS = Rows("int16x8, PTQ", "int16x8 fake-quantized", "int16x8, QAT")
+GAP8_ROWS = Rows("GAP8 16 bits, PTQ", "16 bits, fake-quantized", "GAP8 16 bits, QAT")
+GAP8_8BIT_ROWS = Rows("GAP8 8 bits, PTQ", "8 bits, fake-quantized", "GAP8 8 bits, QAT")
 MAX78000_ROWS = Rows("MAX78000, PTQ", "QAT, fake-quantized", "MAX78000, QAT")
 
 # Stages of training, in order.
-_STAGES = ("float", "qat", "qat_int16x8")
+_STAGES = ("float", "qat", "qat_int16x8", "qat_8bit")
 
 
 def accuracy_row(

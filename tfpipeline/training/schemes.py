@@ -1,6 +1,7 @@
 """What training needs of each number format, one shape for all."""
 
 import dataclasses
+import functools
 from collections.abc import Callable
 
 import numpy as np
@@ -8,7 +9,9 @@ import numpy as np
 from tfpipeline import errors
 from tfpipeline import flags as flags_lib
 from tfpipeline.compat import keras
-from tfpipeline.quantization import max78000, ranges, tflite_int8, tflite_int16
+from tfpipeline.ir.readers import from_keras
+from tfpipeline.quantization import gap8, max78000, ranges, tflite_int8, tflite_int16
+from tfpipeline.targets.gap8 import calibrate
 from tfpipeline.targets.max78000 import policy as policies
 
 
@@ -93,6 +96,21 @@ def _max78000(config: flags_lib.RunConfig) -> Scheme:
     )
 
 
+def _gap8(config: flags_lib.RunConfig, stage: str, num_bits: int) -> Scheme:
+    del config
+
+    def prepare(model: keras.Model, images: np.ndarray) -> keras.Model:
+        g = from_keras.read(model)
+        magnitudes = calibrate.calibrate(g, images)
+        return gap8.prepare_qat(model, g, magnitudes, num_bits=num_bits)
+
+    return Scheme(
+        stage=stage,
+        prepare=prepare,
+        build=lambda model: gap8.build(model, num_bits),
+    )
+
+
 def max78000_policy(config: flags_lib.RunConfig) -> policies.Policy:
     """Weight bits by layer, of the file or of --weight_bits.
 
@@ -110,5 +128,7 @@ def max78000_policy(config: flags_lib.RunConfig) -> policies.Policy:
 _SCHEMES: dict[str, Callable[[flags_lib.RunConfig], Scheme]] = {
     "int8": _int8,
     "int16x8": _int16x8,
+    "gap8": functools.partial(_gap8, stage="qat", num_bits=16),
+    "gap8_8bit": functools.partial(_gap8, stage="qat_8bit", num_bits=8),
     "max78000": _max78000,
 }
