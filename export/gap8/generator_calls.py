@@ -21,6 +21,10 @@ _NO_POOL: dict[str, int | str] = {
     "PoolOper": "KOP_NONE",
     **{"Fpx": 0, "Fpy": 0, "Dpx": 0, "Dpy": 0, "Spx": 0, "Spy": 0, "PoolPad": 0},
 }
+_PIXEL_POOL: dict[str, int | str] = {
+    "PoolOper": "KOP_MAXPOOL",
+    **{"Fpx": 1, "Fpy": 1, "Dpx": 1, "Dpy": 1, "Spx": 1, "Spy": 1, "PoolPad": 0},
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -180,6 +184,8 @@ class _Maker:
             **self._pool_arguments(layer, "KOP_MAXPOOL"),
             "ReLUOper": _relu(layer),
         }
+        if layer.relu and layer.pool is None and not self._is_double:
+            arguments |= self._relu_pool()
         self._append("CNN_ConvolutionPoolReLU", name, layer, arguments)
 
     def _linear(self, name: str, layer: program.Linear) -> None:
@@ -269,10 +275,18 @@ class _Maker:
             "OutFeat": channels,
             "Width": columns,
             "Height": rows,
-            **_NO_POOL,
+            **self._relu_pool(),
             "ReLUOper": "KOP_RELU",
         }
         self._calls.append(Call("CNN_PoolReLU", name, arguments, (source,), output))
+
+    def _relu_pool(self) -> dict[str, int | str]:
+        """The pool of a ReLU that is a kernel of its own.
+
+        That of 8 bits, KerParReLU_fps of SDK 4.1, takes the upper bound that it is
+        given for an address; a maximum of single pixels has a ReLU that works.
+        """
+        return dict(_PIXEL_POOL if self._size == 1 else _NO_POOL)
 
     def _sizes(self, *names: str) -> dict[str, int | str]:
         return {f"{name}_DataSize": self._size for name in names}

@@ -206,6 +206,23 @@ def test_parts_of_a_concatenation_are_stacked_and_not_declared():
     assert text.count("ConstInfo(") == 8
 
 
+@pytest.mark.parametrize("num_bits", [16, 8])
+@pytest.mark.parametrize("precision", kernels.PRECISIONS)
+def test_a_relu_of_8_bits_is_never_a_kernel_of_its_own(num_bits, precision):
+    """That of SDK 4.1 takes its upper bound for an address."""
+    net = programs.Builder((2, 4, 4), num_bits)
+    first, second = net.conv(2, (1, 1), relu=True), net.conv(2, (1, 1))
+    net.add(first, second, relu=True, extra=1)
+    conv, _, _, relu = generator_calls.make(net.build(), precision).calls
+    is_alone = num_bits == 16
+    expected = "KOP_NONE" if is_alone else "KOP_MAXPOOL"
+    assert relu.arguments["PoolOper"] == expected
+    if precision == kernels.DOUBLE:
+        expected = "KOP_NONE"
+    assert conv.arguments["PoolOper"] == expected
+    assert conv.arguments["ReLUOper"] == "KOP_RELU"
+
+
 def test_what_cannot_be_stacked_is_copied():
     """The input, a part twice, a whole in another whole, a whole that is the result."""
     net = programs.Builder((2, 4, 4))
