@@ -2,7 +2,7 @@
 
 For int16 activations no quicker interpreter has TensorFlow Lite Micro's integers:
 XNNPACK has no kernels for them, and TFLite's own reference rounds a FULLY_CONNECTED in
-float. `simulate` has, and is several times as fast as the interpreters are there.
+float. `simulate` has, and is quicker than either (docs/verification.md).
 """
 
 from collections.abc import Callable
