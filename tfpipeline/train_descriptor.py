@@ -8,7 +8,6 @@ tested folds are left out of training.
 
 import json
 import logging
-import math
 import pathlib
 import time
 from collections.abc import Sequence
@@ -20,8 +19,9 @@ from absl import flags
 from tfpipeline import atomic_files, entry, environment, errors, run_folder
 from tfpipeline import descriptor_flags as flags_lib
 from tfpipeline import descriptor_forms as forms
+from tfpipeline import descriptor_training_flags as training_flags
 from tfpipeline.data import people, verification_sets
-from tfpipeline.identification import network
+from tfpipeline.identification import matching, network
 from tfpipeline.ir import graph, serialize
 from tfpipeline.ir.readers import from_keras
 from tfpipeline.report import verification as tables
@@ -36,8 +36,10 @@ from tfpipeline.training import (
 
 _LOG = logging.getLogger("tfpipeline.train_descriptor")
 _MODELS = ("reid_squeezenet",)
-# The form whose integers the run keeps, for tfpipeline.identify.
-_EXPORTED = "gap8_16"
+# Forms whose integers the run keeps for tfpipeline.identify, and where.
+_APPLICATIONS = {"gap8_16": "gap8"}
+# In what is written of a threshold.
+_RATE = "max_false_accept_rate"
 
 
 def main(argv: Sequence[str]) -> None:
@@ -134,7 +136,7 @@ def _verify(
         found = atomic_files.read_json(folder.results_json).get("verification", {})
     pairs = source.pairs.take(config.held_out)
     for form in config.evaluate:
-        if form in found:
+        if form in found and _has_threshold(config, form, folder):
             continue
         if form == forms.FLOAT:
             describe = descriptor_stage.float_describer(trained.model)
@@ -150,8 +152,8 @@ def _verify(
             test=config.test_folds,
             choice=config.validation_folds,
         ).record()
-        if form == _EXPORTED:
-            _write_threshold(config, distances, pairs, folder)
+        if form in _APPLICATIONS:
+            _write_threshold(config, form, distances, pairs, folder)
     return {form: found[form] for form in forms.NAMES if form in found}
 
 
@@ -167,30 +169,45 @@ def _gap8(
     calibration = descriptor_stage.calibration_images(config, split)
     chosen = forms.GAP8[form]
     p = forms.gap8_program(chosen, g, calibration)
-    if form == _EXPORTED:
-        program_file.write(folder.export("gap8") / program_file.FILE_NAME, p)
+    if form in _APPLICATIONS:
+        export = folder.export(_APPLICATIONS[form])
+        program_file.write(export / program_file.FILE_NAME, p)
     return forms.gap8_describer(chosen, p)
+
+
+def _has_threshold(
+    config: flags_lib.DescriptorConfig, form: str, folder: run_folder.RunFolder
+) -> bool:
+    """Says whether the run has what the application needs, chosen by today's rate."""
+    if form not in _APPLICATIONS:
+        return True
+    record = network.threshold_record(folder.export(_APPLICATIONS[form]))
+    return record.get(_RATE) == config.max_false_accept_rate
 
 
 def _write_threshold(
     config: flags_lib.DescriptorConfig,
+    form: str,
     distances: np.ndarray,
     pairs: people.Pairs,
     folder: run_folder.RunFolder,
 ) -> None:
-    """Writes what tfpipeline.identify takes for one person's: half of the errors each.
+    """Writes what tfpipeline.identify takes for one person's, for a network in use.
 
-    Chosen on the validation folds where there are any, for a network in use; the
-    figures of the tested folds have thresholds of their own.
+    Chosen on the validation folds where there are any; the figures of the tested folds
+    have thresholds of their own.
     """
     folds = config.validation_folds or config.test_folds
     chosen = np.isin(pairs.folds, folds)
     distances, same = distances[chosen], pairs.same[chosen]
-    threshold = math.floor(verification.best_threshold(distances, same))
+    rate = config.max_false_accept_rate
+    threshold = matching.choose_threshold(distances, same, rate)
     network.write_threshold(
-        folder.export("gap8"),
+        folder.export(_APPLICATIONS[form]),
         threshold,
         {
+            _RATE: rate,
+            "chosen_on": "validation" if config.validation_folds else "test",
             "chosen_on_folds": list(folds),
             "pairs": len(same),
             "true_accept_rate": float(np.mean(distances[same] <= threshold)),
@@ -216,5 +233,6 @@ def define_flags(values: flags.FlagValues = flags.FLAGS) -> None:
 
 if __name__ == "__main__":
     define_flags()
-    flags.adopt_module_key_flags(flags_lib)
+    for module in (flags_lib, training_flags):
+        flags.adopt_module_key_flags(module)
     entry.run(main, "train_descriptor")

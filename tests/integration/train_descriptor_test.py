@@ -3,7 +3,6 @@
 import dataclasses
 import functools
 import json
-import math
 import pathlib
 import shlex
 import subprocess
@@ -14,7 +13,7 @@ import pytest
 
 from tfpipeline import descriptor_flags, errors, train_descriptor
 from tfpipeline.data import people, verification_sets
-from tfpipeline.identification import network
+from tfpipeline.identification import matching, network
 from tfpipeline.ir import serialize
 from tfpipeline.quantization import storage
 from tfpipeline.study import verification
@@ -58,6 +57,7 @@ _SMALL = descriptor_flags.DescriptorConfig(
     calibration_images=16,
     seed=0,
     evaluate=("float",),
+    max_false_accept_rate=0.05,
     workdir=None,
 )
 
@@ -154,12 +154,11 @@ def test_the_application_gets_integers_and_a_threshold(finished):
     pairs = source.pairs.take(config.validation_folds)
     rows = kept.describe(source.images)
     distances = verification.squared_distances(rows, pairs.first, pairs.second)
-    # It answers as many validation pairs correctly as any threshold can.
-    best = verification.best_threshold(distances, pairs.same)
-    assert kept.threshold == math.floor(best)
     record = json.loads((folder / "export/gap8" / network.THRESHOLD_FILE).read_text())
-    assert record["chosen_on_folds"] == [4] and record["pairs"] == 60
+    assert record["chosen_on"] == "validation" and record["chosen_on_folds"] == [4]
+    assert record["pairs"] == 60 and record["max_false_accept_rate"] == 0.05
     accepted = distances <= kept.threshold
+    assert kept.threshold == matching.choose_threshold(distances, pairs.same, 0.05)
     assert record["true_accept_rate"] == accepted[pairs.same].mean()
     assert record["false_accept_rate"] == accepted[~pairs.same].mean()
 

@@ -31,7 +31,7 @@ def test_a_fold_of_two_runs_is_refused():
         report.merge([])
 
 
-def test_table_counts_drops_from_the_first_form():
+def test_table_counts_drops_from_float():
     text = report.table(
         {"float": _record({0: 0.75, 1: 0.8}), "gap8_16": _record({0: 0.75, 1: 0.79})}
     )
@@ -43,6 +43,8 @@ def test_table_counts_drops_from_the_first_form():
         "float 0.7500 0.8000 0.7750 0.0354 0.0000 0.9000 0.2500"
     )
     assert lines[2].split()[5] == "0.0050"
+    [_, alone] = report.table({"gap8_8": _record({0: 0.75, 1: 0.79})}).splitlines()
+    assert alone.split()[5] == "-"
 
 
 def test_csv_has_a_line_a_fold_and_one_for_all():

@@ -94,6 +94,18 @@ def write_threshold(
     )
 
 
+def threshold_record(folder: str | os.PathLike[str]) -> dict[str, Any]:
+    """What `write_threshold` wrote into a folder; empty if nothing.
+
+    Raises:
+        StorageError: a file that it did not write.
+    """
+    file = pathlib.Path(folder) / THRESHOLD_FILE
+    if _threshold(file) is None:
+        return {}
+    return dict(atomic_files.read_json(file))
+
+
 def _threshold(file: pathlib.Path) -> int | None:
     if not file.exists():
         return None

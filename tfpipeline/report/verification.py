@@ -9,6 +9,8 @@ from tfpipeline.study import verification
 _COLUMNS = (
     "form,fold,pairs,accuracy,std,threshold,auc,true_accept_rate,false_accept_rate"
 )
+# What the drop of every other form is counted from.
+_REFERENCE = "float"
 
 
 def merge(records: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
@@ -56,15 +58,15 @@ def table(forms: Mapping[str, Mapping[str, Any]]) -> str:
     """One row a form of the network, one column a fold, then mean and deviation.
 
     Args:
-        forms: name of the form -> `Verification.record`, all of the same folds; the
-            first is what drops are counted from.
+        forms: name of the form -> `Verification.record`, all of the same folds.
+            Drops are counted from `float`; without it there are none.
     """
     numbers = [fold["fold"] for fold in next(iter(forms.values()))["folds"]]
     head = ["form", *(f"fold {number}" for number in numbers)]
     rate = next(iter(forms.values()))["false_accept_rate"]
     head += ["accuracy", "+-", "drop", "AUC", f"TAR at FAR {rate}"]
     rows = [head]
-    reference = next(iter(forms.values()))["accuracy"]
+    reference = forms[_REFERENCE]["accuracy"] if _REFERENCE in forms else None
     for name, record in forms.items():
         rows.append(
             [
@@ -72,7 +74,7 @@ def table(forms: Mapping[str, Mapping[str, Any]]) -> str:
                 *(f"{fold['accuracy']:.4f}" for fold in record["folds"]),
                 f"{record['accuracy']:.4f}",
                 f"{record['std']:.4f}",
-                f"{reference - record['accuracy']:.4f}",
+                "-" if reference is None else f"{reference - record['accuracy']:.4f}",
                 f"{record['auc']:.4f}",
                 f"{record['true_accept_rate']:.4f}",
             ]
