@@ -33,6 +33,14 @@ def _layers(p: program.Program) -> Iterator[str]:
                 )
         if not pad_types.possible(p, layer):
             yield f"{what}: its padding {_paddings(layer)} is none that SAME gives"
+        if isinstance(layer, program.Add) and any(layer.norms):
+            found = [p.tensors[name].q for name in (*layer.inputs, layer.output)]
+            # CNN_MatAddDynAdjust stops at others.
+            if min(found) < 0 or max(found) >= p.num_bits:
+                yield (
+                    f"{what}: fraction bits {found}; a sum of unequal formats takes 0 "
+                    f"to {p.num_bits - 1}"
+                )
         if isinstance(layer, program.Concat) and any(layer.norms):
             yield (
                 f"{what}: its inputs are shifted by {layer.norms}, which no generator "

@@ -180,6 +180,16 @@ def test_groups_and_shifted_parts_are_refused():
     assert "its inputs are shifted by (0, 2)" in str(raised.value)
 
 
+def test_sums_of_unequal_formats_have_limits():
+    net = programs.Builder((2, 4, 4), q=16)
+    first, second = net.conv(2, (1, 1)), net.conv(2, (1, 1))
+    net.add(first, second)
+    assert len(generator_calls.make(net.build()).calls) == 3
+    net.add("t2", second, extra=1)
+    with pytest.raises(errors.ExportError, match=r"fraction bits \[16, 16, 15\]"):
+        generator_calls.make(net.build())
+
+
 def dataclass_with(layer, out_q):
     """The layer with another format of its output."""
     form = fixed_point.Format(layer.format.in_q, layer.format.weight_q, out_q, out_q)
