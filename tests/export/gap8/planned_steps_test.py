@@ -2,7 +2,7 @@
 
 import pytest
 
-from export.gap8 import network, planned_steps
+from export.gap8 import l2_header, network, planned_steps
 from tests.export.gap8 import files_test, programs
 from tfpipeline.targets.gap8 import fusion, l2_check, l2_plan, spec, steps
 
@@ -31,3 +31,16 @@ def test_parts_that_cannot_lie_in_place_are_copied():
     [copy] = [step for step in net.steps if step.operation == steps.COPY]
     assert copy.name == "l9/part2"
     assert net.places[copy.output] == steps.Place("t9", 44)
+
+
+def test_header_says_how_weights_are_tiled():
+    p = programs.ALL["mixed16"]
+    net = planned_steps.network(p)
+    whole = l2_plan.plan(net, bits=16)
+    plan = l2_plan.plan(net, bits=16, capacity=2_000)
+    assert [tiling.step for tiling in plan.tilings] == ["l0"] and not plan.shortages
+    text = l2_header.text(plan, "net")
+    assert "#define NET_L2_STEP0_TILE_CHANNELS" in text
+    assert "#define NET_L2_STEP0_BIAS" not in text
+    assert "#define NET_L2_STEP0_BIAS" in l2_header.text(whole, "net")
+    assert f"#define NET_L2_BYTES {plan.peak_bytes}\n" in text
