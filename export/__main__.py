@@ -33,13 +33,15 @@ _MODEL = flags.DEFINE_string(
     "model",
     None,
     "The folder of a run; or a .tflite file for int8, int16x8, tflm and c, a "
-    "graph.json for int8, int16x8, c and max78000, and a Keras file for max78000.",
+    "graph.json for int8, int16x8, c and max78000, and a Keras file for max78000. For "
+    "gap8 a float network in any of these, or a program.npz.",
 )
 _TARGETS = flags.DEFINE_list(
     "targets",
     ["int8"],
     "What to export for, of: int8 and int16x8 (TensorFlow Lite Micro), tflm (the same "
-    "as sources, with known answers), max78000, c (portable C99 without a runtime).",
+    "as sources, with known answers), max78000, gap8 (AutoTiler, NNTool), c (portable "
+    "C99 without a runtime).",
 )
 _OUTPUT = flags.DEFINE_string(
     "output",
