@@ -14,6 +14,8 @@ _NOT_PART_OF_A_RUN = (
     *("workdir", "data_dir", "pairs"),
     # Of a trained network, at any later time.
     *("evaluate", "max_false_accept_rate"),
+    # Of stages behind the float network, which keep them by themselves.
+    *("qat_epochs", "qat_learning_rate_divisor"),
 )
 
 
@@ -56,6 +58,8 @@ class DescriptorConfig:
     color_jitter: float
     gaussian_noise: float
     calibration_images: int
+    qat_epochs: int
+    qat_learning_rate_divisor: float
     seed: int
     evaluate: tuple[str, ...]
     max_false_accept_rate: float
@@ -87,6 +91,13 @@ class DescriptorConfig:
             name: list(value) if isinstance(value, tuple) else value
             for name, value in dataclasses.asdict(self).items()
             if name not in _NOT_PART_OF_A_RUN
+        }
+
+    def qat_identity(self) -> dict[str, Any]:
+        """What else makes a quantization-aware stage the same, as JSON values."""
+        return {
+            "qat_epochs": self.qat_epochs,
+            "qat_learning_rate_divisor": self.qat_learning_rate_divisor,
         }
 
 
@@ -225,6 +236,20 @@ def _define_run(values: flags.FlagValues, forms: typing.Sequence[str]) -> None:
         256,
         "Train images (of nobody in a held-out fold) that set ranges for quantization.",
         lower_bound=1,
+        flag_values=values,
+    )
+    flags.DEFINE_integer(
+        "qat_epochs",
+        5,
+        "Epochs of quantization-aware training, for each form that is evaluated in it.",
+        lower_bound=1,
+        flag_values=values,
+    )
+    flags.DEFINE_float(
+        "qat_learning_rate_divisor",
+        10.0,
+        "Its learning rate is --learning_rate divided by this.",
+        lower_bound=1e-3,
         flag_values=values,
     )
     flags.DEFINE_integer(

@@ -29,6 +29,7 @@ from tfpipeline.study import verification
 from tfpipeline.targets.gap8 import program_file
 from tfpipeline.training import (
     descriptor_heads,
+    descriptor_qat,
     descriptor_stage,
     progress,
     stages,
@@ -37,7 +38,7 @@ from tfpipeline.training import (
 _LOG = logging.getLogger("tfpipeline.train_descriptor")
 _MODELS = ("reid_squeezenet",)
 # Forms whose integers the run keeps for tfpipeline.identify, and where.
-_APPLICATIONS = {"gap8_16": "gap8"}
+_APPLICATIONS = {"gap8_16": "gap8", "gap8_16_qat": "gap8_16_qat"}
 # In what is written of a threshold.
 _RATE = "max_false_accept_rate"
 
@@ -141,7 +142,7 @@ def _verify(
         if form == forms.FLOAT:
             describe = descriptor_stage.float_describer(trained.model)
         else:
-            describe = _gap8(config, source, form, g, folder)
+            describe = _gap8(config, source, form, trained, g, folder)
         started = time.monotonic()
         distances = descriptor_stage.pair_distances(describe, source, pairs)
         _LOG.info("%s: described in %.0f s", form, time.monotonic() - started)
@@ -161,6 +162,7 @@ def _gap8(
     config: flags_lib.DescriptorConfig,
     source: people.People,
     form: str,
+    trained: stages.Trained,
     g: graph.Graph,
     folder: run_folder.RunFolder,
 ) -> forms.Describer:
@@ -168,7 +170,11 @@ def _gap8(
     _, split = descriptor_stage.training_split(config, source)
     calibration = descriptor_stage.calibration_images(config, split)
     chosen = forms.GAP8[form]
-    p = forms.gap8_program(chosen, g, calibration)
+    if chosen.is_trained:
+        found = descriptor_qat.train(config, source, form, trained, folder)
+        p = descriptor_qat.integers(found.model, chosen, calibration, config.model)
+    else:
+        p = forms.gap8_program(chosen, g, calibration)
     if form in _APPLICATIONS:
         export = folder.export(_APPLICATIONS[form])
         program_file.write(export / program_file.FILE_NAME, p)

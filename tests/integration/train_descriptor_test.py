@@ -5,18 +5,22 @@ import functools
 import json
 import pathlib
 import shlex
+import shutil
 import subprocess
 import sys
 
 import numpy as np
 import pytest
 
-from tfpipeline import descriptor_flags, errors, train_descriptor
+from tfpipeline import descriptor_flags, descriptor_forms, errors, train_descriptor
 from tfpipeline.data import people, verification_sets
 from tfpipeline.identification import matching, network
 from tfpipeline.ir import serialize
-from tfpipeline.quantization import storage
+from tfpipeline.ir.readers import from_gap8, from_keras
+from tfpipeline.quantization import float_twin, storage
 from tfpipeline.study import verification
+from tfpipeline.targets.gap8 import program_file
+from tfpipeline.training import progress
 
 _ROOT = pathlib.Path(__file__).resolve().parents[2]
 _SMALL = descriptor_flags.DescriptorConfig(
@@ -56,6 +60,8 @@ _SMALL = descriptor_flags.DescriptorConfig(
     gaussian_noise=0.0,
     calibration_images=16,
     seed=0,
+    qat_epochs=1,
+    qat_learning_rate_divisor=10.0,
     evaluate=("float",),
     max_false_accept_rate=0.05,
     workdir=None,
@@ -115,6 +121,7 @@ def test_training_saw_nobody_of_a_held_out_fold(finished):
     assert results["images"] == len(trained) == 48 * 3
 
 
+@pytest.mark.slow
 def test_figures_are_those_of_the_stored_network(finished):
     _, folder, results = finished
     g = serialize.read(folder / "graph")
@@ -134,6 +141,7 @@ def test_figures_are_those_of_the_stored_network(finished):
         assert right.mean() == pytest.approx(fold["accuracy"], abs=1 / 60)
 
 
+@pytest.mark.slow
 def test_a_finished_run_is_not_trained_again_for_other_forms(finished, monkeypatch):
     config, folder, results = finished
     weights = (folder / "float" / "weights.npz").read_bytes()
@@ -145,6 +153,7 @@ def test_a_finished_run_is_not_trained_again_for_other_forms(finished, monkeypat
     assert (folder / "float" / "weights.npz").read_bytes() == weights
 
 
+@pytest.mark.slow
 def test_the_application_gets_integers_and_a_threshold(finished):
     config, folder, _ = finished
     train_descriptor.run(dataclasses.replace(config, evaluate=("gap8_16",)))
@@ -161,6 +170,80 @@ def test_the_application_gets_integers_and_a_threshold(finished):
     assert kept.threshold == matching.choose_threshold(distances, pairs.same, 0.05)
     assert record["true_accept_rate"] == accepted[pairs.same].mean()
     assert record["false_accept_rate"] == accepted[~pairs.same].mean()
+
+
+@pytest.mark.slow
+def test_another_rate_gives_another_threshold(finished):
+    config, folder, _ = finished
+    config = dataclasses.replace(config, evaluate=("gap8_16",))
+    first = train_descriptor.run(dataclasses.replace(config, max_false_accept_rate=0))
+    low = network.load(folder).threshold
+    again = train_descriptor.run(dataclasses.replace(config, max_false_accept_rate=1))
+    assert low < network.load(folder).threshold
+    assert first["verification"] == again["verification"]
+
+
+@pytest.mark.slow
+def test_both_widths_are_trained_behind_a_finished_run(finished, tmp_path):
+    config, folder, results = finished
+    copy = tmp_path / "run"
+    shutil.copytree(folder, copy)
+    forms = ("gap8_8_qat", "gap8_16_qat")
+    config = dataclasses.replace(config, workdir=str(copy), evaluate=forms)
+    found = train_descriptor.run(config)["verification"]
+    assert {"float", *forms} <= set(found)
+    assert found["float"] == results["verification"]["float"]
+    records = (copy / "metrics.jsonl").read_text().splitlines()
+    stages = [json.loads(record)["stage"] for record in records]
+    assert stages == ["float", "float", "gap8_8_qat", "gap8_16_qat"]
+
+    # What the application gets are the trained network's integers.
+    kept = network.load(copy / "export" / "gap8_16_qat")
+    stored = from_gap8.read(storage.load(copy / "gap8_16_qat"), name=config.model)
+    assert program_file.fingerprint(stored) == kept.fingerprint
+    assert kept.threshold is not None
+    # The first convolution, which holds the normalization, stayed as it was.
+    g = descriptor_forms.for_raw_pixels(serialize.read(copy / "graph"))
+    [first] = [layer for layer in g.layers if g.inputs[0] in layer.inputs]
+    twin = from_keras.read(float_twin.extract(storage.load(copy / "gap8_16_qat")))
+    [trained] = [layer for layer in twin.layers if twin.inputs[0] in layer.inputs]
+    # Folding batch normalization in Keras and in the graph rounds differently.
+    np.testing.assert_allclose(
+        twin.constants[trained.weights], g.constants[first.weights], rtol=1e-5
+    )
+
+    with pytest.raises(errors.UsageError, match="--qat_epochs was 1 and is now 2"):
+        changed = dataclasses.replace(config, qat_epochs=2)
+        (copy / "results.json").unlink()
+        train_descriptor.run(changed)
+
+
+@pytest.mark.slow
+def test_a_killed_quantized_training_ends_with_the_same_weights(finished, tmp_path):
+    config, folder, _ = finished
+    weights = []
+    for name, kill in (("whole", False), ("cut", True)):
+        shutil.copytree(folder, tmp_path / name)
+        run = dataclasses.replace(
+            config,
+            workdir=str(tmp_path / name),
+            evaluate=("gap8_8_qat",),
+            qat_epochs=2,
+        )
+        if kill:
+            with pytest.MonkeyPatch.context() as patch:
+                # Comes after the first checkpoint.
+                patch.setattr(progress.Progress, "end_epoch", _interrupt)
+                with pytest.raises(KeyboardInterrupt):
+                    train_descriptor.run(run)
+            assert not (tmp_path / name / "gap8_8_qat" / "weights.npz").exists()
+        train_descriptor.run(run)
+        weights.append((tmp_path / name / "gap8_8_qat" / "weights.npz").read_bytes())
+    assert weights[0] == weights[1]
+
+
+def _interrupt(*_):
+    raise KeyboardInterrupt
 
 
 def test_other_flags_in_the_same_folder_are_refused(finished):

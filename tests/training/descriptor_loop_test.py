@@ -8,8 +8,9 @@ import pytest
 
 from tfpipeline import errors
 from tfpipeline.compat import keras, tf
-from tfpipeline.data import augmentation, splits
+from tfpipeline.data import augmentation, pipeline, splits
 from tfpipeline.training import (
+    checkpoints,
     descriptor_heads,
     descriptor_loop,
     optimizers,
@@ -56,7 +57,7 @@ def _network() -> keras.Model:
     return keras.Model(image, _LAYERS.GlobalAveragePooling2D()(x))
 
 
-def _train(folder, stage=None, network=None, validate=None, split=None):
+def _train(folder, stage=None, network=None, validate=None, split=None, **start):
     stage = stage or _stage()
     return descriptor_loop.train(
         stage,
@@ -65,6 +66,7 @@ def _train(folder, stage=None, network=None, validate=None, split=None):
         validate=validate,
         folder=folder,
         reporter=progress.Progress(None, stage.name, stage.epochs),
+        **start,
     )
 
 
@@ -184,3 +186,31 @@ def test_losses_that_cannot_be():
         descriptor_heads.LossConfig("triplet")
     with pytest.raises(errors.UsageError, match="no label smoothing"):
         descriptor_heads.LossConfig("arcface", label_smoothing=0.1)
+
+
+def test_what_is_frozen_stays_and_the_rest_moves(tmp_path):
+    network = _network()
+    before = network.get_weights()
+    # The convolution's kernel and bias.
+    _train(tmp_path, _stage(epochs=1), network, frozen=network.variables[:2])
+    after = network.get_weights()
+    for old, new in zip(before[:2], after[:2], strict=True):
+        np.testing.assert_array_equal(old, new)
+    assert (before[2] != after[2]).any()
+
+
+def test_a_given_head_is_what_training_starts_with(tmp_path):
+    network = _network()
+    head = [np.full((6, _PEOPLE), 0.5, np.float32), np.ones(_PEOPLE, np.float32)]
+    # Steps that float32 cannot see beside a half.
+    still = optimizers.OptimizerConfig(learning_rate=1e-12)
+    _train(tmp_path, _stage(epochs=1, optimizer=still), network, head=head)
+    kept = checkpoints.load_newest(tmp_path).weights[len(network.get_weights()) :]
+    for old, new in zip(head, kept, strict=True):
+        np.testing.assert_array_equal(old, new)
+
+
+def test_raw_pixels_are_the_photographs_own():
+    pixels = np.arange(256, dtype=np.uint8)
+    found = descriptor_loop.as_raw(pipeline.normalized(pixels))
+    np.testing.assert_array_equal(found, pixels.astype(np.float32))

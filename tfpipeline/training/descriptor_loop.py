@@ -8,7 +8,7 @@ import dataclasses
 import math
 import pathlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -43,6 +43,7 @@ class StageConfig:
         optimizer: see optimizers.OptimizerConfig.
         augmentation: see augmentation.Augmentation.
         seed: of batch order, augmentation and dropout.
+        raw_pixels: whether the network takes pixels 0 to 255; normalized ones if not.
     """
 
     name: str
@@ -54,6 +55,7 @@ class StageConfig:
     optimizer: optimizers.OptimizerConfig
     augmentation: augmentation_lib.Augmentation
     seed: int
+    raw_pixels: bool = False
 
     def __post_init__(self) -> None:
         if self.people < 2 or self.images < 2:
@@ -82,6 +84,8 @@ def train(
     validate: Callable[[], dict[str, float]] | None,
     folder: pathlib.Path,
     reporter: progress.Progress,
+    head: Sequence[np.ndarray] = (),
+    frozen: Sequence[tf.Variable] = (),
 ) -> loop.StageResult:
     """Trains `network` for all epochs.
 
@@ -93,6 +97,8 @@ def train(
             the best. None: the last one is.
         folder: of the checkpoints; an interrupted training in it is resumed.
         reporter: of lines and metrics.
+        head: weights that the head starts with; fresh ones if not given.
+        frozen: variables of `network` that stay as they are.
 
     Returns:
         The weights are those of `network` alone, without the head.
@@ -104,6 +110,10 @@ def train(
     """
     num_people = int(split.labels.max()) + 1
     model = descriptor_heads.with_head(network, num_people, stage.loss)
+    if head:
+        model.set_weights([*network.get_weights(), *head])
+    kept = {variable.ref() for variable in frozen}
+    variables = [v for v in model.trainable_variables if v.ref() not in kept]
     counts = [len(stage.order(split.labels, epoch)) for epoch in range(stage.epochs)]
     if min(counts) == 0:
         raise errors.DataError("an epoch has no batch; choose fewer --people_per_batch")
@@ -112,7 +122,7 @@ def train(
         # The number of batches differs a little between epochs.
         steps_per_epoch=math.ceil(sum(counts) / stage.epochs),
         epochs=stage.epochs,
-        variables=model.trainable_variables,
+        variables=variables,
     )
     state = checkpoints.load_newest(folder)
     if state is None:
@@ -120,7 +130,7 @@ def train(
         state = checkpoints.Checkpoint(0, weights, [], weights, ())
     else:
         loop.restore(model, optimizer, state)
-    steps = _train_steps(stage, model, optimizer)
+    steps = _train_steps(stage, model, optimizer, variables)
     batch_size = stage.people * stage.images
     data = pipeline.source(split, stage.augmentation, batch_size)
     while state.epoch < stage.epochs:
@@ -145,6 +155,11 @@ def train(
     own = len(network.get_weights())
     best_epoch = state.history[-1]["best_epoch"]
     return loop.StageResult(list(state.best_weights)[:own], best_epoch, state.history)
+
+
+def as_raw(images: tf.Tensor) -> tf.Tensor:
+    """Normalized pixels (augmentation.to_input) as 0 to 255 again, exactly."""
+    return images * 128.0 + 128.0
 
 
 def _advance(
@@ -201,13 +216,17 @@ def _run_epoch(
 
 
 def _train_steps(
-    stage: StageConfig, model: keras.Model, optimizer: keras.optimizers.Optimizer
+    stage: StageConfig,
+    model: keras.Model,
+    optimizer: keras.optimizers.Optimizer,
+    variables: Sequence[tf.Variable],
 ) -> Callable:
     """A function (iterator, n, margin) -> (losses float32 [n], number recognized)."""
-    variables = model.trainable_variables
     l2 = stage.optimizer.l2
 
     def step(images, labels, margin):
+        if stage.raw_pixels:
+            images = as_raw(images)
         with tf.GradientTape() as tape:
             descriptors, scores = model(images, training=True)
             loss = descriptor_heads.total(

@@ -1,14 +1,14 @@
 """The training of a descriptor network as one resumable step of a run."""
 
 import dataclasses
-import pathlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 
 from tfpipeline import atomic_files, errors, run_folder
 from tfpipeline import descriptor_flags as flags_lib
-from tfpipeline.compat import keras
+from tfpipeline.compat import keras, tf
 from tfpipeline.data import augmentation, people, splits
 from tfpipeline.models import registry
 from tfpipeline.quantization import storage
@@ -67,10 +67,16 @@ def pair_distances(
     )
 
 
-def float_describer(network: keras.Model) -> Callable[[np.ndarray], np.ndarray]:
+def float_describer(
+    network: keras.Model, *, raw_pixels: bool = False
+) -> Callable[[np.ndarray], np.ndarray]:
     """`network` as a function uint8 [N, S, S, 1] to float32 [N, D]."""
     forward = evaluation.forward_function(network)
-    return lambda images: evaluation.logits(forward, images, normalize=True)
+
+    def taken(images):
+        return forward(descriptor_loop.as_raw(images) if raw_pixels else images)
+
+    return lambda images: evaluation.logits(taken, images, normalize=True)
 
 
 def train(
@@ -85,26 +91,54 @@ def train(
         TrainingError: the loss is not finite.
         StorageError: a file of the run cannot be read or written.
     """
-    history_path = folder.model(stages.FLOAT) / _HISTORY
-    if history_path.exists():
-        return _finished(history_path, folder)
-    network = build(config, source)
+    done = finished(folder, stages.FLOAT)
+    if done is not None:
+        return done
+    return run_stage(config, source, float_stage(config), build(config, source), folder)
+
+
+def run_stage(
+    config: flags_lib.DescriptorConfig,
+    source: people.People,
+    stage: descriptor_loop.StageConfig,
+    network: keras.Model,
+    folder: run_folder.RunFolder,
+    *,
+    earlier: Sequence[dict[str, Any]] = (),
+    head: Sequence[np.ndarray] = (),
+    frozen: Sequence[tf.Variable] = (),
+) -> stages.Trained:
+    """Trains `network` in place, from its checkpoints on if there are any; keeps it.
+
+    Args:
+        config: of the run.
+        source: of the run.
+        stage: what to do.
+        network: image to descriptor.
+        folder: of the run.
+        earlier: records of other stages, for metrics.jsonl.
+        head: see descriptor_loop.train.
+        frozen: see descriptor_loop.train.
+    """
     _, split = training_split(config, source)
-    stage = _stage(config)
     result = descriptor_loop.train(
         stage,
         network,
         split,
-        validate=_validation(config, network, source),
+        validate=_validation(config, stage, network, source),
         folder=folder.checkpoints(stage.name),
-        reporter=progress.Progress(folder.root, stage.name, stage.epochs),
+        reporter=progress.Progress(folder.root, stage.name, stage.epochs, earlier),
+        head=head,
+        frozen=frozen,
     )
     network.set_weights(result.best_weights)
-    storage.save(network, folder.model(stages.FLOAT))
+    storage.save(network, folder.model(stage.name))
     atomic_files.write_json(
-        history_path, {"best_epoch": result.best_epoch, "history": result.history}
+        # Written last: its presence says that the stage is complete.
+        folder.model(stage.name) / _HISTORY,
+        {"best_epoch": result.best_epoch, "history": result.history},
     )
-    return stages.Trained(network, result.best_epoch, result.history)
+    return stages.Trained(network, result.best_epoch, result.history, stage.name)
 
 
 def build(config: flags_lib.DescriptorConfig, source: people.People) -> keras.Model:
@@ -118,7 +152,8 @@ def build(config: flags_lib.DescriptorConfig, source: people.People) -> keras.Mo
     )
 
 
-def _stage(config: flags_lib.DescriptorConfig) -> descriptor_loop.StageConfig:
+def float_stage(config: flags_lib.DescriptorConfig) -> descriptor_loop.StageConfig:
+    """The float training that the flags ask for."""
     return descriptor_loop.StageConfig(
         name=stages.FLOAT,
         epochs=config.epochs,
@@ -145,12 +180,15 @@ def _taken(config: flags_lib.DescriptorConfig, kind: type, **others):
 
 
 def _validation(
-    config: flags_lib.DescriptorConfig, network: keras.Model, source: people.People
+    config: flags_lib.DescriptorConfig,
+    stage: descriptor_loop.StageConfig,
+    network: keras.Model,
+    source: people.People,
 ) -> Callable[[], dict[str, float]] | None:
     if not config.validation_folds:
         return None
     pairs = source.pairs.take(config.validation_folds)
-    describe = float_describer(network)
+    describe = float_describer(network, raw_pixels=stage.raw_pixels)
 
     def validate() -> dict[str, float]:
         distances = pair_distances(describe, source, pairs)
@@ -163,7 +201,15 @@ def _validation(
     return validate
 
 
-def _finished(path: pathlib.Path, folder: run_folder.RunFolder) -> stages.Trained:
+def finished(folder: run_folder.RunFolder, stage: str) -> stages.Trained | None:
+    """A stage's result if an earlier start of this run got that far.
+
+    Raises:
+        StorageError: its files are damaged.
+    """
+    path = folder.model(stage) / _HISTORY
+    if not path.exists():
+        return None
     record = atomic_files.read_json(path)
     try:
         history, best_epoch = tuple(record["history"]), record["best_epoch"]
@@ -171,4 +217,4 @@ def _finished(path: pathlib.Path, folder: run_folder.RunFolder) -> stages.Traine
         raise errors.StorageError(
             f"{path} is not a training's history; remove {path.parent} to train again"
         ) from error
-    return stages.Trained(storage.load(folder.model(stages.FLOAT)), best_epoch, history)
+    return stages.Trained(storage.load(path.parent), best_epoch, history, stage)

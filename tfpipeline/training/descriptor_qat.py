@@ -1,0 +1,216 @@
+"""Quantization-aware training of a descriptor network in the GAP8's fixed point.
+
+From the best float network and the head that it ended with, with the same losses,
+batches of another order, and a lower learning rate. Each width is a stage of its own,
+resumed as the float one is, and may be added to a finished run at any time.
+
+At 16 bits the network takes pixels 0 to 255, and its first convolution has the
+normalization inside. That convolution stays as it is: an optimizer's steps are of the
+size of the other layers' weights, and 128 times too long for these.
+"""
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+
+from tfpipeline import atomic_files, errors, run_folder
+from tfpipeline import descriptor_flags as flags_lib
+from tfpipeline import descriptor_forms as forms
+from tfpipeline.compat import keras, tf
+from tfpipeline.data import people
+from tfpipeline.ir import graph
+from tfpipeline.ir.readers import from_gap8, from_keras
+from tfpipeline.quantization import batch_norm_folding, gap8
+from tfpipeline.targets.gap8 import calibrate, program, simulate
+from tfpipeline.training import (
+    checkpoints,
+    descriptor_loop,
+    descriptor_stage,
+    stages,
+)
+
+_FLAGS = "flags.json"
+# Photographs on which the integers must equal the trained network.
+_COMPARED = 8
+
+
+def train(
+    config: flags_lib.DescriptorConfig,
+    source: people.People,
+    form: str,
+    trained: stages.Trained,
+    folder: run_folder.RunFolder,
+) -> stages.Trained:
+    """Trains, resumed or already done where the folder says so.
+
+    Args:
+        config: of the run.
+        source: of the run.
+        form: one of descriptor_forms.GAP8 that is trained.
+        trained: the float network.
+        folder: of the run.
+
+    Raises:
+        UsageError: the folder holds this stage with other flags.
+        QuantizationError: the scheme has no place for a layer.
+        TrainingError: the loss is not finite.
+        StorageError: a file of the run cannot be read or written.
+    """
+    _require_same(config, form, folder)
+    done = descriptor_stage.finished(folder, form)
+    if done is not None:
+        return done
+    chosen = forms.GAP8[form]
+    _, split = descriptor_stage.training_split(config, source)
+    calibration = descriptor_stage.calibration_images(config, split)
+    folded = batch_norm_folding.fold(trained.model)
+    g = from_keras.read(folded, name=config.model)
+    frozen: list[str] = []
+    if chosen.is_raw:
+        folded, frozen = _for_raw_pixels(folded, g)
+        g = from_keras.read(folded, name=config.model)
+    magnitudes = calibrate.calibrate(g, forms.network_input(chosen, calibration))
+    network = gap8.prepare_qat(
+        folded, g, magnitudes, num_bits=chosen.num_bits, raw_input=chosen.is_raw
+    )
+    return descriptor_stage.run_stage(
+        config,
+        source,
+        _stage(config, form),
+        network,
+        folder,
+        earlier=_earlier(trained, form, folder),
+        head=_head(trained, folder),
+        frozen=_variables(network, frozen),
+    )
+
+
+def integers(
+    network: keras.Model, form: forms.Gap8Form, images: np.ndarray, name: str
+) -> program.Program:
+    """The integers of a network of `train`.
+
+    Args:
+        network: trained.
+        form: of it.
+        images: photographs, uint8 [N, S, S, 1], on the first of which integers and
+            network are compared.
+        name: of the program.
+
+    Raises:
+        VerificationError: they differ.
+    """
+    p = from_gap8.read(network, name=name)
+    inputs = forms.network_input(form, images[:_COMPARED])
+    found = simulate.predict(p, simulate.quantize_images(p, inputs))
+    steps = gap8.exact(network)(inputs.astype(np.float64), training=False).numpy()
+    steps = steps * 2.0 ** p.tensors[p.outputs[0]].q
+    different = np.flatnonzero((found.reshape(steps.shape) != steps).any(axis=-1))
+    if different.size:
+        raise errors.VerificationError(
+            f"the integers of '{name}' at {form.num_bits} bits give another descriptor "
+            f"than the trained network for {different.size} of {len(inputs)} "
+            "photographs: this is a defect, please report it"
+        )
+    return p
+
+
+def _stage(
+    config: flags_lib.DescriptorConfig, form: str
+) -> descriptor_loop.StageConfig:
+    stage = descriptor_stage.float_stage(config)
+    return dataclasses.replace(
+        stage,
+        name=form,
+        epochs=config.qat_epochs,
+        # The float network has grown up with the full margin.
+        loss=dataclasses.replace(stage.loss, arcface_warmup_epochs=0),
+        optimizer=dataclasses.replace(
+            stage.optimizer,
+            learning_rate=config.learning_rate / config.qat_learning_rate_divisor,
+            warmup_epochs=0.0,
+        ),
+        seed=config.seed * 10 + 2,
+        raw_pixels=forms.GAP8[form].is_raw,
+    )
+
+
+def _for_raw_pixels(
+    network: keras.Model, g: graph.Graph
+) -> tuple[keras.Model, list[str]]:
+    """A copy of `network` with the normalization inside, and the layers with it."""
+    raw = forms.for_raw_pixels(g)
+    copy = keras.models.clone_model(network)
+    copy.set_weights(network.get_weights())
+    names = []
+    for layer in raw.layers:
+        if g.inputs[0] not in layer.inputs:
+            continue
+        if not isinstance(layer, graph.Conv2D) or layer.bias is None:
+            raise errors.QuantizationError(
+                f"{layer.kind} '{layer.name}' reads the input; 16-bit training needs a "
+                "convolution there"
+            )
+        # The graph's kernels have the outputs first, those of Keras last.
+        kernel = raw.constants[layer.weights].transpose(1, 2, 3, 0)
+        copy.get_layer(layer.name).set_weights([kernel, raw.constants[layer.bias]])
+        names.append(layer.name)
+    return copy, names
+
+
+def _variables(network: keras.Model, names: list[str]) -> list[tf.Variable]:
+    return [
+        variable
+        for layer in network.layers
+        if getattr(layer, "layer", layer).name in names
+        for variable in layer.trainable_variables
+    ]
+
+
+def _head(trained: stages.Trained, folder: run_folder.RunFolder) -> list[np.ndarray]:
+    """The head of the best float epoch, which is in the checkpoints only."""
+    path = folder.checkpoints(stages.FLOAT)
+    state = checkpoints.load_newest(path)
+    if state is None:
+        raise errors.StorageError(
+            f"{path} holds no checkpoint of the float training, whose last layer "
+            "quantization-aware training starts with; train in a new --workdir"
+        )
+    return list(state.best_weights)[len(trained.model.get_weights()) :]
+
+
+def _earlier(
+    trained: stages.Trained, form: str, folder: run_folder.RunFolder
+) -> list[dict[str, Any]]:
+    """Records of the other stages, so that metrics.jsonl keeps them."""
+    found = list(trained.history)
+    for other, each in forms.GAP8.items():
+        if each.is_trained and other != form:
+            done = descriptor_stage.finished(folder, other)
+            found += done.history if done is not None else ()
+    return found
+
+
+def _require_same(
+    config: flags_lib.DescriptorConfig, form: str, folder: run_folder.RunFolder
+) -> None:
+    """Checks that an earlier start of the stage had its flags; writes them if none."""
+    path = folder.model(form) / _FLAGS
+    wanted = config.qat_identity()
+    if not path.exists():
+        atomic_files.write_json(path, wanted)
+        return
+    found = atomic_files.read_json(path)
+    if not isinstance(found, dict):
+        raise errors.StorageError(f"{path} does not hold flags")
+    changed = [
+        f"--{name} was {found.get(name)!r} and is now {value!r}"
+        for name, value in wanted.items()
+        if found.get(name) != value
+    ]
+    if changed:
+        raise errors.UsageError(
+            f"{path.parent} holds another training: {'; '.join(changed)}. Give the "
+            f"same flags, or remove it and {folder.checkpoints(form)} to train again"
+        )
