@@ -262,8 +262,6 @@ def _read(path: str, number_format: str = "int8") -> bytes:
 
 def _report(verification: verify.Verification) -> list[str]:
     arena = verification.arena
-    compared = verification.operator_agreement
-    inexact = sum(row.differing for row in compared)
     smallest = "smallest" if arena.is_smallest else "not proven the smallest"
     return [
         f"model      {verification.model_bytes} bytes, "
@@ -275,11 +273,26 @@ def _report(verification: verify.Verification) -> list[str]:
         f"scale {verification.output.scale:g}, "
         f"zero point {verification.output.zero_point}",
         f"arena      {arena.arena_bytes} bytes on this 64-bit machine ({smallest})",
-        f"agreement  TFLite's reference equals TFLite Micro in "
-        f"{sum(row.elements for row in compared) - inexact} of "
-        f"{sum(row.elements for row in compared)} results, "
-        f"at most {max(row.max_lsb for row in compared)} LSB apart",
+        *_agreement(verification),
     ]
+
+
+def _agreement(verification: verify.Verification) -> list[str]:
+    lines = []
+    if compared := verification.operator_agreement:
+        results = sum(row.elements for row in compared)
+        inexact = sum(row.differing for row in compared)
+        lines.append(
+            f"agreement  TFLite's reference equals TFLite Micro in "
+            f"{results - inexact} of {results} results, "
+            f"at most {max(row.max_lsb for row in compared)} LSB apart"
+        )
+    if verification.simulated_images is not None:
+        lines.append(
+            f"simulated  {verification.simulated_images} images equal to the last bit, "
+            "as kernels of 4 bits need"
+        )
+    return lines
 
 
 def _gap8(model: str, output: pathlib.Path | None) -> list[str]:

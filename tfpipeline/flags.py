@@ -17,7 +17,7 @@ QUANTIZATIONS = ("qat", "ptq", "none")
 # and exported by itself, from the one float network; the first is what --export is if
 # not given.
 SCHEMES = {
-    "int8": ("int8", "int16x8"),
+    "int8": ("int8", "int16x8", "int4"),
     "max78000": ("max78000",),
     "gap8": ("gap8", "gap8_8bit"),
 }
@@ -105,8 +105,8 @@ class RunConfig:
     def _check_widths(self) -> None:
         if self.scheme == "int8" and self.weight_bits != 8:
             raise errors.UsageError(
-                "--weight_bits must be 8 with --scheme=int8, which stores 8-bit "
-                f"weights. Received: {self.weight_bits}"
+                "--weight_bits must be 8 with --scheme=int8, whose 4-bit weights are "
+                f"--export=int4. Received: {self.weight_bits}"
             )
         if self.scheme == "gap8" and self.weight_bits != 8:
             raise errors.UsageError(
@@ -362,9 +362,9 @@ def _define_quantization() -> None:
         "int8",
         list(SCHEMES),
         "Arithmetic to quantize for. int8: TFLite's, a scale a channel, with 8-bit "
-        "activations and, by --export=int16x8, with 16-bit ones; max78000: the "
-        "accelerator's, a power of two a layer; gap8: its fixed point of 16 bits and, "
-        "by --export=gap8_8bit, of 8.",
+        "activations and, by --export=int16x8, with 16-bit ones or, by --export=int4, "
+        "with 4-bit weights; max78000: the accelerator's, a power of two a layer; "
+        "gap8: its fixed point of 16 bits and, by --export=gap8_8bit, of 8.",
     )
     flags.DEFINE_string(
         "quantization_policy",

@@ -58,7 +58,7 @@ _OUTPUT = flags.DEFINE_string(
 )
 
 # Stage of a run whose weights an export has, where it is not "qat".
-_QAT_STAGES = {"int16x8": "qat_int16x8"}
+_QAT_STAGES = {"int16x8": "qat_int16x8", "int4": "qat_int4"}
 
 # What is compared: a float graph with its integer graphs by name.
 _Comparison = tuple[graph.Graph, Mapping[str, graph.Graph]]

@@ -51,7 +51,7 @@ class RunFolder:
         return self.root / "checkpoints" / stage
 
     def model(self, stage: str) -> pathlib.Path:
-        """The best network of a stage: float, qat or qat_int16x8."""
+        """The best network of a stage: float, qat, qat_int16x8 or qat_int4."""
         return self.root / stage
 
     def export(self, target: str) -> pathlib.Path:

@@ -19,7 +19,14 @@ from tfpipeline import atomic_files, entry, environment, errors, run_folder
 from tfpipeline import flags as flags_lib
 from tfpipeline.cost import estimate
 from tfpipeline.data import catalog, splits
-from tfpipeline.deploy import gap8, gap8_8bit, max78000, tflite, tflite_int16
+from tfpipeline.deploy import (
+    gap8,
+    gap8_8bit,
+    max78000,
+    tflite,
+    tflite_int4,
+    tflite_int16,
+)
 from tfpipeline.deploy import job as jobs
 from tfpipeline.ir import graph, serialize
 from tfpipeline.ir.readers import from_keras
@@ -33,6 +40,7 @@ _LOG = logging.getLogger("tfpipeline.train")
 _FILES = {
     "int8": "model.tflite",
     "int16x8": "model.tflite",
+    "int4": "model.tflite",
     "float32": "model.tflite",
     "max78000": "network.yaml",
     "gap8": "program.npz",
@@ -42,6 +50,7 @@ _FILES = {
 _DEPLOYMENTS = {
     "int8": tflite,
     "int16x8": tflite_int16,
+    "int4": tflite_int4,
     "max78000": max78000,
     "gap8": gap8,
     "gap8_8bit": gap8_8bit,
@@ -50,6 +59,7 @@ _DEPLOYMENTS = {
 # data, and the targets that run it, by how their names start.
 _RUNNING = {
     "int16x8": (8, ("stm32", "tflm")),
+    "int4": (8, ("stm32", "tflm")),
     "gap8": (16, ("gap8",)),
     "gap8_8bit": (8, ("gap8",)),
 }

@@ -8,10 +8,11 @@ from tfpipeline import errors
 _IN_RUN = (
     pathlib.Path("export", "int8", "model.tflite"),
     pathlib.Path("export", "int16x8", "model.tflite"),
+    pathlib.Path("export", "int4", "model.tflite"),
 )
 
 # Folders of a run, and file names, that tell nothing of the network.
-_GENERIC = {"export", "int8", "int16x8", "model"}
+_GENERIC = {"export", "int8", "int16x8", "int4", "model"}
 
 
 def find(model: str) -> tuple[pathlib.Path, str]:
@@ -19,7 +20,7 @@ def find(model: str) -> tuple[pathlib.Path, str]:
 
     Args:
         model: the file, or the folder of a run, whose int8 network comes before the one
-            of int16 activations.
+            of int16 activations and the one of 4-bit weights.
 
     Returns:
         The file, and its name; of a file `model.tflite` the name of its folder, or of

@@ -316,7 +316,7 @@ def test_a_wrong_flag_names_the_choices(arguments, parts, capfd):
         (("--workdir=w", "--weight_bits=4"), ("--weight_bits must be 8",)),
         (
             ("--workdir=w", "--export=elf"),
-            ("--export takes int8, int16x8, float32 with --scheme=int8",),
+            ("--export takes int8, int16x8, int4, float32 with --scheme=int8",),
         ),
         (
             ("--workdir=w", "--quantization=none", "--export=int16x8"),

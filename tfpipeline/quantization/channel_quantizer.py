@@ -1,4 +1,4 @@
-"""The weight quantizer of convolutions: a symmetric 8-bit scale for every channel.
+"""The weight quantizer of convolutions: a symmetric scale for every channel.
 
 tfmot's own (Default8BitConvWeightsQuantizer) is not enough for folded networks:
 
@@ -25,17 +25,19 @@ SMALLEST_RATIO = 2.0**-10
 
 
 class ChannelQuantizer(tfmot.quantization.keras.quantizers.Quantizer):
-    """Rounds a kernel to 8 bits, [-127, 127], one scale a channel.
+    """Rounds a kernel to few bits, for 8 to [-127, 127], one scale a channel.
 
     In training the range follows the current weights; otherwise the last range holds.
 
     Attributes:
         depthwise: the kernel is [h, w, channels, multiplier] and has channels *
             multiplier ranges; otherwise [h, w, inputs, channels] and has channels.
+        num_bits: 2 to 8.
     """
 
-    def __init__(self, depthwise: bool) -> None:
+    def __init__(self, depthwise: bool, num_bits: int = 8) -> None:
         self.depthwise = depthwise
+        self.num_bits = num_bits
 
     def build(self, tensor_shape: Any, name: str, layer: Any) -> dict[str, Any]:
         """Creates the range variables, at tfmot's usual -6 and 6."""
@@ -62,13 +64,13 @@ class ChannelQuantizer(tfmot.quantization.keras.quantizers.Quantizer):
             limits = tf.stop_gradient(channel_limits(kernel))
             low, high = low.assign(-limits), high.assign(limits)
         kernel = tf.quantization.fake_quant_with_min_max_vars_per_channel(
-            kernel, low, high, num_bits=8, narrow_range=True
+            kernel, low, high, num_bits=self.num_bits, narrow_range=True
         )
         return tf.reshape(kernel, inputs.shape) if self.depthwise else kernel
 
     def get_config(self) -> dict[str, Any]:
         """Returns the constructor's arguments."""
-        return {"depthwise": self.depthwise}
+        return {"depthwise": self.depthwise, "num_bits": self.num_bits}
 
 
 def by_channel(depthwise_kernel: tf.Tensor) -> tf.Tensor:

@@ -25,6 +25,7 @@ from tfpipeline.quantization import (
     float_twin,
     gap8,
     max78000,
+    tflite_int4,
     tflite_int8,
     tflite_int16,
     topology,
@@ -34,6 +35,7 @@ from tfpipeline.targets.max78000 import policy
 _ARCHITECTURE = "architecture.json"
 _WEIGHTS = "weights.npz"
 _FLOAT = "float"
+_INT4 = "int4"
 _INT8 = "int8"
 _INT16 = "int16x8"
 _MAX78000 = "max78000"
@@ -122,10 +124,11 @@ def _scheme_of(model: keras.Model) -> tuple[str, dict[str, Any]]:
         return _INT16, {}
     scheme = max78000.scheme_of(model)
     if scheme is None:
+        name = _INT4 if tflite_int4.is_of_scheme(model) else _INT8
         fixed = tflite_int8.input_range_of(model)
         if fixed == tflite_int8.SIGNED:
-            return _INT8, {}
-        return _INT8, {"input_range": [fixed.minimum, fixed.maximum]}
+            return name, {}
+        return name, {"input_range": [fixed.minimum, fixed.maximum]}
     return _MAX78000, {
         "weight_bits": dict(scheme.policy.overrides),
         "shift_quantile": scheme.policy.shift_quantile,
@@ -142,14 +145,23 @@ def _build_max78000(model: keras.Model, options: Any) -> keras.Model:
 
 # From a float model and the options to a model of the scheme.
 def _build_int8(model: keras.Model, options: Any) -> keras.Model:
+    return tflite_int8.build(model, _input_range(options))
+
+
+def _build_int4(model: keras.Model, options: Any) -> keras.Model:
+    return tflite_int4.build(model, _input_range(options))
+
+
+def _input_range(options: Any) -> tflite_int8.InputRange:
     if not options:
-        return tflite_int8.build(model)
+        return tflite_int8.SIGNED
     low, high = options["input_range"]
-    return tflite_int8.build(model, tflite_int8.InputRange(low, high))
+    return tflite_int8.InputRange(low, high)
 
 
 _BUILDERS: dict[str, Callable[[keras.Model, Any], keras.Model]] = {
     _FLOAT: lambda model, options: model,
+    _INT4: _build_int4,
     _INT8: _build_int8,
     _INT16: lambda model, options: tflite_int16.build(model),
     _MAX78000: _build_max78000,

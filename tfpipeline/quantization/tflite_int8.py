@@ -130,13 +130,17 @@ def build(folded_model: keras.Model, input_range: InputRange = SIGNED) -> keras.
     Raises:
         QuantizationError: a layer that the scheme cannot quantize.
     """
-    fixed = _QUANT.quantizers.FixedQuantizer(
+    return apply(folded_model, Scheme(fixed_quantizer(input_range)), "int8")
+
+
+def fixed_quantizer(input_range: InputRange) -> Any:
+    """The quantizer of the network's input: 8 bits, whatever it is trained with."""
+    return _QUANT.quantizers.FixedQuantizer(
         num_bits=8,
         init_min=input_range.minimum,
         init_max=input_range.maximum,
         narrow_range=False,
     )
-    return apply(folded_model, Scheme(fixed), "int8")
 
 
 def apply(folded_model: keras.Model, scheme: "Scheme", name: str) -> keras.Model:

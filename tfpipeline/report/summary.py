@@ -22,12 +22,13 @@ class Rows:
 
 INT8_ROWS = Rows("int8, PTQ", "QAT, fake-quantized", "int8, QAT")
 INT16_ROWS = Rows("int16x8, PTQ", "int16x8 fake-quantized", "int16x8, QAT")
+INT4_ROWS = Rows("int4, PTQ", "int4 fake-quantized", "int4, QAT")
 GAP8_ROWS = Rows("GAP8 16 bits, PTQ", "16 bits, fake-quantized", "GAP8 16 bits, QAT")
 GAP8_8BIT_ROWS = Rows("GAP8 8 bits, PTQ", "8 bits, fake-quantized", "GAP8 8 bits, QAT")
 MAX78000_ROWS = Rows("MAX78000, PTQ", "QAT, fake-quantized", "MAX78000, QAT")
 
 # Stages of training, in order.
-_STAGES = ("float", "qat", "qat_int16x8", "qat_8bit")
+_STAGES = ("float", "qat", "qat_int16x8", "qat_int4", "qat_8bit")
 
 
 def accuracy_row(
@@ -101,7 +102,6 @@ def _accuracy_lines(rows: list[dict[str, Any]]) -> list[str]:
 
 def _tflite_lines(title: str, record: dict[str, Any]) -> list[str]:
     same = record["same_images"]
-    agreement = record["end_to_end"]
     lines = [f"{title}on the same {same['images']} test images:"]
     for name, key in (
         ("float32", "float_network"),
@@ -114,11 +114,27 @@ def _tflite_lines(title: str, record: dict[str, Any]) -> list[str]:
         if same.get(key) is not None:
             lines.append(f"  {name:22s}{100 * same[key]:7.2f} %")
     lines += [
-        f"TFLite reference against TFLite Micro: {agreement['differing_images']} of "
-        f"{agreement['images']} images differ, by {agreement['max_lsb']} LSB at most",
+        *_agreement_lines(record),
         f"smallest arena that runs here: {record['arena']['arena_bytes']:,} B; "
         f"operators: {', '.join(sorted(set(record['operators'])))}",
     ]
+    return lines
+
+
+def _agreement_lines(record: dict[str, Any]) -> list[str]:
+    lines = []
+    if (agreement := record["end_to_end"]) is not None:
+        lines.append(
+            f"TFLite reference against TFLite Micro: {agreement['differing_images']} "
+            f"of {agreement['images']} images differ, by {agreement['max_lsb']} LSB at "
+            "most"
+        )
+    if kernels := record.get("kernels"):
+        narrow = sum(kind == "int4" for kind in kernels.values())
+        lines.append(
+            f"{narrow} of {len(kernels)} kernels in 4 bits; TFLite Micro equals our "
+            f"own execution to the last bit on {record['simulated_images']} images"
+        )
     return lines
 
 

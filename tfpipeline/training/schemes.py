@@ -10,7 +10,14 @@ from tfpipeline import errors
 from tfpipeline import flags as flags_lib
 from tfpipeline.compat import keras
 from tfpipeline.ir.readers import from_keras
-from tfpipeline.quantization import gap8, max78000, ranges, tflite_int8, tflite_int16
+from tfpipeline.quantization import (
+    gap8,
+    max78000,
+    ranges,
+    tflite_int4,
+    tflite_int8,
+    tflite_int16,
+)
 from tfpipeline.targets.gap8 import calibrate
 from tfpipeline.targets.max78000 import policy as policies
 
@@ -80,6 +87,18 @@ def _int16x8(config: flags_lib.RunConfig) -> Scheme:
     )
 
 
+def _int4(config: flags_lib.RunConfig) -> Scheme:
+    input_range = tflite_int8.input_range(config.normalize)
+    return Scheme(
+        stage="qat_int4",
+        prepare=lambda model, images: tflite_int4.prepare_qat(
+            model, images, input_range
+        ),
+        build=lambda model: tflite_int4.build(model, input_range),
+        after_epoch=ranges.set_from_weights,
+    )
+
+
 def _max78000(config: flags_lib.RunConfig) -> Scheme:
     policy = max78000_policy(config)
     if policy.start_epoch == 0:
@@ -128,6 +147,7 @@ def max78000_policy(config: flags_lib.RunConfig) -> policies.Policy:
 _SCHEMES: dict[str, Callable[[flags_lib.RunConfig], Scheme]] = {
     "int8": _int8,
     "int16x8": _int16x8,
+    "int4": _int4,
     "gap8": functools.partial(_gap8, stage="qat", num_bits=16),
     "gap8_8bit": functools.partial(_gap8, stage="qat_8bit", num_bits=8),
     "max78000": _max78000,

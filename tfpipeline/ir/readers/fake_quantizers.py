@@ -20,7 +20,7 @@ from tfpipeline.quantization import batch_norm_folding, float_twin, topology
 
 _WRAPPER = tfmot.quantization.keras.QuantizeWrapper
 _INPUT_LAYER = "QuantizeLayer"
-_WIDTHS = (8, 16)
+_WIDTHS = (4, 8, 16)
 
 Range = draft_lib.Range
 
@@ -142,7 +142,7 @@ def _range(
         return None
     num_bits = getattr(quantizer, "num_bits", 8)
     if num_bits not in _WIDTHS:
-        raise call.error(f"quantized to {num_bits} bits; 8 and 16 are supported")
+        raise call.error(f"quantized to {num_bits} bits; 4, 8 and 16 are supported")
     if is_fixed:
         # The fixed quantizer takes them as float32.
         ends = (np.float32(quantizer.init_min), np.float32(quantizer.init_max))
@@ -150,7 +150,7 @@ def _range(
         assert variables is not None
         ends = (variables["min_var"].numpy(), variables["max_var"].numpy())
     low, high = (tuple(np.ravel(end).tolist()) for end in ends)
-    # `ChannelQuantizer` has no attributes: it is always narrow.
+    # `ChannelQuantizer` does not say so: it is always narrow.
     narrow = getattr(quantizer, "narrow_range", True)
     return Range(low, high, narrow, np.ndim(ends[0]) > 0, num_bits)
 

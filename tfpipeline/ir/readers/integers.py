@@ -16,7 +16,8 @@ mlir's quant dialect), which computes scales in float64 and stores float32:
   bits all three write 1/32768 and 0.
 
 Kernels have 8 bits; activations all 8 or all 16. For 16 bits these are TensorFlow
-Lite's "int16 activations with int8 weights", whose zero points are 0.
+Lite's "int16 activations with int8 weights", whose zero points are 0. Beside
+activations of 8 bits kernels may have 4, which are narrow and stored as int8 here.
 """
 
 import dataclasses
@@ -101,10 +102,12 @@ def _activation_bits(draft: Draft) -> int:
     activations: set[int] = set()
     for name, limits in draft.ranges.items():
         (kernels if name in draft.constants else activations).add(limits.num_bits)
-    if len(activations) > 1 or kernels - {8}:
+    allowed = {8} if 16 in activations else {4, 8}
+    if len(activations) > 1 or kernels - allowed:
         raise errors.GraphError(
-            "kernels must have 8 bits, and activations all 8 or all 16; found kernels "
-            f"of {sorted(kernels)} and activations of {sorted(activations)}"
+            "kernels must have 8 bits, or 4 beside activations of 8, and activations "
+            f"all 8 or all 16; found kernels of {sorted(kernels)} and activations of "
+            f"{sorted(activations)}"
         )
     return min(activations, default=8)
 
@@ -240,10 +243,13 @@ def _weights(
         )
     scales = np.reshape(quant.scale, shape)
     offsets = np.reshape(quant.zero_point, shape)
-    ends = _limits(8, limits.narrow)
+    ends = _limits(limits.num_bits, limits.narrow)
     values = np.clip(_round(kernel / scales + offsets), *ends)
     weights = _constant(
-        draft, f"{layer.name}/kernel", values.astype(np.int8), quant.stored(8, axis)
+        draft,
+        f"{layer.name}/kernel",
+        values.astype(np.int8),
+        quant.stored(limits.num_bits, axis),
     )
     return dataclasses.replace(
         layer, weights=weights, bias=_bias(draft, quants, layer, quant, num_bits)
