@@ -276,7 +276,7 @@ def _check(model: keras.Model) -> None:
         raise errors.QuantizationError("; ".join(faults))
 
 
-def _config(layer: Any, num_bits: int) -> gap8_configs.PassConfig:
+def _config(layer: Any, num_bits: int) -> given_configs.PassConfig:
     if type(layer) in gap8_configs.KERNELS:
         return gap8_configs.WeightedConfig(num_bits)
     if isinstance(layer, gap8_configs.JOINS):
@@ -289,7 +289,7 @@ def _config(layer: Any, num_bits: int) -> gap8_configs.PassConfig:
                 num_bits, window.area, factor, shift, rounds
             )
         )
-    return gap8_configs.PassConfig()
+    return given_configs.PassConfig()
 
 
 def _window(layer: Any) -> program.Window:

@@ -2,11 +2,14 @@
 
 from typing import Any
 
-from tfpipeline.compat import keras, tfmot
-from tfpipeline.quantization import gap8_quantizers, max78000_layers
+from tfpipeline.compat import keras
+from tfpipeline.quantization import (
+    gap8_quantizers,
+    given_configs,
+    max78000_layers,
+)
 
 _LAYERS = keras.layers
-_QUANT = tfmot.quantization.keras
 
 # Attribute that holds the kernel.
 KERNELS: dict[type[Any], str] = {
@@ -30,29 +33,7 @@ SUPPORTED_LAYERS = (*KERNELS, *JOINS, *AVERAGES, *_MOVING, _LAYERS.Softmax)
 """The layer classes that the scheme quantizes; no subclass of one."""
 
 
-class PassConfig(_QUANT.QuantizeConfig):
-    """Leaves a layer as it is: what it reads is rounded, and it only moves it."""
-
-    def get_weights_and_quantizers(self, layer: Any) -> list[Any]:
-        return []
-
-    def set_quantize_weights(self, layer: Any, quantize_weights: list[Any]) -> None:
-        pass
-
-    def get_activations_and_quantizers(self, layer: Any) -> list[Any]:
-        return []
-
-    def set_quantize_activations(self, layer: Any, quantize_activations: Any) -> None:
-        pass
-
-    def get_output_quantizers(self, layer: Any) -> list[Any]:
-        return []
-
-    def get_config(self) -> dict[str, Any]:
-        return {}
-
-
-class OutputConfig(PassConfig):
+class OutputConfig(given_configs.PassConfig):
     """Rounds what a layer without weights writes.
 
     Attributes:
@@ -69,7 +50,7 @@ class OutputConfig(PassConfig):
         return {"quantizer": self.quantizer}
 
 
-class WeightedConfig(PassConfig):
+class WeightedConfig(given_configs.PassConfig):
     """Rounds the kernel and the bias of a layer, and the sums that it writes.
 
     Attributes:

@@ -39,6 +39,28 @@ def apply(
         return quantize(copy, _Scheme(configs, input_quantizer))
 
 
+class PassConfig(_QUANT.QuantizeConfig):
+    """Leaves a layer as it is: what it reads is rounded, and it only moves it."""
+
+    def get_weights_and_quantizers(self, layer: Any) -> list[Any]:
+        return []
+
+    def set_quantize_weights(self, layer: Any, quantize_weights: list[Any]) -> None:
+        pass
+
+    def get_activations_and_quantizers(self, layer: Any) -> list[Any]:
+        return []
+
+    def set_quantize_activations(self, layer: Any, quantize_activations: Any) -> None:
+        pass
+
+    def get_output_quantizers(self, layer: Any) -> list[Any]:
+        return []
+
+    def get_config(self) -> dict[str, Any]:
+        return {}
+
+
 @contextlib.contextmanager
 def layers_of(number_format: str) -> Iterator[None]:
     """Makes new layers that have no type of their own compute in a format."""

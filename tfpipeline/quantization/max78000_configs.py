@@ -4,12 +4,15 @@ from typing import Any
 
 import numpy as np
 
-from tfpipeline.compat import tfmot
-from tfpipeline.quantization import max78000_layers, power_of_two_quantizers
+from tfpipeline.quantization import (
+    given_configs,
+    max78000_layers,
+    power_of_two_quantizers,
+)
 from tfpipeline.targets.max78000 import arithmetic, quantize
 
 
-class OutputConfig(tfmot.quantization.keras.QuantizeConfig):
+class OutputConfig(given_configs.PassConfig):
     """Rounds what a layer without weights writes, or leaves it as it is.
 
     Attributes:
@@ -19,18 +22,6 @@ class OutputConfig(tfmot.quantization.keras.QuantizeConfig):
 
     def __init__(self, window: int | None) -> None:
         self.window = window
-
-    def get_weights_and_quantizers(self, layer: Any) -> list[Any]:
-        return []
-
-    def set_quantize_weights(self, layer: Any, quantize_weights: list[Any]) -> None:
-        pass
-
-    def get_activations_and_quantizers(self, layer: Any) -> list[Any]:
-        return []
-
-    def set_quantize_activations(self, layer: Any, quantize_activations: Any) -> None:
-        pass
 
     def get_output_quantizers(self, layer: Any) -> list[Any]:
         if self.window is None:

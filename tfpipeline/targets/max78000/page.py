@@ -7,7 +7,7 @@ p = pathlib.Path('docs/targets/max78000.md'); p.write_text(page.replace_table(\
 p.read_text()))"
 """
 
-from tfpipeline import errors
+from tfpipeline import marked_text
 from tfpipeline.targets.max78000 import constraints, shortage, violation
 from tfpipeline.targets.max78000 import spec as specs
 
@@ -36,13 +36,7 @@ def replace_table(text: str) -> str:
     Raises:
         UsageError: the page does not hold both markers, once and in order.
     """
-    before, begin, rest = text.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not begin or not end or BEGIN in rest or END in after:
-        raise errors.UsageError(
-            f"the page must hold the lines {BEGIN!r} and {END!r}, once and in order"
-        )
-    return f"{before}{BEGIN}\n{render()}{END}{after}"
+    return marked_text.replace(text, BEGIN, END, render())
 
 
 def _rule(constraint: violation.Constraint) -> str:
