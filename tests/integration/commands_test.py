@@ -16,11 +16,14 @@ from absl.testing import flagsaver
 from export.c import emulation
 from export.tflite import from_graph
 from tests.export.gap8 import files_test as gap8_files_test
-from tfpipeline import descriptor_flags, entry, train, train_descriptor
+from tests.identification import gap8_descriptor
+from tfpipeline import descriptor_flags, entry, identify, train, train_descriptor
 from tfpipeline.data import png_images
+from tfpipeline.identification import network
 from tfpipeline.ir import from_tflite, serialize
 from tfpipeline.networks import catalog as networks
 from tfpipeline.study import verification
+from tfpipeline.targets.gap8 import program_file
 
 _ROOT = pathlib.Path(__file__).resolve().parents[2]
 _PAGES = sorted(
@@ -180,6 +183,47 @@ def test_plan_command_runs(command, tmp_path):
     )
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "l2_map.svg").exists()
+
+
+def test_identify_commands_run(tmp_path, capfd, monkeypatch):
+    """In the order of their use, with pictures and a network of 8 x 8 pixels."""
+    monkeypatch.chdir(tmp_path)
+    start = "python -m tfpipeline.identify "
+    verbs = list(identify.VERBS)
+    commands = sorted(
+        (shlex.split(c)[3:] for c in _COMMANDS if c.startswith(start)),
+        key=lambda arguments: verbs.index(arguments[0]),
+    )
+    assert {arguments[0] for arguments in commands} == set(verbs)
+    [folder] = {a[10:] for each in commands for a in each if a.startswith("--network=")}
+    export = pathlib.Path(folder, "export", "gap8")
+    program_file.write(export / "program.npz", gap8_descriptor.descriptor())
+    network.write_threshold(export, 1, {})
+    images = [a[9:] for each in commands for a in each if a.startswith("--images=")]
+    for index, path in enumerate(path for each in images for path in each.split(",")):
+        pixels = np.random.default_rng(index).integers(0, 256, (8, 8, 1), np.uint8)
+        pathlib.Path(path).parent.mkdir(parents=True, exist_ok=True)
+        pathlib.Path(path).write_bytes(png_images.write(pixels))
+    for arguments in commands:
+        with flagsaver.flagsaver(), pytest.raises(SystemExit) as stopped:
+            entry.run(identify.main, "identify", ["identify", *arguments], verbs=verbs)
+        assert stopped.value.code == 0
+    out = capfd.readouterr().out
+    # The page's people, in the page's words.
+    page = (_ROOT / "docs" / "reidentification.md").read_text(encoding="utf-8")
+    for line in out.splitlines():
+        assert line in page or "squared distance" in line
+    assert out.count("squared distance") == 3
+
+
+@pytest.mark.slow
+def test_the_page_draws_the_pictures_that_its_commands_read(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    page = (_ROOT / "docs" / "reidentification.md").read_text(encoding="utf-8")
+    [code] = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    exec(compile(code, "reidentification.md", "exec"), {})
+    found = set(re.findall(r"runs/faces/\w+\.png", page))
+    assert found and all(pathlib.Path(path).is_file() for path in found)
 
 
 def test_gap8_export_commands_run(tmp_path):
