@@ -102,6 +102,7 @@ def test_a_run_for_the_gap8_in_both_widths(tmp_path):
     assert (tmp_path / "results.json").read_bytes() == before
 
 
+@pytest.mark.slow
 def test_a_run_in_two_number_formats_resumes_in_the_second(tmp_path):
     arguments = (
         *(*_TINY, "--train_limit=300", "--epochs=1", "--qat_epochs=1"),
@@ -137,6 +138,35 @@ def test_a_run_in_two_number_formats_resumes_in_the_second(tmp_path):
     assert file.read_bytes() == model
     # The stages before it were not trained again.
     assert (tmp_path / "qat" / "weights.npz").stat().st_mtime == other.st_mtime
+
+
+@pytest.mark.slow
+def test_a_run_with_kernels_of_4_bits(tmp_path):
+    arguments = (
+        *(*_TINY, "--train_limit=300", "--epochs=1", "--qat_epochs=1"),
+        *("--consistency_tolerance=5", "--export=int4", "--nonormalize"),
+        f"--workdir={tmp_path}",
+    )
+    assert _run(*arguments) == 0
+    results = json.loads((tmp_path / "results.json").read_text(encoding="utf-8"))
+    rows = {row["network"]: row for row in results["accuracy"]}
+    assert list(rows) == ["float32", "int4, PTQ", "int4 fake-quantized", "int4, QAT"]
+    stages = [record["stage"] for record in _records(tmp_path)]
+    assert stages == ["float", "qat_int4"]
+    g = serialize.read(tmp_path / "graph")
+    kernels = [g.tensors[x.weights] for x in g.layers if _weighted(x)]
+    assert {kernel.num_bits for kernel in kernels} == {4}
+    verified = results["exports"]["int4"]
+    assert set(verified["kernels"].values()) == {"int4"}
+    assert len(verified["kernels"]) == len(kernels)
+    assert verified["simulated_images"] == verified["same_images"]["images"] == 60
+    assert verified["model_bytes"] == rows["int4, QAT"]["model_bytes"]
+    text = (tmp_path / "summary.txt").read_text(encoding="utf-8")
+    assert f"{len(kernels)} of {len(kernels)} kernels in 4 bits" in text
+    # The same command finds all of it done.
+    before = (tmp_path / "results.json").read_bytes()
+    assert _run(*arguments) == 0
+    assert (tmp_path / "results.json").read_bytes() == before
 
 
 def _weighted(layer):
