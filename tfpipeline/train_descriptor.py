@@ -70,6 +70,8 @@ def run(config: flags_lib.DescriptorConfig) -> dict[str, Any]:
     _require_folds(config, source)
     positions, split = descriptor_stage.training_split(config, source)
     _begin(config, source, positions, folder)
+    for form in config.evaluate:
+        descriptor_qat.require_same(config, form, folder)
     trained = descriptor_stage.train(config, source, folder)
     g = from_keras.read(trained.model, name=config.model)
     serialize.write(g, folder.graph)
@@ -137,7 +139,7 @@ def _verify(
         found = atomic_files.read_json(folder.results_json).get("verification", {})
     pairs = source.pairs.take(config.held_out)
     for form in config.evaluate:
-        if form in found and _has_threshold(config, form, folder):
+        if form in found and _is_current(config, form, folder):
             continue
         if form == forms.FLOAT:
             describe = descriptor_stage.float_describer(trained.model)
@@ -181,10 +183,17 @@ def _gap8(
     return forms.gap8_describer(chosen, p)
 
 
-def _has_threshold(
+def _is_current(
     config: flags_lib.DescriptorConfig, form: str, folder: run_folder.RunFolder
 ) -> bool:
-    """Says whether the run has what the application needs, chosen by today's rate."""
+    """Says whether nothing is to be done for a form that has figures.
+
+    Its own training must still be there, and for the application a threshold that was
+    chosen by today's rate.
+    """
+    is_trained = form in forms.GAP8 and forms.GAP8[form].is_trained
+    if is_trained and not folder.model(form).exists():
+        return False
     if form not in _APPLICATIONS:
         return True
     record = network.threshold_record(folder.export(_APPLICATIONS[form]))

@@ -57,7 +57,8 @@ def train(
         TrainingError: the loss is not finite.
         StorageError: a file of the run cannot be read or written.
     """
-    _require_same(config, form, folder)
+    require_same(config, form, folder)
+    atomic_files.write_json(folder.model(form) / _FLAGS, config.qat_identity())
     done = descriptor_stage.finished(folder, form)
     if done is not None:
         return done
@@ -192,14 +193,18 @@ def _earlier(
     return found
 
 
-def _require_same(
+def require_same(
     config: flags_lib.DescriptorConfig, form: str, folder: run_folder.RunFolder
 ) -> None:
-    """Checks that an earlier start of the stage had its flags; writes them if none."""
+    """Checks that an earlier start of a form's training, if any, had these flags.
+
+    Raises:
+        UsageError: it had others.
+        StorageError: its flags cannot be read.
+    """
     path = folder.model(form) / _FLAGS
     wanted = config.qat_identity()
     if not path.exists():
-        atomic_files.write_json(path, wanted)
         return
     found = atomic_files.read_json(path)
     if not isinstance(found, dict):
