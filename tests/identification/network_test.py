@@ -1,11 +1,13 @@
 """Descriptor networks from files and folders."""
 
+import pathlib
+
 import numpy as np
 import pytest
 
 from tests.identification import gap8_descriptor
 from tfpipeline import errors
-from tfpipeline.identification import network
+from tfpipeline.identification import matching, network
 from tfpipeline.targets.gap8 import program_file, simulate
 
 
@@ -31,6 +33,19 @@ def test_descriptors_are_what_the_simulator_computes_of_raw_pixels():
     )["descriptor"]
     np.testing.assert_array_equal(found, expected[:, :, 0, 0])
     assert found.dtype == np.int16 and found.any()
+
+
+def test_the_network_that_was_trained_on_photographs():
+    root = pathlib.Path(__file__).resolve().parents[2]
+    found = network.load(root / "experiments" / "reid" / "folds_0_4")
+    assert (found.side, found.length) == (128, 512)
+    assert found.program.weight_bytes == 2 * 722_502
+    first, second = found.describe(
+        np.random.default_rng(0).integers(0, 256, (2, 128, 128, 1), np.uint8)
+    )
+    # Noise is nobody, and not everybody's noise is the same.
+    [[distance]] = matching.squared_distances(first[None], second[None])
+    assert 0 < distance and found.threshold is not None
 
 
 def test_other_integers_are_another_network():
