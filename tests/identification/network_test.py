@@ -45,7 +45,7 @@ def test_the_network_that_was_trained_on_photographs():
     )
     # Noise is nobody, and not everybody's noise is the same.
     [[distance]] = matching.squared_distances(first[None], second[None])
-    assert 0 < distance and found.threshold is not None
+    assert distance > 0 and found.threshold is not None
 
 
 def test_other_integers_are_another_network():
