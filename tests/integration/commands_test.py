@@ -318,7 +318,9 @@ def test_demo_flagfile_runs_and_its_file_passes_export(tmp_path, capfd, monkeypa
         entry.run(train.main, "train", ["train", *arguments])
     assert stopped.value.code == 0
     commands = [c for c in _EXPORTS if "--targets=int8" in c]
-    commands += [c for c in _COMMANDS if c.startswith("python -m tfpipeline.layer_")]
+    # A study's, of a run on data that is not here, is left out.
+    layers = "python -m tfpipeline.layer_error "
+    commands += [c for c in _COMMANDS if c.startswith(layers) and "FOLDER" not in c]
     for command in commands:
         command = command.replace("runs/demo", str(folder))
         command = command.replace("=runs/", f"={tmp_path}/")
