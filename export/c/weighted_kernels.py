@@ -28,7 +28,7 @@ NOT_INLINE = """\
 #endif
 """
 
-INSIDE = """\
+SPAN = """\
 /* Taps first to last - 1 of a kernel lie inside the input along one axis; tap 0 lies
    at start. */
 typedef struct {
@@ -46,7 +46,11 @@ static span inside(int32_t start, int32_t taps, int32_t dilation, int32_t size)
     }
     return s;
 }
+"""
 
+INSIDE = (
+    SPAN
+    + """
 static span row_span(const window *w, int32_t row)
 {
     return inside(row * w->row_stride - w->top, w->kernel_rows, w->row_dilation,
@@ -59,6 +63,7 @@ static span column_span(const window *w, int32_t column)
                   w->column_dilation, w->columns);
 }
 """
+)
 
 _PRODUCTS = """\
 /* Adds the products of count inputs and the taps of one channel. */

@@ -4,7 +4,7 @@ Data are `value`, `[channels][rows][columns]`. Accumulators are uint32_t, in whi
 defines wrapping, and results are taken out of them as two's complement.
 """
 
-from export.c import arithmetic, fragment
+from export.c import arithmetic, fragment, weighted_kernels
 
 Fragment = fragment.Fragment
 
@@ -26,7 +26,8 @@ static void rectify(value *data, int32_t count)
 }
 """
 
-_WINDOW = """\
+_WINDOW = (
+    """\
 /* A window that slides over planes of rows x columns. */
 typedef struct {
     int32_t rows, columns;
@@ -37,24 +38,9 @@ typedef struct {
     int32_t top, left; /* padding */
 } window;
 
-/* Taps first to last - 1 of a window lie inside the plane along one axis; tap 0 lies
-   at start. */
-typedef struct {
-    int32_t start, first, last;
-} span;
-
-static span inside(int32_t start, int32_t taps, int32_t dilation, int32_t size)
-{
-    span s = {start, 0, taps};
-    while (s.first < taps && start + s.first * dilation < 0) {
-        ++s.first;
-    }
-    while (s.last > s.first && start + (s.last - 1) * dilation >= size) {
-        --s.last;
-    }
-    return s;
-}
-
+"""
+    + weighted_kernels.SPAN
+    + """
 static span row_span(const window *w, int32_t row)
 {
     return inside(row * w->row_stride - w->top, w->window_rows, w->row_dilation,
@@ -67,6 +53,7 @@ static span column_span(const window *w, int32_t column)
                   w->column_dilation, w->columns);
 }
 """
+)
 
 _CONVOLUTION = """\
 typedef struct {
