@@ -12,7 +12,7 @@ from collections.abc import Collection, Sequence
 from absl import flags
 
 from tfpipeline import atomic_files, entry, errors
-from tfpipeline.data import camera, camera_dumps, image_size, sample_headers
+from tfpipeline.pictures import camera, camera_dumps, image_size, sample_headers
 
 # A sample .npy, the longest form, has 24 bytes a pixel: 101 MB for MAX_PIXELS.
 _MAX_INPUT_BYTES = 1 << 27

@@ -172,8 +172,9 @@ def _of_run(path: pathlib.Path) -> tuple[list[_Comparison], graph.Array, graph.A
     logging.set_verbosity(logging.WARNING)
     # Seconds of imports that nobody else should wait for.
     from tfpipeline.data import catalog, pipeline, splits
-    from tfpipeline.ir.readers import from_keras
-    from tfpipeline.quantization import float_twin, storage
+    from tfpipeline.keras_networks import float_twin
+    from tfpipeline.quantization import storage
+    from tfpipeline.readers import from_keras
 
     dataset = catalog.load(
         record["dataset"],

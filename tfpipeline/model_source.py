@@ -69,7 +69,7 @@ def load(model: str) -> Source:
         return Source(serialize.read(path))
     if suffix in KERAS_SUFFIXES:
         # Three seconds of imports that nobody else should wait for.
-        from tfpipeline.ir.readers import from_keras
+        from tfpipeline.readers import from_keras
 
         return Source(from_keras.read_file(path, name=path.stem))
     raise errors.UsageError(f"'{path}' is no network: give {_FORMS}")

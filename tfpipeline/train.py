@@ -29,8 +29,8 @@ from tfpipeline.deploy import (
 )
 from tfpipeline.deploy import job as jobs
 from tfpipeline.ir import graph, serialize
-from tfpipeline.ir.readers import from_keras
 from tfpipeline.models import registry
+from tfpipeline.readers import from_keras
 from tfpipeline.report import costs, summary
 from tfpipeline.targets import catalog as targets
 from tfpipeline.training import precision, progress, schemes, stages, strategies

@@ -23,7 +23,7 @@ from tfpipeline import descriptor_training_flags as training_flags
 from tfpipeline.data import people, verification_sets
 from tfpipeline.identification import matching, network
 from tfpipeline.ir import graph, serialize
-from tfpipeline.ir.readers import from_keras
+from tfpipeline.readers import from_keras
 from tfpipeline.report import verification as tables
 from tfpipeline.study import verification
 from tfpipeline.targets.gap8 import program_file

@@ -6,8 +6,8 @@ import zipfile
 import numpy as np
 
 from tfpipeline import errors
-from tfpipeline.data import png_images
 from tfpipeline.ir import graph
+from tfpipeline.pictures import png_images
 
 Array = graph.Array
 

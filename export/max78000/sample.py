@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tfpipeline import errors
-from tfpipeline.data import png_images
+from tfpipeline.pictures import png_images
 from tfpipeline.targets.max78000 import arithmetic
 
 SUFFIXES = (".npy", ".png")

@@ -16,7 +16,8 @@ import numpy.typing as npt
 from export.tflite import tracing
 from tfpipeline import errors
 from tfpipeline.compat import keras, tf
-from tfpipeline.quantization import tflite_int8
+from tfpipeline.quantization import input_ranges
+from tfpipeline.quantization.tflite import int8 as tflite_int8
 from tfpipeline.targets.tflm import flatbuffer
 
 MAX_MESSAGE_CHARACTERS = 300
@@ -69,7 +70,7 @@ def convert_qat(qat_model: keras.Model) -> bytes:
 def convert_ptq(
     float_model: keras.Model,
     calibration_images: npt.NDArray[np.float32],
-    input_range: tflite_int8.InputRange = tflite_int8.SIGNED,
+    input_range: input_ranges.InputRange = input_ranges.SIGNED,
     number_format: str = "int8",
 ) -> bytes:
     """Converts a float network, with the ranges seen on calibration images.

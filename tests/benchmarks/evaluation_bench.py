@@ -15,8 +15,8 @@ from collections.abc import Callable
 import numpy as np
 
 from export.tflite import int8
+from tfpipeline.keras_networks import batch_norm_folding
 from tfpipeline.models import registry
-from tfpipeline.quantization import batch_norm_folding
 from tfpipeline.targets.tflm import interpreter, reference
 
 NETWORK = "cmsisnet"

@@ -22,8 +22,9 @@ import numpy as np
 
 from tfpipeline.compat import keras, tf
 from tfpipeline.data import augmentation, pipeline, splits
+from tfpipeline.keras_networks import batch_norm_folding
 from tfpipeline.models import registry
-from tfpipeline.quantization import batch_norm_folding, tflite_int8
+from tfpipeline.quantization.tflite import int8 as tflite_int8
 from tfpipeline.training import loop, optimizers, precision, stages
 
 NETWORKS = ("cmsisnet", "nascifarnet")

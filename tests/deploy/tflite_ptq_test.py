@@ -9,8 +9,8 @@ from export.tflite import int4_kernels, int8
 from tests.quantization import conftest
 from tfpipeline.deploy import tflite_int4, tflite_int16
 from tfpipeline.ir import from_tflite, graph
-from tfpipeline.ir.readers import from_keras
-from tfpipeline.quantization import tflite_int8
+from tfpipeline.quantization import input_ranges
+from tfpipeline.readers import from_keras
 from tfpipeline.simulate import execution
 from tfpipeline.targets.tflm import flatbuffer, interpreter, reference
 
@@ -33,7 +33,7 @@ def _operators(data):
 @pytest.mark.slow
 def test_a_global_maximum_of_int16_becomes_a_pool_of_the_same_integers(job):
     model = job.trained.model
-    given = int8.convert_ptq(model, job.calibration, tflite_int8.SIGNED, "int16x8")
+    given = int8.convert_ptq(model, job.calibration, input_ranges.SIGNED, "int16x8")
     # Otherwise the rewriting is not needed any more.
     assert "REDUCE_MAX" in _operators(given)
     data = tflite_int16._convert_ptq(job)

@@ -14,7 +14,7 @@ from export.tflite import int8, tracing
 from tests.golden import tiny_networks
 from tfpipeline import atomic_files
 from tfpipeline.compat import keras, tf
-from tfpipeline.quantization import tflite_int8
+from tfpipeline.quantization.tflite import int8 as tflite_int8
 
 FOLDER = pathlib.Path(__file__).parent
 INT8_FOLDER = FOLDER / "mlperf_int8"

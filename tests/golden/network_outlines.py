@@ -6,9 +6,9 @@ python -m tests.golden.network_outlines
 import numpy as np
 
 from tfpipeline.ir import graph, serialize
-from tfpipeline.ir.readers import from_keras
 from tfpipeline.models import registry
 from tfpipeline.networks import catalog
+from tfpipeline.readers import from_keras
 
 
 def read(name: str) -> graph.Graph:

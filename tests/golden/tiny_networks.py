@@ -12,7 +12,7 @@ import numpy as np
 from export.tflite import int8
 from tfpipeline import atomic_files
 from tfpipeline.compat import keras
-from tfpipeline.quantization import tflite_int8
+from tfpipeline.quantization.tflite import int8 as tflite_int8
 
 FOLDER = pathlib.Path(__file__).parent / "tflite_int8"
 CALIBRATION_IMAGES = 32

@@ -7,8 +7,8 @@ import pytest
 from PIL import Image
 
 from tfpipeline import errors
-from tfpipeline.data import luma
 from tfpipeline.identification import pictures
+from tfpipeline.pictures import luma
 
 
 def _save(path, pixels, kind="PNG", **options):

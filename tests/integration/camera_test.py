@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tfpipeline.data import camera, camera_dumps
+from tfpipeline.pictures import camera, camera_dumps
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs" / "camera.md").read_text(encoding="utf-8")

@@ -18,10 +18,10 @@ from export.tflite import from_graph
 from tests.export.gap8 import files_test as gap8_files_test
 from tests.identification import gap8_descriptor
 from tfpipeline import descriptor_flags, entry, identify, train, train_descriptor
-from tfpipeline.data import png_images
 from tfpipeline.identification import network
 from tfpipeline.ir import from_tflite, serialize
 from tfpipeline.networks import catalog as networks
+from tfpipeline.pictures import png_images
 from tfpipeline.study import verification
 from tfpipeline.targets.gap8 import program_file
 

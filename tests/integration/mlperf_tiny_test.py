@@ -86,7 +86,7 @@ def test_float_files_cost_what_the_int8_files_do(name):
 
 @pytest.mark.parametrize("name", KERAS)
 def test_keras_files_cost_what_the_float_files_do(name):
-    from tfpipeline.ir.readers import from_keras
+    from tfpipeline.readers import from_keras
 
     found = from_keras.read_file(_file(name))
     other = from_tflite.read_file(_file(KERAS[name]))

@@ -5,8 +5,9 @@ import pytest
 
 from export.tflite import int8
 from tfpipeline.compat import keras
+from tfpipeline.keras_networks import batch_norm_folding
 from tfpipeline.models import registry
-from tfpipeline.quantization import batch_norm_folding, tflite_int8
+from tfpipeline.quantization.tflite import int8 as tflite_int8
 from tfpipeline.targets.tflm import flatbuffer, interpreter, reference
 
 

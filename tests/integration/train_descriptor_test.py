@@ -16,8 +16,9 @@ from tfpipeline import descriptor_flags, descriptor_forms, errors, train_descrip
 from tfpipeline.data import people, verification_sets
 from tfpipeline.identification import matching, network
 from tfpipeline.ir import serialize
-from tfpipeline.ir.readers import from_gap8, from_keras
-from tfpipeline.quantization import float_twin, storage
+from tfpipeline.keras_networks import float_twin
+from tfpipeline.quantization import storage
+from tfpipeline.readers import from_gap8, from_keras
 from tfpipeline.study import verification
 from tfpipeline.targets.gap8 import program_file
 from tfpipeline.training import progress

@@ -8,7 +8,8 @@ import pytest
 from ai_edge_litert import interpreter as litert
 
 from tfpipeline.compat import keras, tf
-from tfpipeline.quantization import batch_norm_folding, tflite_int8
+from tfpipeline.keras_networks import batch_norm_folding
+from tfpipeline.quantization.tflite import int8 as tflite_int8
 
 layers = keras.layers
 

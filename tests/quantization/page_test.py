@@ -4,7 +4,8 @@ import pathlib
 
 import pytest
 
-from tfpipeline.quantization import max78000_layers, tflite_int8
+from tfpipeline.quantization.max78000 import layers
+from tfpipeline.quantization.tflite import int8 as tflite_int8
 
 _PAGE = pathlib.Path(__file__).resolve().parents[2] / "docs" / "quantization.md"
 
@@ -13,7 +14,7 @@ _PAGE = pathlib.Path(__file__).resolve().parents[2] / "docs" / "quantization.md"
     ("title", "supported"),
     [
         ("## Layers", tflite_int8.SUPPORTED_LAYERS),
-        ("### What can be quantized", max78000_layers.SUPPORTED_LAYERS),
+        ("### What can be quantized", layers.SUPPORTED_LAYERS),
     ],
 )
 def test_page_lists_the_supported_layers(title, supported):

@@ -6,7 +6,10 @@ import numpy as np
 import pytest
 
 from tfpipeline import atomic_files, errors
-from tfpipeline.quantization import ranges, storage, tflite_int8, topology
+from tfpipeline.keras_networks import topology
+from tfpipeline.quantization import input_ranges, storage
+from tfpipeline.quantization.tflite import int8 as tflite_int8
+from tfpipeline.quantization.tflite import ranges
 
 
 def _changed(model):
@@ -36,10 +39,10 @@ def test_a_quantized_network_comes_back_identical(name, prepared, images, tmp_pa
 
 
 def test_the_input_range_comes_back(prepared, tmp_path):
-    model = tflite_int8.build(prepared("plain").folded, tflite_int8.UNSIGNED)
+    model = tflite_int8.build(prepared("plain").folded, input_ranges.UNSIGNED)
     storage.save(model, tmp_path)
     found = tflite_int8.input_range_of(storage.load(tmp_path))
-    assert found == tflite_int8.UNSIGNED
+    assert found == input_ranges.UNSIGNED
 
 
 def test_a_float_network_comes_back_identical(prepared, images, tmp_path):

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from tests import float_graphs
-from tests.ir.readers import keras_networks
+from tests.readers import keras_networks
 from tfpipeline import errors
 from tfpipeline.ir import from_tflite, graph
-from tfpipeline.ir.readers import from_keras
+from tfpipeline.readers import from_keras
 from tfpipeline.simulate import (
     float_execution,
     float_kernels,

@@ -8,8 +8,8 @@ from tests.golden import mlperf_networks
 from tests.simulate import micro
 from tfpipeline.compat import keras
 from tfpipeline.ir import from_tflite
+from tfpipeline.keras_networks import batch_norm_folding
 from tfpipeline.models import registry
-from tfpipeline.quantization import batch_norm_folding
 from tfpipeline.simulate import execution, vector_kernels
 
 

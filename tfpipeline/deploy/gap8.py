@@ -12,8 +12,9 @@ from tfpipeline.compat import keras
 from tfpipeline.data import splits
 from tfpipeline.deploy import job as jobs
 from tfpipeline.ir import graph
-from tfpipeline.ir.readers import from_gap8, from_keras
-from tfpipeline.quantization import batch_norm_folding, float_twin, gap8
+from tfpipeline.keras_networks import batch_norm_folding, float_twin
+from tfpipeline.quantization.gap8 import scheme as gap8
+from tfpipeline.readers import from_gap8, from_keras
 from tfpipeline.report import summary
 from tfpipeline.targets.gap8 import (
     calibrate,

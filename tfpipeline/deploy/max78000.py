@@ -11,8 +11,9 @@ from tfpipeline.compat import keras
 from tfpipeline.data import splits
 from tfpipeline.deploy import job as jobs
 from tfpipeline.ir import graph
-from tfpipeline.ir.readers import from_keras, from_max78000
-from tfpipeline.quantization import batch_norm_folding, max78000
+from tfpipeline.keras_networks import batch_norm_folding
+from tfpipeline.quantization.max78000 import scheme as max78000
+from tfpipeline.readers import from_keras, from_max78000
 from tfpipeline.report import summary
 from tfpipeline.targets.max78000 import assemble, lowering, program, simulate
 from tfpipeline.training import schemes, stages

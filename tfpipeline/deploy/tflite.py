@@ -13,7 +13,7 @@ from tfpipeline.compat import keras
 from tfpipeline.data import splits
 from tfpipeline.deploy import job as jobs
 from tfpipeline.ir import from_tflite, graph
-from tfpipeline.quantization import tflite_int8
+from tfpipeline.quantization import input_ranges
 from tfpipeline.report import summary
 from tfpipeline.targets.tflm import reference
 from tfpipeline.training import progress
@@ -126,7 +126,7 @@ def _convert_ptq(job: jobs.Job) -> bytes:
     return int8.convert_ptq(
         job.trained.model,
         job.calibration,
-        tflite_int8.input_range(job.config.normalize),
+        input_ranges.of_pixels(job.config.normalize),
     )
 
 

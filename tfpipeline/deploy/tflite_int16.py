@@ -9,8 +9,8 @@ from tfpipeline.data import splits
 from tfpipeline.deploy import job as jobs
 from tfpipeline.deploy import tflite
 from tfpipeline.ir import from_tflite, graph
-from tfpipeline.ir.readers import from_keras
-from tfpipeline.quantization import tflite_int8
+from tfpipeline.quantization import input_ranges
+from tfpipeline.readers import from_keras
 from tfpipeline.report import summary
 from tfpipeline.targets.tflm import flatbuffer
 from tfpipeline.training import stages
@@ -40,7 +40,7 @@ def _convert_ptq(job: jobs.Job) -> bytes:
     model = int8.convert_ptq(
         job.trained.model,
         job.calibration,
-        tflite_int8.input_range(job.config.normalize),
+        input_ranges.of_pixels(job.config.normalize),
         FORMAT,
     )
     if any(each.name == _LACKING for each in flatbuffer.read(model).operators):

@@ -10,9 +10,9 @@ from tfpipeline.data import splits
 from tfpipeline.deploy import job as jobs
 from tfpipeline.deploy import tflite
 from tfpipeline.ir import graph
-from tfpipeline.ir.readers import from_keras
 from tfpipeline.precision import formats, quantize, ranges
-from tfpipeline.quantization import tflite_int8
+from tfpipeline.quantization import input_ranges
+from tfpipeline.readers import from_keras
 from tfpipeline.report import summary
 from tfpipeline.training import stages
 
@@ -44,7 +44,7 @@ def require_runnable(config: flags_lib.RunConfig, dataset: splits.Dataset) -> No
 def _convert_ptq(job: jobs.Job) -> bytes:
     # The converter has no kernels of 4 bits. Its rules for the rest are `quantize`'s.
     g = from_keras.read(job.trained.model, name=job.config.model)
-    fixed = tflite_int8.input_range(job.config.normalize)
+    fixed = input_ranges.of_pixels(job.config.normalize)
     found = {
         **ranges.observe(g, job.calibration),
         g.inputs[0]: (fixed.minimum, fixed.maximum),

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from PIL import Image, ImageOps
 
 from tfpipeline import errors
-from tfpipeline.data import image_size, luma
+from tfpipeline.pictures import image_size, luma
 
 FORMATS = ("PNG", "JPEG")
 # More than any picture of MAX_PIXELS pixels needs.

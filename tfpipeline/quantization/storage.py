@@ -21,15 +21,13 @@ import numpy as np
 
 from tfpipeline import atomic_files, errors
 from tfpipeline.compat import keras, tfmot
-from tfpipeline.quantization import (
-    float_twin,
-    gap8,
-    max78000,
-    tflite_int4,
-    tflite_int8,
-    tflite_int16,
-    topology,
-)
+from tfpipeline.keras_networks import float_twin, topology
+from tfpipeline.quantization import input_ranges
+from tfpipeline.quantization.gap8 import scheme as gap8
+from tfpipeline.quantization.max78000 import scheme as max78000
+from tfpipeline.quantization.tflite import int4 as tflite_int4
+from tfpipeline.quantization.tflite import int8 as tflite_int8
+from tfpipeline.quantization.tflite import int16x8 as tflite_int16x8
 from tfpipeline.targets.max78000 import policy
 
 _ARCHITECTURE = "architecture.json"
@@ -120,13 +118,13 @@ def _scheme_of(model: keras.Model) -> tuple[str, dict[str, Any]]:
         return _FLOAT, {}
     if gap8.is_of_scheme(model):
         return _GAP8, {"num_bits": gap8.num_bits_of(model)}
-    if tflite_int16.is_of_scheme(model):
+    if tflite_int16x8.is_of_scheme(model):
         return _INT16, {}
     scheme = max78000.scheme_of(model)
     if scheme is None:
         name = _INT4 if tflite_int4.is_of_scheme(model) else _INT8
         fixed = tflite_int8.input_range_of(model)
-        if fixed == tflite_int8.SIGNED:
+        if fixed == input_ranges.SIGNED:
             return name, {}
         return name, {"input_range": [fixed.minimum, fixed.maximum]}
     return _MAX78000, {
@@ -152,18 +150,18 @@ def _build_int4(model: keras.Model, options: Any) -> keras.Model:
     return tflite_int4.build(model, _input_range(options))
 
 
-def _input_range(options: Any) -> tflite_int8.InputRange:
+def _input_range(options: Any) -> input_ranges.InputRange:
     if not options:
-        return tflite_int8.SIGNED
+        return input_ranges.SIGNED
     low, high = options["input_range"]
-    return tflite_int8.InputRange(low, high)
+    return input_ranges.InputRange(low, high)
 
 
 _BUILDERS: dict[str, Callable[[keras.Model, Any], keras.Model]] = {
     _FLOAT: lambda model, options: model,
     _INT4: _build_int4,
     _INT8: _build_int8,
-    _INT16: lambda model, options: tflite_int16.build(model),
+    _INT16: lambda model, options: tflite_int16x8.build(model),
     _MAX78000: _build_max78000,
     _GAP8: lambda model, options: gap8.build(model, options["num_bits"]),
 }

@@ -20,8 +20,9 @@ from tfpipeline import descriptor_forms as forms
 from tfpipeline.compat import keras, tf
 from tfpipeline.data import people
 from tfpipeline.ir import graph
-from tfpipeline.ir.readers import from_gap8, from_keras
-from tfpipeline.quantization import batch_norm_folding, gap8
+from tfpipeline.keras_networks import batch_norm_folding
+from tfpipeline.quantization.gap8 import scheme as gap8
+from tfpipeline.readers import from_gap8, from_keras
 from tfpipeline.targets.gap8 import calibrate, program, simulate
 from tfpipeline.training import (
     checkpoints,

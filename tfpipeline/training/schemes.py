@@ -9,15 +9,14 @@ import numpy as np
 from tfpipeline import errors
 from tfpipeline import flags as flags_lib
 from tfpipeline.compat import keras
-from tfpipeline.ir.readers import from_keras
-from tfpipeline.quantization import (
-    gap8,
-    max78000,
-    ranges,
-    tflite_int4,
-    tflite_int8,
-    tflite_int16,
-)
+from tfpipeline.quantization import input_ranges
+from tfpipeline.quantization.gap8 import scheme as gap8
+from tfpipeline.quantization.max78000 import scheme as max78000
+from tfpipeline.quantization.tflite import int4 as tflite_int4
+from tfpipeline.quantization.tflite import int8 as tflite_int8
+from tfpipeline.quantization.tflite import int16x8 as tflite_int16x8
+from tfpipeline.quantization.tflite import ranges
+from tfpipeline.readers import from_keras
 from tfpipeline.targets.gap8 import calibrate
 from tfpipeline.targets.max78000 import policy as policies
 
@@ -63,7 +62,7 @@ def float_epochs(config: flags_lib.RunConfig) -> int:
 
 
 def _int8(config: flags_lib.RunConfig) -> Scheme:
-    input_range = tflite_int8.input_range(config.normalize)
+    input_range = input_ranges.of_pixels(config.normalize)
     return Scheme(
         stage="qat",
         prepare=lambda model, images: tflite_int8.prepare_qat(
@@ -76,19 +75,19 @@ def _int8(config: flags_lib.RunConfig) -> Scheme:
 
 
 def _int16x8(config: flags_lib.RunConfig) -> Scheme:
-    input_range = tflite_int8.input_range(config.normalize)
+    input_range = input_ranges.of_pixels(config.normalize)
     return Scheme(
         stage="qat_int16x8",
-        prepare=lambda model, images: tflite_int16.prepare_qat(
+        prepare=lambda model, images: tflite_int16x8.prepare_qat(
             model, images, input_range
         ),
-        build=tflite_int16.build,
+        build=tflite_int16x8.build,
         after_epoch=ranges.set_from_weights,
     )
 
 
 def _int4(config: flags_lib.RunConfig) -> Scheme:
-    input_range = tflite_int8.input_range(config.normalize)
+    input_range = input_ranges.of_pixels(config.normalize)
     return Scheme(
         stage="qat_int4",
         prepare=lambda model, images: tflite_int4.prepare_qat(

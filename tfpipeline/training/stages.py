@@ -17,8 +17,9 @@ from tfpipeline import atomic_files, errors, run_folder
 from tfpipeline import flags as flags_lib
 from tfpipeline.compat import keras, tf
 from tfpipeline.data import augmentation, pipeline, splits
+from tfpipeline.keras_networks import batch_norm_folding
 from tfpipeline.models import registry
-from tfpipeline.quantization import batch_norm_folding, storage
+from tfpipeline.quantization import storage
 from tfpipeline.training import (
     loop,
     optimizers,

@@ -15,8 +15,8 @@ from tests import graph_builder
 from tests.export.c import compiler
 from tests.targets.gap8 import networks
 from tfpipeline import errors
-from tfpipeline.data import png_images
 from tfpipeline.ir import from_tflite, serialize
+from tfpipeline.pictures import png_images
 from tfpipeline.targets.gap8 import kernels, program_file, simulate
 
 SHAPE = (17, 17, 1)

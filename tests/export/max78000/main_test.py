@@ -10,8 +10,8 @@ import pytest
 from export.max78000 import files
 from tests.export.max78000 import vendor_networks
 from tests.targets.max78000 import graph_builder
-from tfpipeline.data import png_images
 from tfpipeline.ir import serialize
+from tfpipeline.pictures import png_images
 from tfpipeline.targets.max78000 import policy, quantize
 
 ROOT = pathlib.Path(__file__).parents[3]

@@ -5,7 +5,7 @@ import pytest
 
 from export.max78000 import sample
 from tfpipeline import errors
-from tfpipeline.data import png_images
+from tfpipeline.pictures import png_images
 
 RNG = np.random.default_rng(2)
 

@@ -1,1 +1,0 @@
-"""Readers of networks that live in TensorFlow; the bridge to the graph."""

@@ -1,0 +1,366 @@
+"""The int8 scheme of TensorFlow Lite: tfmot's default 8-bit scheme, completed.
+
+Weights: 8 bits, symmetric, [-127, 127]; a scale a channel for convolutions, one scale
+for Dense. Activations: 8 bits, asymmetric, one scale a tensor. Training runs on the
+network with folded batch normalization (see `batch_norm_folding`), so the
+fake-quantized graph is layer by layer the deployed one.
+
+What differs from `tfmot.quantization.keras.quantize_model` (tfmot 0.8.1):
+
+* tfmot gives a Conv2D, DepthwiseConv2D or Dense that a separate ReLU layer follows a
+  configuration that quantizes nothing (default_8bit_transforms.py, LayerReLUQuantize),
+  so it would train with float weights while TensorFlow Lite deploys 8-bit ones. Here
+  such a layer keeps its weight quantizer; only its output is left to the ReLU, or to
+  the Concatenate, that alone reads it. (The converter gives every branch the scale of
+  its Concatenate, so a finer range in training would not be deployed.)
+* Convolutions have their own weight quantizer, see `channel_quantizer`.
+* The input range is fixed to exactly [-1, 127/128] and no training step can move it:
+  int8 scale 1/128, zero point 0, and a microcontroller feeds `pixel - 128`.
+
+MaxPooling2D, Flatten, Reshape and Dropout get no quantizer and keep the range of their
+input. AveragePooling2D gets its own range, for which TensorFlow Lite, whose operator
+needs equal scales, adds a QUANTIZE operator; GlobalAveragePooling2D (MEAN) needs none.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+from tfpipeline import errors
+from tfpipeline.compat import keras, tf, tfmot
+from tfpipeline.keras_networks import batch_norm_folding, layer_traits, topology
+from tfpipeline.quantization import input_ranges
+from tfpipeline.quantization.tflite import channel_quantizer, ranges
+
+_LAYERS = keras.layers
+_QUANT = tfmot.quantization.keras
+
+_KERNEL_LAYERS = (_LAYERS.Conv2D, _LAYERS.Dense, _LAYERS.DepthwiseConv2D)
+# Layers that pass values on: input and output have the same scale.
+_SAME_RANGE_LAYERS = (
+    _LAYERS.Dropout,
+    _LAYERS.Flatten,
+    _LAYERS.GlobalMaxPooling2D,
+    _LAYERS.MaxPooling2D,
+    _LAYERS.Reshape,
+    _LAYERS.SpatialDropout2D,
+    _LAYERS.ZeroPadding2D,
+)
+SUPPORTED_LAYERS = (
+    *_KERNEL_LAYERS,
+    *_SAME_RANGE_LAYERS,
+    _LAYERS.Activation,
+    _LAYERS.Add,
+    _LAYERS.AveragePooling2D,
+    _LAYERS.Concatenate,
+    _LAYERS.GlobalAveragePooling2D,
+    _LAYERS.ReLU,
+    _LAYERS.Softmax,
+)
+"""The layer classes that the scheme quantizes; a subclass of one is not supported."""
+
+# Functions whose int8 output range is fixed by TensorFlow Lite's specification
+# (softmax and sigmoid: scale 1/256, zero point -128; tanh: scale 1/128, zero point 0).
+_FIXED_RANGE_ACTIVATIONS = ("softmax", "sigmoid", "tanh")
+_ACTIVATIONS = ("linear", "relu", "relu6", *_FIXED_RANGE_ACTIVATIONS)
+_FUSED_ACTIVATIONS = ("linear", "relu")
+
+
+def prepare_qat(
+    folded_model: keras.Model,
+    images: np.ndarray,
+    input_range: input_ranges.InputRange = input_ranges.SIGNED,
+) -> keras.Model:
+    """Returns `folded_model` with fake quantization, its ranges set from `images`.
+
+    Args:
+        folded_model: functional model without batch normalization, as from
+            `batch_norm_folding.fold`, one float32 input in `input_range`.
+        images: calibration images, float32 [N, H, W, C] in `input_range`.
+        input_range: fixed for the input, whatever the images hold.
+
+    Returns:
+        A new model for training and evaluation; `folded_model` stays as it is.
+
+    Raises:
+        QuantizationError: a layer that the scheme cannot quantize, or images of
+            another type, shape or scale than the network's input.
+    """
+    images = input_ranges.check_calibration_images(folded_model, images, input_range)
+    qat_model = build(folded_model, input_range)
+    ranges.set_from_weights(qat_model)
+    ranges.calibrate(qat_model, folded_model, images)
+    return qat_model
+
+
+def build(
+    folded_model: keras.Model,
+    input_range: input_ranges.InputRange = input_ranges.SIGNED,
+) -> keras.Model:
+    """Returns `folded_model` with fake quantization, ranges still at tfmot's start.
+
+    For restoring weights and ranges afterwards; otherwise use `prepare_qat`.
+
+    Raises:
+        QuantizationError: a layer that the scheme cannot quantize.
+    """
+    return apply(folded_model, Scheme(fixed_quantizer(input_range)), "int8")
+
+
+def fixed_quantizer(input_range: input_ranges.InputRange) -> Any:
+    """The quantizer of the network's input: 8 bits, whatever it is trained with."""
+    return _QUANT.quantizers.FixedQuantizer(
+        num_bits=8,
+        init_min=input_range.minimum,
+        init_max=input_range.maximum,
+        narrow_range=False,
+    )
+
+
+def apply(folded_model: keras.Model, scheme: "Scheme", name: str) -> keras.Model:
+    """Returns `folded_model` with the fake quantization of `scheme`.
+
+    Args:
+        folded_model: as for `build`.
+        scheme: what each layer gets.
+        name: of the scheme, for messages.
+
+    Raises:
+        QuantizationError: a layer that the scheme cannot quantize.
+    """
+    model = topology.require_functional(folded_model)
+    _check_supported(model, name)
+    annotated = _QUANT.quantize_annotate_model(model)
+    # Nothing in tfmot's layers needs AutoGraph's rewriting of their source; without it
+    # the first call takes 2 s instead of 8 to 14 s.
+    quantize = tf.autograph.experimental.do_not_convert(_QUANT.quantize_apply)
+    qat_model = quantize(annotated, scheme)
+    left = unquantized_layers(qat_model)
+    if left:
+        raise errors.QuantizationError(
+            f"the {name} scheme leaves {', '.join(map(repr, left))} of model "
+            f"{model.name!r} in float; connect them to layers that round their output."
+        )
+    return qat_model
+
+
+def input_range_of(qat_model: keras.Model) -> input_ranges.InputRange:
+    """The input range that `build` gave the model; `SIGNED` where it is another's."""
+    for layer in qat_model.layers:
+        quantizer = getattr(layer, "quantizer", None)
+        if hasattr(quantizer, "init_min"):
+            return input_ranges.InputRange(quantizer.init_min, quantizer.init_max)
+    return input_ranges.SIGNED
+
+
+def unquantized_layers(qat_model: keras.Model) -> tuple[str, ...]:
+    """Returns the names of layers that compute in float in `qat_model`.
+
+    A layer counts as quantized when its kernel has a range and its output has one, or
+    when the output is quantized by a ReLU or Concatenate that alone reads it.
+    """
+    readers = topology.consumers(topology.to_dict(qat_model))
+    roles: dict[str, set[str]] = {layer.name: set() for layer in qat_model.layers}
+    for found in ranges.find(qat_model):
+        roles[found.wrapper].add(found.role)
+
+    def quantized(wrapper: Any) -> bool:
+        if not isinstance(wrapper, _QUANT.QuantizeWrapper):
+            kind = type(wrapper).__name__
+            return kind == "InputLayer" or (
+                kind == "QuantizeLayer" and wrapper.quantizer is not None
+            )
+        kernels = {layer_traits.short_name(w) for w in wrapper.weights} & set(
+            ranges.WEIGHT_ROLES
+        )
+        if kernels - roles[wrapper.name]:
+            return False
+        if roles[wrapper.name] & set(ranges.OUTPUT_ROLES):
+            return True
+        if _keeps_range(wrapper.layer):
+            return True
+        reading = [qat_model.get_layer(name) for name in readers[wrapper.name]]
+        return bool(reading) and all(map(_quantizes_for_its_input, reading))
+
+    return tuple(
+        getattr(wrapper, "layer", wrapper).name
+        for wrapper in qat_model.layers
+        if not quantized(wrapper)
+    )
+
+
+def representative_dataset(
+    images: np.ndarray, input_range: input_ranges.InputRange = input_ranges.SIGNED
+) -> Callable[[], Iterator[list[np.ndarray]]]:
+    """Returns the generator function that the converter calibrates with (PTQ).
+
+    The converter takes the input's range from these images, so the first and the last
+    value of the first image are set to the ends of `input_range`: two values, and the
+    input scale is exact however dark the images are. (A fake quantizer on the input
+    fixes the range as well but leaves DEQUANTIZE and QUANTIZE operators.)
+
+    Args:
+        images: float32 [N, H, W, C] in `input_range`, the recorded calibration images.
+        input_range: of the deployed network's input.
+
+    Returns:
+        A function for `TFLiteConverter.representative_dataset`; each element is one
+        image as [float32 [1, H, W, C]].
+    """
+
+    def generate() -> Iterator[list[np.ndarray]]:
+        for index in range(len(images)):
+            image = np.array(images[index : index + 1], np.float32)
+            if index == 0:
+                image.flat[0] = input_range.minimum
+                image.flat[-1] = input_range.maximum
+            yield [image]
+
+    return generate
+
+
+class KernelConfig(_QUANT.QuantizeConfig):
+    """Quantizes a layer's kernel, and its output unless a later layer does that.
+
+    Attributes:
+        quantize_output: round what follows the layer's own activation function.
+    """
+
+    def __init__(self, quantize_output: bool) -> None:
+        self.quantize_output = quantize_output
+
+    def get_weights_and_quantizers(self, layer: Any) -> list[Any]:
+        pairs = _default_config(layer).get_weights_and_quantizers(layer)
+        if not isinstance(layer, _LAYERS.Conv2D | _LAYERS.DepthwiseConv2D):
+            return pairs
+        depthwise = isinstance(layer, _LAYERS.DepthwiseConv2D)
+        quantizer = channel_quantizer.ChannelQuantizer(depthwise)
+        return [(kernel, quantizer) for kernel, _ in pairs]
+
+    def set_quantize_weights(self, layer: Any, quantize_weights: list[Any]) -> None:
+        _default_config(layer).set_quantize_weights(layer, quantize_weights)
+
+    def get_activations_and_quantizers(self, layer: Any) -> list[Any]:
+        if not self.quantize_output:
+            return []
+        return _default_config(layer).get_activations_and_quantizers(layer)
+
+    def set_quantize_activations(self, layer: Any, quantize_activations: Any) -> None:
+        if self.quantize_output:
+            config = _default_config(layer)
+            config.set_quantize_activations(layer, quantize_activations)
+
+    def get_output_quantizers(self, layer: Any) -> list[Any]:
+        return []
+
+    def get_config(self) -> dict[str, Any]:
+        return {"quantize_output": self.quantize_output}
+
+
+class Layout(_QUANT.QuantizeLayoutTransform):
+    """The default layout with `KernelConfig` and a fixed input range."""
+
+    def __init__(self, input_quantizer: Any) -> None:
+        self._input_quantizer = input_quantizer
+
+    def apply(
+        self, model: keras.Model, layer_quantize_map: dict[str, Any]
+    ) -> tuple[keras.Model, dict[str, Any]]:
+        default = _QUANT.default_8bit.Default8BitQuantizeLayoutTransform()
+        model, layer_quantize_map = default.apply(model, layer_quantize_map)
+        readers = topology.consumers(topology.to_dict(model))
+        for layer in model.layers:
+            if not isinstance(layer, _KERNEL_LAYERS):
+                continue
+            reading = [model.get_layer(name) for name in readers[layer.name]]
+            fused = len(reading) == 1 and _quantizes_for_its_input(reading[0])
+            layer_quantize_map[layer.name]["quantize_config"] = KernelConfig(not fused)
+        model = keras.models.clone_model(
+            model,
+            clone_function=lambda layer: _with_quantizer(layer, self._input_quantizer),
+        )
+        return model, layer_quantize_map
+
+
+class Scheme(_QUANT.default_8bit.Default8BitQuantizeScheme):
+    """tfmot's default 8-bit scheme with `Layout`."""
+
+    def __init__(self, input_quantizer: Any) -> None:
+        super().__init__()
+        self._input_quantizer = input_quantizer
+
+    def get_layout_transformer(self) -> _QUANT.QuantizeLayoutTransform:
+        """The changes of the network in front of its quantization."""
+        return Layout(self._input_quantizer)
+
+
+def _with_quantizer(layer: Any, input_quantizer: Any) -> Any:
+    """Gives tfmot's input layer the quantizer; returns other layers as is."""
+    if type(layer).__name__ != "QuantizeLayer":
+        return layer
+    # A fixed name: tfmot numbers these layers by process, and names identify weights.
+    return type(layer)(input_quantizer, name="quantize_input")
+
+
+def _default_config(layer: Any) -> Any:
+    registry = _QUANT.default_8bit.Default8BitQuantizeRegistry()
+    return registry.get_quantize_config(layer)
+
+
+def _check_supported(model: keras.Model, scheme: str) -> None:
+    for layer in model.layers:
+        kind = type(layer)
+        if kind is _LAYERS.InputLayer:
+            continue
+        if batch_norm_folding.is_normalization(layer):
+            raise errors.QuantizationError(
+                f"{kind.__name__} {layer.name!r} is not folded; pass the network "
+                "through tfpipeline.keras_networks.batch_norm_folding.fold first."
+            )
+        if kind not in SUPPORTED_LAYERS:
+            names = sorted(supported.__name__ for supported in SUPPORTED_LAYERS)
+            raise errors.QuantizationError(
+                f"layer {layer.name!r}: {kind.__name__} cannot be quantized by the "
+                f"{scheme} scheme; use {', '.join(names)}."
+            )
+        _check_activation(layer)
+
+
+def _check_activation(layer: Any) -> None:
+    if isinstance(layer, _LAYERS.ReLU):
+        shape = (layer.max_value, float(layer.negative_slope), float(layer.threshold))
+        if shape not in ((None, 0.0, 0.0), (6.0, 0.0, 0.0)):
+            raise errors.QuantizationError(
+                f"layer {layer.name!r}: a ReLU must be plain or have max_value 6. "
+                f"Received: max_value, negative_slope, threshold = {shape}."
+            )
+    if not hasattr(layer, "activation"):
+        return
+    name = getattr(layer.activation, "__name__", type(layer.activation).__name__)
+    alone = isinstance(layer, _LAYERS.Activation)
+    allowed = _ACTIVATIONS if alone else _FUSED_ACTIVATIONS
+    if name not in allowed:
+        advice = "" if alone else " or give the activation its own layer"
+        raise errors.QuantizationError(
+            f"layer {layer.name!r}: activation {name!r} cannot be quantized here; use "
+            f"one of {', '.join(allowed)}{advice}."
+        )
+
+
+def _keeps_range(layer: Any) -> bool:
+    """Says whether the output of `layer` needs no range of its own."""
+    if isinstance(layer, (*_SAME_RANGE_LAYERS, _LAYERS.Softmax)):
+        return True
+    if isinstance(layer, _LAYERS.Activation):
+        name = layer.activation.__name__
+        return name == "linear" or name in _FIXED_RANGE_ACTIVATIONS
+    return False
+
+
+def _quantizes_for_its_input(wrapper: Any) -> bool:
+    """Says whether TensorFlow Lite fuses `wrapper` with the layer before it."""
+    layer = getattr(wrapper, "layer", wrapper)
+    if isinstance(layer, _LAYERS.Activation):
+        return layer.activation.__name__ in ("relu", "relu6")
+    return isinstance(layer, (_LAYERS.ReLU, _LAYERS.Concatenate))

@@ -1,0 +1,286 @@
+"""From a fake-quantized network to the integers of TensorFlow Lite.
+
+The rules are those of TensorFlow's converter (TensorFlow 2.21, compiler/mlir/lite and
+mlir's quant dialect), which computes scales in float64 and stores float32:
+
+* A range gives `scale = (max - min) / (qmax - qmin)`. The zero point is computed from
+  the end with the smaller error, kept within the integers and rounded, halves away from
+  zero. A narrow range leaves out -128.
+* Kernels are `round(weight / scale)`, halves away from zero, within the range.
+* Biases have 32 bits, or 64 beside activations of 16, and the scale of the input times
+  that of the kernel. Zeros are stored or left out as `fusion.store_biases` says.
+* Layers that only move integers have one scale: what they write has that of what they
+  read, and what a Concat reads that of what it writes. Where both are fixed and differ,
+  a Requantize stands behind the layer that writes the tensor.
+* Softmax and sigmoid write scale 1/256 and zero point -128, tanh 1/128 and 0; in 16
+  bits all three write 1/32768 and 0.
+
+Kernels have 8 bits; activations all 8 or all 16. For 16 bits these are TensorFlow
+Lite's "int16 activations with int8 weights", whose zero points are 0. Beside
+activations of 8 bits kernels may have 4, which are narrow and stored as int8 here.
+"""
+
+import dataclasses
+
+import numpy as np
+
+from tfpipeline import errors
+from tfpipeline.ir import graph, layer_rules
+from tfpipeline.readers import draft as draft_lib
+from tfpipeline.readers import fusion
+
+Draft = draft_lib.Draft
+
+# Ranges are at least this wide in both directions: ExpandVerySmallRange of the
+# converter's quantization_utils.cc.
+_SMALLEST_END = 0.5e-6
+# Bits of the activations -> type and limits of biases. Sums of 64 bits are multiplied
+# as far as they fit into 48: MultiplyByQuantizedMultiplier of TFLite's common.cc.
+_BIASES = {8: ("int32", 2**31 - 1), 16: ("int64", 2**47 - 1)}
+# TensorFlow Lite's specification of these operators.
+_FIXED = {
+    8: {"softmax": (1 / 256, -128), "sigmoid": (1 / 256, -128), "tanh": (1 / 128, 0)},
+    16: dict.fromkeys(("softmax", "sigmoid", "tanh"), (1 / 32768, 0)),
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class _Quant:
+    """Parameters as the converter computes with them: scales in float64."""
+
+    scale: tuple[float, ...]
+    zero_point: tuple[int, ...]
+
+    def repeated(self, times: int) -> "_Quant":
+        return _Quant(self.scale * times, self.zero_point * times)
+
+    def stored(self, num_bits: int, axis: int | None) -> graph.QuantParams:
+        return graph.QuantParams(
+            scale=tuple(float(np.float32(scale)) for scale in self.scale),
+            zero_point=self.zero_point,
+            num_bits=num_bits,
+            axis=axis if len(self.scale) > 1 else None,
+        )
+
+
+def quantize(draft: Draft, inputs: tuple[str, ...]) -> None:
+    """Gives every tensor of `draft` its integers, in place.
+
+    Raises:
+        GraphError: naming the layers whose result has no range.
+    """
+    num_bits = _activation_bits(draft)
+    known = {name: _quant(r) for name, r in draft.ranges.items()}
+    quants = _propagate(draft, known, num_bits)
+    missing = [
+        f"{layer.kind} '{layer.name}'"
+        for layer in draft.layers
+        if layer.output not in quants
+    ] + [f"input '{name}'" for name in inputs if name not in quants]
+    if missing:
+        raise errors.GraphError(
+            f"no range for what {', '.join(missing)} writes: the quantization-aware "
+            "network leaves it in float; give the layer an output quantizer"
+        )
+    _requantize(draft, quants)
+    for name in {*inputs, *(layer.output for layer in draft.layers)}:
+        draft.tensors[name] = dataclasses.replace(
+            draft.tensors[name],
+            dtype=f"int{num_bits}",
+            quant=quants[name].stored(num_bits, None),
+        )
+    draft.layers = [
+        _weights(draft, quants, layer, num_bits)
+        if isinstance(layer, graph.Weighted)
+        else layer
+        for layer in draft.layers
+    ]
+
+
+def _activation_bits(draft: Draft) -> int:
+    kernels: set[int] = set()
+    activations: set[int] = set()
+    for name, limits in draft.ranges.items():
+        (kernels if name in draft.constants else activations).add(limits.num_bits)
+    allowed = {8} if 16 in activations else {4, 8}
+    if len(activations) > 1 or kernels - allowed:
+        raise errors.GraphError(
+            "kernels must have 8 bits, or 4 beside activations of 8, and activations "
+            f"all 8 or all 16; found kernels of {sorted(kernels)} and activations of "
+            f"{sorted(activations)}"
+        )
+    return min(activations, default=8)
+
+
+def _limits(num_bits: int, narrow: bool) -> tuple[int, int]:
+    """The smallest and the largest integer."""
+    largest = 2 ** (num_bits - 1) - 1
+    return -largest if narrow else -largest - 1, largest
+
+
+def _quant(limits: draft_lib.Range) -> _Quant:
+    ends = zip(limits.minimum, limits.maximum, strict=True)
+    integers = _limits(limits.num_bits, limits.narrow)
+    pairs = [_nudged(low, high, *integers) for low, high in ends]
+    scales, zero_points = zip(*pairs, strict=True)
+    return _Quant(scales, zero_points)
+
+
+def _nudged(low: float, high: float, smallest: int, largest: int) -> tuple[float, int]:
+    """Scale and zero point of a range for the integers from smallest to largest."""
+    if high - low <= 2 * _SMALLEST_END:
+        low, high = min(low, -_SMALLEST_END), max(high, _SMALLEST_END)
+    scale = (high - low) / (largest - smallest)
+    from_low, from_high = smallest - low / scale, largest - high / scale
+    low_error = abs(smallest) + abs(low / scale)
+    high_error = abs(largest) + abs(high / scale)
+    best = from_low if low_error < high_error else from_high
+    return scale, int(_round(np.float64(min(max(best, smallest), largest))))
+
+
+def _round(values: graph.Array) -> graph.Array:
+    """To the nearest integer, halves away from zero."""
+    rounded: graph.Array = np.trunc(values + np.copysign(0.5, values))
+    # Adding 0.5 rounds the largest number below 0.5 up to 1.
+    exact = np.where(np.abs(values) < 0.5, 0.0, rounded)
+    return np.asarray(exact)
+
+
+def _propagate(
+    draft: Draft, quants: dict[str, _Quant], num_bits: int
+) -> dict[str, _Quant]:
+    """Adds what follows from the ranges, until nothing does."""
+    fixed = _FIXED[num_bits]
+    count = -1
+    while len(quants) != count:
+        count = len(quants)
+        for layer in draft.layers:
+            function = getattr(layer, "function", layer.kind.lower())
+            if function in fixed:
+                scale, zero_point = fixed[function]
+                quants.setdefault(layer.output, _Quant((scale,), (zero_point,)))
+            elif isinstance(layer, graph.Concat) or not _moves(layer):
+                continue
+            elif layer.inputs[0] in quants:
+                quants.setdefault(layer.output, quants[layer.inputs[0]])
+        for layer in reversed(draft.layers):
+            if _moves(layer) and layer.output in quants:
+                for name in layer.inputs:
+                    quants.setdefault(name, quants[layer.output])
+    return quants
+
+
+def _moves(layer: graph.Layer) -> bool:
+    return isinstance(layer, layer_rules.SCALE_KEEPING)
+
+
+def _requantize(draft: Draft, quants: dict[str, _Quant]) -> None:
+    """Puts a Requantize where a layer that moves integers would change their scale."""
+    behind: dict[str, list[graph.Layer]] = {}
+
+    def converted(source: str, name: str, quant: _Quant) -> str:
+        output = draft.tensor(name, draft.shape(source))
+        quants[output] = quant
+        behind.setdefault(source, []).append(
+            graph.Requantize(name=output, inputs=(source,), output=output)
+        )
+        return output
+
+    layers: list[graph.Layer] = []
+    for layer in draft.layers:
+        quant = quants[layer.output]
+        if not _moves(layer) or all(quants[name] == quant for name in layer.inputs):
+            layers.append(layer)
+        elif isinstance(layer, graph.Concat):
+            inputs = tuple(
+                name
+                if quants[name] == quant
+                else converted(name, f"{name}/requantized", quant)
+                for name in layer.inputs
+            )
+            layers.append(dataclasses.replace(layer, inputs=inputs))
+        else:
+            unscaled = draft.tensor(f"{layer.output}/moved", draft.shape(layer.output))
+            quants[unscaled] = quants[layer.inputs[0]]
+            layers.append(dataclasses.replace(layer, output=unscaled))
+            behind[unscaled] = [
+                graph.Requantize(
+                    name=f"{layer.name}/requantize",
+                    inputs=(unscaled,),
+                    output=layer.output,
+                )
+            ]
+    written = {layer.output for layer in layers}
+    first = [
+        new for name, news in behind.items() if name not in written for new in news
+    ]
+    draft.layers = first
+    for layer in layers:
+        draft.layers += [layer, *behind.get(layer.output, ())]
+
+
+def _weights(
+    draft: Draft, quants: dict[str, _Quant], layer: graph.Weighted, num_bits: int
+) -> graph.Weighted:
+    limits = draft.ranges.get(layer.weights)
+    if limits is None:
+        raise errors.GraphError(
+            f"{layer.kind} '{layer.name}': its kernel has no range; give it a weight "
+            "quantizer"
+        )
+    kernel = draft.constants[layer.weights]
+    axis = kernel.ndim - 1 if isinstance(layer, graph.DepthwiseConv2D) else 0
+    quant = _quant(limits)
+    if isinstance(layer, graph.DepthwiseConv2D) and limits.is_per_channel:
+        # tfmot has a range for each multiplier; channel c * multipliers + m has m's.
+        quant = quant.repeated(max(kernel.shape[axis] // len(quant.scale), 1))
+    shape = [1] * kernel.ndim
+    shape[axis] = len(quant.scale)
+    if len(quant.scale) not in (1, kernel.shape[axis]):
+        raise errors.GraphError(
+            f"{layer.kind} '{layer.name}': {len(quant.scale)} kernel ranges for "
+            f"{kernel.shape[axis]} channels; one, or one a channel is supported"
+        )
+    scales = np.reshape(quant.scale, shape)
+    offsets = np.reshape(quant.zero_point, shape)
+    ends = _limits(limits.num_bits, limits.narrow)
+    values = np.clip(_round(kernel / scales + offsets), *ends)
+    weights = _constant(
+        draft,
+        f"{layer.name}/kernel",
+        values.astype(np.int8),
+        quant.stored(limits.num_bits, axis),
+    )
+    return dataclasses.replace(
+        layer, weights=weights, bias=_bias(draft, quants, layer, quant, num_bits)
+    )
+
+
+def _bias(
+    draft: Draft,
+    quants: dict[str, _Quant],
+    layer: graph.Weighted,
+    kernel: _Quant,
+    num_bits: int,
+) -> str | None:
+    channels = draft.shape(layer.output)[-1]
+    values = np.zeros(channels, np.float32)
+    if layer.bias is not None:
+        values = draft.constants[layer.bias]
+    if isinstance(layer, fusion.WITHOUT_ZEROS) and not values.any():
+        return None
+    (source,) = quants[layer.inputs[0]].scale
+    scales = tuple(source * scale for scale in kernel.scale)
+    dtype, largest = _BIASES[num_bits]
+    rounded = np.clip(_round(values / np.array(scales)), -largest - 1, largest)
+    quant = _Quant(scales, (0,) * len(scales)).stored(np.iinfo(dtype).bits, 0)
+    return _constant(draft, f"{layer.name}/bias", rounded.astype(dtype), quant)
+
+
+def _constant(
+    draft: Draft, name: str, values: graph.Array, quant: graph.QuantParams
+) -> str:
+    name = draft.tensor(name, values.shape)
+    draft.tensors[name] = graph.Tensor(name, values.shape, values.dtype.name, quant)
+    draft.constants[name] = values
+    return name
