@@ -10,20 +10,9 @@ from typing import Any
 
 from absl import flags
 
-from tfpipeline import errors
+from tfpipeline import errors, number_formats
 
 QUANTIZATIONS = ("qat", "ptq", "none")
-# Quantization schemes, and the number formats of each. A format is trained, evaluated
-# and exported by itself, from the one float network; the first is what --export is if
-# not given.
-SCHEMES = {
-    "int8": ("int8", "int16x8", "int4"),
-    "max78000": ("max78000",),
-    "gap8": ("gap8", "gap8_8bit"),
-}
-FLOAT_EXPORT = "float32"
-EXPORTS = (*(name for names in SCHEMES.values() for name in names), FLOAT_EXPORT)
-WEIGHT_BITS = (1, 2, 4, 8)
 # What may differ between two commands that mean the same run.
 _NOT_PART_OF_A_RUN = ("workdir", "data_dir")
 
@@ -80,14 +69,15 @@ class RunConfig:
 
     def __post_init__(self) -> None:
         self._check_widths()
-        allowed = (*SCHEMES[self.scheme], FLOAT_EXPORT)
+        formats = [each.name for each in number_formats.of_scheme(self.scheme)]
+        allowed = (*formats, number_formats.FLOAT)
         unknown = [name for name in self.export if name not in allowed]
         if unknown:
             raise errors.UsageError(
                 f"--export takes {', '.join(allowed)} with --scheme={self.scheme}. "
                 f"Received: {', '.join(unknown)}"
             )
-        integers = [name for name in self.export if name != FLOAT_EXPORT]
+        integers = [name for name in self.export if name != number_formats.FLOAT]
         if self.quantization == "none" and integers:
             raise errors.UsageError(
                 f"--quantization=none has no {integers[0]} network to export; "
@@ -95,37 +85,33 @@ class RunConfig:
             )
 
     @property
-    def number_formats(self) -> tuple[str, ...]:
+    def number_formats(self) -> tuple[number_formats.NumberFormat, ...]:
         """The integer formats that the float network is quantized to, in order."""
         if self.quantization == "none":
             return ()
-        formats = SCHEMES[self.scheme]
-        return tuple(name for name in formats if name in self.export) or formats[:1]
+        formats = number_formats.of_scheme(self.scheme)
+        exported = tuple(each for each in formats if each.name in self.export)
+        return exported or formats[:1]
 
     def _check_widths(self) -> None:
-        if self.scheme == "int8" and self.weight_bits != 8:
+        scheme = number_formats.scheme_named(self.scheme)
+        if self.weight_bits not in scheme.weight_bits:
+            widths = ", ".join(map(str, scheme.weight_bits))
+            one_of = "one of " if len(scheme.weight_bits) > 1 else ""
+            advice = scheme.weight_bits_advice and f"; {scheme.weight_bits_advice}"
             raise errors.UsageError(
-                "--weight_bits must be 8 with --scheme=int8, whose 4-bit weights are "
-                f"--export=int4. Received: {self.weight_bits}"
+                f"--weight_bits must be {one_of}{widths} with --scheme={scheme.name}"
+                f"{advice}. Received: {self.weight_bits}"
             )
-        if self.scheme == "gap8" and self.weight_bits != 8:
+        if self.quantization_policy is not None and not scheme.has_policy:
+            able = [each.name for each in number_formats.SCHEMES if each.has_policy]
             raise errors.UsageError(
-                "--weight_bits does not go with --scheme=gap8: --export=gap8 has 16 "
-                "bits throughout, --export=gap8_8bit has 8"
+                f"--quantization_policy goes with --scheme={' or '.join(able)} only"
             )
-        if self.weight_bits not in WEIGHT_BITS:
+        if scheme.needs_signed_pixels and not self.normalize:
             raise errors.UsageError(
-                f"--weight_bits must be one of {', '.join(map(str, WEIGHT_BITS))}. "
-                f"Received: {self.weight_bits}"
-            )
-        if self.quantization_policy is not None and self.scheme != "max78000":
-            raise errors.UsageError(
-                "--quantization_policy goes with --scheme=max78000 only"
-            )
-        if self.scheme == "max78000" and not self.normalize:
-            raise errors.UsageError(
-                "--scheme=max78000 needs pixels in [-1, 127/128]: leave --nonormalize "
-                "out"
+                f"--scheme={scheme.name} needs pixels in [-1, 127/128]: leave "
+                "--nonormalize out"
             )
 
     def identity(self) -> dict[str, Any]:
@@ -166,13 +152,24 @@ def config_from_flags() -> RunConfig:
     values["learning_rate_milestones"] = _epochs(values["learning_rate_milestones"])
     if not values["export"]:
         quantized = values["quantization"] != "none"
-        values["export"] = (
-            SCHEMES[values["scheme"]][:1] if quantized else (FLOAT_EXPORT,)
-        )
+        first = number_formats.of_scheme(values["scheme"])[0]
+        values["export"] = (first.name if quantized else number_formats.FLOAT,)
     if values["quantization_policy"] is not None:
         # Its text and not its name is what makes two runs the same.
         values["quantization_policy"] = _text(values["quantization_policy"])
     return RunConfig(**values)
+
+
+def _schemes() -> str:
+    return "; ".join(
+        f"{scheme.name}: {scheme.title}, --export="
+        + ", ".join(each.name for each in number_formats.of_scheme(scheme.name))
+        for scheme in number_formats.SCHEMES
+    )
+
+
+def _exports() -> tuple[str, ...]:
+    return (*(each.name for each in number_formats.ALL), number_formats.FLOAT)
 
 
 def _text(path: str) -> str:
@@ -360,11 +357,8 @@ def _define_quantization() -> None:
     flags.DEFINE_enum(
         "scheme",
         "int8",
-        list(SCHEMES),
-        "Arithmetic to quantize for. int8: TFLite's, a scale a channel, with 8-bit "
-        "activations and, by --export=int16x8, with 16-bit ones or, by --export=int4, "
-        "with 4-bit weights; max78000: the accelerator's, a power of two a layer; "
-        "gap8: its fixed point of 16 bits and, by --export=gap8_8bit, of 8.",
+        [scheme.name for scheme in number_formats.SCHEMES],
+        f"Arithmetic to quantize for. {_schemes()}.",
     )
     flags.DEFINE_string(
         "quantization_policy",
@@ -419,8 +413,8 @@ def _define_run() -> None:
     flags.DEFINE_list(
         "export",
         [],
-        f"Targets: {', '.join(EXPORTS)}; that of --scheme if not given. Each integer "
-        "format is trained for itself, from the same float network.",
+        f"Targets: {', '.join(_exports())}; that of --scheme if not given. Each "
+        "integer format is trained for itself, from the same float network.",
     )
     flags.DEFINE_integer(
         "verification_images",

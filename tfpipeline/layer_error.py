@@ -15,7 +15,14 @@ from typing import Any
 import numpy as np
 from absl import flags, logging
 
-from tfpipeline import atomic_files, entry, errors, model_source, run_folder
+from tfpipeline import (
+    atomic_files,
+    entry,
+    errors,
+    model_source,
+    number_formats,
+    run_folder,
+)
 from tfpipeline.ir import from_tflite, graph
 from tfpipeline.precision import formats, layer_error, quantize, ranges
 from tfpipeline.report import layer_errors
@@ -56,9 +63,6 @@ _FORMATS = flags.DEFINE_list(
 _OUTPUT = flags.DEFINE_string(
     "output", None, f"Folder for {CSV_FILE} and {PNG_FILE}; of a run, the run's own."
 )
-
-# Stage of a run whose weights an export has, where it is not "qat".
-_QAT_STAGES = {"int16x8": "qat_int16x8", "int4": "qat_int4"}
 
 # What is compared: a float graph with its integer graphs by name.
 _Comparison = tuple[graph.Graph, Mapping[str, graph.Graph]]
@@ -199,7 +203,7 @@ def _of_run(path: pathlib.Path) -> tuple[list[_Comparison], graph.Array, graph.A
         (from_keras.read(trained, name=record["model"]), {})
     ]
     for name, integers in _exported(folder).items():
-        stage = folder.model(_QAT_STAGES.get(name, "qat"))
+        stage = folder.model(number_formats.named(name).stage)
         if stage.exists():
             # Against the weights it was made from, or the ratio would measure training.
             twin = float_twin.extract(storage.load(stage))
@@ -215,10 +219,10 @@ def _of_run(path: pathlib.Path) -> tuple[list[_Comparison], graph.Array, graph.A
 def _exported(folder: run_folder.RunFolder) -> dict[str, graph.Graph]:
     """The integer networks that the run exported, by the names of their folders."""
     found: dict[str, graph.Graph] = {}
-    for file in sorted(folder.root.glob("export/*/model.tflite")):
-        g = _integer(file)
-        if g.tensors[g.inputs[0]].dtype != "float32":
-            found[file.parent.name] = g
+    for each in sorted(number_formats.tflite(), key=lambda x: x.name):
+        file = folder.export(each.name) / each.file
+        if file.exists():
+            found[each.name] = _integer(file)
     return found
 
 

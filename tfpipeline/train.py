@@ -15,54 +15,28 @@ from typing import Any
 from absl import flags
 
 from export.tflite import float32 as float32_export
-from tfpipeline import atomic_files, entry, environment, errors, run_folder
+from tfpipeline import (
+    atomic_files,
+    entry,
+    environment,
+    errors,
+    number_formats,
+    run_folder,
+)
 from tfpipeline import flags as flags_lib
 from tfpipeline.cost import estimate
 from tfpipeline.data import catalog, splits
-from tfpipeline.deploy import (
-    gap8,
-    gap8_8bit,
-    max78000,
-    tflite,
-    tflite_int4,
-    tflite_int16,
-)
+from tfpipeline.deploy import catalog as deployments
+from tfpipeline.deploy import choices as choices_lib
 from tfpipeline.deploy import job as jobs
 from tfpipeline.ir import graph, serialize
 from tfpipeline.models import registry
 from tfpipeline.readers import from_keras
 from tfpipeline.report import costs, summary
 from tfpipeline.targets import catalog as targets
-from tfpipeline.training import precision, progress, schemes, stages, strategies
+from tfpipeline.training import precision, progress, stages, strategies
 
 _LOG = logging.getLogger("tfpipeline.train")
-# A file of each export that says that it is there.
-_FILES = {
-    "int8": "model.tflite",
-    "int16x8": "model.tflite",
-    "int4": "model.tflite",
-    "float32": "model.tflite",
-    "max78000": "network.yaml",
-    "gap8": "program.npz",
-    "gap8_8bit": "program.npz",
-}
-# Number format -> the module that deploys a network in it.
-_DEPLOYMENTS = {
-    "int8": tflite,
-    "int16x8": tflite_int16,
-    "int4": tflite_int4,
-    "max78000": max78000,
-    "gap8": gap8,
-    "gap8_8bit": gap8_8bit,
-}
-# What else than 8-bit integers on every target a number format is: bits of the chip's
-# data, and the targets that run it, by how their names start.
-_RUNNING = {
-    "int16x8": (8, ("stm32", "tflm")),
-    "int4": (8, ("stm32", "tflm")),
-    "gap8": (16, ("gap8",)),
-    "gap8_8bit": (8, ("gap8",)),
-}
 
 flags_lib.define(list(catalog.DATASETS), list(registry.MODELS))
 
@@ -85,7 +59,11 @@ def run(config: flags_lib.RunConfig) -> dict[str, Any]:
     started = time.monotonic()
     folder = run_folder.RunFolder(pathlib.Path(config.workdir))
     stages.set_up_tensorflow(config.seed)
-    schemes.float_epochs(config)  # A policy that cannot be is found before training.
+    choices = choices_lib.Choices(
+        config.normalize, config.weight_bits, config.quantization_policy
+    )
+    # A policy that cannot be is found before anything is read.
+    epochs = _float_epochs(config, choices)
     strategy = strategies.create(config.strategy)
     dataset = catalog.load(
         config.dataset,
@@ -94,8 +72,7 @@ def run(config: flags_lib.RunConfig) -> dict[str, Any]:
         validation_fraction=config.validation_fraction,
         limit=config.train_limit,
     )
-    for name in config.number_formats:
-        _DEPLOYMENTS[name].require_runnable(config, dataset)
+    _check(config, choices, dataset)
     if strategies.is_chief(strategy):
         _begin(config, dataset, folder)
     if _is_complete(config, folder):
@@ -103,20 +80,26 @@ def run(config: flags_lib.RunConfig) -> dict[str, Any]:
         print(folder.summary.read_text(encoding="utf-8"), end="")
         return atomic_files.read_json(folder.results_json)
 
-    trained = stages.train_float(config, dataset, folder, strategy)
+    trained = stages.train_float(config, dataset, folder, strategy, epochs)
     quantized: dict[str, stages.Trained] = {}
     if config.quantization == "qat":
-        for name in config.number_formats:
-            earlier = tuple(quantized.values())
-            quantized[name] = stages.train_qat(
-                config, dataset, folder, strategy, trained, name, earlier
+        for each in config.number_formats:
+            quantized[each.name] = stages.train_qat(
+                config,
+                dataset,
+                folder,
+                strategy,
+                trained,
+                each.stage,
+                deployments.of(each.name).training(choices),
+                earlier=tuple(quantized.values()),
             )
     if not strategies.is_chief(strategy):
         return {}
 
     # The test split is touched from here on, once, with every choice made.
     results = _evaluate_and_export(
-        jobs.Job(config, dataset, folder, trained, quantized)
+        jobs.Job(config, choices, dataset, folder, trained, quantized)
     )
     results["seconds_this_start"] = time.monotonic() - started
     atomic_files.write_json(folder.results_json, results)
@@ -129,8 +112,32 @@ def run(config: flags_lib.RunConfig) -> dict[str, Any]:
 def _is_complete(config: flags_lib.RunConfig, folder: run_folder.RunFolder) -> bool:
     # The summary is written last.
     return folder.summary.exists() and all(
-        (folder.export(target) / _FILES[target]).exists() for target in config.export
+        (folder.export(name) / number_formats.export_file(name)).exists()
+        for name in config.export
     )
+
+
+def _float_epochs(config: flags_lib.RunConfig, choices: choices_lib.Choices) -> int:
+    """The most epochs of float training, by the flag or by what decides instead."""
+    decided = [
+        deployments.of(each.name).training(choices).float_epochs
+        for each in number_formats.of_scheme(config.scheme)
+    ]
+    return next(filter(None, decided), config.epochs)
+
+
+def _check(
+    config: flags_lib.RunConfig,
+    choices: choices_lib.Choices,
+    dataset: splits.Dataset,
+) -> None:
+    """Refuses, before any training, what a number format has no place for."""
+    if not config.number_formats:
+        return
+    untrained = stages.build(config, dataset, "float32")
+    g = from_keras.read(untrained, name=config.model)
+    for each in config.number_formats:
+        deployments.of(each.name).check(g, choices)
 
 
 def _begin(
@@ -184,30 +191,45 @@ def _evaluate_and_export(job: jobs.Job) -> dict[str, Any]:
     }
     for quantized in job.quantized.values():
         results[quantized.stage] = _stage_record(quantized)
-    graphs = {
-        name: _DEPLOYMENTS[name].deploy(job, results) for name in config.number_formats
-    } or {flags_lib.FLOAT_EXPORT: from_keras.read(trained.model, name=config.model)}
-    if "float32" in config.export:
-        results["exports"]["float32"] = float32_export.export(
-            trained.model, folder.export("float32")
+    deployed = {
+        each.name: deployments.of(each.name).deploy(job)
+        for each in config.number_formats
+    }
+    for name, network in deployed.items():
+        results["accuracy"] += network.rows
+        if network.export is not None:
+            results["exports"][name] = network.export
+    if number_formats.FLOAT in config.export:
+        results["exports"][number_formats.FLOAT] = float32_export.export(
+            trained.model, folder.export(number_formats.FLOAT)
         )
-    first, *others = graphs
-    serialize.write(graphs[first], folder.graph)
-    results["estimate"] = _estimate(first, graphs[first])
-    for name in others:
-        serialize.write(graphs[name], folder.other_graph(name))
-        estimates = results.setdefault("other_estimates", {})
-        estimates[name] = _estimate(name, graphs[name])
+    if not deployed:
+        g = from_keras.read(trained.model, name=config.model)
+        serialize.write(g, folder.graph)
+        results["estimate"] = _estimate(g)
+    for place, (name, network) in enumerate(deployed.items()):
+        text = _estimate(network.graph, number_formats.named(name))
+        if place == 0:
+            serialize.write(network.graph, folder.graph)
+            results["estimate"] = text
+        else:
+            serialize.write(network.graph, folder.other_graph(name))
+            results.setdefault("other_estimates", {})[name] = text
     return results
 
 
-def _estimate(number_format: str, g: graph.Graph) -> str:
-    bits, starts = _RUNNING.get(number_format, (8, ("",)))
-    names = tuple(name for name in targets.NAMES if name.startswith(starts))
-    options = estimate.Options(activation_bits=bits)
-    found = targets.estimate_all(g, names, options)
-    notes = {note: None for each in found for note in each.notes if "int16" in note}
-    return "\n".join([costs.comparison(found), *notes])
+def _estimate(
+    g: graph.Graph, number_format: number_formats.NumberFormat | None = None
+) -> str:
+    """The comparison of the targets that run the integers; of all for a float graph."""
+    names, options = targets.NAMES, estimate.Options()
+    if number_format is not None:
+        options = estimate.Options(activation_bits=number_format.activation_bits)
+        starts = number_format.targets or ("",)
+        names = tuple(name for name in names if name.startswith(starts))
+    estimates = targets.estimate_all(g, names, options)
+    notes = {note: None for each in estimates for note in each.notes if "int16" in note}
+    return "\n".join([costs.comparison(estimates), *notes])
 
 
 def _stage_record(trained: stages.Trained) -> dict[str, Any]:

@@ -39,7 +39,6 @@ _INT16 = _Format(
     tf.int16,
     _OPERATORS.EXPERIMENTAL_TFLITE_BUILTINS_ACTIVATIONS_INT16_WEIGHTS_INT8,
 )
-_FORMATS = {found.name: found for found in (_INT8, _INT16)}
 
 
 def convert_qat(qat_model: keras.Model) -> bytes:
@@ -71,7 +70,8 @@ def convert_ptq(
     float_model: keras.Model,
     calibration_images: npt.NDArray[np.float32],
     input_range: input_ranges.InputRange = input_ranges.SIGNED,
-    number_format: str = "int8",
+    *,
+    activation_bits: int = 8,
 ) -> bytes:
     """Converts a float network, with the ranges seen on calibration images.
 
@@ -80,7 +80,7 @@ def convert_ptq(
         calibration_images: float32 `[N, H, W, C]` of the training split, as the
             network reads them.
         input_range: of the network's input; gives its exact int8 scale.
-        number_format: int8, or int16x8, whose conversion TensorFlow calls experimental.
+        activation_bits: 8, or 16, whose conversion TensorFlow calls experimental.
 
     Returns:
         A `.tflite` as `convert_qat` makes it, or the same with int16 for int8 in
@@ -97,7 +97,7 @@ def convert_ptq(
         )
     return _convert(
         float_model,
-        _FORMATS[number_format],
+        _INT8 if activation_bits == 8 else _INT16,
         tflite_int8.representative_dataset(
             calibration_images.astype(np.float32, copy=False), input_range
         ),

@@ -7,7 +7,7 @@ import pytest
 
 from export.tflite import int4_kernels, int8
 from tests.quantization import conftest
-from tfpipeline.deploy import tflite_int4, tflite_int16
+from tfpipeline.deploy import int4, int16x8
 from tfpipeline.ir import from_tflite, graph
 from tfpipeline.quantization import input_ranges
 from tfpipeline.readers import from_keras
@@ -33,10 +33,12 @@ def _operators(data):
 @pytest.mark.slow
 def test_a_global_maximum_of_int16_becomes_a_pool_of_the_same_integers(job):
     model = job.trained.model
-    given = int8.convert_ptq(model, job.calibration, input_ranges.SIGNED, "int16x8")
+    given = int8.convert_ptq(
+        model, job.calibration, input_ranges.SIGNED, activation_bits=16
+    )
     # Otherwise the rewriting is not needed any more.
     assert "REDUCE_MAX" in _operators(given)
-    data = tflite_int16._convert_ptq(job)
+    data = int16x8._convert_ptq(job)
     assert "REDUCE_MAX" not in _operators(data)
     assert "MAX_POOL_2D" in _operators(data)
     assert flatbuffer.read(data).output.scales == flatbuffer.read(given).output.scales
@@ -48,7 +50,7 @@ def test_a_global_maximum_of_int16_becomes_a_pool_of_the_same_integers(job):
 
 
 def test_kernels_of_4_bits_come_from_the_float_network(job):
-    data = tflite_int4._convert_ptq(job)
+    data = int4._convert_ptq(job)
     program = flatbuffer.require_integer(data)
     assert (program.input.scales, program.input.zero_points) == ((1 / 128,), (0,))
     g = from_tflite.read(data)

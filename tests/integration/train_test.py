@@ -362,7 +362,7 @@ def test_a_wrong_flag_names_the_choices(arguments, parts, capfd):
         ),
         (
             ("--workdir=w", "--scheme=gap8", "--weight_bits=4"),
-            ("--weight_bits does not go with --scheme=gap8",),
+            ("--weight_bits must be 8 with --scheme=gap8", "--export=gap8_8bit"),
         ),
         (
             ("--workdir=w", "--scheme=gap8", "--model=facenet_v1", "--export=int8"),

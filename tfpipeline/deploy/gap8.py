@@ -1,21 +1,21 @@
-"""A trained run in the GAP8's fixed point of 16 bits: PTQ, QAT, the vendor's files."""
+"""A trained run in the GAP8's fixed point: PTQ, QAT, the vendor's files."""
 
-import dataclasses
+import functools
 import logging
 from typing import Any
 
 import numpy as np
 
 from export.gap8 import files, network
-from tfpipeline import flags as flags_lib
+from tfpipeline import number_formats
 from tfpipeline.compat import keras
-from tfpipeline.data import splits
+from tfpipeline.deploy import choices as choices_lib
+from tfpipeline.deploy import deployment
 from tfpipeline.deploy import job as jobs
 from tfpipeline.ir import graph
 from tfpipeline.keras_networks import batch_norm_folding, float_twin
 from tfpipeline.quantization.gap8 import scheme as gap8
 from tfpipeline.readers import from_gap8, from_keras
-from tfpipeline.report import summary
 from tfpipeline.targets.gap8 import (
     calibrate,
     lowering,
@@ -24,84 +24,52 @@ from tfpipeline.targets.gap8 import (
     quantize,
     simulate,
 )
-from tfpipeline.training import stages
+from tfpipeline.training import scheme
 
 _LOG = logging.getLogger("tfpipeline.train")
 
 
-@dataclasses.dataclass(frozen=True)
-class Format:
-    """A width of the chip's integers.
-
-    Attributes:
-        name: of the format and of its export.
-        num_bits: 16 or 8.
-        rows: its names in the accuracy table.
-    """
-
-    name: str
-    num_bits: int
-    rows: summary.Rows
-
-
-def deploy(job: jobs.Job, results: dict[str, Any]) -> graph.Graph:
-    """Adds the integer networks to `results`, writes the deployed one.
-
-    Returns:
-        The float graph that the deployed integers are of: the chip's formats are not
-        in it, but in the export's program.
-
-    Raises:
-        QuantizationError: the chip has no kernel for a layer, or no format.
-        VerificationError: the integers predict other classes than the fake-quantized
-            network, for any image.
-    """
-    return deploy_format(job, results, _FORMAT)
-
-
-def require_runnable(config: flags_lib.RunConfig, dataset: splits.Dataset) -> None:
-    """Checks, before any training, that the chip has a kernel for every layer.
-
-    Raises:
-        QuantizationError: all layers that it has none for.
-    """
-    g = from_keras.read(stages.build(config, dataset, "float32"), name=config.model)
+def _check(g: graph.Graph, choices: choices_lib.Choices) -> None:
+    """Raises QuantizationError: all layers that the chip has no kernel for."""
+    del choices
     lowering.lower(g)
 
 
-def deploy_format(
-    job: jobs.Job, results: dict[str, Any], number_format: Format
-) -> graph.Graph:
-    """As `deploy`, in any width."""
-    name, rows = number_format.name, number_format.rows
+def _training(num_bits: int, choices: choices_lib.Choices) -> scheme.Scheme:
+    del choices
+
+    def prepare(model: keras.Model, images: np.ndarray) -> keras.Model:
+        g = from_keras.read(model)
+        magnitudes = calibrate.calibrate(g, images)
+        return gap8.prepare_qat(model, g, magnitudes, num_bits=num_bits)
+
+    return scheme.Scheme(
+        prepare=prepare, build=lambda model: gap8.build(model, num_bits)
+    )
+
+
+def _deploy(
+    number_format: number_formats.NumberFormat, job: jobs.Job
+) -> deployment.Deployed:
+    """The graph is the float one that the integers are of.
+
+    The chip's formats are not in it, but in the export's program.
+    """
+    name = number_format.name
     _LOG.info("%s: post-training quantization, for comparison", name)
     folded = batch_norm_folding.fold(job.trained.model)
     g = from_keras.read(folded, name=job.config.model)
     magnitudes = calibrate.calibrate(g, job.calibration)
-    p = quantize.quantize(g, magnitudes, num_bits=number_format.num_bits)
-    results["accuracy"].append(job.row(rows.ptq, _predict(job, p)))
+    p = quantize.quantize(g, magnitudes, num_bits=number_format.activation_bits)
+    rows = [job.row(number_format.ptq, _predict(job, p))]
     if name in job.quantized:
         model = job.quantized[name].model
         g = from_keras.read(float_twin.extract(model), name=job.config.model)
-        p = _add_quantized(job, model, rows, results)
-    if name in job.config.export:
-        results["exports"][name] = _export(job, name, p, g)
-    return g
-
-
-def _add_quantized(
-    job: jobs.Job, model: keras.Model, rows: summary.Rows, results: dict[str, Any]
-) -> program.Program:
-    fake_quantized = job.logits(gap8.exact(model))
-    p = from_gap8.read(model, name=job.config.model)
-    integers = _predict(job, p)
-    for split in jobs.SPLITS:
-        jobs.require_same_classes(split, integers[split], fake_quantized[split])
-    results["accuracy"] += [
-        job.row(rows.fake_quant, fake_quantized),
-        job.row(rows.qat, integers),
-    ]
-    return p
+        p = from_gap8.read(model, name=job.config.model)
+        fake_quantized = job.logits(gap8.exact(model))
+        rows += job.trained_rows(number_format, fake_quantized, _predict(job, p))
+    export = _export(job, name, p, g) if name in job.config.export else None
+    return deployment.Deployed(tuple(rows), g, export)
 
 
 def _predict(job: jobs.Job, p: program.Program) -> dict[str, np.ndarray]:
@@ -116,10 +84,17 @@ def _predict(job: jobs.Job, p: program.Program) -> dict[str, np.ndarray]:
 def _export(
     job: jobs.Job, name: str, p: program.Program, g: graph.Graph
 ) -> dict[str, Any]:
-    found = network.from_program(p, g=g, images=job.calibration)
-    folder = job.folder.export(name)
-    files.write(folder, found)
+    prepared = network.from_program(p, g=g, images=job.calibration)
+    files.write(job.folder.export(name), prepared)
     return {"file": program_file.FILE_NAME, "weight_bytes": p.weight_bytes}
 
 
-_FORMAT = Format("gap8", 16, summary.GAP8_ROWS)
+DEPLOYMENTS = tuple(
+    deployment.Deployment(
+        number_format,
+        _check,
+        functools.partial(_training, number_format.weight_bits),
+        functools.partial(_deploy, number_format),
+    )
+    for number_format in number_formats.of_scheme("gap8")
+)

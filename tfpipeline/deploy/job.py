@@ -7,10 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from tfpipeline import errors, run_folder
+from tfpipeline import errors, number_formats, run_folder
 from tfpipeline import flags as flags_lib
 from tfpipeline.compat import keras
 from tfpipeline.data import pipeline, splits
+from tfpipeline.deploy import choices as choices_lib
 from tfpipeline.report import summary
 from tfpipeline.training import evaluation, stages
 
@@ -24,6 +25,7 @@ class Job:
 
     Attributes:
         config: of the run.
+        choices: of the run.
         dataset: of the run.
         folder: of the run.
         trained: the float network.
@@ -31,6 +33,7 @@ class Job:
     """
 
     config: flags_lib.RunConfig
+    choices: choices_lib.Choices
     dataset: splits.Dataset
     folder: run_folder.RunFolder
     trained: stages.Trained
@@ -80,8 +83,31 @@ class Job:
         """A row of the accuracy table."""
         return summary.accuracy_row(name, outputs, self.labels, model_bytes)
 
+    def trained_rows(
+        self,
+        number_format: number_formats.NumberFormat,
+        fake_quantized: dict[str, np.ndarray],
+        integers: dict[str, np.ndarray],
+    ) -> list[dict[str, Any]]:
+        """Rows of a network trained for integers that must be exact.
 
-def require_same_classes(
+        Args:
+            number_format: of the integers.
+            fake_quantized: split -> [N, classes] of the trained network.
+            integers: likewise, of the target's arithmetic.
+
+        Raises:
+            VerificationError: another class for any image.
+        """
+        for split in SPLITS:
+            _require_same_classes(split, integers[split], fake_quantized[split])
+        return [
+            self.row(number_format.fake_quantized, fake_quantized),
+            self.row(number_format.qat, integers),
+        ]
+
+
+def _require_same_classes(
     split: str, integers: np.ndarray, fake_quantized: np.ndarray
 ) -> None:
     """Checks that integers predict what the fake-quantized network does.

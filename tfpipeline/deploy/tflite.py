@@ -1,78 +1,82 @@
-"""A trained run as `.tflite`: PTQ, QAT, verification, files; int8 itself."""
+"""A trained run as `.tflite`, in any format of it: PTQ, QAT, verification, files."""
 
 import dataclasses
+import functools
 import logging
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from export.tflite import int8, verify
-from tfpipeline import flags as flags_lib
+from export.tflite import from_graph, verify
+from tfpipeline import number_formats
 from tfpipeline.compat import keras
-from tfpipeline.data import splits
+from tfpipeline.deploy import choices as choices_lib
+from tfpipeline.deploy import deployment
 from tfpipeline.deploy import job as jobs
 from tfpipeline.ir import from_tflite, graph
-from tfpipeline.quantization import input_ranges
-from tfpipeline.report import summary
+from tfpipeline.readers import from_keras
 from tfpipeline.targets.tflm import reference
-from tfpipeline.training import progress
+from tfpipeline.training import progress, scheme
 
 _LOG = logging.getLogger("tfpipeline.train")
 
 
 @dataclasses.dataclass(frozen=True)
-class Format:
-    """How a number format gets into a file.
+class Converters:
+    """How networks become files of a number format.
 
     Attributes:
-        name: of the format and of its export.
-        rows: its names in the accuracy table.
-        convert_ptq: the float network of a job, with calibration.
-        convert_qat: (network trained for the format, name) -> file.
+        ptq: the float network of a job, with calibration.
+        qat: (network trained for the format, name) -> file.
     """
 
-    name: str
-    rows: summary.Rows
-    convert_ptq: Callable[[jobs.Job], bytes]
-    convert_qat: Callable[[keras.Model, str], bytes]
+    ptq: Callable[[jobs.Job], bytes]
+    qat: Callable[[keras.Model, str], bytes]
 
 
-def deploy(job: jobs.Job, results: dict[str, Any]) -> graph.Graph:
-    """Adds the int8 networks to `results`, writes the deployed one.
+def deployment_of(
+    number_format: str,
+    converters: Converters,
+    *,
+    check: Callable[[graph.Graph, choices_lib.Choices], None],
+    training: Callable[[choices_lib.Choices], scheme.Scheme],
+) -> deployment.Deployment:
+    """The deployment of a format whose export is a `.tflite`."""
+    named = number_formats.named(number_format)
+    return deployment.Deployment(
+        named, check, training, functools.partial(_deploy, named, converters)
+    )
 
-    Returns:
-        The graph of the network that is deployed: QAT's, else PTQ's.
 
-    Raises:
-        VerificationError: integers do not agree with the fake-quantized network.
+def from_trained_graph(model: keras.Model, name: str) -> bytes:
+    """A network with fake quantization as a file, by way of its graph.
+
+    The graph's scales are the ranges that training found, and so are the file's.
+
+    Args:
+        model: of a scheme of TFLite.
+        name: of the graph.
     """
-    return deploy_format(job, results, _INT8)
+    return from_graph.to_bytes(from_keras.read(model, name=name))
 
 
-def require_runnable(config: flags_lib.RunConfig, dataset: splits.Dataset) -> None:
-    """Checks nothing: the scheme and the converter say what they lack."""
-    del config, dataset
-
-
-def deploy_format(
-    job: jobs.Job, results: dict[str, Any], number_format: Format
-) -> graph.Graph:
-    """As `deploy`, in any number format."""
-    name, names = number_format.name, number_format.rows
+def _deploy(
+    number_format: number_formats.NumberFormat, converters: Converters, job: jobs.Job
+) -> deployment.Deployed:
+    name = number_format.name
     _LOG.info("%s: post-training quantization, for comparison", name)
-    deployed = number_format.convert_ptq(job)
-    rows = results["accuracy"]
-    outputs = _predict(job, deployed, names.ptq)
-    rows.append(job.row(names.ptq, outputs, len(deployed)))
+    deployed = converters.ptq(job)
+    outputs = _predict(job, deployed, number_format.ptq)
+    rows = [job.row(number_format.ptq, outputs, len(deployed))]
     fake_quant_logits = None
     if name in job.quantized:
         model = job.quantized[name].model
         fake_quant_logits = job.logits(model)
-        rows.append(job.row(names.fake_quant, fake_quant_logits))
-        deployed = number_format.convert_qat(model, job.config.model)
-        outputs = _predict(job, deployed, names.qat)
-        rows.append(job.row(names.qat, outputs, len(deployed)))
+        rows.append(job.row(number_format.fake_quantized, fake_quant_logits))
+        deployed = converters.qat(model, job.config.model)
+        outputs = _predict(job, deployed, number_format.qat)
+        rows.append(job.row(number_format.qat, outputs, len(deployed)))
         verify.check_consistency(
             f"{name} on the validation split",
             outputs["validation"],
@@ -80,12 +84,11 @@ def deploy_format(
             fake_quant_logits["validation"],
             job.config.consistency_tolerance,
         )
+    export = None
     if name in job.config.export:
-        test_outputs = outputs["test"]
-        results["exports"][name] = _export(
-            job, name, deployed, test_outputs, fake_quant_logits
-        )
-    return from_tflite.read(deployed, name=job.config.model)
+        export = _export(job, name, deployed, outputs["test"], fake_quant_logits)
+    g = from_tflite.read(deployed, name=job.config.model)
+    return deployment.Deployed(tuple(rows), g, export)
 
 
 def _predict(job: jobs.Job, model: bytes, what: str) -> dict[str, np.ndarray]:
@@ -120,19 +123,3 @@ def _export(
     )
     verify.write(job.folder.export(name), model, verification)
     return verification.to_dict()
-
-
-def _convert_ptq(job: jobs.Job) -> bytes:
-    return int8.convert_ptq(
-        job.trained.model,
-        job.calibration,
-        input_ranges.of_pixels(job.config.normalize),
-    )
-
-
-def _convert_qat(model: keras.Model, name: str) -> bytes:
-    del name
-    return int8.convert_qat(model)
-
-
-_INT8 = Format("int8", summary.INT8_ROWS, _convert_ptq, _convert_qat)

@@ -14,7 +14,6 @@ import json
 import os
 import pathlib
 import zipfile
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -22,22 +21,15 @@ import numpy as np
 from tfpipeline import atomic_files, errors
 from tfpipeline.compat import keras, tfmot
 from tfpipeline.keras_networks import float_twin, topology
-from tfpipeline.quantization import input_ranges
 from tfpipeline.quantization.gap8 import scheme as gap8
 from tfpipeline.quantization.max78000 import scheme as max78000
-from tfpipeline.quantization.tflite import int4 as tflite_int4
-from tfpipeline.quantization.tflite import int8 as tflite_int8
-from tfpipeline.quantization.tflite import int16x8 as tflite_int16x8
-from tfpipeline.targets.max78000 import policy
+from tfpipeline.quantization.tflite import int4, int8, int16x8
 
 _ARCHITECTURE = "architecture.json"
 _WEIGHTS = "weights.npz"
 _FLOAT = "float"
-_INT4 = "int4"
-_INT8 = "int8"
-_INT16 = "int16x8"
-_MAX78000 = "max78000"
-_GAP8 = "gap8"
+# Each model is of one of them at most.
+SCHEMES = (int8.STORED, int16x8.STORED, int4.STORED, max78000.STORED, gap8.STORED)
 
 
 def save(model: keras.Model, folder: str | os.PathLike[str]) -> None:
@@ -86,20 +78,7 @@ def load(folder: str | os.PathLike[str]) -> keras.Model:
         raise errors.StorageError(
             f"{path} does not describe a network: {error!r}"
         ) from error
-    if scheme not in _BUILDERS:
-        raise errors.StorageError(
-            f"{path}: scheme must be one of {', '.join(_BUILDERS)}. "
-            f"Received: {scheme!r}."
-        )
-    try:
-        model = _BUILDERS[scheme](model, options)
-    except (
-        *(AttributeError, KeyError, TypeError),
-        *(errors.UsageError, errors.QuantizationError),
-    ) as error:
-        raise errors.StorageError(
-            f"{path}: the options are not those of the {scheme} scheme: {error!r}"
-        ) from error
+    model = _build(path, model, scheme, options)
     values = _read_weights(pathlib.Path(folder) / _WEIGHTS)
     shapes = [list(value.shape) for value in values]
     if expected != _arrays(model) or shapes != [shape for _, shape in expected]:
@@ -112,59 +91,45 @@ def load(folder: str | os.PathLike[str]) -> keras.Model:
 
 
 def _scheme_of(model: keras.Model) -> tuple[str, dict[str, Any]]:
-    """Returns a model's scheme, and what its builder needs besides, as JSON values."""
+    """Returns a model's scheme, and what its builder needs besides, as JSON values.
+
+    Raises:
+        QuantizationError: the model was quantized by none of the schemes.
+    """
     wrapper = tfmot.quantization.keras.QuantizeWrapper
     if not any(isinstance(layer, wrapper) for layer in model.layers):
         return _FLOAT, {}
-    if gap8.is_of_scheme(model):
-        return _GAP8, {"num_bits": gap8.num_bits_of(model)}
-    if tflite_int16x8.is_of_scheme(model):
-        return _INT16, {}
-    scheme = max78000.scheme_of(model)
-    if scheme is None:
-        name = _INT4 if tflite_int4.is_of_scheme(model) else _INT8
-        fixed = tflite_int8.input_range_of(model)
-        if fixed == input_ranges.SIGNED:
-            return name, {}
-        return name, {"input_range": [fixed.minimum, fixed.maximum]}
-    return _MAX78000, {
-        "weight_bits": dict(scheme.policy.overrides),
-        "shift_quantile": scheme.policy.shift_quantile,
-        "wide_output": scheme.wide_output,
-    }
-
-
-def _build_max78000(model: keras.Model, options: Any) -> keras.Model:
-    bits = policy.Policy(
-        overrides=options["weight_bits"], shift_quantile=options["shift_quantile"]
+    for scheme in SCHEMES:
+        options = scheme.options(model)
+        if options is not None:
+            return scheme.name, options
+    raise errors.QuantizationError(
+        f"model {model.name!r} was quantized by no scheme that can be stored: "
+        f"{', '.join(scheme.name for scheme in SCHEMES)}"
     )
-    return max78000.build(model, max78000.Scheme(bits, options["wide_output"]))
 
 
-# From a float model and the options to a model of the scheme.
-def _build_int8(model: keras.Model, options: Any) -> keras.Model:
-    return tflite_int8.build(model, _input_range(options))
-
-
-def _build_int4(model: keras.Model, options: Any) -> keras.Model:
-    return tflite_int4.build(model, _input_range(options))
-
-
-def _input_range(options: Any) -> input_ranges.InputRange:
-    if not options:
-        return input_ranges.SIGNED
-    low, high = options["input_range"]
-    return input_ranges.InputRange(low, high)
-
-
-_BUILDERS: dict[str, Callable[[keras.Model, Any], keras.Model]] = {
-    _FLOAT: lambda model, options: model,
-    _INT4: _build_int4,
-    _INT8: _build_int8,
-    _INT16: lambda model, options: tflite_int16x8.build(model),
-    _MAX78000: _build_max78000,
-    _GAP8: lambda model, options: gap8.build(model, options["num_bits"]),
-}
+def _build(
+    path: pathlib.Path, model: keras.Model, name: Any, options: Any
+) -> keras.Model:
+    if name == _FLOAT:
+        return model
+    for scheme in SCHEMES:
+        if scheme.name != name:
+            continue
+        try:
+            return scheme.build(model, options)
+        except (
+            *(AttributeError, KeyError, TypeError),
+            *(errors.UsageError, errors.QuantizationError),
+        ) as error:
+            raise errors.StorageError(
+                f"{path}: the options are not those of the {name} scheme: {error!r}"
+            ) from error
+    names = ", ".join((_FLOAT, *(scheme.name for scheme in SCHEMES)))
+    raise errors.StorageError(
+        f"{path}: scheme must be one of {names}. Received: {name!r}."
+    )
 
 
 def _arrays(model: keras.Model) -> list[Any]:

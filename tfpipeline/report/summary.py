@@ -1,34 +1,13 @@
 """What each step cost in accuracy, and where everything lies, as text."""
 
-import dataclasses
 from typing import Any
 
 import numpy as np
 
-from tfpipeline import run_folder
+from tfpipeline import number_formats, run_folder
 
-# Row names of the accuracy table, in the order in which networks come about.
-FLOAT = "float32"
-
-
-@dataclasses.dataclass(frozen=True)
-class Rows:
-    """Names of a number format's rows."""
-
-    ptq: str
-    fake_quant: str
-    qat: str
-
-
-INT8_ROWS = Rows("int8, PTQ", "QAT, fake-quantized", "int8, QAT")
-INT16_ROWS = Rows("int16x8, PTQ", "int16x8 fake-quantized", "int16x8, QAT")
-INT4_ROWS = Rows("int4, PTQ", "int4 fake-quantized", "int4, QAT")
-GAP8_ROWS = Rows("GAP8 16 bits, PTQ", "16 bits, fake-quantized", "GAP8 16 bits, QAT")
-GAP8_8BIT_ROWS = Rows("GAP8 8 bits, PTQ", "8 bits, fake-quantized", "GAP8 8 bits, QAT")
-MAX78000_ROWS = Rows("MAX78000, PTQ", "QAT, fake-quantized", "MAX78000, QAT")
-
-# Stages of training, in order.
-_STAGES = ("float", "qat", "qat_int16x8", "qat_int4", "qat_8bit")
+# Of the float network in the accuracy table.
+FLOAT = number_formats.FLOAT
 
 
 def accuracy_row(
@@ -64,7 +43,7 @@ def render(results: dict[str, Any], folder: run_folder.RunFolder) -> str:
     lines = [f"{flags['model']} on {flags['dataset']}", ""]
     lines += _accuracy_lines(results["accuracy"])
     lines.append("")
-    for stage in _STAGES:
+    for stage in _stages():
         if stage in results:
             record = results[stage]
             lines.append(
@@ -73,7 +52,7 @@ def render(results: dict[str, Any], folder: run_folder.RunFolder) -> str:
             )
     for name, record in results["exports"].items():
         if "end_to_end" in record:
-            title = "" if name == "int8" else f"{name}, "
+            title = "" if name == number_formats.ALL[0].name else f"{name}, "
             lines += ["", *_tflite_lines(title, record)]
     lines += ["", "what it costs, by models (python -m tfpipeline.estimate):"]
     lines += [f"  {line}" for line in results["estimate"].splitlines()]
@@ -82,6 +61,11 @@ def render(results: dict[str, Any], folder: run_folder.RunFolder) -> str:
         lines += [f"  {line}" for line in text.splitlines()]
     lines += ["", "files:", *_file_lines(results, folder)]
     return "\n".join(lines) + "\n"
+
+
+def _stages() -> tuple[str, ...]:
+    """Stages of training, in order."""
+    return ("float", *number_formats.stages())
 
 
 def _accuracy_lines(rows: list[dict[str, Any]]) -> list[str]:
@@ -142,11 +126,11 @@ def _file_lines(results: dict[str, Any], folder: run_folder.RunFolder) -> list[s
     entries = [(folder.root / "metrics.jsonl", "one line an epoch")]
     entries += [
         (folder.model(stage), f"the best {stage} network")
-        for stage in _STAGES
+        for stage in _stages()
         if stage in results
     ]
     for target, record in results["exports"].items():
-        file = folder.export(target) / record.get("file", "model.tflite")
+        file = folder.export(target) / record.get("file", number_formats.TFLITE_FILE)
         size = f", {record['model_bytes']:,} B" if "model_bytes" in record else ""
         entries.append((file, f"for {target}{size}"))
         if "end_to_end" in record:

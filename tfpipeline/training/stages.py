@@ -20,14 +20,8 @@ from tfpipeline.data import augmentation, pipeline, splits
 from tfpipeline.keras_networks import batch_norm_folding
 from tfpipeline.models import registry
 from tfpipeline.quantization import storage
-from tfpipeline.training import (
-    loop,
-    optimizers,
-    precision,
-    progress,
-    schemes,
-    strategies,
-)
+from tfpipeline.training import loop, optimizers, precision, progress, strategies
+from tfpipeline.training import scheme as schemes
 
 FLOAT = "float"
 
@@ -90,8 +84,17 @@ def train_float(
     dataset: splits.Dataset,
     folder: run_folder.RunFolder,
     strategy: tf.distribute.Strategy,
+    epochs: int,
 ) -> Trained:
-    """Float training, resumed or already done where the folder says so."""
+    """Float training, resumed or already done where the folder says so.
+
+    Args:
+        config: of the run.
+        dataset: of the run.
+        folder: of the run.
+        strategy: devices.
+        epochs: at most this many.
+    """
     done = _finished(folder, FLOAT)
     if done is not None:
         return done
@@ -104,7 +107,7 @@ def train_float(
             model.set_weights(evaluation_model.get_weights())
     stage = loop.StageConfig(
         name=FLOAT,
-        epochs=schemes.float_epochs(config),
+        epochs=epochs,
         batch_size=config.batch_size,
         optimizer=_optimizer(config),
         augmentation=float_augmentation(config),
@@ -129,7 +132,8 @@ def train_qat(
     folder: run_folder.RunFolder,
     strategy: tf.distribute.Strategy,
     trained: Trained,
-    number_format: str,
+    stage_name: str,
+    scheme: schemes.Scheme,
     earlier: Sequence[Trained] = (),
 ) -> Trained:
     """Quantization-aware training from the best float weights, resumed likewise.
@@ -142,11 +146,11 @@ def train_qat(
         folder: of the run.
         strategy: devices.
         trained: the float network.
-        number_format: one of the run's.
+        stage_name: of the number format.
+        scheme: of the number format.
         earlier: stages between the float network's and this one, for metrics.jsonl.
     """
-    scheme = schemes.create(config, number_format)
-    done = _finished(folder, scheme.stage)
+    done = _finished(folder, stage_name)
     if done is not None:
         return done
     _, calibration = calibration_images(config, dataset)
@@ -169,7 +173,7 @@ def train_qat(
         milestones=(),
     )
     stage = loop.StageConfig(
-        name=scheme.stage,
+        name=stage_name,
         epochs=config.qat_epochs,
         batch_size=config.batch_size,
         optimizer=optimizer,

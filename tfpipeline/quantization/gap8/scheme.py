@@ -27,7 +27,7 @@ from tfpipeline.keras_networks import (
     layer_traits,
     topology,
 )
-from tfpipeline.quantization import given_configs
+from tfpipeline.quantization import given_configs, stored_scheme
 from tfpipeline.quantization.gap8 import layer_configs, quantizers
 from tfpipeline.targets.gap8 import fixed_point, kernels, lowering, program, quantize
 
@@ -294,3 +294,12 @@ def _window(layer: Any) -> program.Window:
         _, rows, columns, _ = layer.input_shape
         return program.Window((rows, columns), (1, 1))
     return program.Window(layer.pool_size, layer.strides)
+
+
+def _stored_options(model: keras.Model) -> dict[str, Any] | None:
+    return {"num_bits": num_bits_of(model)} if is_of_scheme(model) else None
+
+
+STORED = stored_scheme.StoredScheme(
+    "gap8", _stored_options, lambda model, options: build(model, options["num_bits"])
+)

@@ -25,7 +25,7 @@ import numpy as np
 
 from tfpipeline.compat import keras, tfmot
 from tfpipeline.keras_networks import float_twin, layer_traits, topology
-from tfpipeline.quantization import given_configs, input_ranges
+from tfpipeline.quantization import given_configs, input_ranges, stored_scheme
 from tfpipeline.quantization.max78000 import (
     layer_configs,
     layers,
@@ -196,3 +196,24 @@ def _is_wrapped(layer: Any) -> bool:
     # tfmot cannot wrap what a TensorFlow function becomes.
     is_input = isinstance(layer, keras.layers.InputLayer)
     return not is_input and not layers.is_magnitude(layer)
+
+
+def _stored_options(model: keras.Model) -> dict[str, Any] | None:
+    scheme = scheme_of(model)
+    if scheme is None:
+        return None
+    return {
+        "weight_bits": dict(scheme.policy.overrides),
+        "shift_quantile": scheme.policy.shift_quantile,
+        "wide_output": scheme.wide_output,
+    }
+
+
+def _build_stored(model: keras.Model, options: dict[str, Any]) -> keras.Model:
+    policy = policies.Policy(
+        overrides=options["weight_bits"], shift_quantile=options["shift_quantile"]
+    )
+    return build(model, Scheme(policy, options["wide_output"]))
+
+
+STORED = stored_scheme.StoredScheme("max78000", _stored_options, _build_stored)

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from tfpipeline.compat import keras, tf, tfmot
-from tfpipeline.quantization import input_ranges
+from tfpipeline.quantization import input_ranges, stored_scheme
 from tfpipeline.quantization.tflite import channel_quantizer, ranges
 from tfpipeline.quantization.tflite import int8 as tflite_int8
 
@@ -215,3 +215,10 @@ class _Scheme(tflite_int8.Scheme):
 
     def get_quantize_registry(self) -> _QUANT.QuantizeRegistry:
         return _Registry()
+
+
+STORED = stored_scheme.StoredScheme(
+    "int16x8",
+    lambda model: {} if is_of_scheme(model) else None,
+    lambda model, options: build(model),
+)

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from tfpipeline.compat import keras, tfmot
-from tfpipeline.quantization import input_ranges
+from tfpipeline.quantization import input_ranges, stored_scheme
 from tfpipeline.quantization.tflite import channel_quantizer, ranges
 from tfpipeline.quantization.tflite import int8 as tflite_int8
 
@@ -134,3 +134,10 @@ def _narrow(quantizer: Any) -> Any:
     return _QUANT.quantizers.LastValueQuantizer(
         num_bits=NUM_BITS, per_axis=False, symmetric=True, narrow_range=True
     )
+
+
+STORED = stored_scheme.StoredScheme(
+    "int4",
+    lambda model: tflite_int8.stored_options(model) if is_of_scheme(model) else None,
+    lambda model, options: build(model, tflite_int8.stored_input_range(options)),
+)

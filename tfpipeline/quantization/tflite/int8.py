@@ -30,7 +30,7 @@ import numpy as np
 from tfpipeline import errors
 from tfpipeline.compat import keras, tf, tfmot
 from tfpipeline.keras_networks import batch_norm_folding, layer_traits, topology
-from tfpipeline.quantization import input_ranges
+from tfpipeline.quantization import input_ranges, stored_scheme
 from tfpipeline.quantization.tflite import channel_quantizer, ranges
 
 _LAYERS = keras.layers
@@ -364,3 +364,34 @@ def _quantizes_for_its_input(wrapper: Any) -> bool:
     if isinstance(layer, _LAYERS.Activation):
         return layer.activation.__name__ in ("relu", "relu6")
     return isinstance(layer, (_LAYERS.ReLU, _LAYERS.Concatenate))
+
+
+def is_of_scheme(qat_model: keras.Model) -> bool:
+    """Whether `build` or `prepare_qat` made the model."""
+    return any(
+        isinstance(getattr(layer, "quantize_config", None), KernelConfig)
+        for layer in qat_model.layers
+    )
+
+
+def stored_options(qat_model: keras.Model) -> dict[str, Any]:
+    """The input range as storage has it: nothing for `SIGNED`."""
+    fixed = input_range_of(qat_model)
+    if fixed == input_ranges.SIGNED:
+        return {}
+    return {"input_range": [fixed.minimum, fixed.maximum]}
+
+
+def stored_input_range(options: dict[str, Any]) -> input_ranges.InputRange:
+    """The range that `stored_options` wrote."""
+    if not options:
+        return input_ranges.SIGNED
+    low, high = options["input_range"]
+    return input_ranges.InputRange(low, high)
+
+
+STORED = stored_scheme.StoredScheme(
+    "int8",
+    lambda model: stored_options(model) if is_of_scheme(model) else None,
+    lambda model, options: build(model, stored_input_range(options)),
+)

@@ -1,0 +1,45 @@
+"""What the driver asks of a number format, one shape for all."""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+from tfpipeline import number_formats
+from tfpipeline.deploy import choices as choices_lib
+from tfpipeline.deploy import job as jobs
+from tfpipeline.ir import graph
+from tfpipeline.training import scheme
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Deployed:
+    """A run's network in a number format.
+
+    Attributes:
+        rows: of the accuracy table, PTQ first.
+        graph: of the network that is deployed: QAT's, else PTQ's.
+        export: what results.json says of the files; `None` where none were asked for.
+    """
+
+    rows: tuple[dict[str, Any], ...]
+    graph: graph.Graph
+    export: dict[str, Any] | None
+
+
+@dataclasses.dataclass(frozen=True)
+class Deployment:
+    """How networks get into a number format.
+
+    Attributes:
+        number_format: the format.
+        check: (float graph of the untrained network, choices); raises a PipelineError
+            that names all that stands in the way of the format.
+        training: how it is trained; raises UsageError for choices that cannot be.
+        deploy: quantizes, evaluates and, where --export has the format, writes;
+            raises VerificationError where integers are not what training promised.
+    """
+
+    number_format: number_formats.NumberFormat
+    check: Callable[[graph.Graph, choices_lib.Choices], None]
+    training: Callable[[choices_lib.Choices], scheme.Scheme]
+    deploy: Callable[[jobs.Job], Deployed]

@@ -1,0 +1,50 @@
+"""A trained run as int8 `.tflite`, by TensorFlow's converter."""
+
+from export.tflite import int8
+from tfpipeline.compat import keras
+from tfpipeline.deploy import choices as choices_lib
+from tfpipeline.deploy import job as jobs
+from tfpipeline.deploy import tflite
+from tfpipeline.ir import graph
+from tfpipeline.quantization import input_ranges
+from tfpipeline.quantization.tflite import int8 as tflite_int8
+from tfpipeline.quantization.tflite import ranges
+from tfpipeline.training import scheme
+
+
+def _check(g: graph.Graph, choices: choices_lib.Choices) -> None:
+    """Checks nothing: the scheme and the converter say what they lack."""
+    del g, choices
+
+
+def _training(choices: choices_lib.Choices) -> scheme.Scheme:
+    input_range = input_ranges.of_pixels(choices.normalize)
+    return scheme.Scheme(
+        prepare=lambda model, images: tflite_int8.prepare_qat(
+            model, images, input_range
+        ),
+        build=lambda model: tflite_int8.build(model, input_range),
+        # tfmot sets weight ranges while it trains, so they lag a step behind.
+        after_epoch=ranges.set_from_weights,
+    )
+
+
+def _convert_ptq(job: jobs.Job) -> bytes:
+    return int8.convert_ptq(
+        job.trained.model,
+        job.calibration,
+        input_ranges.of_pixels(job.config.normalize),
+    )
+
+
+def _convert_qat(model: keras.Model, name: str) -> bytes:
+    del name
+    return int8.convert_qat(model)
+
+
+DEPLOYMENT = tflite.deployment_of(
+    "int8",
+    tflite.Converters(_convert_ptq, _convert_qat),
+    check=_check,
+    training=_training,
+)

@@ -1,0 +1,25 @@
+"""What training needs of a number format, one shape for all."""
+
+import dataclasses
+from collections.abc import Callable
+
+import numpy as np
+
+from tfpipeline.compat import keras
+
+
+@dataclasses.dataclass(frozen=True)
+class Scheme:
+    """Functions of a number format, with the run's choices filled in.
+
+    Attributes:
+        prepare: (folded model, calibration inputs) -> model for QAT.
+        build: (folded model) -> the same structure, with weights as they come.
+        after_epoch: applied to the model before it is evaluated.
+        float_epochs: epochs of float training, where the format decides them.
+    """
+
+    prepare: Callable[[keras.Model, np.ndarray], keras.Model]
+    build: Callable[[keras.Model], keras.Model]
+    after_epoch: Callable[[keras.Model], None] | None = None
+    float_epochs: int | None = None
