@@ -1,101 +1,185 @@
-"""The direction of imports, as BUILD.md's table gives it, and what must stay light."""
+"""The direction of imports, as BUILD.md's table gives it, and what must stay light.
 
-import ast
-import pathlib
-import re
+Each rule is a function of a tree that lists all breaches at once, so that it can be
+asked about a small tree with one breach, too.
+"""
+
 import subprocess
 import sys
 
 import pytest
 
-_ROOT = pathlib.Path(__file__).resolve().parents[2]
+from tests import room_table
+
+_TENSORFLOW = {"tensorflow", "tf_keras", "keras", "tensorflow_model_optimization"}
 
 
-def _rooms() -> dict[str, set[str]]:
-    """Room -> rooms it may import, read from the table in BUILD.md."""
-    rows = re.findall(
-        r"^\| `([\w./]+)` \| ([^|]*) \|",
-        (_ROOT / "BUILD.md").read_text(encoding="utf-8"),
-        re.MULTILINE,
-    )
-    return {room: set(re.findall(r"`([\w./]+)`", allowed)) for room, allowed in rows}
-
-
-def _module(path: pathlib.Path) -> str:
-    parts = path.relative_to(_ROOT).with_suffix("").parts
-    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
-
-
-def _room(module: str, rooms: dict[str, set[str]]) -> str | None:
-    """The most specific room that `module` lies in."""
-    name = module.replace(".", "/")
-    fitting = [r for r in rooms if name == r or name.startswith(r + "/")]
-    return max(fitting, key=len, default=None)
-
-
-def _imports(path: pathlib.Path) -> set[str]:
-    found = set()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f"{path}: relative import"
-            for alias in node.names:
-                dotted = f"{node.module}.{alias.name}"
-                candidate = _ROOT / dotted.replace(".", "/")
-                is_module = candidate.is_dir() or candidate.with_suffix(".py").exists()
-                found.add(dotted if is_module else node.module)
-    return found
-
-
-def _sources() -> list[pathlib.Path]:
-    return sorted(
-        path for top in ("tfpipeline", "export") for path in (_ROOT / top).rglob("*.py")
-    )
-
-
-@pytest.mark.parametrize("path", _sources(), ids=_module)
-def test_imports_go_one_way(path):
-    rooms = _rooms()
-    module = _module(path)
-    room = _room(module, rooms)
-    if room is None:
-        # Packages that only hold rooms have an empty __init__.py.
-        assert path.name == "__init__.py", f"{module} lies in no room of BUILD.md"
-        assert not _imports(path), f"{path} lies in no room and imports"
-        return
-    for imported in _imports(path):
-        if imported in ("tfpipeline", "export") or not imported.startswith(
-            ("tfpipeline.", "export.", "tests.")
-        ):
+def _breaches(tree: room_table.Tree) -> list[str]:
+    """What the table forbids: imports, and modules and imports of no room."""
+    breaches = []
+    for source in tree.sources:
+        room = tree.room(source.module)
+        if room is None:
+            # Packages that only hold rooms have an empty __init__.py.
+            if source.path.name != "__init__.py" or tree.imports[source.module]:
+                breaches.append(f"{source.path} lies in no room of BUILD.md")
             continue
-        target = _room(imported, rooms)
-        assert target is not None, f"{imported} lies in no room"
-        if target != room:
-            assert target in rooms[room], (
-                f"{module} (room {room}) must not import {imported} (room {target}); "
-                "see the table in BUILD.md"
-            )
+        breaches += [
+            f"{source.path} (room {room}) must not import {imported} (room {other})"
+            for imported, other in tree.leaving(source).items()
+            if other not in tree.rooms[room]
+        ]
+    return breaches
 
 
-@pytest.mark.parametrize("path", _sources(), ids=_module)
-def test_only_compat_imports_tensorflow(path):
-    forbidden = {"tensorflow", "tf_keras", "keras", "tensorflow_model_optimization"}
-    if _module(path) == "tfpipeline.compat":
-        return
-    for imported in _imports(path):
-        assert imported.split(".")[0] not in forbidden, f"import {imported}: use compat"
+def _unused(tree: room_table.Tree) -> list[str]:
+    """Rooms of a row that no module of the row's room imports."""
+    used: dict[str | None, set[str | None]] = {room: set() for room in tree.rooms}
+    for source in tree.sources:
+        used.setdefault(tree.room(source.module), set()).update(
+            tree.leaving(source).values()
+        )
+    return [
+        f"the row of {room} has {other}, which nothing there imports"
+        for room, allowed in tree.rooms.items()
+        for other in sorted(allowed - used[room])
+    ]
 
 
-def test_table_has_no_room_without_code():
-    for room in _rooms():
-        path = _ROOT / room
-        assert path.is_dir() or path.with_suffix(".py").exists(), room
+def _tensorflow_imports(tree: room_table.Tree) -> list[str]:
+    return [
+        f"{source.path} imports {imported}: use tfpipeline.compat"
+        for source in tree.sources
+        if source.module != "tfpipeline.compat"
+        for imported in sorted(tree.imports[source.module])
+        if imported.split(".")[0] in _TENSORFLOW
+    ]
+
+
+def _without_code(tree: room_table.Tree) -> list[str]:
+    return [
+        f"the row of {room}, which is no module and no package"
+        for room in tree.rooms
+        if not (tree.root / room).is_dir()
+        and not (tree.root / room).with_suffix(".py").exists()
+    ]
+
+
+_RULES = (
+    _breaches,
+    _unused,
+    _tensorflow_imports,
+    _without_code,
+    room_table.upward_imports,
+)
+
+
+@pytest.fixture(scope="module")
+def project():
+    return room_table.read()
+
+
+@pytest.fixture
+def small_tree(tmp_path):
+    """Writes a tree that keeps all rules, but for the files that a test gives."""
+    (tmp_path / "BUILD.md").write_text(
+        "| `tfpipeline/errors` |  | x |\n"
+        "| `tfpipeline/compat` |  | x |\n"
+        "| `tfpipeline/ir` | `tfpipeline/errors` | x |\n"
+        "| `tfpipeline/ir/files` | `tfpipeline/ir` | x |\n"
+        "| `tfpipeline/models` | `tfpipeline/compat` `tfpipeline/ir` | x |\n"
+    )
+    files = {
+        "__init__": "",
+        "errors": "",
+        "compat": "import tensorflow",
+        "ir/graph": "from tfpipeline import errors",
+        "ir/files/reader": "import tfpipeline.ir.graph",
+        "models": "from tfpipeline.compat import tf\nfrom tfpipeline.ir import graph",
+    }
+
+    def write(**changed: str | None) -> room_table.Tree:
+        for name, text in {**files, **changed}.items():
+            path = tmp_path / "tfpipeline" / f"{name}.py"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            if text is not None:
+                path.write_text(text)
+        return room_table.read(tmp_path)
+
+    return write
+
+
+@pytest.mark.parametrize("rule", _RULES)
+def test_the_project_keeps(project, rule):
+    breaches = rule(project)
+    assert not breaches, "\n".join(breaches)
+
+
+@pytest.mark.parametrize("rule", _RULES)
+def test_a_small_tree_keeps(small_tree, rule):
+    assert rule(small_tree()) == []
 
 
 @pytest.mark.parametrize(
-    "module",
+    ("rule", "file", "text", "breach"),
     [
+        (
+            _breaches,
+            "errors",
+            "from tfpipeline.ir import graph",
+            "tfpipeline/errors.py (room tfpipeline/errors) must not import "
+            "tfpipeline.ir.graph (room tfpipeline/ir)",
+        ),
+        (
+            _breaches,
+            "ir/graph",
+            "import tests.graph_builder",
+            "tfpipeline/ir/graph.py (room tfpipeline/ir) must not import "
+            "tests.graph_builder (room None)",
+        ),
+        (_breaches, "other", "", "tfpipeline/other.py lies in no room of BUILD.md"),
+        (
+            _unused,
+            "ir/graph",
+            "import json",
+            "the row of tfpipeline/ir has tfpipeline/errors, which nothing there "
+            "imports",
+        ),
+        (
+            _tensorflow_imports,
+            "models",
+            "from tensorflow import keras",
+            "tfpipeline/models.py imports tensorflow: use tfpipeline.compat",
+        ),
+        (
+            _without_code,
+            "compat",
+            None,
+            "the row of tfpipeline/compat, which is no module and no package",
+        ),
+        (
+            room_table.upward_imports,
+            "ir/files/reader",
+            "from tfpipeline import models",
+            "tfpipeline/ir/files/reader.py -> tfpipeline/models",
+        ),
+    ],
+)
+def test_a_breach_is_listed(small_tree, rule, file, text, breach):
+    assert rule(small_tree(**{file: text})) == [breach]
+
+
+def test_a_circle_of_rooms_is_listed(small_tree):
+    assert room_table.upward_imports(
+        small_tree(errors="from tfpipeline.ir import graph")
+    ) == [
+        "tfpipeline/errors.py -> tfpipeline/ir",
+        "tfpipeline/ir/graph.py -> tfpipeline/errors",
+    ]
+
+
+def test_numpy_side_leaves_tensorflow_alone():
+    modules = (
         "tfpipeline.cost.arena_planner",
         "tfpipeline.ir.from_tflite",
         "tfpipeline.run_folder",
@@ -109,9 +193,20 @@ def test_table_has_no_room_without_code():
         "tfpipeline.estimate",
         "export.max78000.files",
         "export.tflite.verify",
-    ],
-)
-def test_numpy_side_leaves_tensorflow_alone(module):
-    code = f"import sys, {module}; sys.exit('tensorflow' in sys.modules)"
-    done = subprocess.run((sys.executable, "-c", code), cwd=_ROOT, timeout=120)
-    assert done.returncode == 0
+    )
+    code = (
+        "import importlib, sys\n"
+        f"for module in {modules}:\n"
+        "    importlib.import_module(module)\n"
+        "    if 'tensorflow' in sys.modules:\n"
+        "        sys.exit(f'{module} imports TensorFlow')\n"
+    )
+    done = subprocess.run(
+        (sys.executable, "-c", code),
+        cwd=room_table.ROOT,
+        timeout=120,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
