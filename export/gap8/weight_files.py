@@ -7,8 +7,6 @@ flash to RAM, and what the AutoTiler's `ConstInfo` reads.
 
 from collections.abc import Iterator
 
-import numpy as np
-
 from export.c import literals
 from export.gap8 import file_names, generator_calls
 from tfpipeline.ir import graph
@@ -31,11 +29,6 @@ def blob(values: graph.Array) -> bytes:
     """Little-endian bytes of integers, with zeros up to a whole word."""
     data = values.astype(values.dtype.newbyteorder("<")).tobytes()
     return data + bytes(-len(data) % _WORD)
-
-
-def unpadded(data: bytes, count: int, num_bits: int) -> graph.Array:
-    """The first `count` integers of a blob."""
-    return np.frombuffer(data, f"<i{num_bits // 8}", count)
 
 
 def header(p: program.Program, name: str) -> str:

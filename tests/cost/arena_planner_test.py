@@ -9,8 +9,8 @@ import time
 import hypothesis
 import pytest
 
-from tests.cost import mlperf_tiny, strategies
-from tfpipeline.cost import arena_planner, greedy_planner, liveness, memory_plan
+from tests.cost import mlperf_tiny, plan_check, strategies
+from tfpipeline.cost import arena_planner, greedy_planner, liveness
 
 SHARED = pathlib.Path(
     os.environ.get("TFPIPELINE_SHARED")
@@ -70,7 +70,7 @@ def test_mlperf_tiny_reaches_the_bound_within_2_s(network):
     assert time.process_time() - start < 2
     assert plan.peak_bytes == network.bound_bytes
     assert plan.is_optimal
-    assert memory_plan.find_conflicts(plan) == []
+    assert plan_check.find_conflicts(plan) == []
 
 
 @pytest.mark.parametrize("network", mlperf_tiny.NETWORKS, ids=lambda n: n.file)
@@ -94,7 +94,7 @@ def test_topologies_are_those_of_the_reference_file(network):
 @hypothesis.settings(deadline=None)
 def test_plans_are_valid_and_between_bound_and_greedy(buffers):
     plan = arena_planner.plan_arena(buffers)
-    assert memory_plan.find_conflicts(plan) == []
+    assert plan_check.find_conflicts(plan) == []
     assert (
         liveness.lower_bound_bytes(buffers)
         <= plan.peak_bytes
@@ -117,7 +117,7 @@ def test_a_plan_above_the_bound_is_proven_smallest():
     assert liveness.lower_bound_bytes(buffers) == 8 * 16
     assert plan.peak_bytes == 9 * 16 == _smallest_by_brute_force(buffers)
     assert plan.is_optimal
-    assert memory_plan.find_conflicts(plan) == []
+    assert plan_check.find_conflicts(plan) == []
 
 
 def _filled(seed: int) -> tuple[liveness.Buffer, ...]:
@@ -146,14 +146,14 @@ def test_filled_arenas_are_planned_in_the_fewest_bytes():
         plan = arena_planner.plan_arena(buffers)
         assert plan.is_optimal
         assert plan.peak_bytes == _smallest_by_brute_force(buffers), seed
-        assert memory_plan.find_conflicts(plan) == []
+        assert plan_check.find_conflicts(plan) == []
 
 
 def test_without_nodes_nothing_is_claimed():
     plan = arena_planner.plan_arena(_from_units(ABOVE_ITS_BOUND), max_nodes=0)
     assert plan.peak_bytes >= 9 * 16
     assert not plan.is_optimal
-    assert memory_plan.find_conflicts(plan) == []
+    assert plan_check.find_conflicts(plan) == []
 
 
 def test_the_search_beats_first_fit_where_no_order_is_enough():
@@ -163,7 +163,7 @@ def test_the_search_beats_first_fit_where_no_order_is_enough():
     assert first_fits.peak_bytes == 8 * 16
     assert plan.peak_bytes == liveness.lower_bound_bytes(buffers) == 7 * 16
     assert plan.is_optimal
-    assert memory_plan.find_conflicts(plan) == []
+    assert plan_check.find_conflicts(plan) == []
 
 
 def test_nothing_to_plan():

@@ -3,8 +3,8 @@
 import hypothesis
 import pytest
 
-from tests.cost import mlperf_tiny, strategies
-from tfpipeline.cost import greedy_planner, liveness, memory_plan
+from tests.cost import mlperf_tiny, plan_check, strategies
+from tfpipeline.cost import greedy_planner, liveness
 
 
 def _place_byte_by_byte(buffers):
@@ -38,7 +38,7 @@ def _place_byte_by_byte(buffers):
 def test_equals_its_rule(buffers):
     plan = greedy_planner.plan_greedily(buffers)
     assert plan.offsets == _place_byte_by_byte(buffers)
-    assert memory_plan.find_conflicts(plan) == []
+    assert plan_check.find_conflicts(plan) == []
     assert plan.peak_bytes >= liveness.lower_bound_bytes(buffers)
     assert not plan.is_optimal
 
@@ -65,4 +65,4 @@ def test_the_lowest_gap_that_is_large_enough():
 def test_peak_of_mlperf_tiny(network):
     plan = greedy_planner.plan_greedily(network.buffers())
     assert plan.peak_bytes == network.greedy_bytes
-    assert memory_plan.find_conflicts(plan) == []
+    assert plan_check.find_conflicts(plan) == []

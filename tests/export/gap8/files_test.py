@@ -10,7 +10,7 @@ import subprocess
 import numpy as np
 import pytest
 
-from export.gap8 import calibration, command, files, network, weight_files
+from export.gap8 import calibration, command, files, network
 from tests import graph_builder
 from tests.export.c import compiler
 from tests.targets.gap8 import networks
@@ -78,12 +78,12 @@ def test_known_answers_are_the_simulations(exported):
     count = p.input.num_elements
     for index in range(network.KNOWN_ANSWERS):
         data = (folder / "known_answers" / f"input_{index}.bin").read_bytes()
-        image = weight_files.unpadded(data, count, 16).reshape(1, *p.input.shape)
+        image = np.frombuffer(data, "<i2", count).reshape(1, *p.input.shape)
         np.testing.assert_array_equal(image[0], found.samples[index])
         for precision in kernels.PRECISIONS:
             expected = simulate.outputs_readable(p, image, precision)[p.outputs[0]]
             file = folder / "known_answers" / f"output_{index}.{precision}.bin"
-            output = weight_files.unpadded(file.read_bytes(), expected.size, 16)
+            output = np.frombuffer(file.read_bytes(), "<i2", expected.size)
             np.testing.assert_array_equal(output, expected.ravel())
             digest = hashlib.sha256(expected.tobytes()).hexdigest()
             assert described["output_sha256"][precision][index] == digest

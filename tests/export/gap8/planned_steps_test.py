@@ -4,7 +4,8 @@ import pytest
 
 from export.gap8 import l2_header, network, planned_steps
 from tests.export.gap8 import files_test, programs
-from tfpipeline.targets.gap8 import fusion, l2_check, l2_plan, spec, steps
+from tests.targets.gap8 import l2_check
+from tfpipeline.targets.gap8 import fusion, l2_plan, spec, steps
 
 
 @pytest.mark.parametrize("rule", l2_plan.RULES)

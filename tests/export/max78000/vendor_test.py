@@ -10,7 +10,7 @@ import pytest
 from export.max78000 import files, text
 from tests.export.max78000 import vendor_networks, vendor_tool
 from tests.golden.max78000_vendor import record
-from tfpipeline.targets.max78000 import placement_check
+from tests.targets.max78000 import placement_check
 
 _CASES = pytest.mark.parametrize("case", vendor_networks.CASES)
 _MISSING = vendor_tool.missing()

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import strategies as st
 
 from tests import graph_builder
-from tests.targets.gap8 import networks, strategies
+from tests.targets.gap8 import l2_check, networks, strategies
 from tfpipeline import errors
 from tfpipeline.ir import graph
-from tfpipeline.targets.gap8 import buffers, fusion, l2_check, l2_plan
+from tfpipeline.targets.gap8 import buffers, fusion, l2_plan
 
 # The peaks of every rule, from the re-identification demo's sizes.
 PEAKS = {l2_plan.ACTIVATIONS: 276_768, l2_plan.SYNC: 351_872, l2_plan.ASYNC: 417_536}

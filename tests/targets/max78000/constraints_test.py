@@ -5,8 +5,9 @@ import re
 
 import pytest
 
+from tests.targets.max78000 import layer_chains, layer_drafts
 from tfpipeline import errors
-from tfpipeline.targets.max78000 import constraints, draft, network, page, violation
+from tfpipeline.targets.max78000 import constraints, draft, page, violation
 from tfpipeline.targets.max78000 import spec as specs
 
 _CONV = draft.Layer(
@@ -403,18 +404,22 @@ def test_pool_in_a_convolution_is_named_by_its_own_layer():
 
 
 def test_layers_by_hand_are_judged_by_the_same_table():
-    steps = [network.conv2d(4), network.pooling((2, 2)), network.conv2d(8, size=5)]
-    layers = network.chain(4, (32, 32), steps)
-    found = constraints.check_layers(layers, specs.MAX78000)
+    steps = [
+        layer_chains.conv2d(4),
+        layer_chains.pooling((2, 2)),
+        layer_chains.conv2d(8, size=5),
+    ]
+    layers = layer_chains.chain(4, (32, 32), steps)
+    found = layer_drafts.check(layers, specs.MAX78000)
     assert [(each.id, each.subject) for each in found] == [
         ("MAX78000-CONV-01", "conv2d 'layer 2'")
     ]
-    transposed = network.chain(4, (8, 8), [network.conv_transpose2d(4)])
+    transposed = layer_chains.chain(4, (8, 8), [layer_chains.conv_transpose2d(4)])
     for pad in range(4):
         layer = dataclasses.replace(transposed[0], pad=(pad, pad))
-        is_fine = not constraints.check_layers([layer], specs.MAX78000)
+        is_fine = not layer_drafts.check([layer], specs.MAX78000)
         assert is_fine == (pad < 3)
-    assert constraints.check_layers([], specs.MAX78000) == ()
+    assert layer_drafts.check([], specs.MAX78000) == ()
 
 
 def test_violation_reads_as_one_line():

@@ -4,14 +4,8 @@ import dataclasses
 
 import pytest
 
-from tests.targets.max78000 import published_networks
-from tfpipeline.targets.max78000 import (
-    accelerator_layer,
-    cost,
-    geometry,
-    network,
-    shortage,
-)
+from tests.targets.max78000 import layer_chains, published_networks
+from tfpipeline.targets.max78000 import accelerator_layer, cost, geometry, shortage
 from tfpipeline.targets.max78000 import spec as specs
 
 # Origin: the vendor's tool (ai8x-synthesis ab4f4c0) run on these networks with random
@@ -60,10 +54,10 @@ def test_totals_equal_the_vendor_tool(name):
 
 def _streaming() -> tuple[accelerator_layer.AcceleratorLayer, ...]:
     """The vendor's cats-dogs network: its first two layers stream."""
-    steps = [network.conv2d(16)]
-    steps += [network.conv2d(channels, pool=2) for channels in (32, 64, 32, 32)]
-    steps += [network.conv2d(16), network.linear(2, flatten=True, bias=False)]
-    layers = network.chain(3, (128, 128), steps)
+    steps = [layer_chains.conv2d(16)]
+    steps += [layer_chains.conv2d(channels, pool=2) for channels in (32, 64, 32, 32)]
+    steps += [layer_chains.conv2d(16), layer_chains.linear(2, flatten=True, bias=False)]
+    layers = layer_chains.chain(3, (128, 128), steps)
     return tuple(
         dataclasses.replace(layer, streaming=index < 2)
         for index, layer in enumerate(layers)
@@ -152,7 +146,9 @@ def test_max78002_has_no_latency():
 
 
 def test_each_shortage_is_a_violation_of_one_line():
-    layers = network.chain(4, (96, 96), [network.conv2d(513, bias=True), *_pools()])
+    layers = layer_chains.chain(
+        4, (96, 96), [layer_chains.conv2d(513, bias=True), *_pools()]
+    )
     result = cost.estimate(layers)
     assert [each.memory for each in result.shortages] == [
         *[shortage.DATA] * 3,
@@ -167,8 +163,8 @@ def test_each_shortage_is_a_violation_of_one_line():
     assert not any("\n" in line for line in result.violations)
 
 
-def _pools() -> list[network.Step]:
-    return [network.pooling((2, 2)), network.pooling((48, 48))]
+def _pools() -> list[layer_chains.Step]:
+    return [layer_chains.pooling((2, 2)), layer_chains.pooling((48, 48))]
 
 
 def test_empty_network_costs_the_start():

@@ -3,11 +3,16 @@
 import numpy as np
 import pytest
 
-from tests.targets.max78000 import graph_builder, graph_networks, published_networks
+from tests.targets.max78000 import (
+    graph_builder,
+    graph_networks,
+    layer_chains,
+    published_networks,
+)
 from tfpipeline import errors
 from tfpipeline.ir import graph
 from tfpipeline.simulate import reference_kernels
-from tfpipeline.targets.max78000 import folding, lowering, network
+from tfpipeline.targets.max78000 import folding, lowering
 
 Builder = graph_builder.Builder
 
@@ -22,14 +27,21 @@ def test_factor_of_one_is_the_graph_itself():
 def test_folded_graph_is_the_folded_chain(version, factor):
     folded = folding.fold(graph_networks.facenet(version), factor)
     steps = published_networks.facenet_steps(version.replace("v3", "v2"))
-    channels, dim, steps = network.fold(
+    channels, dim, steps = layer_chains.fold(
         *published_networks.FACENET_INPUT, steps, factor
     )
     lowered = lowering.lower(folded)
-    assert lowered.layers == network.chain(channels, dim, steps)
+    assert lowered.layers == layer_chains.chain(channels, dim, steps)
     assert lowered.notes == (
         "SpaceToDepth 'fold' is left to the host, which folds the data",
     )
+
+
+def test_folding_moves_pixels_into_channels():
+    assert folding.fold_input(3, (88, 44), 2) == (12, (44, 22))
+    assert folding.fold_input(3, (88, 44), 1) == (3, (88, 44))
+    with pytest.raises(errors.GraphError, match="9x8 cannot be folded by 2"):
+        folding.fold_input(3, (9, 8), 2)
 
 
 def test_pools_that_are_taken_out_leave_everything_behind_them():

@@ -6,15 +6,9 @@ import hypothesis
 import pytest
 from hypothesis import strategies as st
 
-from tests.targets.max78000 import layer_strategies, published_networks
+from tests.targets.max78000 import layer_chains, layer_strategies, published_networks
 from tfpipeline import errors
-from tfpipeline.targets.max78000 import (
-    accelerator_layer,
-    geometry,
-    latency,
-    network,
-    operations,
-)
+from tfpipeline.targets.max78000 import accelerator_layer, geometry, latency, operations
 from tfpipeline.targets.max78000 import spec as specs
 
 
@@ -99,13 +93,15 @@ def test_kernel_parallel_is_a_kernel_or_a_comparison_a_cycle(layer):
 
 def test_kernel_parallel_uses_64_processors_at_most():
     for inputs in (64, 128):
-        (layer,) = network.chain(inputs, (8, 8), [network.conv2d(4, activation=None)])
+        (layer,) = layer_chains.chain(
+            inputs, (8, 8), [layer_chains.conv2d(4, activation=None)]
+        )
         # 4 outputs of 64 pixels; 128 inputs take each processor twice.
         assert latency.kernel_parallel_cycles(layer) == 256 * inputs / 64
 
 
 def test_kernel_position_matters_only_for_pooling_behind_an_addition():
-    (layer,) = network.chain(8, (16, 16), [network.conv2d(8, pool=2)])
+    (layer,) = layer_chains.chain(8, (16, 16), [layer_chains.conv2d(8, pool=2)])
     both = dataclasses.replace(layer, eltwise="add", operands=2)
     behind = dataclasses.replace(both, pool_first=False)
     alone = dataclasses.replace(layer, pool_first=False)
@@ -130,13 +126,13 @@ def test_kernel_position_matters_only_for_pooling_behind_an_addition():
     ],
 )
 def test_passthrough(channels, pool, cycles):
-    (layer,) = network.chain(channels, (4, 4), [network.pooling(pool)])
+    (layer,) = layer_chains.chain(channels, (4, 4), [layer_chains.pooling(pool)])
     assert latency.ai8x_cycles(layer) == cycles
 
 
 def test_flattened_layer_of_more_than_16_pixels_costs_a_cycle_more():
     small, large = (
-        network.chain(4, dim, [network.linear(2, flatten=True)])[0]
+        layer_chains.chain(4, dim, [layer_chains.linear(2, flatten=True)])[0]
         for dim in ((4, 4), (4, 5))
     )
     # Rows x columns x (read and write + outputs).
@@ -146,16 +142,16 @@ def test_flattened_layer_of_more_than_16_pixels_costs_a_cycle_more():
 
 def test_dilated_conv1d_is_stretched_or_folded():
     def cycles(dilation):
-        step = network.conv1d(8, size=3, dilation=dilation)
-        return latency.ai8x_cycles(network.chain(8, (64, 1), [step])[0])
+        step = layer_chains.conv1d(8, size=3, dilation=dilation)
+        return latency.ai8x_cycles(layer_chains.chain(8, (64, 1), [step])[0])
 
     def plain(step, dim):
-        return latency.ai8x_cycles(network.chain(8, dim, [step])[0])
+        return latency.ai8x_cycles(layer_chains.chain(8, dim, [step])[0])
 
     # Length 3 stretched to 9 by a dilation of 4; by 5 it would be 11, and the 64 values
     # run as 13 rows of 5 under a 3x3 kernel.
-    assert cycles(4) == plain(network.conv1d(8, size=9), (64, 1))
-    assert cycles(5) == plain(network.conv2d(8), (13, 5))
+    assert cycles(4) == plain(layer_chains.conv1d(8, size=9), (64, 1))
+    assert cycles(5) == plain(layer_chains.conv2d(8), (13, 5))
 
 
 def test_max78002_is_refused():
@@ -166,7 +162,7 @@ def test_max78002_is_refused():
 
 @pytest.mark.parametrize(("operands", "read"), [(1, 2 * 5), (2, 2 * 9)])
 def test_pooling_behind_an_addition_reads_every_pass_again(operands, read):
-    (layer,) = network.chain(128, (8, 8), [network.conv2d(4, size=1, pool=2)])
+    (layer,) = layer_chains.chain(128, (8, 8), [layer_chains.conv2d(4, size=1, pool=2)])
     layer = dataclasses.replace(
         layer,
         pool_first=False,

@@ -7,16 +7,16 @@ import hypothesis
 import pytest
 from hypothesis import strategies as st
 
-from tests.targets.max78000 import layer_strategies
-from tfpipeline.targets.max78000 import accelerator_layer, geometry, memory, network
+from tests.targets.max78000 import layer_chains, layer_strategies
+from tfpipeline.targets.max78000 import accelerator_layer, geometry, memory
 from tfpipeline.targets.max78000 import spec as specs
 
 layer_lists = st.lists(layer_strategies.convolutions(), min_size=1, max_size=8)
 
 
 def _stack(count, bits=8, channels=64):
-    return network.chain(
-        channels, (4, 4), [network.conv2d(channels, weight_bits=bits)] * count
+    return layer_chains.chain(
+        channels, (4, 4), [layer_chains.conv2d(channels, weight_bits=bits)] * count
     )
 
 
@@ -39,8 +39,8 @@ def test_max78002_has_longer_memories():
 
 
 def test_layers_of_all_processors_come_first():
-    steps = [network.conv2d(c) for c in (64, 64, 8)]
-    small, first, second = network.chain(4, (8, 8), steps)
+    steps = [layer_chains.conv2d(c) for c in (64, 64, 8)]
+    small, first, second = layer_chains.chain(4, (8, 8), steps)
     ranges = memory.place_kernels((small, first, second)).ranges
     assert [r.first_word for r in ranges] == [72, 0, 64]
 
@@ -97,9 +97,9 @@ def test_every_bias_lies_in_one_quadrant(layers):
 
 
 def test_the_largest_bias_goes_first_to_the_emptiest_quadrant():
-    steps = [network.conv2d(c, bias=True) for c in (16, 64, 32, 64, 8, 48)]
-    head = network.linear(10, flatten=True)
-    placement = memory.place_biases(network.chain(4, (8, 8), [*steps, head]))
+    steps = [layer_chains.conv2d(c, bias=True) for c in (16, 64, 32, 64, 8, 48)]
+    head = layer_chains.linear(10, flatten=True)
+    placement = memory.place_biases(layer_chains.chain(4, (8, 8), [*steps, head]))
     # 10 of the flattened layer to quadrant 0; 64, 64 and 48 to 1, 2 and 3; 32 and 16 to
     # 0 again, which then holds 58; 8 to 3.
     assert placement.quadrants == (0, 1, 0, 2, 3, 3, 0)
@@ -107,20 +107,22 @@ def test_the_largest_bias_goes_first_to_the_emptiest_quadrant():
 
 
 def test_bias_of_a_pinned_layer_stays_in_its_quadrant():
-    layers = list(network.chain(64, (8, 8), [network.conv2d(64, bias=True)] * 3))
+    layers = list(
+        layer_chains.chain(64, (8, 8), [layer_chains.conv2d(64, bias=True)] * 3)
+    )
     layers[2] = dataclasses.replace(layers[2], bias_quadrant=3)
     assert memory.place_biases(layers).quadrants == (0, 1, 3)
 
 
 def test_only_quadrants_with_data_take_biases():
     placement = memory.place_biases(
-        network.chain(4, (8, 8), [network.conv2d(16, bias=True)] * 2)
+        layer_chains.chain(4, (8, 8), [layer_chains.conv2d(16, bias=True)] * 2)
     )
     assert placement.quadrant_bytes == (32, 0, 0, 0)
 
 
 def test_bias_of_unaligned_outputs_and_of_a_streaming_first_layer():
-    (layer,) = network.chain(4, (8, 8), [network.conv2d(100, bias=True)])
+    (layer,) = layer_chains.chain(4, (8, 8), [layer_chains.conv2d(100, bias=True)])
     moved = dataclasses.replace(layer, output_processors=layer.output_processors << 3)
     streaming = dataclasses.replace(layer, streaming=True)
     assert memory.bias_bytes(layer) == 100
@@ -131,7 +133,7 @@ def test_bias_of_unaligned_outputs_and_of_a_streaming_first_layer():
 
 
 def test_more_biases_than_a_quadrant_holds_is_a_violation():
-    (layer,) = network.chain(4, (8, 8), [network.conv2d(513, bias=True)])
+    (layer,) = layer_chains.chain(4, (8, 8), [layer_chains.conv2d(513, bias=True)])
     (message,) = memory.place_biases([layer]).shortages
     assert str(message).startswith(
         "layer 0: the bias memory of a quadrant has 512 bytes; found 513, 1 too many "
@@ -141,14 +143,18 @@ def test_more_biases_than_a_quadrant_holds_is_a_violation():
 
 @pytest.mark.parametrize(("dilation", "weights"), [(1, 3), (2, 5), (4, 9), (5, 9)])
 def test_dilated_kernels_are_stored_with_their_zeros(dilation, weights):
-    step = network.conv1d(8, size=3, dilation=dilation)
-    (layer,) = network.chain(8, (64, 1), [step])
+    step = layer_chains.conv1d(8, size=3, dilation=dilation)
+    (layer,) = layer_chains.chain(8, (64, 1), [step])
     assert memory.weight_bytes(layer) == 64 * weights
 
 
 def test_streamed_1x1_kernels_are_stored_as_3x3():
-    steps = [network.conv2d(8), network.conv2d(8, size=1), network.conv2d(8, size=1)]
-    first, *others = network.chain(3, (8, 8), steps)
+    steps = [
+        layer_chains.conv2d(8),
+        layer_chains.conv2d(8, size=1),
+        layer_chains.conv2d(8, size=1),
+    ]
+    first, *others = layer_chains.chain(3, (8, 8), steps)
     layers = accelerator_layer.emulate_streaming(
         (dataclasses.replace(first, streaming=True), *others)
     )
@@ -166,7 +172,7 @@ def test_packed_map(channels, bits):
 
 
 def test_unaligned_outputs_of_several_passes_step_through_the_skipped_processors():
-    (layer,) = network.chain(128, (8, 8), [network.conv2d(100)])
+    (layer,) = layer_chains.chain(128, (8, 8), [layer_chains.conv2d(100)])
     moved = dataclasses.replace(layer, output_processors=layer.output_processors << 3)
     aligned, skipping = map(memory.kernel_range, (layer, moved))
     # 52 processors, 2 passes out and in; moved by 3 a pass starts at 0, ends at 55,
@@ -181,12 +187,14 @@ def test_unaligned_outputs_of_several_passes_step_through_the_skipped_processors
     [(8, 7, 7), (4, 7, 4), (4, 8, 4), (2, 7, 3), (2, 8, 2), (1, 7, 7), (1, 8, 1)],
 )
 def test_kernels_that_do_not_fill_their_last_byte(bits, kernels, words):
-    (layer,) = network.chain(4, (8, 8), [network.conv2d(kernels, weight_bits=bits)])
+    (layer,) = layer_chains.chain(
+        4, (8, 8), [layer_chains.conv2d(kernels, weight_bits=bits)]
+    )
     assert memory.kernel_range(layer).words == words
 
 
 def test_transposed_convolution_pads_from_the_other_side():
-    (layer,) = network.chain(4, (8, 6), [network.conv_transpose2d(4)])
+    (layer,) = layer_chains.chain(4, (8, 6), [layer_chains.conv_transpose2d(4)])
     layer = dataclasses.replace(layer, pad=(0, 2))
     assert geometry.hardware_pad(layer) == (2, 0)
     assert geometry.convolution_input(layer) == (16, 12)

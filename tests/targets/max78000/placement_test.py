@@ -6,14 +6,14 @@ import hypothesis
 import pytest
 from hypothesis import strategies as st
 
-from tests.targets.max78000 import graph_builder, graph_networks, joined_graphs
-from tfpipeline import errors
-from tfpipeline.targets.max78000 import (
-    data_memory,
-    lowering,
-    placement,
+from tests.targets.max78000 import (
+    graph_builder,
+    graph_networks,
+    joined_graphs,
     placement_check,
 )
+from tfpipeline import errors
+from tfpipeline.targets.max78000 import data_memory, lowering, placement
 
 Builder = graph_builder.Builder
 

@@ -6,17 +6,17 @@ import re
 import numpy as np
 import pytest
 
-from tests.targets.max78000 import program_strategies
+from tests.targets.max78000 import layer_chains, program_strategies
 from tfpipeline import errors
-from tfpipeline.targets.max78000 import network, program
+from tfpipeline.targets.max78000 import program
 
 STEPS = [
-    network.conv2d(6, bias=True, name="body"),
-    network.pooling((2, 2), name="pool"),
-    network.conv_transpose2d(6, name="up"),
-    network.linear(2, flatten=True, output_width=32, name="head"),
+    layer_chains.conv2d(6, bias=True, name="body"),
+    layer_chains.pooling((2, 2), name="pool"),
+    layer_chains.conv_transpose2d(6, name="up"),
+    layer_chains.linear(2, flatten=True, output_width=32, name="head"),
 ]
-HARDWARE = network.chain(4, (8, 8), STEPS)
+HARDWARE = layer_chains.chain(4, (8, 8), STEPS)
 LAYERS = tuple(
     program_strategies.bind(hardware, seed=2 * index + 1, inputs=(index - 1,))
     for index, hardware in enumerate(HARDWARE)
@@ -121,7 +121,7 @@ def test_what_is_no_program_is_refused(index, changes, message):
 
 
 def test_an_output_of_32_bits_is_read_by_no_layer():
-    after = network.chain(2, (1, 1), [network.linear(2, bias=False)])
+    after = layer_chains.chain(2, (1, 1), [layer_chains.linear(2, bias=False)])
     layer = program_strategies.bind(after[0], seed=1, inputs=(3,))
     with pytest.raises(errors.GraphError, match="layer 4 reads the 32-bit output of l"):
         program.Program(input_shape=(8, 8, 4), layers=(*LAYERS, layer))

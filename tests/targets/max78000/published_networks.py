@@ -1,6 +1,7 @@
 """Networks whose figures are published or were computed by the vendor's tool."""
 
-from tfpipeline.targets.max78000 import accelerator_layer, network
+from tests.targets.max78000 import layer_chains
+from tfpipeline.targets.max78000 import accelerator_layer
 
 Layers = tuple[accelerator_layer.AcceleratorLayer, ...]
 
@@ -17,20 +18,20 @@ FACENET_CHANNELS = {
 FACENET_INPUT = (3, (88, 88))
 
 
-def facenet_steps(version: str) -> tuple[network.Step, ...]:
+def facenet_steps(version: str) -> tuple[layer_chains.Step, ...]:
     """FaceNet's layers; v3 is v2 with 4-bit weights."""
     bits = 4 if version == "v3" else 8
     convolutions = [
-        network.conv2d(channels, pool=2 if index else 1, weight_bits=bits)
+        layer_chains.conv2d(channels, pool=2 if index else 1, weight_bits=bits)
         for index, channels in enumerate(FACENET_CHANNELS[version])
     ]
-    head = network.linear(2, flatten=True, output_width=32, weight_bits=bits)
+    head = layer_chains.linear(2, flatten=True, output_width=32, weight_bits=bits)
     return (*convolutions, head)
 
 
 def facenet(version: str) -> Layers:
     """FaceNet on 88x88 pixels."""
-    return network.chain(*FACENET_INPUT, facenet_steps(version))
+    return layer_chains.chain(*FACENET_INPUT, facenet_steps(version))
 
 
 def cmsisnet(*, fused: bool) -> Layers:
@@ -40,11 +41,11 @@ def cmsisnet(*, fused: bool) -> Layers:
         for position, out_channels in enumerate(channels):
             pool = 2 if pooled and not position else 1
             if pool > 1 and not fused:
-                steps.append(network.pooling((2, 2)))
+                steps.append(layer_chains.pooling((2, 2)))
                 pool = 1
-            steps.append(network.conv2d(out_channels, pool=pool, bias=True))
-    steps.append(network.linear(10, flatten=True, output_width=32))
-    return network.chain(3, (32, 32), steps)
+            steps.append(layer_chains.conv2d(out_channels, pool=pool, bias=True))
+    steps.append(layer_chains.linear(10, flatten=True, output_width=32))
+    return layer_chains.chain(3, (32, 32), steps)
 
 
 def nascifarnet(classes: int) -> Layers:
@@ -54,29 +55,29 @@ def nascifarnet(classes: int) -> Layers:
         *((1, 128, 1), (3, 64, 2), (3, 128, 1), (1, 128, 2)),
     )
     steps = [
-        network.conv2d(channels, size=size, pool=pool, bias=True)
+        layer_chains.conv2d(channels, size=size, pool=pool, bias=True)
         for size, channels, pool in shapes
     ]
-    head = network.linear(classes, flatten=True, output_width=32)
-    return network.chain(3, (32, 32), (*steps, head))
+    head = layer_chains.linear(classes, flatten=True, output_width=32)
+    return layer_chains.chain(3, (32, 32), (*steps, head))
 
 
 def autoencoder() -> Layers:
     """The vendor's autoencoder of motor data: 1-D convolutions and plain linear."""
-    steps = [network.conv1d(128, size=1), network.conv1d(64, size=3)]
+    steps = [layer_chains.conv1d(128, size=1), layer_chains.conv1d(64, size=3)]
     steps += [
-        network.linear(channels, activation="ReLU", bias=False)
+        layer_chains.linear(channels, activation="ReLU", bias=False)
         for channels in (32, 4, 32, 96)
     ]
-    steps.append(network.linear(768, bias=False))
-    return network.chain(256, (3, 1), steps)
+    steps.append(layer_chains.linear(768, bias=False))
+    return layer_chains.chain(256, (3, 1), steps)
 
 
 def bayer2rgb() -> Layers:
     """The vendor's demosaicing network, with a transposed convolution."""
     steps = (
-        network.conv2d(3, size=1, activation=None),
-        network.conv_transpose2d(3, activation=None),
-        network.conv2d(3, activation=None),
+        layer_chains.conv2d(3, size=1, activation=None),
+        layer_chains.conv_transpose2d(3, activation=None),
+        layer_chains.conv2d(3, activation=None),
     )
-    return network.chain(4, (45, 45), steps)
+    return layer_chains.chain(4, (45, 45), steps)

@@ -4,9 +4,9 @@ import dataclasses
 
 import pytest
 
-from tests.targets.max78000 import published_networks
+from tests.targets.max78000 import layer_chains, published_networks
 from tfpipeline import errors
-from tfpipeline.targets.max78000 import cost, network, report
+from tfpipeline.targets.max78000 import cost, report
 from tfpipeline.targets.max78000 import spec as specs
 
 # Origin: printed by ai8xize.py --verbose (ai8x-synthesis ab4f4c0) for FaceNet v1.
@@ -44,8 +44,8 @@ def test_facenet_v1_is_printed_as_by_the_vendor_tool():
 
 
 def test_names_and_streaming_are_marked():
-    steps = [network.conv2d(4, name="front"), network.conv2d(4)]
-    first, second = network.chain(3, (8, 8), steps)
+    steps = [layer_chains.conv2d(4, name="front"), layer_chains.conv2d(4)]
+    first, second = layer_chains.chain(3, (8, 8), steps)
     result = cost.estimate((dataclasses.replace(first, streaming=True), second))
     cycles = [int(line.latency_cycles["ai8x"]) for line in result.layers]
     assert report.estimated_latency(result).splitlines()[2:] == [
@@ -70,10 +70,3 @@ def test_max78002_prints_its_own_sizes_and_no_latency():
     )
     with pytest.raises(errors.UsageError, match="does not cover max78002"):
         report.estimated_latency(result)
-
-
-def test_find_names_the_devices():
-    assert specs.find("max78000") is specs.MAX78000
-    expected = "unknown device 'max7'; choose one of max78000, max78002"
-    with pytest.raises(errors.UsageError, match=expected):
-        specs.find("max7")

@@ -7,11 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.targets.max78000 import hand_programs, program_strategies
+from tests.targets.max78000 import hand_programs, layer_chains, program_strategies
 from tfpipeline import errors
 from tfpipeline.targets.max78000 import (
     accelerator_layer,
-    network,
     program,
     simulate,
     vector_kernels,
@@ -137,14 +136,14 @@ def test_rounding_counts_in_the_choice_of_the_type():
 def _pyramid():
     """A program of four layers: convolutions, pools between them, and a classifier."""
     steps = [
-        network.conv2d(5, bias=True),
-        network.conv2d(6, pool=2, weight_bits=4),
-        network.pooling((2, 2), pool_type="avg"),
-        network.linear(3, flatten=True, output_width=32),
+        layer_chains.conv2d(5, bias=True),
+        layer_chains.conv2d(6, pool=2, weight_bits=4),
+        layer_chains.pooling((2, 2), pool_type="avg"),
+        layer_chains.linear(3, flatten=True, output_width=32),
     ]
     layers = tuple(
         program_strategies.bind(hardware, seed=2 * index + 1, inputs=(index - 1,))
-        for index, hardware in enumerate(network.chain(3, (8, 8), steps))
+        for index, hardware in enumerate(layer_chains.chain(3, (8, 8), steps))
     )
     return program.Program(input_shape=(8, 8, 3), layers=layers)
 

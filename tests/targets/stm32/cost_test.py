@@ -105,8 +105,9 @@ def _board(core: str, clock_hz: float) -> spec.Board:
 def test_q7_reproduces_the_paper():
     latency = cost.estimate_q7(PAPER, clock_hz=216e6)
     assert round(latency.seconds * 1e3, 1) == 99.1
-    assert round(latency.ops_per_second / 1e6, 1) == 249.2
-    assert round(latency.inferences_per_second, 1) == 10.1
+    ops = sum(layer.ops for layer in PAPER)
+    assert round(ops / latency.seconds / 1e6, 1) == 249.2
+    assert round(1 / latency.seconds, 1) == 10.1
     milliseconds = [round(c / 216e3, 1) for c in latency.cycles]
     assert milliseconds == [31.4, 1.6, 43.6, 0.4, 21.8, 0.2, 0.1]
     assert round(latency.macs_per_cycle, 3) == 0.575
@@ -236,12 +237,10 @@ def test_bad_layers_are_refused(values, message):
         cost.Layer(*values)
 
 
-def test_boards():
+def test_boards_have_a_known_core():
     for name, board in spec.BOARDS.items():
-        assert spec.board_of(name) is board
+        assert board.name == name
         assert board.core in spec.CORES
-    with pytest.raises(errors.UsageError, match="unknown STM32 target 'stm8'; known"):
-        spec.board_of("stm8")
 
 
 def test_cores_lie_within_their_range():

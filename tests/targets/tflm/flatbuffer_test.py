@@ -1,6 +1,7 @@
 """Reading `.tflite` files, whole, damaged, and with floats left in them."""
 
 import pathlib
+import re
 
 import flatbuffers
 import numpy as np
@@ -42,7 +43,6 @@ def test_reads_operators_and_quantization(name):
     # Pixels / 128 - 1 lie on this grid exactly in the networks that saw 0 and 255.
     assert program.input.scales == pytest.approx((1 / 128,), rel=5e-3)
     assert program.output.shape == (1, 10)
-    assert flatbuffer.float_operators(golden(name)) == []
 
 
 def test_reads_weights_per_channel():
@@ -99,10 +99,8 @@ def test_float_operator_is_named_and_conversions_are_not_blamed():
     model = edited("concat_qat", leave_mean_in_float)
     name = flatbuffer.read(model).output.name
 
-    assert flatbuffer.float_operators(model)[-1] == (
-        f"operator 4 MEAN writes float32 tensor '{name}'"
-    )
-    with pytest.raises(errors.ExportError, match=r"operator 4 MEAN writes.*2 more"):
+    message = f"operator 4 MEAN writes float32 tensor '{re.escape(name)}'.*2 more"
+    with pytest.raises(errors.ExportError, match=message):
         flatbuffer.require_integer(model)
 
 

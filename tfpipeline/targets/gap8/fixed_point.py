@@ -135,12 +135,6 @@ def quantize(values: Array, q: int, num_bits: int) -> Array:
     return saturate(np.floor(steps), num_bits)
 
 
-def dequantize(values: Array, q: int) -> Array:
-    """The float64 numbers that integers of `q` fraction bits stand for."""
-    result: Array = np.ldexp(values.astype(np.float64), -q)
-    return result
-
-
 def round_shift(values: Array, norm: int) -> Array:
     """int64 values shifted right by `norm`: to the nearest, halves upwards."""
     half = (1 << norm) >> 1

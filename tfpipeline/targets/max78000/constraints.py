@@ -6,10 +6,7 @@ which `memory` and `limits` answer.
 Sources: "tool" and "manual" as in `spec`.
 """
 
-from collections.abc import Sequence
-
 from tfpipeline.targets.max78000 import (
-    accelerator_layer,
     convolution_constraints,
     draft,
     layer_constraints,
@@ -41,10 +38,3 @@ def check(network: draft.Network, spec: specs.Spec) -> tuple[Violation, ...]:
         if spec.name in constraint.devices
         for subject, found in constraint.check(network, spec)
     )
-
-
-def check_layers(
-    layers: Sequence[accelerator_layer.AcceleratorLayer], spec: specs.Spec
-) -> tuple[Violation, ...]:
-    """All breaches in a network that is given as accelerator layers."""
-    return check(draft.of_layers(layers), spec) if layers else ()

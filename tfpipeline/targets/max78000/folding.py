@@ -2,7 +2,7 @@
 
 A graph gains a `SpaceToDepth` in front, which the host does while it loads the data,
 and loses the first poolings whose strides multiply to the factor; every layer behind
-them keeps its shapes. `network.fold` does the same to a chain of accelerator layers.
+them keeps its shapes.
 """
 
 import dataclasses
@@ -12,7 +12,7 @@ import numpy as np
 
 from tfpipeline import errors
 from tfpipeline.ir import geometry, graph, verify
-from tfpipeline.targets.max78000 import network
+from tfpipeline.targets.max78000 import accelerator_layer
 
 _SHAPE_KEEPING = (graph.Activation, graph.Requantize)
 
@@ -35,6 +35,25 @@ def fold(g: graph.Graph, factor: int) -> graph.Graph:
         return g
     state = _State(g, factor)
     return verify.require(state.result(tuple(_layers(state))))
+
+
+def fold_input(
+    in_channels: int, in_dim: accelerator_layer.Pair, factor: int
+) -> tuple[int, accelerator_layer.Pair]:
+    """Channels and size of an input whose pixels are rearranged into channels.
+
+    Each block of `factor` x `factor` pixels becomes one pixel of `factor`^2 times the
+    channels: sub-image [i::f, j::f] for each i, and j within i.
+
+    Raises:
+      GraphError: the size is not a multiple of the factor.
+    """
+    if factor < 1 or in_dim[0] % factor or in_dim[1] % factor:
+        raise errors.GraphError(
+            f"an input of {in_dim[0]}x{in_dim[1]} cannot be folded by {factor}: both "
+            "sides must be multiples"
+        )
+    return in_channels * factor**2, (in_dim[0] // factor, in_dim[1] // factor)
 
 
 def _layers(state: "_State") -> Iterator[graph.Layer]:
@@ -76,9 +95,7 @@ class _State:
                 f"columns and channels; found {source.shape}"
             )
         _, rows, columns, channels = source.shape
-        channels, (rows, columns) = network.fold_input(
-            channels, (rows, columns), factor
-        )
+        channels, (rows, columns) = fold_input(channels, (rows, columns), factor)
         self.g = g
         self.factor = self.remaining = factor
         self.original = source.name

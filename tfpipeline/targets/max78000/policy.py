@@ -11,8 +11,6 @@ The file is the vendor's (ai8x-training c3d4eb1, policies/*.yaml):
 """
 
 import dataclasses
-import os
-import pathlib
 from collections.abc import Hashable, Mapping
 from typing import Any
 
@@ -76,23 +74,6 @@ class Policy:
                 f"weight bits for '{unknown[0]}', which is no layer with weights of "
                 f"'{network}'; it has {', '.join(names)}"
             )
-
-
-def load(path: str | os.PathLike[str]) -> Policy:
-    """Reads a policy file.
-
-    Raises:
-        StorageError: the file cannot be read.
-        UsageError: it is no policy; one line that names the file and the key.
-    """
-    try:
-        text = pathlib.Path(path).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise errors.StorageError(f"cannot read the policy {path}: {error}") from error
-    try:
-        return parse(text)
-    except errors.UsageError as error:
-        raise errors.UsageError(f"policy {path}: {error}") from error
 
 
 def parse(text: str) -> Policy:

@@ -8,8 +8,6 @@ Sources, named in the comments:
 
 import dataclasses
 
-from tfpipeline import errors
-
 # Bits of one weight word: one 3x3 kernel of 8-bit weights (tool).
 KERNEL_WORD_BITS = 72
 
@@ -159,15 +157,3 @@ MAX78002 = Spec(
 )
 
 SPECS = {spec.name: spec for spec in (MAX78000, MAX78002)}
-
-
-def find(name: str) -> Spec:
-    """The device of that name.
-
-    Raises:
-      UsageError: no such device; the message lists the valid names.
-    """
-    if name not in SPECS:
-        valid = ", ".join(sorted(SPECS))
-        raise errors.UsageError(f"unknown device {name!r}; choose one of {valid}")
-    return SPECS[name]

@@ -136,16 +136,6 @@ class Latency:
         return sum(self.cycles) / self.clock_hz
 
     @property
-    def inferences_per_second(self) -> float:
-        """Throughput."""
-        return 1 / self.seconds
-
-    @property
-    def ops_per_second(self) -> float:
-        """Operations, as the paper counts them, a second."""
-        return sum(layer.ops for layer in self.layers) / self.seconds
-
-    @property
     def macs_per_cycle(self) -> float:
         """Multiply-accumulates a cycle, the unit to compare targets in."""
         return sum(layer.macs for layer in self.layers) / sum(self.cycles)

@@ -13,8 +13,6 @@ Sources, named in the comments:
 
 import dataclasses
 
-from tfpipeline import errors
-
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class InstructionFit:
@@ -204,16 +202,3 @@ BOARDS = {
         ),
     )
 }
-
-
-def board_of(name: str) -> Board:
-    """Looks a board up by its target name.
-
-    Raises:
-        UsageError: unknown name; lists the known ones.
-    """
-    if name not in BOARDS:
-        raise errors.UsageError(
-            f"unknown STM32 target '{name}'; known are {', '.join(sorted(BOARDS))}"
-        )
-    return BOARDS[name]

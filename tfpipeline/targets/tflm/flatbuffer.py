@@ -123,16 +123,6 @@ def read(model: bytes) -> Program:
         ) from error
 
 
-def float_operators(model: bytes) -> list[str]:
-    """Names every operator that reads or writes a floating-point tensor.
-
-    Returns:
-        One sentence an operand, in the order of execution; empty for a full-integer
-        network.
-    """
-    return [_sentence(*operand) for operand in _float_operands(read(model))]
-
-
 def require_integer(model: bytes, types: Sequence[str] = INTEGER_TYPES) -> Program:
     """Parses `model` and checks that it is full integer, its input and output included.
 

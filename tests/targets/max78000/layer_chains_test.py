@@ -2,19 +2,19 @@
 
 import pytest
 
-from tests.targets.max78000 import published_networks
+from tests.targets.max78000 import layer_chains, published_networks
 from tfpipeline import errors
-from tfpipeline.targets.max78000 import cost, network
+from tfpipeline.targets.max78000 import cost
 
 
 def test_chain_derives_channels_sizes_and_processors():
     steps = (
-        network.conv2d(100, pool=2),
-        network.conv_transpose2d(3),
-        network.pooling((4, 4), pool_type="avg"),
-        network.linear(7, flatten=True),
+        layer_chains.conv2d(100, pool=2),
+        layer_chains.conv_transpose2d(3),
+        layer_chains.pooling((4, 4), pool_type="avg"),
+        layer_chains.linear(7, flatten=True),
     )
-    layers = network.chain(3, (16, 16), steps)
+    layers = layer_chains.chain(3, (16, 16), steps)
     assert [(layer.in_channels, layer.in_dim) for layer in layers] == [
         (3, (16, 16)),
         (100, (8, 8)),
@@ -29,34 +29,27 @@ def test_chain_derives_channels_sizes_and_processors():
 
 def test_chain_of_one_dimension():
     steps = (
-        network.conv1d(8, size=3, pad=1),
-        network.conv1d(8, size=6, pool=2, pool_type="avg", name="second"),
-        network.pooling((2, 1)),
+        layer_chains.conv1d(8, size=3, pad=1),
+        layer_chains.conv1d(8, size=6, pool=2, pool_type="avg", name="second"),
+        layer_chains.pooling((2, 1)),
     )
-    layers = network.chain(4, (20, 1), steps)
+    layers = layer_chains.chain(4, (20, 1), steps)
     assert [layer.out_dim for layer in layers] == [(20, 1), (5, 1), (2, 1)]
     assert layers[1].name == "second"
 
 
 def test_chain_refuses_a_layer_without_outputs():
     with pytest.raises(errors.GraphError, match=r"conv2d 'x' needs out_channels"):
-        network.chain(3, (8, 8), [network.Step(operator="conv2d", name="x")])
-
-
-def test_folding_moves_pixels_into_channels():
-    assert network.fold_input(3, (88, 44), 2) == (12, (44, 22))
-    assert network.fold_input(3, (88, 44), 1) == (3, (88, 44))
-    with pytest.raises(errors.GraphError, match="9x8 cannot be folded by 2"):
-        network.fold_input(3, (9, 8), 2)
+        layer_chains.chain(3, (8, 8), [layer_chains.Step(operator="conv2d", name="x")])
 
 
 def test_folded_facenet_takes_the_cycles_of_the_vendor_tool():
     # Origin: the vendor's tool (ai8x-synthesis ab4f4c0) on FaceNet v6, plain and on
     # data folded 2x2 without the pooling in front of the second convolution.
     steps = published_networks.facenet_steps("v6")
-    plain = cost.estimate(network.chain(3, (88, 88), steps))
-    channels, dim, folded_steps = network.fold(3, (88, 88), steps, 2)
-    folded = cost.estimate(network.chain(channels, dim, folded_steps))
+    plain = cost.estimate(layer_chains.chain(3, (88, 88), steps))
+    channels, dim, folded_steps = layer_chains.fold(3, (88, 88), steps, 2)
+    folded = cost.estimate(layer_chains.chain(channels, dim, folded_steps))
     assert plain.latency_cycles["ai8x"] == 72_544
     assert folded.latency_cycles["ai8x"] == 31_360
     assert folded.weight_bytes == 2_960
@@ -64,15 +57,15 @@ def test_folded_facenet_takes_the_cycles_of_the_vendor_tool():
 
 
 def test_folding_takes_out_as_many_poolings_as_it_needs():
-    steps = [network.conv2d(4), *[network.conv2d(4, pool=2)] * 3]
+    steps = [layer_chains.conv2d(4), *[layer_chains.conv2d(4, pool=2)] * 3]
     for factor, pools in ((1, [1, 2, 2, 2]), (2, [1, 1, 2, 2]), (4, [1, 1, 1, 2])):
-        channels, dim, folded = network.fold(3, (32, 32), steps, factor)
+        channels, dim, folded = layer_chains.fold(3, (32, 32), steps, factor)
         assert [step.pool[0] for step in folded] == pools
-        assert network.chain(channels, dim, folded)[-1].out_dim == (4, 4)
+        assert layer_chains.chain(channels, dim, folded)[-1].out_dim == (4, 4)
 
 
 @pytest.mark.parametrize("pools", [(1, 1), (2, 1), (3, 3)])
 def test_folding_by_what_is_not_pooled_is_refused(pools):
-    steps = [network.conv2d(4, pool=pool) for pool in pools]
+    steps = [layer_chains.conv2d(4, pool=pool) for pool in pools]
     with pytest.raises(errors.GraphError, match="can be folded by 4 only if"):
-        network.fold(3, (32, 32), steps, 4)
+        layer_chains.fold(3, (32, 32), steps, 4)

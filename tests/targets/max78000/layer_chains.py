@@ -2,15 +2,15 @@
 
 A `Step` says what a layer does; `chain` adds what follows from its place: channels and
 size of its input, and the processors that hold its data, packed from processor 0. This
-is all a cost estimate needs. Where in the data memory each tensor lies does not change
-the figures; whether an assignment is possible at all is the exporter's question.
+is all a cost estimate needs: where in the data memory each tensor lies does not change
+the figures.
 """
 
 import dataclasses
 from collections.abc import Sequence
 
 from tfpipeline import errors
-from tfpipeline.targets.max78000 import accelerator_layer, geometry
+from tfpipeline.targets.max78000 import accelerator_layer, folding, geometry
 from tfpipeline.targets.max78000 import spec as specs
 
 Pair = accelerator_layer.Pair
@@ -196,27 +196,10 @@ def chain(
     return tuple(layers)
 
 
-def fold_input(in_channels: int, in_dim: Pair, factor: int) -> tuple[int, Pair]:
-    """Channels and size of an input whose pixels are rearranged into channels.
-
-    Each block of `factor` x `factor` pixels becomes one pixel of `factor`^2 times the
-    channels: sub-image [i::f, j::f] for each i, and j within i.
-
-    Raises:
-      GraphError: the size is not a multiple of the factor.
-    """
-    if factor < 1 or in_dim[0] % factor or in_dim[1] % factor:
-        raise errors.GraphError(
-            f"an input of {in_dim[0]}x{in_dim[1]} cannot be folded by {factor}: both "
-            "sides must be multiples"
-        )
-    return in_channels * factor**2, (in_dim[0] // factor, in_dim[1] // factor)
-
-
 def fold(
     in_channels: int, in_dim: Pair, steps: Sequence[Step], factor: int
 ) -> tuple[int, Pair, tuple[Step, ...]]:
-    """The network on folded data: `fold_input`, and the first poolings taken out.
+    """The network on folded data, and the first poolings taken out.
 
     The poolings whose strides multiply to `factor` disappear, so that every layer
     behind them keeps its size; the layers in front of them work on fewer pixels. This
@@ -226,7 +209,7 @@ def fold(
     Raises:
       GraphError: the size is not a multiple of the factor, or no poolings make it up.
     """
-    channels, dim = fold_input(in_channels, in_dim, factor)
+    channels, dim = folding.fold_input(in_channels, in_dim, factor)
     remaining = factor
     folded = []
     for step in steps:
