@@ -255,8 +255,9 @@ def _names(functions: Sequence[source_functions.Function]) -> Figure:
 
 def _coverage_tests(root: pathlib.Path) -> list[str]:
     pattern = re.compile(
-        r"def (test_every_(?:\w+_)?(?:kind|rule|reader|constraint|choice|pooling|"
-        r"function|field|network|target|command|format)_\w+)\("
+        r"^def (test_every_(?:\w+_)?(?:kind|rule|reader|constraint|choice|pooling|"
+        r"function|field|network|target|command|format)_\w+)\(",
+        re.MULTILINE,
     )
     return [
         f"{path.relative_to(root).as_posix()} {name}"
