@@ -5,8 +5,11 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 RUN := runs/demo
 JOBS ?= 2
+# Tests of one file share what they prepare, so a file stays in one process.
+PYTEST = $(BIN)/python -m pytest --numprocesses=$(JOBS) --dist=loadfile \
+	-m "not slow and not vendor and not emulated"
 
-.PHONY: help install demo test test-slow test-vendor test-emulated lint format bench clean
+.PHONY: help install demo test test-quick test-slow test-vendor test-emulated lint format bench clean
 
 help:  ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -22,8 +25,11 @@ $(STAMP): setup.cfg pyproject.toml constraints.txt
 demo: $(STAMP)  ## train, quantize, export and verify a small network: runs/demo
 	@$(BIN)/python -m tfpipeline.train --flagfile=experiments/demo/demo.flags --workdir=$(RUN)
 
-test: $(STAMP)  ## the default tests
-	@$(BIN)/python -m pytest -m "not slow and not vendor and not emulated" $(PYTEST_FLAGS)
+test: $(STAMP)  ## the default tests, in JOBS processes
+	@$(PYTEST) $(PYTEST_FLAGS)
+
+test-quick: $(STAMP)  ## of the default tests, those without TensorFlow and processes
+	@$(PYTEST) --quick $(PYTEST_FLAGS)
 
 test-slow: $(STAMP)  ## tests of over ten seconds: every network end to end, kill and resume
 	@$(BIN)/python -m pytest -m slow $(PYTEST_FLAGS)

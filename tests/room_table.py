@@ -109,7 +109,7 @@ def imports(tree: ast.Module, root: pathlib.Path = ROOT) -> Iterator[str]:
     Raises:
         ValueError: a relative import.
     """
-    for node in ast.walk(tree):
+    for node in _statements(tree):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -120,6 +120,14 @@ def imports(tree: ast.Module, root: pathlib.Path = ROOT) -> Iterator[str]:
                 place = root / dotted.replace(".", "/")
                 is_module = place.is_dir() or place.with_suffix(".py").exists()
                 yield dotted if is_module else node.module
+
+
+def _statements(node: ast.AST) -> Iterator[ast.AST]:
+    """All statements in a module, and no expressions, which are most of the text."""
+    for field in ("body", "handlers", "cases", "orelse", "finalbody"):
+        for statement in getattr(node, field, ()):
+            yield statement
+            yield from _statements(statement)
 
 
 def upward_imports(tree: Tree) -> list[str]:

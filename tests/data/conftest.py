@@ -6,27 +6,29 @@ import socket
 
 import pytest
 
-from tfpipeline.data import procedural, procedural_faces, procedural_objects
-
-TINY_OBJECTS = procedural.config(num_train=60, num_test=20)
-TINY_FACES = procedural.config(num_train=24, num_test=8)
-
 
 @pytest.fixture(scope="session")
 def objects_folder(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
     """Version folder of 60 + 20 images of `procedural_objects`; not to be changed."""
+    # Not above: quick tests of this folder need no TensorFlow.
+    from tfpipeline.data import procedural, procedural_objects
+
     return procedural.prepare(
         procedural_objects.ProceduralObjects,
         tmp_path_factory.mktemp("objects"),
-        TINY_OBJECTS,
+        procedural.config(num_train=60, num_test=20),
     )
 
 
 @pytest.fixture(scope="session")
 def faces_folder(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
     """Version folder of 24 + 8 scenes of `procedural_faces`; not to be changed."""
+    from tfpipeline.data import procedural, procedural_faces
+
     return procedural.prepare(
-        procedural_faces.ProceduralFaces, tmp_path_factory.mktemp("faces"), TINY_FACES
+        procedural_faces.ProceduralFaces,
+        tmp_path_factory.mktemp("faces"),
+        procedural.config(num_train=24, num_test=8),
     )
 
 

@@ -1,0 +1,34 @@
+"""The tier of quick tests, `--quick`."""
+
+import pathlib
+
+import hypothesis
+import pytest
+
+from tests import quick_tier
+
+# A quick run is for the errors that show at once; the default one looks further.
+hypothesis.settings.register_profile("quick", max_examples=20)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--quick",
+        action="store_true",
+        help="leave out test modules that import TensorFlow or start processes",
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if config.getoption("quick"):
+        hypothesis.settings.load_profile("quick")
+
+
+def pytest_ignore_collect(
+    collection_path: pathlib.Path, config: pytest.Config
+) -> bool | None:
+    """Before the module is imported: TensorFlow's import alone costs seconds."""
+    if not config.getoption("quick"):
+        return None
+    is_tests = collection_path.is_dir() or collection_path.name.endswith("_test.py")
+    return True if is_tests and quick_tier.costly_imports(collection_path) else None
