@@ -7,7 +7,7 @@ import dataclasses
 from collections.abc import Mapping
 
 from tfpipeline.cost import arena_planner, liveness
-from tfpipeline.targets.gap8 import program, steps
+from tfpipeline.targets.gap8 import program, program_steps
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,7 +28,9 @@ class Arena:
 
 def plan(p: program.Program) -> Arena:
     """Places the tensors; parts of a concatenation lie one after another."""
-    inside, moved = places(p)
+    net = program_steps.network(p)
+    # Copies have no place of their own here: each is one statement.
+    inside = {n: place for n, place in net.places.items() if n in p.tensors}
     uses = _uses(p)
     buffers = []
     for whole in dict.fromkeys(place.buffer for place in inside.values()):
@@ -42,46 +44,8 @@ def plan(p: program.Program) -> Arena:
         for buffer, offset in zip(planned.buffers, planned.offsets, strict=True)
     }
     offsets = {n: starts[place.buffer] + place.offset for n, place in inside.items()}
+    moved = {join.name: join.copied for join in net.joins}
     return Arena(offsets, planned.peak_bytes // p.bytes_per_element, moved)
-
-
-def places(
-    p: program.Program,
-) -> tuple[dict[str, steps.Place], dict[str, tuple[int, ...]]]:
-    """The buffer of each tensor, and the inputs that concatenations have to copy.
-
-    The network's input, what is in a concatenation already, and what has to be shifted
-    cannot be written in place.
-    """
-    parts: dict[str, steps.Place] = {}
-    moved = {}
-    for layer in p.layers:
-        if not isinstance(layer, program.Concat):
-            continue
-        offset, copied = 0, []
-        for index, name in enumerate(layer.inputs):
-            if name in parts or name in p.inputs or layer.norms[index]:
-                copied.append(index)
-            else:
-                parts[name] = steps.Place(layer.output, offset)
-            offset += p.tensors[name].num_elements
-        moved[layer.name] = tuple(copied)
-    return {name: _outermost(parts, name) for name in _used(p)}, moved
-
-
-def _used(p: program.Program) -> list[str]:
-    names = [*p.inputs]
-    for layer in p.layers:
-        names += [*layer.inputs, layer.output]
-    return list(dict.fromkeys(names))
-
-
-def _outermost(parts: Mapping[str, steps.Place], name: str) -> steps.Place:
-    place = steps.Place(name, 0)
-    while place.buffer in parts:
-        outer = parts[place.buffer]
-        place = steps.Place(outer.buffer, outer.offset + place.offset)
-    return place
 
 
 def _uses(p: program.Program) -> dict[str, list[int]]:

@@ -4,15 +4,15 @@ Arguments are in the order of `CNN_Generators.h` of gap_sdk 4.1 (from 3.3 on the
 generators take fraction bits). A concatenation is no call: its inputs are stacked, and
 what cannot be is copied, as NNTool does it.
 
-`generator_limits` finds beforehand what no call can say.
+`targets.gap8.constraints` and `generator_limits` find beforehand what no call can say.
 """
 
 import dataclasses
 
 from export.c import literals
-from export.gap8 import generator_limits, pad_types
+from export.gap8 import generator_limits
 from tfpipeline import errors
-from tfpipeline.targets.gap8 import kernels, program
+from tfpipeline.targets.gap8 import kernels, pad_types, program, program_steps, steps
 
 # Arguments may stay in L3, and are brought to L2 in tiles.
 _IN_L3 = 1
@@ -73,11 +73,11 @@ def make(p: program.Program, precision: str = kernels.DOUBLE) -> Calls:
     """The calls of all layers.
 
     Args:
-        p: the program.
+        p: a program that keeps the chip's constraints.
         precision: of convolutions: `KOP_CONV` or `KOP_CONV_DP`.
 
     Raises:
-        ExportError: naming every layer that the generators cannot express.
+        ExportError: naming every layer whose formats the generators cannot express.
     """
     found = generator_limits.faults(p, precision)
     if found:
@@ -164,7 +164,8 @@ class _Maker:
         return copied
 
     def _conv(self, name: str, layer: program.Conv) -> None:
-        channels, *plane = self._p.tensors[layer.inputs[0]].shape
+        step = program_steps.step(self._p, layer)
+        channels, *plane = step.source
         operation = "KOP_CONV" if layer.groups == 1 else "KOP_CONV_DW"
         # The depthwise kernel's name has no second underscore.
         suffix = "_DP" if layer.groups == 1 else "DP"
@@ -180,8 +181,8 @@ class _Maker:
             "Height": rows,
             "ConvOper": operation + (suffix if self._is_double else ""),
             **{"Fcx": fcx, "Fcy": fcy, "Dcx": dcx, "Dcy": dcy, "Scx": scx, "Scy": scy},
-            "ConvPad": int(pad_types.conv_is_padded(self._p, layer)),
-            **self._pool_arguments(layer, "KOP_MAXPOOL"),
+            "ConvPad": int(pad_types.is_padded(*step.windows[0])),
+            **_pool_arguments(step.windows[1:], "KOP_MAXPOOL"),
             "ReLUOper": _relu(layer),
         }
         if layer.relu and layer.pool is None and not self._is_double:
@@ -213,7 +214,10 @@ class _Maker:
             "OutFeat": channels,
             "Width": columns,
             "Height": rows,
-            **self._pool_arguments(layer, "KOP_MAXPOOL" if is_max else "KOP_AVGPOOL"),
+            **_pool_arguments(
+                program_steps.step(self._p, layer).windows,
+                "KOP_MAXPOOL" if is_max else "KOP_AVGPOOL",
+            ),
             "ReLUOper": _relu(layer),
         }
         self._append("CNN_PoolReLU", name, layer, arguments)
@@ -291,19 +295,6 @@ class _Maker:
     def _sizes(self, *names: str) -> dict[str, int | str]:
         return {f"{name}_DataSize": self._size for name in names}
 
-    def _pool_arguments(
-        self, layer: program.Layer, operation: str
-    ) -> dict[str, int | str]:
-        window = pad_types.pool(layer)
-        if window is None:
-            return dict(_NO_POOL)
-        (fpy, fpx), (spy, spx) = window.kernel_size, window.strides
-        return {
-            "PoolOper": operation,
-            **{"Fpx": fpx, "Fpy": fpy, "Dpx": 1, "Dpy": 1, "Spx": spx, "Spy": spy},
-            "PoolPad": int(pad_types.pool_is_padded(self._p, layer)),
-        }
-
     def _append(
         self,
         generator: str,
@@ -311,7 +302,7 @@ class _Maker:
         layer: program.Layer,
         arguments: dict[str, int | str],
     ) -> None:
-        chosen = pad_types.possible(self._p, layer)[0]
+        chosen = pad_types.possible(program_steps.step(self._p, layer))[0]
         has_weights = isinstance(layer, program.Weighted)
         self._calls.append(
             Call(
@@ -324,6 +315,21 @@ class _Maker:
                 pad_type=None if chosen == pad_types.DEFAULT else chosen,
             )
         )
+
+
+def _pool_arguments(
+    windows: tuple[tuple[steps.Window, steps.Pair], ...], operation: str
+) -> dict[str, int | str]:
+    """Of the pool that a call has, if any, and the plane that it moves over."""
+    if not windows:
+        return dict(_NO_POOL)
+    [(window, plane)] = windows
+    (fpy, fpx), (spy, spx) = window.size, window.strides
+    return {
+        "PoolOper": operation,
+        **{"Fpx": fpx, "Fpy": fpy, "Dpx": 1, "Dpy": 1, "Spx": spx, "Spy": spy},
+        "PoolPad": int(pad_types.is_padded(window, plane)),
+    }
 
 
 def _formats(layer: program.Weighted) -> dict[str, int | str]:

@@ -1,8 +1,11 @@
-"""What the AutoTiler's generators and graph cannot say of a program, all at once."""
+"""Formats that the AutoTiler's generators cannot compute with, all at once.
+
+What they cannot do whatever the formats are stands in `targets.gap8.constraints`.
+"""
 
 from collections.abc import Iterator
 
-from export.gap8 import pad_types, precisions
+from export.gap8 import precisions
 from tfpipeline.targets.gap8 import program
 
 
@@ -14,8 +17,6 @@ def faults(p: program.Program, precision: str) -> list[str]:
         precision: of its convolutions.
     """
     found = list(_layers(p))
-    if len(p.outputs) != 1:
-        found.insert(0, f"one output is needed; it has {len(p.outputs)}")
     if precision not in precisions.possible(p):
         found.append("single precision: biases must have the output's fraction bits")
     return found
@@ -24,15 +25,6 @@ def faults(p: program.Program, precision: str) -> list[str]:
 def _layers(p: program.Program) -> Iterator[str]:
     for layer in p.layers:
         what = f"{layer.kind} '{layer.name}'"
-        if isinstance(layer, program.Conv) and layer.groups > 1:
-            channels = p.tensors[layer.inputs[0]].shape[0]
-            if not layer.groups == channels == len(layer.weights):
-                yield (
-                    f"{what}: {layer.groups} groups; there are generators for 1 group, "
-                    "and for a group of one input and one output each"
-                )
-        if not pad_types.possible(p, layer):
-            yield f"{what}: its padding {_paddings(layer)} is none that SAME gives"
         if isinstance(layer, program.Add) and any(layer.norms):
             found = [p.tensors[name].q for name in (*layer.inputs, layer.output)]
             # CNN_MatAddDynAdjust stops at others.
@@ -46,10 +38,3 @@ def _layers(p: program.Program) -> Iterator[str]:
                 f"{what}: its inputs are shifted by {layer.norms}, which no generator "
                 "does; give them one format"
             )
-
-
-def _paddings(layer: program.Layer) -> str:
-    padded = [layer.padding] if isinstance(layer, program.Conv) else []
-    window = pad_types.pool(layer)
-    padded += [] if window is None else [window.padding]
-    return " and ".join(map(str, padded))

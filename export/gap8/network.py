@@ -5,18 +5,22 @@ import dataclasses
 import numpy as np
 
 from export.c import literals
-from export.gap8 import calibration, generator_calls, planned_steps
+from export.gap8 import calibration, generator_calls
 from export.tflite import from_graph
 from tfpipeline import errors
 from tfpipeline.ir import graph
 from tfpipeline.targets.gap8 import (
     calibrate,
+    constraints,
     fixed_point,
     kernels,
     l2_plan,
+    lowering,
     program,
+    program_steps,
     quantize,
     simulate,
+    violation,
 )
 
 Array = graph.Array
@@ -73,9 +77,11 @@ def from_float(
             as they are.
 
     Raises:
-        QuantizationError: layers without a kernel, and formats that cannot be.
+        TargetError: the chip cannot run the network.
+        QuantizationError: formats that cannot be.
         ExportError: what the AutoTiler cannot be told.
     """
+    lowering.require_runnable(g, num_bits)
     ranges = calibrate.calibrate(g, images)
     raw = pixels == calibration.RAW
     p = quantize.quantize(g, ranges, num_bits=num_bits, raw_input=raw)
@@ -98,6 +104,7 @@ def from_program(
         images: float32 images for it.
 
     Raises:
+        TargetError: the chip cannot run the program.
         ExportError: what the AutoTiler cannot be told.
         UsageError: images of another shape, or an unknown precision.
     """
@@ -106,9 +113,10 @@ def from_program(
             f"the precision must be {' or '.join(kernels.PRECISIONS)}; found "
             f"'{precision}'"
         )
+    plan = l2_plan.plan(program_steps.network(p), bits=p.num_bits)
+    constraints.require_runnable(violation.Case(graph=None, plan=plan))
     calls = generator_calls.make(p, precision)
     notes = [*p.notes, *calls.notes]
-    plan = l2_plan.plan(planned_steps.network(p), bits=p.num_bits)
     notes += _plan_notes(plan)
     tflite = None
     if g is not None and images is not None:

@@ -29,10 +29,10 @@ from tfpipeline.training import scheme
 _LOG = logging.getLogger("tfpipeline.train")
 
 
-def _check(g: graph.Graph, choices: choices_lib.Choices) -> None:
-    """Raises QuantizationError: all layers that the chip has no kernel for."""
+def _check(num_bits: int, g: graph.Graph, choices: choices_lib.Choices) -> None:
+    """Raises TargetError: the network breaks a constraint of the chip."""
     del choices
-    lowering.lower(g)
+    lowering.require_runnable(g, num_bits)
 
 
 def _training(num_bits: int, choices: choices_lib.Choices) -> scheme.Scheme:
@@ -92,7 +92,7 @@ def _export(
 DEPLOYMENTS = tuple(
     deployment.Deployment(
         number_format,
-        _check,
+        functools.partial(_check, number_format.weight_bits),
         functools.partial(_training, number_format.weight_bits),
         functools.partial(_deploy, number_format),
     )

@@ -1,17 +1,15 @@
 """Calls of the AutoTiler's generators, against those that NNTool wrote."""
 
+import dataclasses
 import json
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from export.gap8 import autotiler_model, generator_calls, pad_types
+from export.gap8 import autotiler_model, generator_calls, network
 from tests.export.gap8 import programs
 from tests.targets.gap8 import reference_files
 from tfpipeline import errors
-from tfpipeline.ir import geometry
 from tfpipeline.targets.gap8 import fixed_point, kernels, program
 
 POOL = program.Window((2, 2), (2, 2))
@@ -106,31 +104,6 @@ def test_precision_and_depth_choose_the_kernel():
         assert [call.arguments["ConvOper"] for call in calls] == names
 
 
-@given(
-    size=st.integers(1, 40),
-    taps=st.integers(1, 7),
-    stride=st.integers(1, 4),
-    rate=st.integers(1, 2),
-)
-def test_same_of_tensorflow_can_always_be_said(size, taps, stride, rate):
-    """And an odd pixel behind needs PAD_BALANCED_RIGHT or PAD_RIGHT."""
-    plane, kernel = (size, 5), (taps, 1)
-    strides, dilation = (stride, 1), (rate, 1)
-    pairs = geometry.same_padding(plane, kernel, strides, dilation)
-    net = programs.Builder((1, *plane))
-    net.conv(1, kernel, strides=strides, dilation=dilation, padding=pairs)
-    [layer] = net.build().layers
-    found = pad_types.possible(net.build(), layer)
-    total = sum(pairs[0])
-    assert found
-    if total % 2 and total > 1:
-        assert found == [3]
-    if total == 1:
-        assert found == [3, 1]
-    if total % 2 == 0:
-        assert found[0] == pad_types.DEFAULT
-
-
 def test_padding_in_front_keeps_the_default_and_behind_needs_a_control_block():
     before, behind = programs.Builder((1, 8, 8)), programs.Builder((1, 8, 8))
     before.conv(1, strides=(2, 2), padding=((1, 0), (1, 0)))
@@ -152,32 +125,46 @@ def test_padding_that_is_never_read_is_none():
     assert (call.arguments["ConvPad"], call.pad_type) == (0, None)
 
 
-def test_everything_in_the_way_is_said_at_once():
-    p = programs.ALL["mixed16"]
+def test_all_formats_in_the_way_are_said_at_once():
+    net = programs.Builder((4, 4, 4))
+    first = net.conv(4, (1, 1), "x")
+    net.tensors[first] = program.Tensor(first, (4, 4, 4), 3)
+    net.layers[0] = dataclass_with(net.layers[0], out_q=3)
+    second = net.conv(4, (1, 1), "x", bias_norm=14)
+    net.concat(first, second)
     with pytest.raises(errors.ExportError) as raised:
-        generator_calls.make(p)
-    message = str(raised.value)
-    assert "Conv 'l0': its padding ((1, 0), (2, 2)) is none that SAME gives" in message
-    net = programs.Builder((4, 6, 6))
-    net.conv(4, groups=2)
-    net.conv(4, padding=((0, 2), (0, 0)))
-    with pytest.raises(errors.ExportError, match=r"2 groups; .*its padding"):
-        generator_calls.make(net.build())
+        generator_calls.make(net.build(), kernels.SINGLE)
+    assert "its inputs are shifted by (0, 2)" in str(raised.value)
+    assert "single precision: biases" in str(raised.value)
     with pytest.raises(errors.ExportError, match="single precision: biases"):
         generator_calls.make(programs.ALL["separate_bias16"], kernels.SINGLE)
 
 
-def test_groups_and_shifted_parts_are_refused():
-    net = programs.Builder((4, 4, 4))
-    first = net.conv(4, (1, 1), "x", groups=2)
-    net.tensors[first] = program.Tensor(first, (4, 4, 4), 3)
-    net.layers[0] = dataclass_with(net.layers[0], out_q=3)
-    second = net.conv(4, (1, 1), "x")
-    net.concat(first, second)
-    with pytest.raises(errors.ExportError) as raised:
-        generator_calls.make(net.build())
-    assert "2 groups; there are generators for 1 group" in str(raised.value)
-    assert "its inputs are shifted by (0, 2)" in str(raised.value)
+def grouped():
+    net = programs.Builder((4, 6, 6))
+    net.conv(4, groups=2)
+    return net.build()
+
+
+def two_results():
+    net = programs.Builder((4, 6, 6))
+    first, second = net.conv(4), net.conv(2)
+    p = net.build()
+    return dataclasses.replace(p, outputs=(first, second))
+
+
+@pytest.mark.parametrize(
+    ("p", "message"),
+    [
+        (programs.ALL["mixed16"], r"layer 'l0': padding .*\[GAP8-PAD-01\]"),
+        (grouped(), r"layer 'l0': groups .* found 2 groups \[GAP8-CONV-04\]"),
+        (two_results(), r"found 2 results \[GAP8-NET-01\]"),
+    ],
+    ids=["padding", "groups", "results"],
+)
+def test_a_program_that_breaks_a_constraint_is_refused(p, message):
+    with pytest.raises(errors.TargetError, match=message):
+        network.from_program(p)
 
 
 def test_sums_of_unequal_formats_have_limits():

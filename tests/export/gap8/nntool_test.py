@@ -79,7 +79,7 @@ def in_formats_of(g, result):
     Where a layer reads fewer fraction bits than are written, the tool converts; here it
     is a concatenation of one part.
     """
-    draft = lowering.lower(g)
+    draft = lowering.lower(g, 16)
     calls = {call.step: call for call in result.calls}
     converted = [n for n in calls if calls[n].generator == "CNN_Convert"]
     copied = [n for n in calls if calls[n].generator == "CNN_Copy"]

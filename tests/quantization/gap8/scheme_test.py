@@ -5,7 +5,7 @@ import pytest
 
 from tests.quantization.max78000 import networks
 from tfpipeline import errors
-from tfpipeline.compat import keras
+from tfpipeline.compat import keras, tf
 from tfpipeline.keras_networks import batch_norm_folding, float_twin
 from tfpipeline.quantization import storage
 from tfpipeline.quantization.gap8 import scheme as gap8
@@ -25,7 +25,7 @@ KINDS = (
     "conv_3x3",
     "conv_1x1",
     "conv_without_bias",
-    "conv_padded_by_two",
+    "conv_padded_by_one",
     "max_pool",
     "average_pool",
     "global_average",
@@ -94,6 +94,22 @@ def test_a_whole_network_is_the_chip_bit_for_bit(num_bits):
     same(prepared(folded, images, num_bits), images[:8])
 
 
+@pytest.mark.parametrize("function", ["sigmoid", "tanh"])
+def test_what_ends_a_network_is_left_to_the_host(function):
+    model = networks.build("conv_3x3")
+    ended = keras.Model(model.input, layers.Activation(function)(model.output))
+    images = networks.images(ended)
+    qat = prepared(ended, images)
+    assert from_gap8.read(qat).notes[0].endswith("is left to the host")
+    logits = prepared(model, images)
+    integers = same(logits, images)
+    p = from_gap8.read(qat)
+    found = simulate.predict(p, simulate.quantize_images(p, images))
+    np.testing.assert_array_equal(found, integers)
+    expected = getattr(tf.math, function)(logits(images))
+    np.testing.assert_array_equal(qat(images), expected)
+
+
 def test_accumulators_that_wrap_do_so_in_the_model_as_well():
     model = networks.build("conv_3x3")
     images = networks.images(model)
@@ -142,7 +158,7 @@ def test_inputs_of_a_sum_get_its_format():
     images = networks.images(model)
     g = from_keras.read(model)
     magnitudes = calibrate.calibrate(g, images)
-    shared = gap8.shared_around_sums(lowering.lower(g), magnitudes)
+    shared = gap8.shared_around_sums(lowering.lower(g, 16), magnitudes)
     assert all(shared[name] >= value for name, value in magnitudes.items())
     p = quantize.quantize(g, shared)
     (add,) = (layer for layer in p.layers if isinstance(layer, program.Add))

@@ -40,6 +40,10 @@ def conv_padded_by_two(x):
     return _conv(layers.ZeroPadding2D(2)(x), padding="valid")
 
 
+def conv_padded_by_one(x):
+    return _conv(layers.ZeroPadding2D(1)(x), padding="valid")
+
+
 def max_pool(x):
     return _conv(layers.MaxPooling2D(3, strides=1)(_conv(x, "first")))
 
@@ -142,6 +146,7 @@ KINDS = {
         conv_3x3,
         conv_1x1,
         conv_without_bias,
+        conv_padded_by_one,
         conv_padded_by_two,
         max_pool,
         average_pool,

@@ -1,14 +1,11 @@
 """Each constraint kept and broken, all breaches at once, and the page."""
 
-import dataclasses
 import pathlib
 
 import pytest
 
-from tests import graph_builder
-from tests.targets.gap8 import networks
+from tests.targets.gap8 import breaches, networks
 from tfpipeline import errors
-from tfpipeline.ir import graph
 from tfpipeline.targets.gap8 import (
     constraints,
     fusion,
@@ -23,163 +20,18 @@ from tfpipeline.targets.gap8 import (
 PAGE = pathlib.Path(__file__).resolve().parents[3] / "docs" / "targets" / "gap8.md"
 
 
-def _net(add, shape=(8, 8, 4)):
-    """A graph of what `add` puts behind an input."""
-    net = graph_builder.Builder(shape)
-    add(net)
-    return net.build()
-
-
 def _check(g, *, bits=16, capacity=spec.L2_BYTES):
     plan = l2_plan.plan(fusion.fuse(g), bits=bits, capacity=capacity)
     return constraints.check(violation.Case(graph=g, plan=plan))
-
-
-def _typed(dtype, *, scale=0.5, zero=0):
-    """A pool on tensors of a type."""
-    g = _net(lambda net: net.pool(2))
-    quant = graph.QuantParams((scale,), (zero,), 8)
-    tensors = {
-        name: dataclasses.replace(tensor, dtype=dtype, quant=quant)
-        for name, tensor in g.tensors.items()
-    }
-    return dataclasses.replace(g, tensors=tensors)
-
-
-def _rows_concat():
-    """A concatenation of rows instead of channels."""
-    g = _net(lambda net: net.conv(4))
-    name = g.outputs[0]
-    below = graph.Concat(name="rows", inputs=(name, name), output="below", axis=1)
-    tensors = dict(g.tensors) | {
-        "below": graph.Tensor("below", (1, 16, 8, 4), "float32")
-    }
-    return dataclasses.replace(
-        g, tensors=tensors, layers=(*g.layers, below), outputs=("below",)
-    )
-
-
-def _concat(*, of_input):
-    def add(net):
-        first = net.conv(2)
-        net.conv(2, source="input")
-        net.concat("input" if of_input else first)
-
-    return _net(add)
-
-
-def _strided(rows, columns):
-    g = _net(lambda net: net.conv(4, 3, padding="valid", stride=2))
-    [layer] = g.layers
-    height = (8 - 3) // rows + 1
-    width = (8 - 3) // columns + 1
-    tensors = dict(g.tensors)
-    tensors[layer.output] = graph.Tensor(layer.output, (1, height, width, 4), "float32")
-    layer = dataclasses.replace(layer, strides=(rows, columns))
-    return dataclasses.replace(g, tensors=tensors, layers=(layer,))
-
-
-# By id: a network that keeps the constraint, one that breaks it, and what is found.
-CASES = {
-    "KIND-01": (
-        _net(lambda net: net.conv(4)),
-        _net(lambda net: net.transposed(4)),
-        "TransposeConv2D",
-    ),
-    "ACT-01": (
-        _net(lambda net: net.activation("relu6")),
-        _net(lambda net: net.activation("sigmoid")),
-        "sigmoid",
-    ),
-    "CONV-01": (
-        _net(lambda net: net.conv(4, 5)),
-        _net(lambda net: net.conv(4, 7)),
-        "7x7",
-    ),
-    "CONV-02": (_strided(2, 2), _strided(2, 1), "2x1"),
-    "CONV-03": (
-        _net(lambda net: net.conv(4)),
-        _net(lambda net: net.conv(4, dilation=2)),
-        "2x2",
-    ),
-    "CONV-04": (
-        _net(lambda net: net.conv(4, groups=4)),
-        _net(lambda net: net.conv(4, groups=2)),
-        "2 groups",
-    ),
-    "DW-01": (
-        _net(lambda net: net.conv(4)),
-        _net(lambda net: net.depthwise()),
-        "4 groups of one channel",
-    ),
-    "DW-02": (
-        _net(lambda net: net.depthwise()),
-        _net(lambda net: net.depthwise(multiplier=2)),
-        "4 to 8 channels",
-    ),
-    "PAD-01": (
-        _net(lambda net: net.conv(4, stride=2)),
-        _net(lambda net: net.conv(4, stride=2, padding=((1, 1), (1, 1)))),
-        "rows 1 and 1, columns 1 and 1",
-    ),
-    "POOL-01": (
-        _net(lambda net: net.pool(3, stride=2, padding="same")),
-        _net(lambda net: net.pool(3, stride=2, padding=((1, 1), (1, 1)))),
-        "rows 1 and 1, columns 1 and 1",
-    ),
-    "POOL-02": (
-        _net(lambda net: net.pool(2, kind=graph.AveragePool)),
-        _net(lambda net: net.pool(3, stride=2, kind=graph.AveragePool, padding="same")),
-        "rows 0 and 1, columns 0 and 1",
-    ),
-    "POOL-03": (
-        _net(lambda net: net.mean(), (16, 16, 4)),
-        _net(lambda net: net.mean(), (200, 200, 1)),
-        "200x200 in 16 bits: 0.610",
-    ),
-    "L1-01": (
-        _net(lambda net: net.dense(2), (8, 8, 127)),
-        _net(lambda net: net.dense(2), (8, 8, 129)),
-        "49,544 bytes",
-    ),
-    "TYPE-01": (_typed("int8"), _typed("uint8"), "uint8"),
-    "TYPE-02": (
-        _typed("int8"),
-        _typed("int8", scale=0.3, zero=3),
-        "2 tensors with other scales",
-    ),
-    "CAT-01": (_concat(of_input=False), _rows_concat(), "axis 1"),
-    "CAT-02": (
-        _concat(of_input=False),
-        _concat(of_input=True),
-        "512 bytes of 'input'",
-    ),
-    "L2-01": (
-        _net(lambda net: net.conv(8, 1), (128, 128, 4)),
-        _net(lambda net: net.conv(16, 1), (128, 128, 4)),
-        "655,360 bytes of 524,288",
-    ),
-    "L2-02": (
-        _net(lambda net: net.conv(64), (8, 8, 256)),
-        _net(lambda net: net.conv(128), (8, 8, 256)),
-        "590,080 bytes, read in 3 tiles of 48 output channels, 442,560 bytes of L2 at "
-        "a time",
-    ),
-    "L3-01": (
-        _net(lambda net: net.conv(1024, 3), (4, 4, 256)),
-        _net(lambda net: net.conv(2048, 3), (4, 4, 256)),
-        "9,441,280 bytes",
-    ),
-}
 
 
 def _found(g, name):
     return [each for each in _check(g) if each.id == f"GAP8-{name}"]
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", breaches.CASES)
 def test_kept_and_broken(name):
-    keeping, breaking, found = CASES[name]
+    keeping, breaking, found = breaches.CASES[name]
     assert _found(keeping, name) == []
     first, *_ = _found(breaking, name)
     assert first.found == found
@@ -189,7 +41,7 @@ def test_kept_and_broken(name):
 
 def test_every_constraint_has_a_case():
     ids = [each.id for each in constraints.CONSTRAINTS]
-    assert ids == list(CASES)
+    assert ids == list(breaches.CASES)
     assert {each.level for each in constraints.CONSTRAINTS} == set(violation.LEVELS)
 
 
@@ -199,7 +51,7 @@ def test_all_breaches_at_once():
         net.activation("tanh")
         net.transposed(3)
 
-    assert [each.id for each in _check(_net(add))] == [
+    assert [each.id for each in _check(breaches.net(add))] == [
         f"GAP8-{name}"
         for name in ("KIND-01", "ACT-01", "CONV-01", "DW-01", "DW-02", "PAD-01")
     ]

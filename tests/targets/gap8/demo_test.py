@@ -67,7 +67,7 @@ def _layer(step, tensors, folder):
 @pytest.fixture(scope="module")
 def demo(folder):
     """The demo's program: our network's calls with its integers."""
-    draft = lowering.lower(catalog.load("reid_squeezenet"))
+    draft = lowering.lower(catalog.load("reid_squeezenet"), 16)
     tensors = {draft.input: program.Tensor(draft.input, draft.input_shape, 0)}
     layers = tuple(_layer(step, tensors, folder) for step in draft.steps)
     return program.Program(

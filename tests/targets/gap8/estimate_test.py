@@ -112,18 +112,26 @@ def test_what_does_not_fit_and_what_is_warned_of():
     net.depthwise()
     net.mean()
     found = gap8.estimate_graph(net.build(), EIGHT)
-    tile, first, second, _ = found.violations
-    assert tile.startswith("Mean 'layer2': the smallest tile must fit the 49,152")
-    assert first == (
-        "layer 'layer0': the activations that live at one time, each contiguous, must "
-        "fit L2 with the weights of one output channel; found 1,245,184 bytes of "
-        "524,288 [GAP8-L2-01]; use a smaller input, earlier pooling, fewer channels or "
-        "8 bits"
+    average, tile = found.violations
+    assert average.startswith("Mean 'layer2': an average must be over 2^bits values")
+    assert tile == (
+        "Mean 'layer2': the smallest tile must fit the 49,152 bytes of L1 that stacks "
+        "and cluster data leave; found 131,074 bytes [GAP8-L1-01]; use narrower "
+        "planes, or fewer results of a linear layer"
     )
-    assert "2,097,152 bytes" in second
-    assert any(
-        note.startswith("warning: DepthwiseConv2D 'layer1'") for note in found.notes
+    first, second, third, *more = (
+        note for note in found.notes if note.startswith("warning: ")
     )
+    assert first.startswith("warning: DepthwiseConv2D 'layer1'")
+    assert second == (
+        "warning: layer 'layer0': the activations that live at one time, each "
+        "contiguous, should fit L2 with the weights of one output channel; else there "
+        "is no plan of L2, and the AutoTiler keeps some of them in L3; found 1,245,184 "
+        "bytes of 524,288 [GAP8-L2-01]; use a smaller input, earlier pooling, fewer "
+        "channels or 8 bits"
+    )
+    assert "2,097,152 bytes" in third
+    assert [note.split("[")[1][:10] for note in more] == ["GAP8-L2-01"]
 
 
 def test_other_weights_are_noted():
@@ -136,4 +144,16 @@ def test_a_network_without_steps():
     net = graph_builder.Builder((4, 4, 2))
     net.flatten()
     found = gap8.estimate_graph(net.build(), OPTIONS)
-    assert (found.layers, dict(found.latency), found.violations) == ((), {}, ())
+    assert (found.layers, dict(found.latency)) == ((), {})
+    [violation] = found.violations
+    assert "a result that no layer computes [GAP8-NET-01]" in violation
+
+
+def test_what_the_host_computes_is_noted_and_not_priced():
+    net = graph_builder.Builder((4, 4, 2))
+    net.conv(3)
+    net.softmax()
+    found = gap8.estimate_graph(net.build(), OPTIONS)
+    assert [layer.name for layer in found.layers] == ["layer0"]
+    assert "Softmax 'layer1' is left to the host" in found.notes
+    assert found.violations == ()

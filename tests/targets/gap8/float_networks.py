@@ -72,7 +72,7 @@ def residual():
 def padded():
     """A layer of zeros in front, dilation, a pool after a sum, a 1x1 dense layer."""
     builder = graph_builder.Builder((10, 10, 2), name="padded")
-    builder.pad(((0, 0), (1, 2), (0, 1), (0, 0)))
+    builder.pad(((0, 0), (2, 2), (2, 2), (0, 0)))
     builder.conv(4, 3, padding="valid", dilation=2, bias=False)
     first = builder.conv(4, 3)
     builder.conv(4, 1)

@@ -1,12 +1,13 @@
 """Graphs as steps: what is fused, what lies in what, what has to be copied."""
 
+import dataclasses
+
 import pytest
 
 from tests import graph_builder
 from tests.targets.gap8 import networks
 from tfpipeline.ir import graph
-from tfpipeline.networks import catalog
-from tfpipeline.targets.gap8 import fusion, lowering, program, steps
+from tfpipeline.targets.gap8 import fusion, steps
 
 
 def _operations(net):
@@ -102,15 +103,16 @@ def test_pools_can_be_left_alone():
 
 def test_activations_and_pads_go_into_their_kernels():
     net = graph_builder.Builder((8, 8, 2))
-    net.pad(((0, 0), (1, 2), (0, 1), (0, 0)))
-    net.conv(4, 3, padding="valid", relu=False)
+    net.pad(((0, 0), (2, 0), (2, 0), (0, 0)))
+    net.conv(4, 3, padding=((0, 0), (0, 0)), relu=False)
     net.pool(2)
     net.activation("relu6")
     net.activation("sigmoid")
+    net.activation("relu")
     found = fusion.fuse(net.build())
-    assert _operations(found) == [steps.CONV, steps.ACTIVATION]
+    assert _operations(found) == [steps.CONV, steps.ACTIVATION, steps.MAX_POOL]
     first = found.steps[0]
-    assert first.window.padding == ((1, 2), (0, 1))
+    assert first.window.padding == ((2, 0), (2, 0))
     assert first.activations == ("relu6",)
     assert first.inputs == ("input",)
     assert [layer.kind for layer in first.layers] == [
@@ -133,12 +135,14 @@ def test_other_kinds():
     net.softmax()
     found = fusion.fuse(net.build())
     assert _operations(found) == [
-        *(steps.DEPTHWISE, steps.DEPTHWISE, steps.CONV, steps.OTHER, steps.COPY),
-        *(steps.AVERAGE_POOL, steps.LINEAR, steps.SOFTMAX),
+        *(steps.DEPTHWISE, steps.DEPTHWISE, steps.CONV, steps.OTHER, steps.OTHER),
+        *(steps.AVERAGE_POOL, steps.LINEAR),
     ]
     assert [step.groups for step in found.steps[:3]] == [4, 4, 2]
-    assert found.steps[-2].inputs == (found.steps[-3].output,)
-    assert found.steps[-2].source == (16, 1, 1)
+    assert found.steps[-1].inputs == (found.steps[-2].output,)
+    assert found.steps[-1].source == (16, 1, 1)
+    assert found.outputs == (found.steps[-1].output,)
+    assert found.notes == ("Softmax 'layer8' is left to the host",)
 
 
 def test_residual():
@@ -149,12 +153,101 @@ def test_residual():
     ]
 
 
-def test_the_arithmetic_has_the_same_kernels():
-    """What is planned and timed is what is simulated; concatenations are no kernels."""
-    g = catalog.load("reid_squeezenet")
-    draft = lowering.lower(g)
-    calls = [call for call in draft.steps if call.kind is not program.Concat]
+@pytest.mark.parametrize("size", [2, 8])
+def test_maxima_go_into_convolutions_and_averages_do_not(size):
+    net = graph_builder.Builder((8, 8, 2))
+    net.conv(4)
+    net.pool(size)
+    [only] = fusion.fuse(net.build()).steps
+    assert (only.pool.window.size, only.result) == ((size, size), (4, *[8 // size] * 2))
+    net = graph_builder.Builder((8, 8, 2))
+    net.conv(4)
+    net.pool(size, kind=graph.AveragePool)
+    found = fusion.fuse(net.build())
+    assert _operations(found) == [steps.CONV, steps.AVERAGE_POOL]
+
+
+def test_one_type_of_padding_serves_a_convolution_and_its_pool():
+    """The odd pixel lies in front of one window and behind the other, or alike."""
+    for padding, operations in (
+        (((1, 0), (1, 0)), [steps.CONV, steps.MAX_POOL]),
+        (((0, 1), (0, 1)), [steps.CONV]),
+    ):
+        net = graph_builder.Builder((16, 16, 2))
+        net.conv(4, stride=2, padding=padding)
+        net.pool(3, stride=2, padding="same")
+        assert _operations(fusion.fuse(net.build())) == operations
+
+
+def test_a_second_relu_is_the_same_kernel():
+    net = graph_builder.Builder((8, 8, 2))
+    net.conv(4)
+    net.activation("relu")
+    net.pool(2)
+    net.activation("relu")
+    [only] = fusion.fuse(net.build()).steps
+    assert only.activations == ("relu",)
+    assert len(only.layers) == 4
+
+
+def test_a_bias_is_there_whether_the_graph_has_one_or_not():
+    net = graph_builder.Builder((8, 8, 2))
+    net.conv(4, bias=False)
+    net.depthwise(bias=False)
+    net.flatten()
+    net.dense(3, bias=False)
+    found = fusion.fuse(net.build())
+    assert [step.bias_elements for step in found.steps] == [4, 4, 3]
+
+
+def test_a_depthwise_convolution_of_one_channel_is_a_convolution():
+    net = graph_builder.Builder((8, 8, 1))
+    net.depthwise(multiplier=3)
+    [only] = fusion.fuse(net.build()).steps
+    assert (only.operation, only.groups) == (steps.CONV, 1)
+
+
+def test_a_linear_layer_reads_the_plane_that_was_flattened():
+    net = graph_builder.Builder((2, 3, 4))
+    net.flatten()
+    net.dense(5)
+    found = fusion.fuse(net.build())
+    [only] = found.steps
+    assert (only.operation, only.source) == (steps.LINEAR, (4, 2, 3))
+    assert only.inputs == ("input",)
+
+
+@pytest.mark.parametrize("function", ["sigmoid", "tanh", "hard_swish"])
+def test_what_ends_a_network_is_left_to_the_host(function):
+    net = graph_builder.Builder((4, 4, 2))
+    conv = net.conv(3)
+    net.activation(function)
+    found = fusion.fuse(net.build())
+    assert _operations(found) == [steps.CONV]
+    assert found.outputs == (conv,)
+    assert found.notes == ("Activation 'layer1' is left to the host",)
+
+
+def test_a_flattened_result_is_in_another_order():
+    net = graph_builder.Builder((4, 4, 2))
+    conv = net.conv(3)
+    flat = net.flatten()
+    found = fusion.fuse(net.build())
+    assert found.outputs == (conv,)
+    assert found.notes == (f"'{flat}' is in the order channel, row, column",)
+
+
+def test_a_change_of_scale_is_no_step():
+    net = graph_builder.Builder((4, 4, 2))
+    conv = net.conv(3)
+    net.conv(2)
+    g = net.build()
+    first, second = g.layers
+    scale = graph.Requantize(name="scale", inputs=(conv,), output="scaled")
+    second = dataclasses.replace(second, inputs=("scaled",))
+    tensors = {**g.tensors, "scaled": dataclasses.replace(g.tensors[conv], name="s")}
+    g = dataclasses.replace(g, tensors=tensors, layers=(first, scale, second))
     found = fusion.fuse(g)
-    assert [(step.name, step.output, step.result) for step in found.steps] == [
-        (call.name, call.output, call.shape) for call in calls
-    ]
+    assert _operations(found) == [steps.CONV, steps.CONV]
+    assert found.steps[1].inputs == (conv,)
+    assert found.places["scaled"] == found.places[conv]

@@ -26,7 +26,7 @@ def chain():
     """The network in NNTool's formats, which it chooses by a rule of its own."""
     described, arrays = reference_files.load("nntool_chain")
     path = reference_files.FOLDER / "chain_f32.tflite"
-    draft = lowering.lower(from_tflite.read_file(path))
+    draft = lowering.lower(from_tflite.read_file(path), 16)
     tensors = {draft.input: program.Tensor(draft.input, draft.input_shape, 14)}
     layers = []
     for step, result in zip(draft.steps, _RESULTS, strict=True):

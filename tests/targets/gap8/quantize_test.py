@@ -84,17 +84,11 @@ def _joined(*, shared=False, pooled=False):
         builder.pool(1)
         narrow = builder.last
     wide = builder.conv(2, 3 if pooled else 1, source="input", padding="valid")
-    builder.concat(narrow)
+    concat = builder.concat(narrow)
     if shared:
-        builder.conv(1, 1, source=narrow)
-        builder.pool(1)
-        shared_output = builder.last
+        builder.conv(4, 1, source=narrow)
+        builder.join(graph.Add, concat)
     g = builder.build()
-    outputs = (g.layers[-3 if shared else -1].output,)
-    if shared:
-        concat = next(x for x in g.layers if isinstance(x, graph.Concat))
-        outputs = (concat.output, shared_output)
-    g = graph.Graph(g.name, g.tensors, g.constants, g.layers, g.inputs, outputs)
     ranges = {name: 1.0 for name in quantize.measured(g)}
     return g, {**ranges, wide: 9.0}
 
@@ -162,5 +156,5 @@ def test_average_pools_are_the_chips(size, gain):
 def test_average_pools_too_large_for_eight_bits_are_refused():
     builder = graph_builder.Builder((17, 17, 1))
     builder.mean()
-    with pytest.raises(errors.QuantizationError, match="no factor for 289 pixels"):
+    with pytest.raises(errors.TargetError, match=r"17x17 in 8 bits \[GAP8-POOL-04\]"):
         quantize.quantize(builder.build(), {"input": 1.0}, num_bits=8)

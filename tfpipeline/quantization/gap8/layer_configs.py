@@ -6,6 +6,7 @@ from tfpipeline.compat import keras
 from tfpipeline.keras_networks import layer_traits
 from tfpipeline.quantization import given_configs
 from tfpipeline.quantization.gap8 import quantizers
+from tfpipeline.targets.gap8 import fusion
 
 _LAYERS = keras.layers
 
@@ -93,6 +94,10 @@ def fault(layer: Any) -> str:
         names = ", ".join(sorted(each.__name__ for each in SUPPORTED_LAYERS))
         return f"the GAP8 scheme has {names}"
     name = layer_traits.activation_name(layer)
-    if name not in ("linear", "relu") and not layer_traits.is_softmax(layer):
+    # Where these may stand is for the chip's constraints to say.
+    is_left_to_host = layer_traits.is_softmax(layer) or (
+        kind is _LAYERS.Activation and name in fusion.HOST_FUNCTIONS
+    )
+    if name not in ("linear", "relu") and not is_left_to_host:
         return f"activation {name!r} must be linear or relu"
     return ""

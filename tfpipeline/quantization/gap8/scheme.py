@@ -57,9 +57,10 @@ def prepare_qat(
         A new model for training and evaluation; `folded_model` stays as it is.
 
     Raises:
+        TargetError: the chip cannot run the network.
         QuantizationError: a layer that the scheme cannot quantize, or missing ranges.
     """
-    draft = lowering.lower(g)
+    draft = lowering.lower(g, num_bits)
     shared = shared_around_sums(draft, magnitudes)
     p = quantize.quantize(g, shared, num_bits=num_bits, raw_input=raw_input)
     model = build(folded_model, num_bits)
@@ -133,7 +134,7 @@ def magnitudes_of(qat_model: keras.Model, g: graph.Graph) -> dict[str, float]:
     """
     found = {}
     integers = _integers(qat_model)
-    draft = lowering.lower(g)
+    draft = lowering.lower(g, num_bits_of(qat_model))
     found[draft.input] = 2.0 ** integers[_input_layer(qat_model)]
     for step in draft.steps:
         if issubclass(step.kind, (program.Weighted, program.Add)):

@@ -24,7 +24,6 @@ def calibrate(g: graph.Graph, images: Array) -> dict[str, float]:
             normalized as in training, or 0 to 255 for raw input.
 
     Raises:
-        QuantizationError: layers that the GAP8 has no kernel for.
         GraphError: layers that cannot be executed.
         UsageError: images that do not fit the input.
     """

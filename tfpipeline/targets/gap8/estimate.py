@@ -61,7 +61,7 @@ def estimate_graph(g: graph.Graph, options: estimate.Options) -> estimate.Estima
         },
         memory=_memory(plan, ahead, found),
         violations=tuple(str(b) for b in breaches if b.level == violation.ERROR),
-        notes=(*_notes(options, bits, clocks), *_warnings(breaches)),
+        notes=(*_notes(options, bits, clocks), *net.notes, *_warnings(breaches)),
         sections={"L2 while each layer runs (sync)": memory_map.to_text(plan)},
     )
 

@@ -1,28 +1,33 @@
 """A graph as the steps that GAP8 runs: layers fused, concatenations in place.
 
 What one kernel of the chip does (AutoTiler's `CNN_ConvolutionPoolReLU` and the demo's
-hand-written calls) becomes one step:
+hand-written calls) becomes one step. These are the only rules of fusing: what is priced
+and planned, and what `lowering` puts weights on, are the same steps.
 
-* a convolution or linear layer, the activation behind it, and the pool behind that, in
-  either order, where nobody else reads what lies between. A pool over the whole plane
-  stays a step of its own, as in the demo;
+* a convolution or linear layer, the activation behind it, and behind a convolution a
+  maximum, in either order, where nobody else reads what lies between and one type of
+  padding serves both windows. An average is a step of its own;
+* an activation behind an average, a maximum or a sum;
 * zeros that a Pad layer puts in front of a convolution;
 * a maximum or an activation behind a concatenation is computed in each part, in front
   of it: both work on single channels, and either order gives the same integers;
-* a change of scale goes into the layer in front of it;
-* the parts of a concatenation along the channels are written where they belong: in CHW
-  they lie one after another. Only a tensor that has its place already, or that the
-  network is given, is copied;
+* the parts of a concatenation along the channels are written where they belong
+  (`stacks`);
+* a ReLU that nothing takes in is a maximum of single pixels with a ReLU;
 * a Reshape is no step: the same values. (A flattened CHW tensor has another order than
-  a flattened HWC one; the weights behind it are permuted instead.)
+  a flattened HWC one; the weights behind it are permuted instead.) Neither is a change
+  of scale: the chip's formats are its own;
+* what stands at the end and only makes the result readable (softmax) is left to the
+  host.
 
-No integers are needed: a float graph or an outline will do.
+No integers are needed: a float graph or an outline will do. Nothing is refused here:
+what has no kernel becomes a step that breaks one of the `constraints`.
 """
 
 import dataclasses
 
 from tfpipeline.ir import graph
-from tfpipeline.targets.gap8 import layer_steps, steps
+from tfpipeline.targets.gap8 import layer_steps, pad_types, stacks, steps
 
 # Kernels that can have a pool behind them.
 _POOLED = (steps.CONV, steps.DEPTHWISE)
@@ -36,6 +41,8 @@ _BOUNDED = (
 )
 # Layers that take zeros around their input.
 _PADDED = (graph.Conv1D, graph.Conv2D, graph.DepthwiseConv2D)
+# At the end of a network these only make its result readable.
+HOST_FUNCTIONS = ("sigmoid", "tanh", "hard_swish")
 
 
 def fuse(g: graph.Graph, *, pools: bool = True) -> steps.Network:
@@ -51,14 +58,6 @@ def fuse(g: graph.Graph, *, pools: bool = True) -> steps.Network:
     return fusion.finish()
 
 
-@dataclasses.dataclass
-class _Join:
-    """A concatenation in the making: its parts, and after how many steps it stands."""
-
-    parts: tuple[str, ...]
-    time: int
-
-
 class _Fusion:
     """The steps so far; a later layer may still change an earlier step."""
 
@@ -71,9 +70,10 @@ class _Fusion:
         # Tensor -> the tensor that it is another name of.
         self._same: dict[str, str] = {}
         # Concatenated tensor -> how.
-        self._joins: dict[str, _Join] = {}
+        self._joins: dict[str, steps.Join] = {}
         # Padded tensor -> the layer that pads, which convolutions take in.
         self._pads: dict[str, graph.Pad] = {}
+        self._notes: list[str] = []
         self._shapes = {
             name: steps.chip_shape(tensor.shape) for name, tensor in g.tensors.items()
         }
@@ -87,11 +87,18 @@ class _Fusion:
 
     def add(self, layer: graph.Layer) -> None:
         """Makes a step of a layer, or puts it into one that is there."""
-        if isinstance(layer, graph.Reshape):
-            self._same[layer.output] = self._root(layer.inputs[0])
+        if isinstance(layer, (graph.Reshape, graph.Requantize)):
+            self._rename(layer)
+        elif self._is_left_to_host(layer):
+            self._rename(layer)
+            self._notes.append(f"{layer.kind} '{layer.name}' is left to the host")
         elif isinstance(layer, graph.Concat) and self._is_along_channels(layer):
-            parts = tuple(map(self._root, layer.inputs))
-            self._joins[layer.output] = _Join(parts, len(self._steps))
+            self._joins[layer.output] = steps.Join(
+                name=layer.name,
+                parts=tuple(map(self._root, layer.inputs)),
+                output=layer.output,
+                time=len(self._steps),
+            )
         elif isinstance(layer, graph.Pad) and self._is_taken_in(layer):
             self._pads[layer.output] = layer
         elif not self._absorb(layer):
@@ -99,52 +106,55 @@ class _Fusion:
 
     def finish(self) -> steps.Network:
         """The network, with a place for every tensor."""
-        inside: dict[str, steps.Place] = {}
-        copies: dict[int, list[steps.Step]] = {}
-        for whole, join in self._joins.items():
-            offset = 0
-            for number, part in enumerate(join.parts):
-                name = part
-                if part in inside or not self._is_computed(part):
-                    name = f"{whole}/part{number}"
-                    self._shapes[name] = self._shapes[part]
-                    copy = self._copy(whole, part, name)
-                    copies.setdefault(join.time, []).append(copy)
-                inside[name] = steps.Place(whole, offset)
-                offset += steps.elements(self._shapes[part])
-        made = list(copies.get(0, ()))
-        for time, step in enumerate(self._steps, start=1):
-            made += [step, *copies.get(time, ())]
-        return self._network(tuple(made), inside)
-
-    def _network(
-        self, made: tuple[steps.Step, ...], inside: dict[str, steps.Place]
-    ) -> steps.Network:
         g = self._g
-        names = dict.fromkeys((*g.inputs, *g.outputs, *inside, *self._joins))
+        stacked = stacks.stack(self._joins.values(), self._shapes, g.inputs)
+        ordered = stacks.in_order(self._steps, stacked)
+        shapes = self._shapes | {step.output: step.result for step in ordered}
+        names = dict.fromkeys((*g.inputs, *g.outputs, *stacked.inside, *self._joins))
         names |= dict.fromkeys(self._same)
-        for step in made:
+        for step in ordered:
             names |= dict.fromkeys((*step.inputs, step.output))
         places = {
-            name: _outermost(self._root(name), inside)
+            name: stacked.place(self._root(name))
             for name in names
             if self._root(name) not in g.constants
         }
-        buffers = dict.fromkeys(place.buffer for place in places.values())
         return steps.Network(
             name=g.name,
-            steps=made,
+            steps=ordered,
             inputs=g.inputs,
-            outputs=g.outputs,
+            outputs=tuple(map(self._root, g.outputs)),
             places=places,
-            shapes={name: self._shapes[self._root(name)] for name in places},
+            shapes={name: shapes[self._root(name)] for name in places},
             buffer_elements={
-                name: steps.elements(self._shapes[name]) for name in buffers
+                place.buffer: steps.elements(shapes[place.buffer])
+                for place in places.values()
             },
+            joins=stacked.joins,
+            notes=tuple(self._notes),
         )
 
     def _root(self, name: str) -> str:
         return self._same.get(name, name)
+
+    def _rename(self, layer: graph.Layer) -> None:
+        """Takes a layer's output for another name of its input."""
+        root = self._root(layer.inputs[0])
+        self._same[layer.output] = root
+        is_flattened = self._shapes[root] != self._shapes[layer.output]
+        if is_flattened and layer.output in self._g.outputs:
+            self._notes.append(f"'{layer.output}' is in the order channel, row, column")
+
+    def _is_left_to_host(self, layer: graph.Layer) -> bool:
+        """Whether a layer ends the network and can be computed from its result."""
+        is_last = self._readers.get(layer.output) == [None]
+        return is_last and (
+            isinstance(layer, graph.Softmax)
+            or (
+                isinstance(layer, graph.Activation)
+                and layer.function in HOST_FUNCTIONS
+            )
+        )
 
     def _is_along_channels(self, layer: graph.Concat) -> bool:
         """Whether parts lie one after another, none of them a constant."""
@@ -158,17 +168,11 @@ class _Fusion:
         is_plane = not any(layer.padding[0]) and not any(layer.padding[-1])
         return is_plane and all(isinstance(reader, _PADDED) for reader in readers)
 
-    def _is_computed(self, name: str) -> bool:
-        return name in self._joins or name in self._writers
-
     def _append(self, layer: graph.Layer) -> None:
         pad = self._pads.get(layer.inputs[0])
         inputs = layer.inputs if pad is None else pad.inputs
         roots = tuple(map(self._root, inputs))
-        step = layer_steps.make(self._g, layer, inputs)
-        step = dataclasses.replace(
-            step, inputs=tuple(n for n in roots if n not in self._g.constants)
-        )
+        step = layer_steps.make(self._g, layer, roots, self._shapes)
         if pad is not None:
             assert step.window is not None
             step = dataclasses.replace(
@@ -185,19 +189,16 @@ class _Fusion:
         if len(self._readers[source]) != 1:
             return False
         if source in self._writers:
-            if not self._takes(source, layer):
-                return False
-            self._extend(source, layer, layer.output)
-            return True
+            return self._extend(source, layer, layer.output)
         join = self._joins.get(source)
-        # An average rounds, so it must see its scale; a Requantize speaks of the whole.
+        # An average rounds, so it must see its scale.
         if join is None or not isinstance(layer, (graph.MaxPool, graph.Activation)):
             return False
         parts = join.parts
         if len(set(parts)) < len(parts) or not all(
             part in self._writers
             and len(self._readers[part]) == 1
-            and self._takes(part, layer)
+            and self._extended(part, layer) is not None
             for part in parts
         ):
             return False
@@ -206,64 +207,47 @@ class _Fusion:
             self._extend(part, layer, name)
             self._readers[name] = [layer]
         del self._joins[source]
-        self._joins[layer.output] = _Join(names, len(self._steps))
+        self._joins[layer.output] = dataclasses.replace(
+            join, parts=names, output=layer.output, time=len(self._steps)
+        )
         return True
 
-    def _takes(self, name: str, layer: graph.Layer) -> bool:
-        """Whether the step that writes a tensor can do the layer's work as well."""
+    def _extend(self, name: str, layer: graph.Layer, output: str) -> bool:
+        """Lets the step that writes `name` do a layer's work too and write `output`."""
+        step = self._extended(name, layer)
+        if step is None:
+            return False
+        index = self._writers.pop(name)
+        self._steps[index] = dataclasses.replace(
+            step, layers=(*step.layers, layer), output=output
+        )
+        self._writers[output] = index
+        self._shapes[output] = step.result
+        return True
+
+    def _extended(self, name: str, layer: graph.Layer) -> steps.Step | None:
+        """The step that writes a tensor with a layer's work, if one kernel can."""
         step = self._steps[self._writers[name]]
-        if isinstance(layer, graph.Requantize):
-            return step.operation in _BOUNDED
         if isinstance(layer, graph.Activation):
             is_bound = layer.function in layer_steps.BOUNDS
-            return is_bound and step.operation in _BOUNDED and not step.activations
-        if isinstance(layer, graph.Pool):
-            window = layer_steps.pool(layer).window
-            return (
-                self._pools
-                and step.operation in _POOLED
-                and step.pool is None
-                and not (step.activations and layer.clamp != graph.NO_CLAMP)
-                and not layer_steps.covers(window, step.result)
-            )
-        return False
+            is_free = step.activations in ((), (layer.function,))
+            if is_bound and is_free and step.operation in _BOUNDED:
+                return dataclasses.replace(step, activations=(layer.function,))
+        elif isinstance(layer, graph.MaxPool) and self._pools:
+            return self._pooled(step, layer)
+        return None
 
-    def _extend(self, name: str, layer: graph.Layer, output: str) -> None:
-        """Puts a layer into the step that writes `name`, which writes `output` now."""
-        index = self._writers.pop(name)
-        step = self._steps[index]
-        changes: dict[str, object] = {"layers": (*step.layers, layer), "output": output}
-        if isinstance(layer, graph.Activation):
-            changes["activations"] = (layer.function,)
-        elif isinstance(layer, graph.Pool):
-            plane = steps.chip_shape(self._g.tensors[layer.output].shape)[1:]
-            changes["pool"] = layer_steps.pool(layer)
-            changes["result"] = (step.result[0], *plane)
-            changes["activations"] = step.activations or layer_steps.bounds(layer)
-        self._steps[index] = dataclasses.replace(step, **changes)  # type: ignore[arg-type]
-        self._writers[output] = index
-        self._shapes[output] = self._steps[index].result
-
-    def _copy(self, whole: str, part: str, name: str) -> steps.Step:
-        """The copy of a tensor to its place in a concatenation."""
-        [layer] = [each for each in self._g.layers if each.output == whole]
-        shape = self._shapes[part]
-        return steps.Step(
-            name=name,
-            operation=steps.COPY,
-            layers=(layer,),
-            inputs=(part,),
-            output=name,
-            source=shape,
-            body=shape,
-            result=shape,
+    def _pooled(self, step: steps.Step, layer: graph.MaxPool) -> steps.Step | None:
+        """A convolution with a maximum behind it, if one kernel does both."""
+        bounds = layer_steps.bounds(layer)
+        is_free = not bounds or step.activations in ((), bounds)
+        if step.operation not in _POOLED or step.pool is not None or not is_free:
+            return None
+        plane = steps.chip_shape(self._g.tensors[layer.output].shape)[1:]
+        pooled = dataclasses.replace(
+            step,
+            pool=layer_steps.pool(layer),
+            result=(step.result[0], *plane),
+            activations=step.activations or bounds,
         )
-
-
-def _outermost(name: str, inside: dict[str, steps.Place]) -> steps.Place:
-    """The buffer that a tensor lies in, through concatenations of concatenations."""
-    place = steps.Place(name, 0)
-    while place.buffer in inside:
-        outer = inside[place.buffer]
-        place = steps.Place(outer.buffer, outer.offset + place.offset)
-    return place
+        return pooled if pad_types.possible(pooled) else None

@@ -1,7 +1,7 @@
 """The step that a single layer would be, before anything is fused."""
 
-import math
-from collections.abc import Callable, Sequence
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from tfpipeline.cost import macs
@@ -12,38 +12,60 @@ from tfpipeline.targets.gap8 import steps
 # `...ReLU`, `...ReLUN`): bounds of the result.
 BOUNDS = ("relu", "relu6", "relu_0_to_1", "relu_n1_to_1")
 
-Rule = Callable[[graph.Graph, Any], dict[str, Any]]
+# A pool that leaves everything as it is.
+_PIXEL = steps.Window(size=(1, 1))
 
 
-def make(g: graph.Graph, layer: graph.Layer, inputs: Sequence[str]) -> steps.Step:
+@dataclasses.dataclass(frozen=True)
+class _Read:
+    """What a layer reads: constants among it, and the shape of the rest's first."""
+
+    constants: tuple[str, ...]
+    shape: steps.Shape
+
+
+Rule = Callable[[graph.Graph, Any, _Read], dict[str, Any]]
+
+
+def make(
+    g: graph.Graph,
+    layer: graph.Layer,
+    inputs: Sequence[str],
+    shapes: Mapping[str, steps.Shape],
+) -> steps.Step:
     """The step of one layer.
 
     Args:
         g: a well-formed graph.
         layer: of it; neither a Reshape nor a Concat in place.
-        inputs: names of what it reads, in the layer's order, where they are not those
-            of the layer; constants are left out of the step.
+        inputs: names of what it reads, in the layer's order, behind Reshapes and Pads
+            that are no steps; constants are left out of the step.
+        shapes: the chip's, of all tensors.
     """
     computed = tuple(name for name in inputs if name not in g.constants)
+    constants = tuple(name for name in inputs if name in g.constants)
+    source = shapes[(computed or inputs)[0]]
+    result = shapes[layer.output]
     fields: dict[str, Any] = {
         "name": layer.name,
         "operation": steps.OTHER,
         "layers": (layer,),
         "inputs": computed,
         "output": layer.output,
-        "source": steps.chip_shape(g.tensors[(computed or inputs)[0]].shape),
-        "body": steps.chip_shape(g.tensors[layer.output].shape),
-        "result": steps.chip_shape(g.tensors[layer.output].shape),
+        "source": source,
+        "body": result,
+        "result": result,
         "activations": bounds(layer),
     }
     if isinstance(layer, graph.Weighted):
         count = macs.layer_count(g, layer)
         fields |= {
             "weight_elements": count.weights,
-            "bias_elements": count.biases,
+            "bias_elements": result[0],
             "macs": count.macs,
         }
-    return steps.Step(**fields | _RULES[type(layer)](g, layer))
+    rule = _RULES[type(layer)]
+    return steps.Step(**fields | rule(g, layer, _Read(constants, source)))
 
 
 def bounds(layer: graph.Layer) -> tuple[str, ...]:
@@ -80,49 +102,42 @@ def _window(size: Sequence[int], layer: Any) -> steps.Window:
     )
 
 
-def _convolution(g: graph.Graph, layer: Any) -> dict[str, Any]:
+def _convolution(g: graph.Graph, layer: Any, read: _Read) -> dict[str, Any]:
     kernel = g.tensors[layer.weights].shape
-    channels = g.tensors[layer.inputs[0]].shape[-1]
-    groups = channels // kernel[-1]
-    is_depthwise = 1 < groups == channels
+    is_depthwise = isinstance(layer, graph.DepthwiseConv2D)
+    channels = read.shape[0]
+    groups = channels if is_depthwise else channels // kernel[-1]
     return {
-        "operation": steps.DEPTHWISE if is_depthwise else steps.CONV,
+        "operation": steps.DEPTHWISE if 1 < groups == channels else steps.CONV,
         "window": _window(kernel[1:-1], layer),
         "groups": groups,
     }
 
 
-def _depthwise(g: graph.Graph, layer: Any) -> dict[str, Any]:
-    return {
-        "operation": steps.DEPTHWISE,
-        "window": _window(g.tensors[layer.weights].shape[1:-1], layer),
-        "groups": g.tensors[layer.inputs[0]].shape[-1],
-    }
-
-
-def _transposed(g: graph.Graph, layer: Any) -> dict[str, Any]:
+def _transposed(g: graph.Graph, layer: Any, read: _Read) -> dict[str, Any]:
     return {"window": _window(g.tensors[layer.weights].shape[1:-1], layer)}
 
 
-def _dense(g: graph.Graph, layer: graph.Dense) -> dict[str, Any]:
-    """A linear layer; on each of several pixels it is a 1x1 convolution."""
-    source = g.tensors[layer.inputs[0]]
-    if source.num_elements == g.tensors[layer.weights].shape[-1]:
-        return {"operation": steps.LINEAR}
-    return {"operation": steps.CONV, "window": steps.Window(size=(1, 1))}
+def _dense(g: graph.Graph, layer: graph.Dense, read: _Read) -> dict[str, Any]:
+    """A linear layer over all values; where planes stay, a 1x1 convolution."""
+    inputs = g.tensors[layer.weights].shape[-1]
+    stays = len(g.tensors[layer.output].shape) > 2 and read.shape[0] == inputs
+    if stays or steps.elements(read.shape) != inputs:
+        return {"operation": steps.CONV, "window": _PIXEL}
+    return {"operation": steps.LINEAR}
 
 
-def _pool(g: graph.Graph, layer: graph.Pool) -> dict[str, Any]:
+def _pool(g: graph.Graph, layer: graph.Pool, read: _Read) -> dict[str, Any]:
     made = pool(layer)
     return {"operation": made.kind, "window": made.window}
 
 
-def _mean(g: graph.Graph, layer: graph.Mean) -> dict[str, Any]:
+def _mean(g: graph.Graph, layer: graph.Mean, read: _Read) -> dict[str, Any]:
     """An average over the whole plane; over other axes there is no kernel."""
     rank = len(g.tensors[layer.inputs[0]].shape)
     if set(layer.axes) != set(range(1, rank - 1)) or rank < 3:
         return {}
-    channels, height, width = steps.chip_shape(g.tensors[layer.inputs[0]].shape)
+    channels, height, width = read.shape
     return {
         "operation": steps.AVERAGE_POOL,
         "window": steps.Window(size=(height, width)),
@@ -131,29 +146,34 @@ def _mean(g: graph.Graph, layer: graph.Mean) -> dict[str, Any]:
     }
 
 
-def _sum(g: graph.Graph, layer: graph.Elementwise) -> dict[str, Any]:
+def _sum(g: graph.Graph, layer: graph.Elementwise, read: _Read) -> dict[str, Any]:
     """A sum of two tensors; constants and broadcasting are another kernel's."""
-    constants = [name for name in layer.inputs if name in g.constants]
     shapes = {g.tensors[name].shape for name in layer.inputs}
-    is_sum = isinstance(layer, graph.Add) and not constants and len(shapes) == 1
+    is_sum = isinstance(layer, graph.Add) and not read.constants and len(shapes) == 1
+    constants = (g.tensors[name].num_elements for name in read.constants)
     return {
         "operation": steps.ADD if is_sum else steps.ELEMENT_WISE,
-        "weight_elements": sum(g.tensors[name].num_elements for name in constants),
+        "weight_elements": sum(constants),
     }
 
 
-def _activation(g: graph.Graph, layer: graph.Activation) -> dict[str, Any]:
-    return {"operation": steps.ACTIVATION, "activations": (layer.function,)}
+def _activation(g: graph.Graph, layer: graph.Activation, read: _Read) -> dict[str, Any]:
+    """A ReLU by itself is what a maximum of single pixels has behind it."""
+    if layer.function == "relu":
+        fields = {"operation": steps.MAX_POOL, "window": _PIXEL}
+    else:
+        fields = {"operation": steps.ACTIVATION}
+    return {**fields, "activations": (layer.function,)}
 
 
 def _kind(operation: str) -> Rule:
-    return lambda g, layer: {"operation": operation}
+    return lambda g, layer, read: {"operation": operation}
 
 
 _RULES: dict[type[graph.Layer], Rule] = {
     graph.Conv1D: _convolution,
     graph.Conv2D: _convolution,
-    graph.DepthwiseConv2D: _depthwise,
+    graph.DepthwiseConv2D: _convolution,
     graph.TransposeConv2D: _transposed,
     graph.Dense: _dense,
     graph.MaxPool: _pool,
@@ -164,9 +184,7 @@ _RULES: dict[type[graph.Layer], Rule] = {
     graph.Mul: _sum,
     graph.Concat: _kind(steps.COPY),
     graph.Pad: _kind(steps.COPY),
-    graph.Reshape: _kind(steps.COPY),
-    graph.SpaceToDepth: _kind(steps.COPY),
-    graph.Requantize: _kind(steps.COPY),
+    graph.SpaceToDepth: _kind(steps.OTHER),
     graph.Softmax: _kind(steps.SOFTMAX),
     graph.Activation: _activation,
 }
@@ -183,8 +201,3 @@ def padded(window: steps.Window, pad: graph.Pad) -> steps.Window:
         padding=((above + top, below + bottom), (before + left, after + right)),
         dilation=window.dilation,
     )
-
-
-def covers(window: steps.Window, shape: steps.Shape) -> bool:
-    """Whether a window is as large as the plane of a tensor."""
-    return math.prod(shape[1:]) <= window.taps

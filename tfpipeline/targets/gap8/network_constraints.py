@@ -1,4 +1,4 @@
-"""What whole networks must be: types, concatenations, memories."""
+"""What whole networks must be: ends, order of data, types, concatenations, memories."""
 
 from collections.abc import Iterator
 
@@ -8,24 +8,80 @@ from tfpipeline.targets.gap8 import buffers, spec, steps, violation
 _TYPES = ("float32", "int8", "int16")
 
 
-def _activation_names(g: graph.Graph) -> list[str]:
-    return [name for name in graph.tensor_names(g) if name not in g.constants]
+def _activation_tensors(case: violation.Case) -> Iterator[graph.Tensor]:
+    if case.graph is not None:
+        for name in graph.tensor_names(case.graph):
+            if name not in case.graph.constants:
+                yield case.graph.tensors[name]
+
+
+def _layers(case: violation.Case) -> tuple[graph.Layer, ...]:
+    return () if case.graph is None else case.graph.layers
+
+
+def _ends(case: violation.Case) -> Iterator[violation.Breach]:
+    net = case.net
+    computed = {step.output for step in net.steps} | {join.output for join in net.joins}
+    found = []
+    if len(net.inputs) != 1:
+        found.append(f"{len(net.inputs)} inputs")
+    if len(net.outputs) != 1:
+        found.append(f"{len(net.outputs)} results")
+    elif not computed.issuperset(net.outputs):
+        found.append("a result that no layer computes")
+    if found:
+        yield f"network '{net.name}'", " and ".join(found)
+
+
+def _axes_of_data(case: violation.Case) -> Iterator[violation.Breach]:
+    """Names the first tensor and how many there are: one layer gives many."""
+    found = [t for t in _activation_tensors(case) if len(t.shape) not in (2, 4)]
+    if found:
+        sizes = " x ".join(map(str, found[0].shape[1:]))
+        yield f"tensor '{found[0].name}'", f"{sizes}, one of {len(found)}"
+
+
+def _order(case: violation.Case) -> Iterator[violation.Breach]:
+    for layer in _layers(case):
+        source = layer.inputs[0]
+        if not isinstance(layer, graph.Reshape) or source not in case.net.shapes:
+            continue
+        before = case.net.shapes[source]
+        assert case.graph is not None
+        after = case.graph.tensors[layer.output].shape
+        if steps.chip_shape(after) == before or (
+            steps.chip_shape(after) == (steps.elements(before), 1, 1)
+            and all(
+                isinstance(reader, (graph.Dense, graph.Reshape))
+                for reader in _layers(case)
+                if layer.output in reader.inputs
+            )
+        ):
+            continue
+        shape = case.graph.tensors[source].shape
+        yield f"{layer.kind} '{layer.name}'", f"{shape} to {after}"
+
+
+def _zeros(case: violation.Case) -> Iterator[violation.Breach]:
+    for step in case.net.steps:
+        if isinstance(step.layer, graph.Pad) and step.name == step.layer.name:
+            yield step.subject, f"{step.layer.padding}"
 
 
 def _types(case: violation.Case) -> Iterator[violation.Breach]:
-    for name in _activation_names(case.graph):
-        dtype = case.graph.tensors[name].dtype
-        if dtype not in _TYPES:
-            yield f"tensor '{name}'", dtype
+    for tensor in _activation_tensors(case):
+        if tensor.dtype not in _TYPES:
+            yield f"tensor '{tensor.name}'", tensor.dtype
 
 
 def _scales(case: violation.Case) -> Iterator[violation.Breach]:
     """Names the first tensor and how many there are: it is one decision, not many."""
-    found = []
-    for name in _activation_names(case.graph):
-        quant = case.graph.tensors[name].quant
-        if quant is not None and (any(quant.zero_point) or not _is_power(quant.scale)):
-            found.append(name)
+    found = [
+        tensor.name
+        for tensor in _activation_tensors(case)
+        if tensor.quant is not None
+        and (any(tensor.quant.zero_point) or not _is_power(tensor.quant.scale))
+    ]
     if found:
         yield f"tensor '{found[0]}'", f"{len(found)} tensors with other scales"
 
@@ -36,20 +92,16 @@ def _is_power(scales: tuple[float, ...]) -> bool:
 
 def _axes(case: violation.Case) -> Iterator[violation.Breach]:
     for step in case.net.steps:
-        layer = step.layers[0]
-        if isinstance(layer, graph.Concat) and step.name == layer.name:
-            yield step.subject, f"axis {layer.axis}"
+        if isinstance(step.layer, graph.Concat):
+            yield step.subject, f"axis {step.layer.axis}"
 
 
 def _copies(case: violation.Case) -> Iterator[violation.Breach]:
-    for step in case.net.steps:
-        layer = step.layers[0]
-        if step.operation == steps.COPY and step.name != layer.name:
-            size = steps.elements(step.result) * case.bits // 8
-            yield (
-                f"{layer.kind} '{layer.name}'",
-                f"{size:,} bytes of '{step.inputs[0]}'",
-            )
+    for join in case.net.joins:
+        for number in join.copied:
+            part = join.parts[number]
+            size = steps.elements(case.net.shapes[part]) * case.bits // 8
+            yield f"Concat '{join.name}'", f"{size:,} bytes of '{part}'"
 
 
 def _activations(case: violation.Case) -> Iterator[violation.Breach]:
@@ -77,6 +129,39 @@ def _l3(case: violation.Case) -> Iterator[violation.Breach]:
 
 
 CONSTRAINTS = (
+    violation.Constraint(
+        id="NET-01",
+        applies_to="networks",
+        rule="a network must have one input and one result, which its layers compute",
+        fix="give it one of each, such as a concatenation of the results",
+        source="the exported programs",
+        check=_ends,
+    ),
+    violation.Constraint(
+        id="DATA-01",
+        applies_to="tensors",
+        rule="data must have rows, columns and channels, or be a vector",
+        fix="use two-dimensional layers on one row or one column",
+        source="the exported programs",
+        check=_axes_of_data,
+    ),
+    violation.Constraint(
+        id="DATA-02",
+        applies_to="reshapes",
+        rule="a reshape must leave the planes of all channels as they lie in CHW, or "
+        "flatten in front of linear layers alone, whose weights can be put in order",
+        fix="flatten in front of Dense, or reduce the planes to one pixel before",
+        source="the order of the chip's data",
+        check=_order,
+    ),
+    violation.Constraint(
+        id="PAD-02",
+        applies_to="zeros",
+        rule="zeros must stand around rows and columns, in front of convolutions alone",
+        fix="use the padding of the layers behind, or a convolution",
+        source="sdk, AutoTiler",
+        check=_zeros,
+    ),
     violation.Constraint(
         id="TYPE-01",
         applies_to="tensors",
@@ -117,11 +202,13 @@ CONSTRAINTS = (
     violation.Constraint(
         id="L2-01",
         applies_to="memories",
-        rule="the activations that live at one time, each contiguous, must fit L2 with "
-        "the weights of one output channel",
+        rule="the activations that live at one time, each contiguous, should fit L2 "
+        "with the weights of one output channel; else there is no plan of L2, and the "
+        "AutoTiler keeps some of them in L3",
         fix="use a smaller input, earlier pooling, fewer channels or 8 bits",
-        source="sdk; demo",
+        source="sdk, AutoTiler; its MobileNets",
         check=_activations,
+        level=violation.WARNING,
     ),
     violation.Constraint(
         id="L2-02",

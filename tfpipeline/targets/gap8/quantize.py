@@ -20,9 +20,19 @@ import numpy as np
 
 from tfpipeline import errors
 from tfpipeline.ir import graph
-from tfpipeline.targets.gap8 import fixed_point, kernels, lowering, program
+from tfpipeline.targets.gap8 import (
+    fixed_point,
+    fusion,
+    kernels,
+    lowering,
+    program,
+    steps,
+)
 
 Array = graph.Array
+
+# Operations whose results set formats; the others keep those of their inputs.
+_MEASURED = (*steps.WITH_WEIGHTS, steps.ADD)
 
 
 def quantize(
@@ -43,8 +53,9 @@ def quantize(
         raw_input: the input is integers 0 to 255, taken as they are.
 
     Raises:
-        QuantizationError: layers without a kernel, missing or unusable magnitudes, or
-            formats that the kernels cannot compute with; all that are found at once.
+        TargetError: the network breaks a constraint of the chip.
+        QuantizationError: missing or unusable magnitudes, or formats that the kernels
+            cannot compute with; all that are found at once.
     """
     if num_bits not in fixed_point.WIDTHS:
         raise errors.QuantizationError(f"num_bits must be 16 or 8; found {num_bits}")
@@ -52,7 +63,7 @@ def quantize(
         raise errors.QuantizationError(
             "a raw input of 0 to 255 needs 16 bits; normalize it for 8"
         )
-    draft = lowering.lower(g)
+    draft = lowering.lower(g, num_bits)
     formats = _Formats(draft, ranges, num_bits, raw_input)
     tensors = {
         name: program.Tensor(name, shape, formats.q[name])
@@ -73,13 +84,11 @@ def quantize(
 def measured(g: graph.Graph) -> tuple[str, ...]:
     """The tensors whose magnitudes `quantize` needs, those of sums included.
 
-    Raises:
-        QuantizationError: as `lowering.lower`.
+    Args:
+        g: well-formed, batch normalizations folded; the chip need not run it.
     """
-    draft = lowering.lower(g)
-    kinds = (program.Weighted, program.Add)
-    names = [step.measured for step in draft.steps if issubclass(step.kind, kinds)]
-    return (draft.input, *names)
+    found = [s for s in fusion.fuse(g).steps if s.operation in _MEASURED]
+    return (g.inputs[0], *(step.measured for step in found))
 
 
 def _shapes(draft: lowering.Draft) -> dict[str, program.Shape]:
@@ -200,9 +209,4 @@ def _layer(step: lowering.Step, formats: _Formats, num_bits: int) -> program.Lay
     elif step.kind is program.AvgPool:
         factor = kernels.average_factor(num_bits, step.fields["window"])
         fields["factor"], fields["shift"], fields["rounds"] = factor
-        if not factor[0]:
-            raise errors.QuantizationError(
-                f"layer '{step.name}': the {num_bits}-bit average pool has no factor "
-                f"for {step.fields['window'].area} pixels; use smaller windows"
-            )
     return step.kind(name=step.name, **fields)

@@ -1,18 +1,30 @@
 """What single steps must be: kernels, strides, padding, pools, activations."""
 
-from collections.abc import Iterator
-
-from tfpipeline.targets.gap8 import cycles, l1_tile, spec, steps, violation
+from tfpipeline.targets.gap8 import (
+    cycles,
+    kernels,
+    l1_tile,
+    pad_types,
+    program,
+    spec,
+    steps,
+    violation,
+)
 
 _SDK = "sdk 3.1, kernels and generators"
 _CONVOLUTIONS = (steps.CONV, steps.DEPTHWISE)
 _POOLS = (steps.MAX_POOL, steps.AVERAGE_POOL)
-_WITHOUT_KERNEL = (steps.OTHER, steps.ELEMENT_WISE)
-_ACTIVATIONS = ("relu", "relu6")
+_WITHOUT_KERNEL = (steps.OTHER, steps.ELEMENT_WISE, steps.SOFTMAX)
+_ACTIVATIONS = ("relu",)
 
 
 def _operation(step: steps.Step, bits: int) -> str | None:
-    return step.layers[-1].kind if step.operation in _WITHOUT_KERNEL else None
+    layer = step.layer
+    if layer is None:
+        return None
+    if not step.inputs:
+        return f"{layer.kind} of constants"
+    return layer.kind if step.operation in _WITHOUT_KERNEL else None
 
 
 def _activation(step: steps.Step, bits: int) -> str | None:
@@ -53,64 +65,41 @@ def _depthwise(step: steps.Step, bits: int) -> str | None:
     return f"{step.groups} groups of one channel"
 
 
-def _is_generated(window: steps.Window, plane: steps.Pair) -> bool:
-    """Whether the AutoTiler pads so: not at all, or as TensorFlow's 'same'.
-
-    Its total along an axis of W pixels is max(F - S, 0) where S divides W, else
-    max(F - W mod S, 0); the odd pixel may come first or last.
-    """
-    if not window.is_padded:
-        return True
-    axes = zip(plane, window.size, window.strides, window.dilation, strict=True)
-    for (pixels, taps, stride, rate), pair in zip(axes, window.padding, strict=True):
-        extent = (taps - 1) * rate + 1
-        total = max(extent - (pixels % stride or stride), 0)
-        if sum(pair) != total or abs(pair[0] - pair[1]) > 1:
-            return False
-    return True
-
-
-def _pads(window: steps.Window) -> str:
-    (top, bottom), (left, right) = window.padding
-    return f"rows {top} and {bottom}, columns {left} and {right}"
+def _pads(step: steps.Step) -> str:
+    """Rows and columns that a step's windows are padded by."""
+    texts = []
+    for window, _ in step.windows:
+        (top, bottom), (left, right) = window.padding
+        texts.append(f"rows {top} and {bottom}, columns {left} and {right}")
+    return "; its pool ".join(texts)
 
 
 def _padding(step: steps.Step, bits: int) -> str | None:
-    window = step.window
-    assert window is not None
-    return None if _is_generated(window, step.source[1:]) else _pads(window)
-
-
-def _each_pool(step: steps.Step) -> Iterator[tuple[str, steps.Window, steps.Pair]]:
-    """Pools of a step: kind, window and plane."""
-    if step.operation in _POOLS and step.window is not None:
-        yield step.operation, step.window, step.source[1:]
-    if step.pool is not None:
-        yield step.pool.kind, step.pool.window, step.body[1:]
-
-
-def _pool_padding(step: steps.Step, bits: int) -> str | None:
-    for _, window, plane in _each_pool(step):
-        if not _is_generated(window, plane):
-            return _pads(window)
-    return None
+    return None if pad_types.possible(step) else _pads(step)
 
 
 def _average_padding(step: steps.Step, bits: int) -> str | None:
-    for kind, window, _ in _each_pool(step):
-        if kind == steps.AVERAGE_POOL and window.is_padded:
-            return _pads(window)
-    return None
+    assert step.window is not None
+    return _pads(step) if step.window.is_padded else None
+
+
+def _average(step: steps.Step, bits: int) -> tuple[float, str]:
+    """The gain of an average, and which one it is."""
+    assert step.window is not None
+    size, taps = step.window.size, step.window.taps
+    window = program.Window(size, step.window.strides)
+    factor, shift, _ = kernels.average_factor(bits, window)
+    return factor * taps / 2**shift, f"{violation.size(size)} in {bits} bits"
 
 
 def _small_average(step: steps.Step, bits: int) -> str | None:
-    """The gain of an average whose factor is floor(256 / area)."""
-    for kind, window, _ in _each_pool(step):
-        factor = 2**bits // window.taps
-        if kind == steps.AVERAGE_POOL and 1 - factor * window.taps / 2**bits > 0.01:
-            share = factor * window.taps / 2**bits
-            return f"{violation.size(window.size)} in {bits} bits: {share:.3f}"
-    return None
+    gain, what = _average(step, bits)
+    return f"{what}: {gain:.3f}" if 0 < gain < 0.99 else None
+
+
+def _large_average(step: steps.Step, bits: int) -> str | None:
+    gain, what = _average(step, bits)
+    return None if gain else what
 
 
 def _l1(step: steps.Step, bits: int) -> str | None:
@@ -123,7 +112,7 @@ CONSTRAINTS = (
         id="KIND-01",
         applies_to="all layers",
         rule="the layer must be a convolution, a linear layer, a pool, a sum of two "
-        "tensors of one shape, ReLU or softmax",
+        "tensors of one shape or ReLU; a softmax may end the network, on the host",
         fix="leave it out, or compute it on the fabric controller by code of your own",
         source=_SDK,
         check=violation.each_step(_operation),
@@ -131,9 +120,10 @@ CONSTRAINTS = (
     violation.Constraint(
         id="ACT-01",
         applies_to="activations",
-        rule="the activation must be ReLU or ReLU6",
-        fix="use one of them and train again; later SDKs have more",
-        source=_SDK,
+        rule="the activation must be ReLU; sigmoid, tanh or hard_swish may end the "
+        "network, on the host",
+        fix="use ReLU and train again",
+        source="sdk 3.1, kernels `_fp` and `_fps`; programs have no other bound",
         check=violation.each_step(_activation),
     ),
     violation.Constraint(
@@ -195,18 +185,20 @@ CONSTRAINTS = (
     violation.Constraint(
         id="PAD-01",
         applies_to="convolutions",
-        rule="padding must be none, or that of 'same'",
+        rule="padding must be none, or as much as that of 'same', on one side or "
+        "balanced on both",
         fix="use padding='same' or 'valid'",
-        source="sdk, AutoTiler",
+        source="sdk 4.1, AutoTiler's generators",
         check=violation.each_step(_padding, *_CONVOLUTIONS),
     ),
     violation.Constraint(
         id="POOL-01",
         applies_to="pools",
-        rule="padding must be none, or that of 'same'",
+        rule="padding must be none, or as much as that of 'same', on one side or "
+        "balanced on both",
         fix="use padding='same' or 'valid'",
-        source="sdk, AutoTiler",
-        check=violation.each_step(_pool_padding),
+        source="sdk 4.1, AutoTiler's generators",
+        check=violation.each_step(_padding, *_POOLS),
     ),
     violation.Constraint(
         id="POOL-02",
@@ -214,7 +206,7 @@ CONSTRAINTS = (
         rule="an average must not be padded: the chip divides by the whole window",
         fix="use padding='valid'",
         source="sdk 3.1, kernels",
-        check=violation.each_step(_average_padding),
+        check=violation.each_step(_average_padding, steps.AVERAGE_POOL),
     ),
     violation.Constraint(
         id="POOL-03",
@@ -223,16 +215,25 @@ CONSTRAINTS = (
         "1 %",
         fix="use an area that is a power of two, or 16 bits",
         source="sdk 3.1, kernels",
-        check=violation.each_step(_small_average),
+        check=violation.each_step(_small_average, steps.AVERAGE_POOL),
         level=violation.WARNING,
+    ),
+    violation.Constraint(
+        id="POOL-04",
+        applies_to="pools",
+        rule="an average must be over 2^bits values at most: of more, "
+        "floor(2^bits / area) is 0",
+        fix="use smaller windows, or 16 bits",
+        source="sdk 3.1, kernels",
+        check=violation.each_step(_large_average, steps.AVERAGE_POOL),
     ),
     violation.Constraint(
         id="L1-01",
         applies_to="memories",
         rule=f"the smallest tile must fit the {spec.L1_USABLE_BYTES:,} bytes of L1 "
         "that stacks and cluster data leave",
-        fix="use narrower planes, or fewer inputs of a linear layer",
-        source="sdk, AutoTiler; demo",
+        fix="use narrower planes, or fewer results of a linear layer",
+        source="sdk 4.1, AutoTiler's generators; demo",
         check=violation.each_step(_l1),
     ),
 )

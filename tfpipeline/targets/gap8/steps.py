@@ -3,7 +3,8 @@
 A step is a convolution with its activation and its pool, a linear layer, a pool, a sum,
 or a movement of data: one generator call of the AutoTiler, one kernel of the demo.
 Shapes are (channels, height, width), the order in which the chip keeps its data; a
-vector is `(n, 1, 1)`. `fusion` makes them from a graph.
+vector is `(n, 1, 1)`. `fusion` makes them from a graph, `program_steps` from a program
+of integers, and both are the same for the same network.
 """
 
 import dataclasses
@@ -81,7 +82,8 @@ class Step:
         name: of the graph's layer that it is about.
         operation: one of `OPERATIONS`.
         layers: the graph's layers in it, in order.
-        inputs: names of the tensors that it reads, constants left out.
+        inputs: names of the tensors that it reads, in order; constants left out, and
+            for a tensor that is another one reshaped, that other one.
         output: name of the tensor that it writes.
         source: shape of the first input.
         body: shape in front of `pool`; without one the same as `result`.
@@ -92,8 +94,9 @@ class Step:
         activations: names of the activation functions, in order: `relu`, `relu6`, a
             name of `graph.ACTIVATION_FUNCTIONS`, or `clamp`.
         weight_elements: values of the kernel, or of a constant operand.
-        bias_elements: values of the bias.
-        macs: multiply-accumulates.
+        bias_elements: values of the bias: one an output channel, since the kernels want
+            one (of zeros) where the graph has none.
+        macs: multiply-accumulates; 0 where the step is of a program.
     """
 
     name: str
@@ -113,10 +116,49 @@ class Step:
     macs: int = 0
 
     @property
+    def layer(self) -> graph.Layer | None:
+        """The graph's layer that the step is about; `None` where it has none."""
+        named = [layer for layer in self.layers if layer.name == self.name]
+        return next(iter((*named, *self.layers)), None)
+
+    @property
+    def measured(self) -> str:
+        """The tensor whose magnitude sets the format: in front of what is fused."""
+        return self.output if self.layer is None else self.layer.output
+
+    @property
     def subject(self) -> str:
-        """How messages name the step: by the kind of the layer of its name."""
-        own = [layer for layer in self.layers if layer.name == self.name]
-        return f"{(own or self.layers)[0].kind} '{self.name}'"
+        """How messages name the step."""
+        layer = self.layer
+        return f"{'layer' if layer is None else layer.kind} '{self.name}'"
+
+    @property
+    def windows(self) -> tuple[tuple[Window, Pair], ...]:
+        """Each window and the plane that it moves over, the convolution's first."""
+        found = [] if self.window is None else [(self.window, self.source[1:])]
+        if self.pool is not None:
+            found.append((self.pool.window, self.body[1:]))
+        return tuple(found)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Join:
+    """A concatenation along the channels, which is no step.
+
+    Attributes:
+        name: of the layer.
+        parts: tensors that become one, in order.
+        output: that tensor.
+        time: how many steps, copies left out, must have run before.
+        copied: numbers of the parts that are copied to their place; the others are
+            written there.
+    """
+
+    name: str
+    parts: tuple[str, ...]
+    output: str
+    time: int
+    copied: tuple[int, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -139,6 +181,8 @@ class Network:
         places: the buffer of every tensor; parts of a concatenation share one.
         shapes: of every tensor that has a place.
         buffer_elements: elements of every buffer.
+        joins: concatenations in place, in order.
+        notes: what a reader should know, such as layers that are left to the host.
     """
 
     name: str
@@ -148,6 +192,8 @@ class Network:
     places: Mapping[str, Place]
     shapes: Mapping[str, Shape]
     buffer_elements: Mapping[str, int]
+    joins: tuple[Join, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 def elements(shape: Shape) -> int:

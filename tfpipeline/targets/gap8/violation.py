@@ -17,9 +17,15 @@ Breach = tuple[str, str]
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Case:
-    """What is judged: a graph, its steps, and their plan of L2."""
+    """What is judged: a graph, its steps, and their plan of L2.
 
-    graph: graph.Graph
+    Attributes:
+        graph: that the steps are of; `None` for those of a program, which can break
+            no rule about a graph's layers.
+        plan: of the steps.
+    """
+
+    graph: graph.Graph | None
     plan: l2_plan.Plan
 
     @property

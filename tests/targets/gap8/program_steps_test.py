@@ -2,17 +2,17 @@
 
 import pytest
 
-from export.gap8 import l2_header, network, planned_steps
+from export.gap8 import l2_header, network
 from tests.export.gap8 import files_test, programs
 from tests.targets.gap8 import l2_check
-from tfpipeline.targets.gap8 import fusion, l2_plan, spec, steps
+from tfpipeline.targets.gap8 import fusion, l2_plan, program_steps, spec, steps
 
 
 @pytest.mark.parametrize("rule", l2_plan.RULES)
 @pytest.mark.parametrize("name", programs.ALL)
 def test_no_byte_is_overwritten_while_it_is_needed(name, rule):
     p = programs.ALL[name]
-    plan = l2_plan.plan(planned_steps.network(p), bits=p.num_bits, rule=rule)
+    plan = l2_plan.plan(program_steps.network(p), bits=p.num_bits, rule=rule)
     assert l2_check.find_conflicts(plan, spec.L2_BYTES) == []
     assert not plan.shortages
 
@@ -28,7 +28,7 @@ def test_peak_is_that_of_the_graph():
 
 
 def test_parts_that_cannot_lie_in_place_are_copied():
-    net = planned_steps.network(programs.ALL["mixed16"])
+    net = program_steps.network(programs.ALL["mixed16"])
     [copy] = [step for step in net.steps if step.operation == steps.COPY]
     assert copy.name == "l9/part2"
     assert net.places[copy.output] == steps.Place("t9", 44)
@@ -36,7 +36,7 @@ def test_parts_that_cannot_lie_in_place_are_copied():
 
 def test_header_says_how_weights_are_tiled():
     p = programs.ALL["mixed16"]
-    net = planned_steps.network(p)
+    net = program_steps.network(p)
     whole = l2_plan.plan(net, bits=16)
     plan = l2_plan.plan(net, bits=16, capacity=2_000)
     assert [tiling.step for tiling in plan.tilings] == ["l0"] and not plan.shortages

@@ -10,7 +10,7 @@ generators, `AT_PadType` of AutoTilerLibTypes.h.
 import dataclasses
 
 from tfpipeline.ir import geometry
-from tfpipeline.targets.gap8 import program
+from tfpipeline.targets.gap8 import steps
 
 # What the generators take without a control block: PAD_BALANCED_LEFT.
 DEFAULT = 2
@@ -42,14 +42,21 @@ class _Axis:
         return self.padding[0] > 0 or self.places(self.padding[1]) != self.places(0)
 
 
-def possible(p: program.Program, layer: program.Layer) -> list[int]:
-    """The values of `AT_PadType` that give a layer's padding, the default first.
+def possible(step: steps.Step) -> list[int]:
+    """The values of `AT_PadType` that give a step's padding, the default first.
 
     Only what lies in front counts, and the number of the window's places: pixels behind
-    the last place are never read. Convolution and pool of a layer share the type.
+    the last place are never read. A convolution and its pool share the type.
+
+    Returns:
+        None where the generators cannot pad so.
     """
-    windows = (_conv_axes(p, layer), _pool_axes(p, layer))
-    axes = [axis for window in windows if _is_padded(window) for axis in window]
+    axes = [
+        axis
+        for window, plane in step.windows
+        if is_padded(window, plane)
+        for axis in _axes(window, plane)
+    ]
     if any(axis.places(axis.total) != axis.places(sum(axis.padding)) for axis in axes):
         return []
     return [
@@ -59,25 +66,9 @@ def possible(p: program.Program, layer: program.Layer) -> list[int]:
     ]
 
 
-def conv_is_padded(p: program.Program, layer: program.Conv) -> bool:
-    """Whether a convolution reads padding: the generator's ConvPad."""
-    return _is_padded(_conv_axes(p, layer))
-
-
-def pool_is_padded(p: program.Program, layer: program.Layer) -> bool:
-    """Whether a layer's pool reads padding: the generator's PoolPad."""
-    return _is_padded(_pool_axes(p, layer))
-
-
-def pool(layer: program.Layer) -> program.Window | None:
-    """The pooling window of a layer, if it has one."""
-    if isinstance(layer, (program.MaxPool, program.AvgPool)):
-        return layer.window
-    return layer.pool if isinstance(layer, program.Conv) else None
-
-
-def _is_padded(axes: tuple[_Axis, ...]) -> bool:
-    return any(axis.is_read for axis in axes)
+def is_padded(window: steps.Window, plane: steps.Pair) -> bool:
+    """Whether a window ever reads its padding: the generators' ConvPad and PoolPad."""
+    return any(axis.is_read for axis in _axes(window, plane))
 
 
 def _front(pad_type: int, total: int) -> int:
@@ -85,29 +76,15 @@ def _front(pad_type: int, total: int) -> int:
     return (total, 0, total - total // 2, total // 2)[pad_type]
 
 
-def _conv_axes(p: program.Program, layer: program.Layer) -> tuple[_Axis, ...]:
-    if not isinstance(layer, program.Conv):
-        return ()
+def _axes(window: steps.Window, plane: steps.Pair) -> tuple[_Axis, ...]:
     return tuple(
         _Axis(size, geometry.kernel_extent(taps, rate), stride, padding)
         for size, taps, rate, stride, padding in zip(
-            p.tensors[layer.inputs[0]].shape[1:],
-            layer.kernel_size,
-            layer.dilation,
-            layer.strides,
-            layer.padding,
+            plane,
+            window.size,
+            window.dilation,
+            window.strides,
+            window.padding,
             strict=True,
         )
     )
-
-
-def _pool_axes(p: program.Program, layer: program.Layer) -> tuple[_Axis, ...]:
-    window = pool(layer)
-    if window is None:
-        return ()
-    _, rows, columns = p.tensors[layer.inputs[0]].shape
-    plane = (rows, columns)
-    if isinstance(layer, program.Conv):
-        plane = layer.conv_plane(plane)
-    axes = (plane, window.kernel_size, window.strides, window.padding)
-    return tuple(_Axis(*axis) for axis in zip(*axes, strict=True))
