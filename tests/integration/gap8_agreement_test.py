@@ -57,7 +57,9 @@ def test_registered_networks_are_priced_as_they_are_exported(name, num_bits):
     assert priced.violations == ()
     steps = found.plan.net.steps
     assert [layer.name for layer in priced.layers] == [step.name for step in steps]
-    assert priced.memory["ram_bytes"] == found.plan.peak_bytes
+    memory = priced.memory
+    assert memory["ram_bytes"] == found.plan.peak_bytes
+    assert memory["weight_bytes"] + memory["bias_bytes"] == p.weight_bytes
 
 
 @pytest.mark.parametrize("behind", [False, True])

@@ -49,8 +49,9 @@ def test_the_study(name):
 
 def test_eight_bits():
     found = gap8.estimate_graph(networks.reid(), EIGHT)
-    assert found.memory["ram_bytes"] == 176_192
+    assert found.memory["ram_bytes"] == 175_936
     assert found.memory["weight_bytes"] == 719_555
+    assert found.memory["bias_bytes"] == 2_947
     assert found.latency["async"].relative_error == spec.RELATIVE_ERROR[8]
     joules = found.latency["async"].joules
     assert joules == pytest.approx(0.107 * found.latency["async"].seconds)

@@ -41,7 +41,7 @@ def _missing_weights(plan: l2_plan.Plan) -> list[str]:
     tilings = {tiling.step: tiling for tiling in plan.tilings}
     found = []
     for step in plan.net.steps:
-        size = step.weight_elements * plan.bits // 8 + step.bias_elements * 2
+        size = (step.weight_elements + step.bias_elements) * plan.bits // 8
         if step.name in tilings:
             tiling = tilings[step.name]
             if tiling.channels * tiling.tiles < step.result[0]:

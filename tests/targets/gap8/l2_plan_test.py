@@ -65,7 +65,7 @@ def test_peaks_of_the_rules(rule):
 def test_peaks_of_the_other_ways():
     net = _reid()
     assert l2_plan.plan(net).peak_bytes / 1024 == 343.625
-    assert l2_plan.plan(net, bits=8).peak_bytes == 176_192
+    assert l2_plan.plan(net, bits=8).peak_bytes == 175_936
     assert l2_plan.ping_pong_bytes(net) == 639_744
     unpooled = l2_plan.plan(buffers.unpooled(net), capacity=None)
     assert unpooled.peak_bytes == 609_920

@@ -8,7 +8,7 @@ from 0 on, its result to the end.
 import dataclasses
 from collections.abc import Mapping, Sequence
 
-from tfpipeline.targets.gap8 import spec, steps
+from tfpipeline.targets.gap8 import steps
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,7 +56,7 @@ def activations(net: steps.Network, bits: int) -> tuple[Buffer, ...]:
 
 def weight_bytes(step: steps.Step, bits: int) -> int:
     """Bytes of a step's kernel and bias, one after the other."""
-    return step.weight_elements * bits // 8 + step.bias_elements * spec.BIAS_BYTES
+    return (step.weight_elements + step.bias_elements) * bits // 8
 
 
 def unpooled(net: steps.Network) -> steps.Network:

@@ -134,7 +134,7 @@ def _memory(
 ) -> dict[str, int]:
     net, bits = plan.net, plan.bits
     weight_bytes = sum(step.weight_elements for step in net.steps) * bits // 8
-    bias_bytes = sum(step.bias_elements for step in net.steps) * spec.BIAS_BYTES
+    bias_bytes = sum(step.bias_elements for step in net.steps) * bits // 8
 
     def peak(of: steps.Network, rule: str) -> int:
         return l2_plan.plan(of, bits=bits, rule=rule, capacity=None).peak_bytes
@@ -161,7 +161,7 @@ def _notes(
     options: estimate.Options, bits: int, clocks: spec.Clocks
 ) -> tuple[str, ...]:
     notes = [
-        f"activations and weights of {bits} bits, biases of 16; cluster at "
+        f"activations, weights and biases of {bits} bits; cluster at "
         f"{clocks.cluster_hz / 1e6:g} MHz, fabric controller at "
         f"{clocks.fabric_hz / 1e6:g} MHz, L3 at "
         f"{clocks.l3_bytes_per_second / 1e6:.1f} MB/s",

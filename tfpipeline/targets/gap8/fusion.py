@@ -151,8 +151,7 @@ class _Fusion:
         return is_last and (
             isinstance(layer, graph.Softmax)
             or (
-                isinstance(layer, graph.Activation)
-                and layer.function in HOST_FUNCTIONS
+                isinstance(layer, graph.Activation) and layer.function in HOST_FUNCTIONS
             )
         )
 

@@ -40,7 +40,7 @@ def smallest_bytes(step: steps.Step, bits: int) -> int:
         inputs = min(spec.SIMD_LANES[bits], step.source[0] // step.groups)
     tile = size * (inputs * source_rows * step.source[2] + width)
     if step.operation in (steps.CONV, steps.DEPTHWISE):
-        tile += size * inputs * window.taps + spec.BIAS_BYTES
+        tile += size * inputs * window.taps + size
     unpooled = 0 if step.pool is None else size * rows * step.body[2]
     return 2 * tile + unpooled
 
@@ -49,7 +49,7 @@ def _linear(step: steps.Step, size: int) -> int:
     """Bytes of the smaller of the two tilings of a linear layer."""
     inputs, outputs = steps.elements(step.source), step.result[0]
     # The input once; a row of weights and a value for it, twice.
-    by_outputs = size * inputs + 2 * (size * inputs + spec.BIAS_BYTES + size)
+    by_outputs = size * inputs + 2 * (size * inputs + 2 * size)
     # An input and its weight, twice.
-    by_inputs = 2 * 2 * size + outputs * (spec.BIAS_BYTES + size)
+    by_inputs = 2 * 2 * size + outputs * 2 * size
     return min(by_outputs, by_inputs + spec.CORES * _SUM_BYTES)

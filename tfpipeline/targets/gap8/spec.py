@@ -27,12 +27,11 @@ L1_USABLE_BYTES = (
     L1_BYTES - MASTER_STACK_BYTES - (CORES - 1) * SLAVE_STACK_BYTES - CLUSTER_DATA_BYTES
 )
 
-# Bits of a value -> values in a SIMD word of 32 bits (sdk). Also the widths there are.
+# Bits of a value -> values in a SIMD word of 32 bits (sdk). Also the widths there are:
+# of data, weights and biases alike (sdk, `KerSetBias_fp_T` and `KerSetBias_fps_T`).
 SIMD_LANES = {16: 2, 8: 4}
 BITS = tuple(SIMD_LANES)
 DEFAULT_BITS = 16  # demo
-# Biases have 16 bits beside values of 16 and of 8 (demo; sdk, kernels `_fp`, `_fps`).
-BIAS_BYTES = 2
 # Every buffer starts at a word: what the cluster's DMA copies at full speed (sdk).
 ALIGNMENT = 4
 
