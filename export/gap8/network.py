@@ -117,7 +117,7 @@ def from_program(
     constraints.require_runnable(violation.Case(graph=None, plan=plan))
     calls = generator_calls.make(p, precision)
     notes = [*p.notes, *calls.notes]
-    notes += _plan_notes(plan)
+    notes += [*map(str, plan.tilings), *map(str, plan.shortages)]
     tflite = None
     if g is not None and images is not None:
         try:
@@ -140,16 +140,6 @@ def from_program(
         images=images,
         notes=tuple(notes),
     )
-
-
-def _plan_notes(plan: l2_plan.Plan) -> list[str]:
-    notes = [str(tiling) for tiling in plan.tilings]
-    notes += [
-        f"no plan of L2: '{each.step}' needs {each.needed_bytes:,} of "
-        f"{each.available_bytes:,} bytes; the AutoTiler may tile its data too"
-        for each in plan.shortages
-    ]
-    return notes
 
 
 def _random(p: program.Program) -> Array:

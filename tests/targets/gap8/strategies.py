@@ -1,4 +1,4 @@
-"""Random graphs of what GAP8 runs, for the tests of fusion, plan and cost."""
+"""Random graphs of what GAP8 runs, and of a little that it does not."""
 
 import math
 
@@ -10,7 +10,7 @@ from tfpipeline.ir import graph
 
 @st.composite
 def graphs(draw, max_layers=10):
-    """Chains, branches, sums, nested concatenations and pools in any order."""
+    """Chains, branches, sums, nested concatenations, zeros and pools in any order."""
     side = draw(st.integers(4, 9))
     net = graph_builder.Builder(
         (side, draw(st.integers(4, 9)), draw(st.integers(1, 6)))
@@ -21,7 +21,14 @@ def graphs(draw, max_layers=10):
     if draw(st.booleans()):
         net.mean(keep=draw(st.booleans()))
     if draw(st.booleans()):
-        net.dense(draw(st.integers(1, 20)))
+        if draw(st.booleans()):
+            net.flatten()
+        net.dense(draw(st.integers(1, 20)), bias=draw(st.booleans()))
+    ending = draw(st.sampled_from(["none", "none", "softmax", "sigmoid", "relu6"]))
+    if ending == "softmax":
+        net.softmax()
+    elif ending != "none":
+        net.activation(ending)
     return net.build()
 
 
@@ -37,12 +44,21 @@ def _add(draw, net):
     if kind == "conv":
         size = draw(st.sampled_from([1, 3, 5]))
         stride = draw(st.sampled_from([1, 1, 2]))
-        net.conv(draw(st.integers(1, 12)), size, stride=stride)
+        options = {"relu": draw(st.booleans()), "bias": draw(st.booleans())}
+        net.conv(draw(st.integers(1, 12)), size, stride=stride, **options)
     elif kind == "depthwise":
         net.depthwise(3, relu=draw(st.booleans()))
     elif kind == "pool" and min(shape[1:3]) >= 2:
         pool = draw(st.sampled_from([graph.MaxPool, graph.AveragePool]))
-        net.pool(2, stride=draw(st.integers(1, 2)), kind=pool)
+        padding = draw(st.sampled_from(["valid", "valid", "same"]))
+        options = {"stride": draw(st.integers(1, 2)), "padding": padding}
+        net.pool(2, kind=pool, **options)
+    elif kind == "whole_pool":
+        net.pool(min(shape[1:3]))
+    elif kind == "pad":
+        net.pad(((0, 0), *draw(st.tuples(_PAIRS, _PAIRS)), (0, 0)))
+        if draw(st.booleans()):
+            net.conv(2, padding="same" if min(shape[1:3]) < 3 else "valid")
     elif kind == "activation":
         net.activation(draw(st.sampled_from(["relu", "sigmoid"])))
     elif kind == "add":
@@ -58,7 +74,8 @@ def _add(draw, net):
         net.concat(first)
 
 
+_PAIRS = st.sampled_from([(0, 0), (1, 1), (0, 1), (2, 2)])
 _KINDS = (
-    *("conv", "conv", "depthwise", "pool", "activation"),
+    *("conv", "conv", "depthwise", "pool", "whole_pool", "pad", "activation"),
     *("add", "branch", "concat", "concat", "fire"),
 )

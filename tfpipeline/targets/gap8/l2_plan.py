@@ -89,6 +89,13 @@ class Shortage:
     needed_bytes: int
     available_bytes: int
 
+    def __str__(self) -> str:
+        """What is missing, in a sentence."""
+        return (
+            f"no plan of L2 for '{self.step}': it needs {self.needed_bytes:,} bytes "
+            f"of {self.available_bytes:,}; the AutoTiler may tile its data too"
+        )
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Plan:

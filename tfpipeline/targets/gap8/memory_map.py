@@ -80,11 +80,7 @@ def remarks(plan: l2_plan.Plan) -> list[str]:
         f"the weights of '{name}' find no room before it runs: loaded then"
         for name in plan.late
     ]
-    return found + [
-        f"'{each.step}' does not fit: {each.needed_bytes:,} bytes of "
-        f"{each.available_bytes:,}"
-        for each in plan.shortages
-    ]
+    return found + [str(shortage) for shortage in plan.shortages]
 
 
 def to_svg(plan: l2_plan.Plan) -> str:
