@@ -52,5 +52,5 @@ format: $(STAMP)  ## apply ruff's fixes and format
 bench: $(STAMP)  ## speeds as ratios in one run
 	@$(BIN)/python -m tests.benchmarks
 
-clean:  ## remove what the targets made
-	rm -rf $(VENV) runs build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+clean:  ## remove the environment and caches; runs stay
+	rm -rf $(VENV) tfpipeline.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -26,7 +26,7 @@ from export.tflite import (
     weight_widths,
 )
 from export.tflm import command as tflm_command
-from tfpipeline import entry, errors, model_source
+from tfpipeline import entry, errors, marked_folder, model_source, run_folder
 from tfpipeline.targets.max78000 import policy
 
 _MODEL = flags.DEFINE_string(
@@ -121,13 +121,27 @@ def main(argv: Sequence[str]) -> None:
             )
     if not _MODEL.value:
         raise errors.UsageError("say what to export: --model=NETWORK.tflite")
-    for target in _TARGETS.value:
-        output = None
-        if _OUTPUT.value is not None:
-            output = pathlib.Path(_OUTPUT.value)
-            output = output / target if len(_TARGETS.value) > 1 else output
-        for line in TARGETS[target](_MODEL.value, output):
+    outputs = _outputs()
+    for folder in outputs.values():
+        if folder is not None:
+            marked_folder.require(folder)
+    for target, folder in outputs.items():
+        for line in TARGETS[target](_MODEL.value, folder):
             print(line)
+
+
+def _outputs() -> dict[str, pathlib.Path | None]:
+    """Target -> folder that gets its files."""
+    if _OUTPUT.value is None:
+        return dict.fromkeys(_TARGETS.value)
+    root = pathlib.Path(_OUTPUT.value)
+    if len(_TARGETS.value) == 1:
+        return {_TARGETS.value[0]: root}
+    if run_folder.is_run(run_folder.RunFolder(root)):
+        raise errors.UsageError(
+            f"{root} is the folder of a run: choose another --output=FOLDER"
+        )
+    return {target: root / target for target in _TARGETS.value}
 
 
 def _max78000(model: str, output: pathlib.Path | None) -> list[str]:

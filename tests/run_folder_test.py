@@ -4,7 +4,14 @@ import pathlib
 
 import pytest
 
-from tfpipeline import atomic_files, errors, run_folder
+from tests import folder_trees
+from tfpipeline import (
+    atomic_files,
+    errors,
+    marked_folder,
+    markers,
+    run_folder,
+)
 
 
 def _record(fingerprint="f", **flags):
@@ -61,3 +68,65 @@ def test_paths_lie_below_the_root():
         folder.export("int8"),
     ):
         assert path.is_relative_to(folder.root)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("splits.json", "summary.txt", "results.json", "metrics.jsonl", "export"),
+        *("checkpoints", "tensorboard", "float", "qat", "qat_int4", "gap8_16_qat"),
+        *("graph", "graph_int16x8", "layer_error.csv", "layer_error.png"),
+    ],
+)
+def test_a_new_run_takes_no_folder_with_a_name_of_its_own(tmp_path, name):
+    (tmp_path / name).write_text("mine")
+    before = folder_trees.tree(tmp_path)
+    with pytest.raises(errors.ForeignFileError, match=f"'{name}', which no run wrote"):
+        run_folder.begin(run_folder.RunFolder(tmp_path), _record())
+    assert folder_trees.tree(tmp_path) == before
+
+
+def test_a_new_run_takes_a_folder_with_other_names(tmp_path):
+    for name in ("log.txt", "run.flags", "floats", "graphs", "qatar"):
+        (tmp_path / name).write_text("mine")
+    assert not run_folder.begin(run_folder.RunFolder(tmp_path), _record())
+    assert set(folder_trees.ours(tmp_path)) == {
+        *("log.txt", "run.flags", "floats", "graphs", "qatar", "run.json")
+    }
+
+
+@pytest.mark.parametrize("content", ["{}", "[]", "mine", '{"flags": 3, "data": {}}'])
+def test_a_run_json_of_others_is_no_run(tmp_path, content):
+    folder = run_folder.RunFolder(tmp_path)
+    folder.run_json.write_text(content)
+    assert not run_folder.is_run(folder)
+    with pytest.raises(errors.StorageError, match=r"run\.json"):
+        run_folder.begin(folder, _record())
+    assert folder_trees.files(tmp_path) == {"run.json": content.encode()}
+
+
+def test_an_old_run_gets_a_marker_with_its_files(tmp_path):
+    folder = run_folder.RunFolder(tmp_path)
+    atomic_files.write_json(folder.run_json, _record())
+    names = ["metrics.jsonl", "float/weights.npz", "export/gap8/program.npz"]
+    others = ["notes.txt", "checkpoints/float/epoch-00001.npz", "layer_error.csv"]
+    for name in (*names, *others):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(name)
+    (tmp_path / "float" / "link").symlink_to(tmp_path / "notes.txt")
+    assert run_folder.begin(folder, _record())
+    marker = markers.read(tmp_path)
+    assert marker.writer == markers.RUN
+    assert set(marker.files) == {"run.json", *names}
+    before = folder_trees.tree(tmp_path)
+    assert run_folder.begin(folder, _record())
+    assert folder_trees.tree(tmp_path) == before
+
+
+def test_an_export_is_no_run(tmp_path):
+    marked_folder.write(tmp_path, {"model.tflite": ""})
+    with pytest.raises(errors.ForeignFileError, match="holds what `export` wrote"):
+        run_folder.begin(run_folder.RunFolder(tmp_path), _record())
+    atomic_files.write_json(tmp_path / "run.json", _record())
+    with pytest.raises(errors.ForeignFileError, match="holds what `export` wrote"):
+        run_folder.begin(run_folder.RunFolder(tmp_path), _record())

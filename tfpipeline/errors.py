@@ -44,3 +44,7 @@ class VerificationError(PipelineError):
 
 class StorageError(PipelineError):
     """A file cannot be written or read: disk full, permission, truncated."""
+
+
+class ForeignFileError(StorageError):
+    """Something is in the way that this program did not write, and does not replace."""

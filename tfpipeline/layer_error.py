@@ -19,6 +19,7 @@ from tfpipeline import (
     atomic_files,
     entry,
     errors,
+    marked_folder,
     model_source,
     number_formats,
     run_folder,
@@ -28,8 +29,8 @@ from tfpipeline.precision import formats, layer_error, quantize, ranges
 from tfpipeline.report import layer_errors
 from tfpipeline.simulate import float_execution, support
 
-CSV_FILE = "layer_error.csv"
-PNG_FILE = "layer_error.png"
+# Of the marker in a folder of its own.
+_WRITER = "layer_error"
 
 _RUN = flags.DEFINE_string("run", None, "The folder of a run (--workdir of train).")
 _DATA_DIR = flags.DEFINE_string(
@@ -61,7 +62,9 @@ _FORMATS = flags.DEFINE_list(
     f"Number formats, of {', '.join(formats.FORMATS)}.",
 )
 _OUTPUT = flags.DEFINE_string(
-    "output", None, f"Folder for {CSV_FILE} and {PNG_FILE}; of a run, the run's own."
+    "output",
+    None,
+    "Folder for layer_error.csv and layer_error.png; of a run, the run's own.",
 )
 
 # What is compared: a float graph with its integer graphs by name.
@@ -74,6 +77,9 @@ def main(argv: Sequence[str]) -> None:
     chosen = [formats.named(name) for name in _FORMATS.value]
     if bool(_RUN.value) == bool(_FLOAT_MODEL.value):
         raise errors.UsageError("give either --run=FOLDER or --float_model=FILE")
+    output = pathlib.Path(_OUTPUT.value) if _OUTPUT.value else None
+    if output is not None and not run_folder.is_run(run_folder.RunFolder(output)):
+        marked_folder.require(output, _WRITER)
     if _RUN.value:
         if _MODELS.value or _IMAGES.value:
             raise errors.UsageError("--models and --images do not go with --run")
@@ -93,10 +99,11 @@ def main(argv: Sequence[str]) -> None:
         )
     print(f"'{reference.name}', SQNR of each layer's output over {len(images)} images")
     print("\n".join([layer_errors.to_text(found), *notes]).rstrip())
-    folder = _OUTPUT.value or _RUN.value
-    if folder is not None:
+    if output is None and _RUN.value:
+        output = pathlib.Path(_RUN.value)
+    if output is not None:
         title = f"{reference.name}: error by layer, {len(images)} images"
-        _write(pathlib.Path(folder), found, title)
+        _write(output, found, title)
 
 
 def _quantized(
@@ -118,13 +125,21 @@ def _quantized(
     return result, notes
 
 
-def _write(folder: pathlib.Path, found: layer_errors.Errors, title: str) -> None:
-    for name, content in (
-        (CSV_FILE, layer_errors.to_csv(found).encode()),
-        (PNG_FILE, layer_errors.to_png(found, title)),
-    ):
-        atomic_files.write_bytes(folder / name, content)
-        print(f"written    {folder / name}")
+def _write(output: pathlib.Path, found: layer_errors.Errors, title: str) -> None:
+    folder = run_folder.RunFolder(output)
+    contents = {
+        folder.layer_error_csv: layer_errors.to_csv(found).encode(),
+        folder.layer_error_png: layer_errors.to_png(found, title),
+    }
+    if run_folder.is_run(folder):
+        run_folder.claim(folder)
+        for path, content in contents.items():
+            atomic_files.write_bytes(path, content)
+    else:
+        named = {path.name: content for path, content in contents.items()}
+        marked_folder.write(output, named, _WRITER)
+    for path in contents:
+        print(f"written    {path}")
 
 
 def _of_files() -> tuple[list[_Comparison], graph.Array, graph.Array]:

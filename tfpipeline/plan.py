@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from absl import flags
 
-from tfpipeline import entry, errors, model_source
+from tfpipeline import entry, errors, marked_folder, model_source
 from tfpipeline.targets.gap8 import (
     budget,
     fusion,
@@ -70,6 +70,7 @@ def main(argv: Sequence[str]) -> None:
         )
     if not _OUTPUT.value:
         raise errors.UsageError("say where the files go: --output=FOLDER")
+    marked_folder.require(_OUTPUT.value, plan_files.WRITER)
     source = model_source.load(_MODEL.value)
     types = {
         tensor.dtype

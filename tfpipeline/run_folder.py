@@ -1,10 +1,25 @@
-"""A run's folder: where things lie, and what makes two commands the same run."""
+"""A run's folder: where things lie, and what makes two commands the same run.
+
+A new run takes a folder in which nobody has a file of the run's names. From then on its
+marker (`markers`) lists what the run wrote, and `atomic_files` replaces nothing else.
+"""
 
 import dataclasses
+import os
 import pathlib
+import re
+from collections.abc import Iterator
 from typing import Any
 
-from tfpipeline import atomic_files, errors
+from tfpipeline import atomic_files, disk, errors, markers
+
+# What runs have in their folder: files, and folders of stages, graphs and exports.
+_OWN = re.compile(
+    r"(run|splits|results)\.json|summary\.txt|metrics\.jsonl|layer_error\.(csv|png)"
+    r"|checkpoints|tensorboard|export|float|(qat|graph)(_\w+)?|gap8_\w+"
+)
+# Whose files have new names each time, or are known by their content.
+_UNLISTED = ("checkpoints", "tensorboard")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,6 +51,16 @@ class RunFolder:
     def results_json(self) -> pathlib.Path:
         """The summary's figures."""
         return self.root / "results.json"
+
+    @property
+    def layer_error_csv(self) -> pathlib.Path:
+        """Error by layer and number format."""
+        return self.root / "layer_error.csv"
+
+    @property
+    def layer_error_png(self) -> pathlib.Path:
+        """The same, drawn."""
+        return self.root / "layer_error.png"
 
     @property
     def graph(self) -> pathlib.Path:
@@ -72,18 +97,15 @@ def begin(folder: RunFolder, record: dict[str, Any]) -> bool:
 
     Raises:
         UsageError: the folder holds a run with other flags or data.
+        ForeignFileError: it is no run's, and holds a file that this one would write.
         StorageError: run.json cannot be read or written.
     """
-    if not folder.run_json.exists():
+    if not os.path.lexists(folder.run_json):
+        _require_free(folder)
         atomic_files.write_json(folder.run_json, record)
+        claim(folder)
         return False
-    earlier = atomic_files.read_json(folder.run_json)
-    try:
-        old, fingerprint = dict(earlier["flags"]), earlier["data"]["fingerprint"]
-    except (KeyError, TypeError, ValueError) as error:
-        raise errors.StorageError(
-            f"{folder.run_json} does not describe a run. Choose another --workdir"
-        ) from error
+    old, fingerprint = _identity(folder)
     new = record["flags"]
     changed = [
         f"--{name} was {old.get(name)!r} and is now {new.get(name)!r}"
@@ -100,4 +122,93 @@ def begin(folder: RunFolder, record: dict[str, Any]) -> bool:
             f"{folder.root} holds a run on other images than --data_dir gives now. "
             "Choose another --workdir"
         )
+    claim(folder)
     return True
+
+
+def is_run(folder: RunFolder) -> bool:
+    """Whether the folder holds a run, begun or finished."""
+    try:
+        _identity(folder)
+    except errors.StorageError:
+        return False
+    return True
+
+
+def _identity(folder: RunFolder) -> tuple[dict[str, Any], Any]:
+    """Flags and fingerprint of the run in a folder.
+
+    Raises:
+        StorageError: there is none.
+    """
+    record = atomic_files.read_json(folder.run_json)
+    try:
+        return dict(record["flags"]), record["data"]["fingerprint"]
+    except (KeyError, TypeError, ValueError) as error:
+        raise errors.StorageError(
+            f"{folder.run_json} does not describe a run. Choose another --workdir"
+        ) from error
+
+
+def claim(folder: RunFolder) -> None:
+    """Gives the folder of a run its marker; of an old run, with the files it has.
+
+    Raises:
+        ForeignFileError: there is a marker, and it is not a run's.
+        StorageError: it cannot be written.
+    """
+    try:
+        marker = markers.read(folder.root)
+        if marker is None:
+            names = {
+                path.relative_to(folder.root).as_posix(): path
+                for path in _files(folder.root)
+            }
+            digests = {name: disk.digest_at(path) for name, path in names.items()}
+            files = {name: (each,) for name, each in digests.items() if each}
+            markers.write(folder.root, markers.Marker(markers.RUN, files))
+        elif marker.writer != markers.RUN:
+            raise _taken(folder.root, f"what `{marker.writer}` wrote")
+    except OSError as error:
+        raise errors.StorageError(
+            f"cannot write {folder.root}: {error.strerror or error}"
+        ) from error
+
+
+def _require_free(folder: RunFolder) -> None:
+    """Checks that a new run would meet nobody's files in its folder."""
+    if not folder.root.is_dir():
+        return
+    try:
+        names = sorted(os.listdir(folder.root))
+        marker = markers.read(folder.root)
+    except OSError as error:
+        raise errors.StorageError(
+            f"cannot read {folder.root}: {error.strerror or error}"
+        ) from error
+    if marker is not None and marker.writer != markers.RUN:
+        raise _taken(folder.root, f"what `{marker.writer}` wrote")
+    for name in names:
+        if _OWN.fullmatch(name):
+            raise _taken(folder.root, f"'{name}', which no run wrote there")
+
+
+def _taken(root: pathlib.Path, what: str) -> errors.ForeignFileError:
+    return errors.ForeignFileError(
+        f"{disk.shown(root)} holds {what}: choose another --workdir. Nothing was "
+        "changed"
+    )
+
+
+def _files(root: pathlib.Path) -> Iterator[pathlib.Path]:
+    """Plain files of a run's names, of those that its commands write again."""
+    for path in sorted(root.iterdir()):
+        if path.is_symlink() or not _OWN.fullmatch(path.name):
+            continue
+        if path.stem == "layer_error":
+            continue
+        if path.is_file():
+            yield path
+        elif path.name not in _UNLISTED:
+            inner = sorted(path.rglob("*"))
+            yield from (x for x in inner if x.is_file() and not x.is_symlink())

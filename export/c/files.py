@@ -4,9 +4,8 @@ import os
 
 import numpy as np
 
-from export import folder
 from export.c import cortex_m, network
-from tfpipeline import atomic_files
+from tfpipeline import marked_folder
 from tfpipeline.ir import graph
 from tfpipeline.simulate import execution
 
@@ -20,7 +19,7 @@ def write(
     name: str,
     images: graph.Array | None = None,
 ) -> network.Network:
-    """Writes all files; an older folder at `path` is replaced in one step.
+    """Writes all files, in place of those of an earlier export to `path`.
 
     Args:
         path: of the folder.
@@ -36,16 +35,13 @@ def write(
         GraphError: the graph is not well formed.
         ExportError: naming everything in the graph that cannot be written.
         UsageError: `images` do not fit the input.
+        ForeignFileError: the folder holds what is not ours.
         StorageError: the folder cannot be written.
     """
     found = network.prepare(g, name)
     if images is None:
         images = _random_images(found.input)
-    written = texts(found, images, execution.predict(g, images))
-    with folder.replace(path) as temporary:
-        (temporary / cortex_m.FOLDER).mkdir()
-        for file, text in written.items():
-            atomic_files.write_text(temporary / file, text)
+    marked_folder.write(path, texts(found, images, execution.predict(g, images)))
     return found
 
 

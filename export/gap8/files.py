@@ -3,10 +3,8 @@
 import hashlib
 import json
 import os
-import pathlib
 from collections.abc import Iterator, Mapping
 
-from export import folder
 from export.gap8 import (
     autotiler_model,
     c_network,
@@ -18,7 +16,7 @@ from export.gap8 import (
     readme,
     weight_files,
 )
-from tfpipeline import atomic_files
+from tfpipeline import marked_folder
 from tfpipeline.ir import graph
 from tfpipeline.targets.gap8 import program_file, simulate
 
@@ -31,25 +29,15 @@ _L2_BYTES = 300_000
 
 
 def write(path: str | os.PathLike[str], found: network.Network) -> None:
-    """Writes all files; an older folder at `path` is replaced in one step.
+    """Writes all files, in place of those of an earlier export to `path`.
 
     Raises:
+        ForeignFileError: the folder holds what is not ours.
         StorageError: the folder cannot be written.
     """
     answers = known_answers(found)
-    contents = dict(_texts(found, answers)) | dict(_binaries(found, answers))
-    with folder.replace(path) as temporary:
-        for name, content in contents.items():
-            file = temporary / name
-            file.parent.mkdir(parents=True, exist_ok=True)
-            _write(file, content)
-
-
-def _write(file: pathlib.Path, content: str | bytes) -> None:
-    if isinstance(content, str):
-        atomic_files.write_text(file, content)
-    else:
-        file.write_bytes(content)
+    contents: dict[str, str | bytes] = dict(_texts(found, answers))
+    marked_folder.write(path, contents | dict(_binaries(found, answers)))
 
 
 def _texts(

@@ -8,15 +8,12 @@ values a storage. The pickle holds tensors, strings and integers only, so that
 """
 
 import io
-import os
 import struct
 import zipfile
 from collections.abc import Mapping
 
 import numpy as np
 import numpy.typing as npt
-
-from tfpipeline import atomic_files
 
 State = Mapping[str, npt.NDArray[np.float32]]
 
@@ -37,25 +34,14 @@ _PERSISTENT = b"Q"
 _FALSE = b"\x89"
 
 
-def write(
-    path: str | os.PathLike[str], *, arch: str, state: State, epoch: int = 0
-) -> None:
-    """Writes a checkpoint atomically.
+def to_bytes(*, arch: str, state: State, epoch: int = 0) -> bytes:
+    """The bytes of a checkpoint, `*.pth.tar` by the vendor's habit.
 
     Args:
-        path: of the file, `*.pth.tar` by the vendor's habit.
         arch: name of the network; the vendor's tool compares it with its description.
         state: float32 arrays by name, in the order of the layers.
         epoch: the vendor's tool requires one.
-
-    Raises:
-        StorageError: the file cannot be written.
     """
-    atomic_files.write_bytes(path, to_bytes(arch=arch, state=state, epoch=epoch))
-
-
-def to_bytes(*, arch: str, state: State, epoch: int = 0) -> bytes:
-    """The bytes of the file that `write` writes."""
     stream = io.BytesIO()
     with zipfile.ZipFile(stream, "w", zipfile.ZIP_STORED) as archive:
 

@@ -5,9 +5,8 @@ import os
 
 import numpy as np
 
-from export import folder
 from export.max78000 import checkpoint, description, network, text, weights
-from tfpipeline import atomic_files
+from tfpipeline import marked_folder
 from tfpipeline.ir import graph
 
 DESCRIPTION_FILE = "network.yaml"
@@ -18,7 +17,7 @@ README_FILE = "README.txt"
 
 
 def write(path: str | os.PathLike[str], found: network.Network, name: str) -> None:
-    """Writes all files; an older folder at `path` is replaced in one step.
+    """Writes all files, in place of those of an earlier export to `path`.
 
     Args:
         path: of the folder.
@@ -26,22 +25,25 @@ def write(path: str | os.PathLike[str], found: network.Network, name: str) -> No
         name: of network and data set, for the tool and for names of files.
 
     Raises:
+        ForeignFileError: the folder holds what is not ours.
         StorageError: the folder cannot be written.
     """
     name = description.identifier(name)
     sample_file = f"sample_{name}.npy"
-    described = description.text(found.lowered, found.placed, found.program, name)
     state = weights.state(found.lowered, found.program)
-    with folder.replace(path) as temporary:
-        (temporary / sample_file).write_bytes(_sample(found))
-        (temporary / KNOWN_ANSWER_FILE).write_bytes(_known_answer(found))
-        for file, content in (
-            (DESCRIPTION_FILE, described),
-            (REPORT_FILE, text.report(found)),
-            (README_FILE, text.readme(found, name, sample_file)),
-        ):
-            atomic_files.write_text(temporary / file, content)
-        checkpoint.write(temporary / CHECKPOINT_FILE, arch=name, state=state)
+    marked_folder.write(
+        path,
+        {
+            sample_file: _sample(found),
+            KNOWN_ANSWER_FILE: _known_answer(found),
+            DESCRIPTION_FILE: description.text(
+                found.lowered, found.placed, found.program, name
+            ),
+            REPORT_FILE: text.report(found),
+            README_FILE: text.readme(found, name, sample_file),
+            CHECKPOINT_FILE: checkpoint.to_bytes(arch=name, state=state),
+        },
+    )
 
 
 def channels_first(values: graph.Array, is_line: bool = False) -> graph.Array:

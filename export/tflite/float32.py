@@ -4,9 +4,8 @@ import hashlib
 import os
 from typing import Any
 
-from export import folder as folder_lib
 from export.tflite import tracing
-from tfpipeline import atomic_files, errors
+from tfpipeline import errors, marked_folder
 from tfpipeline.compat import keras, tf
 
 MODEL_FILE = "model.tflite"
@@ -28,18 +27,18 @@ def convert(model: keras.Model) -> bytes:
 
 
 def export(model: keras.Model, path: str | os.PathLike[str]) -> dict[str, Any]:
-    """Writes `model.tflite` as the folder `path`, whole or not at all.
+    """Writes `model.tflite` as the folder `path`.
 
     Returns:
         {"model_bytes", "model_sha256"}.
 
     Raises:
         ExportError: the network does not convert.
+        ForeignFileError: the folder holds what is not ours.
         StorageError: the folder cannot be written.
     """
     flat = convert(model)
-    with folder_lib.replace(path) as temporary:
-        atomic_files.write_bytes(temporary / MODEL_FILE, flat)
+    marked_folder.write(path, {MODEL_FILE: flat})
     return {
         "model_bytes": len(flat),
         "model_sha256": hashlib.sha256(flat).hexdigest(),

@@ -13,9 +13,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from export import folder as folder_lib
 from export.tflite import compression, from_graph, weight_widths
-from tfpipeline import atomic_files, errors
+from tfpipeline import atomic_files, errors, marked_folder
 from tfpipeline.ir import from_tflite, graph
 from tfpipeline.simulate import execution
 from tfpipeline.targets.tflm import arena, flatbuffer, interpreter
@@ -141,14 +140,12 @@ def make(
 def write(path: str | os.PathLike[str], made: SmallWeights) -> None:
     """Writes `model.tflite` and `verification.json` as the folder `path`.
 
-    The folder appears whole or not at all; an older one stays until then.
-
     Raises:
+        ForeignFileError: the folder holds what is not ours.
         StorageError: it cannot be written.
     """
-    with folder_lib.replace(path) as temporary:
-        atomic_files.write_bytes(temporary / MODEL_FILE, made.model)
-        atomic_files.write_json(temporary / VERIFICATION_FILE, made.to_dict())
+    record = atomic_files.json_text(made.to_dict())
+    marked_folder.write(path, {MODEL_FILE: made.model, VERIFICATION_FILE: record})
 
 
 def report(made: SmallWeights) -> list[str]:

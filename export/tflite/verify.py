@@ -17,9 +17,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from export import folder as folder_lib
 from export.tflite import narrow_kernels
-from tfpipeline import atomic_files, errors
+from tfpipeline import atomic_files, errors, marked_folder
 from tfpipeline.targets.tflm import (
     agreement,
     arena,
@@ -309,17 +308,15 @@ def write(
 ) -> None:
     """Writes `model.tflite` and `verification.json` as the folder `path`.
 
-    The folder appears whole or not at all; an older one stays until then.
-
     Raises:
+        ForeignFileError: the folder holds what is not ours.
         StorageError: it cannot be written.
         ExportError: `verification` is of another model.
     """
     if verification.model_sha256 != sha256(model):
         raise errors.ExportError("the verification is of another model than the one")
-    with folder_lib.replace(path) as temporary:
-        atomic_files.write_bytes(temporary / MODEL_FILE, model)
-        atomic_files.write_json(temporary / VERIFICATION_FILE, verification.to_dict())
+    record = atomic_files.json_text(verification.to_dict())
+    marked_folder.write(path, {MODEL_FILE: model, VERIFICATION_FILE: record})
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

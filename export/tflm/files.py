@@ -2,10 +2,9 @@
 
 import os
 
-from export import folder
 from export.tflm import mps2, project, sources
 from export.tflm.bundle import Bundle
-from tfpipeline import atomic_files
+from tfpipeline import marked_folder
 
 MODEL_FILE = "model.tflite"
 
@@ -26,14 +25,10 @@ def texts(bundle: Bundle) -> dict[str, str]:
 
 
 def write(path: str | os.PathLike[str], bundle: Bundle) -> None:
-    """Writes all files; an older folder at `path` is replaced in one step.
+    """Writes all files, in place of those of an earlier export to `path`.
 
     Raises:
+        ForeignFileError: the folder holds what is not ours.
         StorageError: the folder cannot be written.
     """
-    written = texts(bundle)
-    with folder.replace(path) as temporary:
-        atomic_files.write_bytes(temporary / MODEL_FILE, bundle.model)
-        (temporary / mps2.FOLDER).mkdir()
-        for file, text in written.items():
-            atomic_files.write_text(temporary / file, text)
+    marked_folder.write(path, {MODEL_FILE: bundle.model, **texts(bundle)})

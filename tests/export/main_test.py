@@ -7,6 +7,9 @@ import sys
 
 import pytest
 
+from tests import folder_trees
+from tfpipeline import run_folder
+
 ROOT = pathlib.Path(__file__).parents[2]
 MODEL = ROOT / "tests" / "golden" / "tflite_int8" / "residual_qat.tflite"
 
@@ -73,6 +76,49 @@ def test_wrong_usage_is_one_line(arguments, message):
     assert (done.returncode, done.stdout) == (2, "")
     assert message in done.stderr
     assert done.stderr.count("\n") == 1
+
+
+def test_a_folder_of_others_is_refused_and_its_own_is_filled_again(tmp_path):
+    (tmp_path / "src").mkdir()
+    (tmp_path / "src" / "main.c").write_text("int main;")
+    output = f"--output={tmp_path}"
+    done = run(f"--model={MODEL}", "--targets=c", output)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "is not empty, and `export` did not write it" in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert folder_trees.files(tmp_path) == {"src/main.c": b"int main;"}
+    for _ in range(2):
+        done = run(f"--model={MODEL}", "--targets=c", f"{output}/c")
+        assert done.returncode == 0, done.stderr
+
+
+def test_of_several_targets_none_is_written_where_one_is_refused(tmp_path):
+    flags = (f"--model={MODEL}", "--targets=c,int8", f"--output={tmp_path}")
+    (tmp_path / "int8").mkdir()
+    (tmp_path / "int8" / "notes").write_text("mine")
+    (tmp_path / "main.c").write_text("int main;")
+    done = run(*flags)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert f"{tmp_path / 'int8'} is not empty" in done.stderr
+    assert set(folder_trees.files(tmp_path)) == {"int8/notes", "main.c"}
+    (tmp_path / "int8" / "notes").unlink()
+    for _ in range(2):
+        done = run(*flags)
+        assert done.returncode == 0, done.stderr
+    assert (tmp_path / "c" / "residual_qat.c").exists()
+    assert (tmp_path / "int8" / "model.tflite").exists()
+    assert (tmp_path / "main.c").read_text() == "int main;"
+
+
+def test_the_folder_of_a_run_takes_no_export_at_its_root(tmp_path):
+    record = {"flags": {}, "data": {"fingerprint": ""}}
+    run_folder.begin(run_folder.RunFolder(tmp_path), record)
+    before = folder_trees.tree(tmp_path)
+    for targets in ("c", "c,int8"):
+        done = run(f"--model={MODEL}", f"--targets={targets}", f"--output={tmp_path}")
+        assert (done.returncode, done.stdout) == (2, "")
+        assert "is the folder of a run" in done.stderr
+        assert folder_trees.tree(tmp_path) == before
 
 
 def test_writes_c_and_plans_the_arena(tmp_path):

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from export.tflite import verify
-from tfpipeline import errors
+from tests import folder_trees
+from tfpipeline import disk, errors
 from tfpipeline.targets.tflm import flatbuffer, interpreter, reference
 
 GOLDEN = pathlib.Path(__file__).parents[1] / "golden" / "tflite_int8"
@@ -126,28 +127,32 @@ def test_written_folder_holds_both_files(tmp_path, verification):
     verify.write(tmp_path / "int8", MODEL, verification)
     verify.write(tmp_path / "int8", MODEL, verification)
 
-    names = sorted(f.name for f in (tmp_path / "int8").iterdir())
+    names = folder_trees.ours(tmp_path / "int8")
     assert names == ["model.tflite", "verification.json"]
     assert (tmp_path / "int8" / "model.tflite").read_bytes() == MODEL
     stored = json.loads((tmp_path / "int8" / "verification.json").read_text())
     assert stored == json.loads(json.dumps(verification.to_dict()))
 
 
-def test_failure_between_the_files_keeps_the_older_folder(
+def test_failure_between_the_files_keeps_the_older_ones(
     tmp_path, verification, monkeypatch
 ):
     verify.write(tmp_path / "int8", MODEL, verification)
     newer = (GOLDEN / "plain_qat.tflite").read_bytes()
     other = dataclasses.replace(verification, model_sha256=verify.sha256(newer))
 
-    def full_disk(path, value):
-        raise OSError(errno.ENOSPC, "No space left on device")
+    write_new = disk.write_new
 
-    monkeypatch.setattr(verify.atomic_files, "write_json", full_disk)
+    def full_disk(path, data):
+        if b"model_sha256" in data:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        write_new(path, data)
+
+    monkeypatch.setattr(disk, "write_new", full_disk)
     with pytest.raises(errors.StorageError, match="No space left"):
         verify.write(tmp_path / "int8", newer, other)
     assert (tmp_path / "int8" / "model.tflite").read_bytes() == MODEL
-    assert [f.name for f in tmp_path.iterdir()] == ["int8"]
+    assert folder_trees.ours(tmp_path / "int8") == ["model.tflite", "verification.json"]
 
 
 def test_verification_of_another_model_is_refused(tmp_path, verification):

@@ -12,7 +12,6 @@ import numpy as np
 
 from export.tflite import int8, tracing
 from tests.golden import tiny_networks
-from tfpipeline import atomic_files
 from tfpipeline.compat import keras, tf
 from tfpipeline.quantization.tflite import int8 as tflite_int8
 
@@ -149,11 +148,11 @@ def main() -> None:
     for network in NETWORKS:
         model = tiny_networks.build(network)
         converted = int8.convert_ptq(model, images(model, 32))
-        atomic_files.write_bytes(INT8_FOLDER / f"{model.name}.tflite", converted)
+        (INT8_FOLDER / f"{model.name}.tflite").write_bytes(converted)
     for network in INT16_NETWORKS:
         model = tiny_networks.build(network)
         converted = convert_int16(model, images(model, 32))
-        atomic_files.write_bytes(INT16_FOLDER / f"{model.name}.tflite", converted)
+        (INT16_FOLDER / f"{model.name}.tflite").write_bytes(converted)
 
 
 if __name__ == "__main__":

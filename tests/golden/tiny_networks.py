@@ -10,7 +10,6 @@ from collections.abc import Callable
 import numpy as np
 
 from export.tflite import int8
-from tfpipeline import atomic_files
 from tfpipeline.compat import keras
 from tfpipeline.quantization.tflite import int8 as tflite_int8
 
@@ -90,12 +89,11 @@ def main() -> None:
         model = build(network)
         calibration = images(CALIBRATION_IMAGES)
         name = network.__name__
-        atomic_files.write_bytes(
-            FOLDER / f"{name}_ptq.tflite", int8.convert_ptq(model, calibration)
-        )
-        atomic_files.write_bytes(
-            FOLDER / f"{name}_qat.tflite", int8.convert_qat(fake_quantized(model))
-        )
+        for how, data in (
+            ("ptq", int8.convert_ptq(model, calibration)),
+            ("qat", int8.convert_qat(fake_quantized(model))),
+        ):
+            (FOLDER / f"{name}_{how}.tflite").write_bytes(data)
 
 
 if __name__ == "__main__":

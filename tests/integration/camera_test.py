@@ -132,7 +132,9 @@ def test_wrong_uses_name_the_choices(folder):
         (*to_png, "--channels=1"): "the image has 3 channels; convert it to gray",
         ("--input=absent.png", "--output=o.png"): "cannot read absent.png: No such",
         ("--input=folder", "--from=png", "--output=o.npy"): "cannot read folder: Is a",
-        (*dump, "--output=folder", "--to=png"): "cannot write folder: Is a directory",
+        (*dump, "--output=folder", "--to=png"): "folder is a folder, where a file is",
+        (*to_png, "--rotate=90"): "o.png is there already, and is not as this program",
+        (*dump, "--output=frame.rgb565", "--flip_vertical"): "frame.rgb565 is there",
         ("--input=dump.bin", "--from=npy", "--output=o.png"): "this is no .npy file",
         ("--input=dump.bin", "--from=png", "--output=o.png"): "not a PNG, or damaged",
         (*dump, "--from=sampledata", "--output=o.png"): "malformed sampledata",
@@ -140,6 +142,13 @@ def test_wrong_uses_name_the_choices(folder):
     }
     for flags, text in cases.items():
         assert text in error(folder, *flags), flags
+
+
+def test_the_same_output_again_is_no_error(folder):
+    flags = ("--input=frame.rgb565", "--height=120", "--width=160", "--output=o.png")
+    for _ in range(2):
+        done = run(folder, *flags)
+        assert done.returncode == 0, done.stderr
 
 
 def test_an_endless_input_is_refused(tmp_path):

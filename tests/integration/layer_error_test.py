@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from export.tflite import from_graph
-from tests import float_graphs
+from tests import float_graphs, folder_trees
+from tfpipeline import run_folder
 from tfpipeline.ir import serialize
 from tfpipeline.precision import formats, quantize, ranges
 
@@ -76,3 +77,32 @@ def test_wrong_usage_is_one_line(arguments, message, files):
     assert done.stderr.startswith("layer_error: error: ")
     assert message in done.stderr
     assert done.stderr.count("\n") == 1
+
+
+def test_files_of_others_stay(files, tmp_path):
+    flags = [
+        f"--float_model={files / 'float'}",
+        f"--images={files / 'images.npy'}",
+        "--formats=wi8_ai8",
+    ]
+    (tmp_path / "layer_error.csv").write_text("mine")
+    done = run(*flags, f"--output={tmp_path}")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "is not empty, and `layer_error` did not write it" in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert folder_trees.files(tmp_path) == {"layer_error.csv": b"mine"}
+    for form in ("wi8_ai8", "wi8_ai16"):
+        done = run(*flags, f"--formats={form}", f"--output={tmp_path / 'out'}")
+        assert done.returncode == 0, done.stderr
+    assert "wi8_ai16" in (tmp_path / "out" / "layer_error.csv").read_text()
+    # A run's own folder lists what is written beside its files.
+    begun = run_folder.RunFolder(tmp_path / "run")
+    run_folder.begin(begun, {"flags": {}, "data": {"fingerprint": ""}})
+    for form in ("wi8_ai8", "wi8_ai16"):
+        done = run(*flags, f"--formats={form}", f"--output={begun.root}")
+        assert done.returncode == 0, done.stderr
+    begun.layer_error_csv.write_text("edited")
+    done = run(*flags, f"--output={begun.root}")
+    assert done.returncode == 2
+    assert "layer_error.csv is there already, and is not as this" in done.stderr
+    assert begun.layer_error_csv.read_text() == "edited"

@@ -5,7 +5,7 @@ import pathlib
 import subprocess
 import sys
 
-from tests import graph_builder
+from tests import folder_trees, graph_builder
 from tfpipeline.ir import serialize
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -70,4 +70,16 @@ def test_wrong_uses(tmp_path):
     blocked = tmp_path / "file"
     blocked.write_text("")
     line = _error("--model=cmsisnet", f"--output={blocked}")
-    assert f"cannot write {blocked}" in line
+    assert f"{blocked} is no folder" in line
+
+
+def test_a_folder_of_others_is_refused_and_its_own_is_filled_again(tmp_path):
+    (tmp_path / "l2_map.svg").write_text("mine")
+    line = _error("--model=cmsisnet", f"--output={tmp_path}")
+    assert f"{tmp_path} is not empty, and `plan` did not write it" in line
+    assert folder_trees.files(tmp_path) == {"l2_map.svg": b"mine"}
+    for network in ("cmsisnet", "facenet_v7"):
+        done = _run(f"--model={network}", f"--output={tmp_path / 'plan'}")
+        assert done.returncode == 0, done.stderr
+    plan = json.loads((tmp_path / "plan" / "l2_plan.json").read_text())
+    assert plan["network"] == "facenet_v7"

@@ -12,7 +12,14 @@ import sys
 import numpy as np
 import pytest
 
-from tfpipeline import descriptor_flags, descriptor_forms, errors, train_descriptor
+from tests import folder_trees
+from tfpipeline import (
+    atomic_files,
+    descriptor_flags,
+    descriptor_forms,
+    errors,
+    train_descriptor,
+)
 from tfpipeline.data import people, verification_sets
 from tfpipeline.identification import matching, network
 from tfpipeline.ir import serialize
@@ -292,3 +299,26 @@ def test_wrong_flags_are_one_line(flags, message, tmp_path):
     last = done.stderr.strip().splitlines()[-1]
     assert last.startswith("train_descriptor: error: ") and message in last
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("name", ["results.json", "summary.txt", "float/history.json"])
+def test_a_run_refuses_what_others_wrote(tmp_path, name):
+    (tmp_path / name).parent.mkdir(exist_ok=True)
+    (tmp_path / name).write_text("mine")
+    config = dataclasses.replace(_SMALL, workdir=str(tmp_path))
+    with pytest.raises(errors.ForeignFileError, match="which no run wrote there"):
+        train_descriptor.run(config)
+    assert folder_trees.files(tmp_path) == {name: b"mine"}
+
+
+def test_an_edited_result_stays(finished, tmp_path, monkeypatch):
+    config, folder, results = finished
+    copy = shutil.copytree(folder, tmp_path / "run")
+    config = dataclasses.replace(config, workdir=str(copy))
+    monkeypatch.setattr(atomic_files, "_WRITTEN", {})
+    assert train_descriptor.run(config)["verification"] == results["verification"]
+    (copy / "summary.txt").write_text("my notes")
+    monkeypatch.setattr(atomic_files, "_WRITTEN", {})
+    with pytest.raises(errors.ForeignFileError, match=r"summary\.txt is there already"):
+        train_descriptor.run(config)
+    assert (copy / "summary.txt").read_text() == "my notes"

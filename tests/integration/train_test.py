@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 from absl.testing import flagsaver
 
-from tfpipeline import entry, train
+from tests import folder_trees
+from tfpipeline import atomic_files, entry, marked_folder, train
 from tfpipeline.data import catalog
 from tfpipeline.ir import graph, serialize
 from tfpipeline.targets.gap8 import program_file
@@ -67,8 +68,7 @@ def test_a_run_for_the_max78000(tmp_path):
     bits = {x.name: g.tensors[x.weights].num_bits for x in g.layers if _weighted(x)}
     assert bits.pop("conv2") == 4
     assert set(bits.values()) == {8}
-    files = sorted(path.name for path in (folder / "export" / "max78000").iterdir())
-    assert files == [
+    assert folder_trees.ours(folder / "export" / "max78000") == [
         *("README.txt", "checkpoint.pth.tar", "known_answer.npz", "network.yaml"),
         *("report.txt", "sample_cmsisnet_procedural_objects.npy"),
     ]
@@ -402,6 +402,62 @@ def test_a_wrong_combination_is_one_line(
     for part in parts:
         assert part in lines[0]
     assert not list(tmp_path.iterdir())
+
+
+_OF_OTHERS = [
+    *("run.json", "splits.json", "summary.txt", "results.json", "metrics.jsonl"),
+    *("checkpoints/float/epoch-00001.npz", "export/int8/model.tflite"),
+    *("float/weights.npz", "qat/weights.npz", "graph/graph.json", "tensorboard/a"),
+]
+
+
+@pytest.mark.parametrize("name", _OF_OTHERS)
+def test_a_run_refuses_what_others_wrote(tmp_path, name, capfd):
+    (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / name).write_text('{"name": "mine"}')
+    (tmp_path / "log.txt").write_text("of the shell")
+    before = folder_trees.tree(tmp_path)
+    assert _run(*_TINY, f"--workdir={tmp_path}") == 2
+    error = capfd.readouterr().err
+    [line] = [line for line in error.splitlines() if line.startswith("train: error:")]
+    assert "--workdir" in line and len(line) < 400
+    assert folder_trees.tree(tmp_path) == before
+
+
+def test_a_run_takes_no_folder_of_an_export(tmp_path, capfd):
+    marked_folder.write(tmp_path, {"model.tflite": b"TFL3"})
+    before = folder_trees.tree(tmp_path)
+    assert _run(*_TINY, f"--workdir={tmp_path}") == 2
+    assert "holds what `export` wrote" in capfd.readouterr().err
+    assert folder_trees.tree(tmp_path) == before
+
+
+@pytest.mark.parametrize("name", ["results.json", "export/int8/verification.json"])
+def test_a_run_that_goes_on_replaces_no_edited_file(
+    whole_run, tmp_path, capfd, monkeypatch, name
+):
+    folder = shutil.copytree(whole_run, tmp_path / "run")
+    (folder / "summary.txt").unlink()
+    (folder / name).write_text("edited")
+    # As a new process, which knows what the marker says.
+    monkeypatch.setattr(atomic_files, "_WRITTEN", {})
+    assert _run(*_TINY, f"--workdir={folder}") == 2
+    assert name in capfd.readouterr().err
+    assert (folder / name).read_text() == "edited"
+    (folder / name).unlink()
+    assert _run(*_TINY, f"--workdir={folder}") == 0
+
+
+def test_a_run_of_before_there_were_markers_goes_on(whole_run, tmp_path, monkeypatch):
+    folder = shutil.copytree(whole_run, tmp_path / "run")
+    shutil.rmtree(folder / "export")
+    shutil.rmtree(folder / "qat")
+    for name in (".tfpipeline", "summary.txt", "results.json"):
+        (folder / name).unlink()
+    monkeypatch.setattr(atomic_files, "_WRITTEN", {})
+    assert _run(*_TINY, f"--workdir={folder}") == 0
+    for name in ("qat/weights.npz", "export/int8/model.tflite"):
+        assert (folder / name).read_bytes() == (whole_run / name).read_bytes()
 
 
 def test_absent_data_set_says_how_to_provide_it(capfd, tmp_path):

@@ -61,6 +61,17 @@ def test_writing_again_leaves_one_file_of_constants(tmp_path):
     assert len(list(tmp_path.iterdir())) == 2
 
 
+def test_constants_of_others_stay(tmp_path):
+    old, new = (from_tflite.read_file(path) for path in PATHS[:2])
+    serialize.write(old, tmp_path)
+    [ours] = tmp_path.glob("constants-*.npz")
+    foreign = tmp_path / f"constants-{'0' * 16}.npz"
+    foreign.write_bytes(b"somebody's")
+    serialize.write(new, tmp_path)
+    assert foreign.read_bytes() == b"somebody's"
+    assert not ours.exists()
+
+
 def test_the_same_graph_gives_the_same_bytes(tmp_path):
     g = from_tflite.read_file(PATHS[0])
     for folder in ("a", "b"):

@@ -89,3 +89,33 @@ def test_a_failed_write_keeps_the_older_checkpoints(tmp_path, monkeypatch):
     monkeypatch.undo()
     assert [path.name for path in tmp_path.iterdir()] == ["epoch-00001.npz"]
     _assert_equal(checkpoints.load_newest(tmp_path), _checkpoint(1))
+
+
+def test_copies_and_files_of_others_stay(tmp_path):
+    for name in ("epoch-best.npz", "epoch-00001-best.npz", "notes.txt"):
+        (tmp_path / name).write_text("mine")
+    for epoch in (1, 2, 3, 4):
+        checkpoints.save(tmp_path, _checkpoint(epoch))
+    # Of the name of a checkpoint, but none, or another's.
+    (tmp_path / "epoch-00002.npz").write_text("mine")
+    older = tmp_path / "epoch-00003.npz"
+    older.rename(tmp_path / "epoch-00001.npz")
+    checkpoints.save(tmp_path, _checkpoint(5))
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        *("epoch-00001-best.npz", "epoch-00001.npz", "epoch-00002.npz"),
+        *("epoch-00004.npz", "epoch-00005.npz", "epoch-best.npz", "notes.txt"),
+    ]
+    assert checkpoints.load_newest(tmp_path).epoch == 5
+
+
+def test_a_damaged_file_is_set_aside(tmp_path, caplog):
+    checkpoints.save(tmp_path, _checkpoint(1))
+    path = checkpoints.save(tmp_path, _checkpoint(2))
+    for number in (1, 2):
+        path.write_bytes(b"PK" * number)
+        with caplog.at_level(logging.WARNING, logger="tfpipeline"):
+            checkpoints.save(tmp_path, _checkpoint(2))
+        aside = tmp_path / f"epoch-00002.npz.damaged{number}"
+        assert aside.read_bytes() == b"PK" * number
+        assert aside.name in caplog.text
+        _assert_equal(checkpoints.load_newest(tmp_path), _checkpoint(2))

@@ -12,6 +12,7 @@ import tensorflow_datasets as tfds
 
 from tfpipeline import errors
 from tfpipeline.compat import tf
+from tfpipeline.data import tfds_source
 
 # Split numbers for `numpy.random.default_rng([seed, split, ...])`.
 TRAIN, TEST = 0, 1
@@ -71,6 +72,7 @@ def prepare(
         The version folder, readable with `tfds_source.open_prepared`.
 
     Raises:
+        ForeignFileError: a file is in the way that TFDS did not write.
         StorageError: the folder cannot be written.
     """
     root = pathlib.Path(root).expanduser()
@@ -78,6 +80,7 @@ def prepare(
     folder = root / builder_class.name / name / str(builder_class.VERSION)
     if _is_complete(folder):
         return folder
+    tfds_source.require_free(root / builder_class.name)
     download_config = tfds.download.DownloadConfig(try_download_gcs=False)
     try:
         # TFDS creates a folder for downloads even where nothing is downloaded.

@@ -29,7 +29,9 @@ def prepare(name: str, root: pathlib.Path, source_url: str) -> pathlib.Path:
 
     Raises:
         DataError: no network, or the download or preparation failed.
+        ForeignFileError: a file is in the way that TFDS did not write.
     """
+    tfds_source.require_free(root / name)
     _probe(name, root, source_url)
     try:
         builder = tfds.builder(name, data_dir=root, try_gcs=False)

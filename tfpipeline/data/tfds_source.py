@@ -1,5 +1,6 @@
 """Prepared TFDS folders: where they are, whether they are whole, what they hold."""
 
+import json
 import os
 import pathlib
 import re
@@ -70,6 +71,29 @@ def _checked_name(folder: pathlib.Path, names: tuple[str, ...]) -> pathlib.Path:
             "Give --data_dir the folder above the data set's own."
         )
     return folder
+
+
+def require_free(folder: pathlib.Path) -> None:
+    """Checks that TFDS, which writes to the folder of a builder, replaces its own only.
+
+    Args:
+        folder: `root/name`. In it TFDS makes new folders, and one file anew each time.
+
+    Raises:
+        ForeignFileError: that file is not as TFDS writes it.
+    """
+    path = folder / ".config" / "metadata.json"
+    if not os.path.lexists(path):
+        return
+    try:
+        is_ours = set(json.loads(path.read_bytes())) == {"default_config_name"}
+    except (OSError, ValueError, TypeError):
+        is_ours = False
+    if path.is_symlink() or not is_ours:
+        raise errors.ForeignFileError(
+            f"{path} stands where TFDS writes a file of its own: move it away, or give "
+            "another --data_dir. Nothing was changed"
+        )
 
 
 def open_prepared(folder: pathlib.Path) -> tfds.core.DatasetBuilder:

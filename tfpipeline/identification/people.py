@@ -122,7 +122,8 @@ def _locked(path: pathlib.Path) -> Iterator[None]:
     """Waits for other commands on the file; the lock is a file beside it."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        stream = path.with_name(f".{path.name}.lock").open("w")
+        # Appending changes nothing, whosoever the file is.
+        stream = path.with_name(f".{path.name}.lock").open("a")
     except OSError as error:
         raise errors.StorageError(
             f"cannot write {path}: {error.strerror or error}"
@@ -145,11 +146,16 @@ def change(
     Raises:
         StorageError: the file cannot be read or written.
     """
-    file = pathlib.Path(path)
+    # Where a link leads, so that the link stays.
+    file = pathlib.Path(os.path.realpath(path))
     with _locked(file):
         changed = edit(read(file))
-        atomic_files.write_text(file, _to_text(changed))
+        atomic_files.write_text(file, _to_text(changed), is_ours=_holds_people)
     return changed
+
+
+def _holds_people(path: pathlib.Path) -> bool:
+    return read(path) is not None
 
 
 def _to_text(people: People) -> str:

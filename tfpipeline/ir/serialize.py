@@ -35,13 +35,14 @@ _KINDS = {kind.__name__: kind for kind in graph.LAYER_KINDS}
 
 
 def write(g: graph.Graph, folder: str | os.PathLike[str]) -> pathlib.Path:
-    """Writes a well-formed graph into `folder`, atomically replacing what is there.
+    """Writes a well-formed graph into `folder`, in place of one that we wrote there.
 
     Returns:
         The path of `graph.json`.
 
     Raises:
         GraphError: the graph is not well formed.
+        ForeignFileError: another program wrote the graph that is there.
         StorageError: the folder cannot be written.
     """
     verify.require(g)
@@ -52,12 +53,12 @@ def write(g: graph.Graph, folder: str | os.PathLike[str]) -> pathlib.Path:
     np.savez_compressed(stream, **arrays)
     data = stream.getvalue()
     digest = hashlib.sha256(data).hexdigest()
-    arrays_name = f"constants-{digest[:16]}.npz"
+    arrays_name = _arrays_name(digest)
     atomic_files.write_bytes(target / arrays_name, data)
     constants = {"file": arrays_name, "sha256": digest, "keys": keys}
     atomic_files.write_json(target / FILE_NAME, _value(g, constants))
     for stale in target.glob("constants-*.npz"):
-        if stale.name != arrays_name and _ARRAYS_NAME.fullmatch(stale.name):
+        if stale.name != arrays_name and _is_named_by_its_digest(stale):
             stale.unlink(missing_ok=True)
     return target / FILE_NAME
 
@@ -70,7 +71,8 @@ def write_outline(g: graph.Graph, path: str | os.PathLike[str]) -> None:
         StorageError: the file cannot be written.
     """
     verify.require(g)
-    atomic_files.write_json(path, _value(g, {"ones": list(g.constants)}))
+    value = _value(g, {"ones": list(g.constants)})
+    atomic_files.write_json(path, value, is_ours=_is_graph)
 
 
 def read(path: str | os.PathLike[str]) -> graph.Graph:
@@ -98,6 +100,26 @@ def read(path: str | os.PathLike[str]) -> graph.Graph:
             f"{file} is damaged: {type(error).__name__}: {error}. Write it again."
         ) from error
     return verify.require(result)
+
+
+def _is_named_by_its_digest(path: pathlib.Path) -> bool:
+    """Whether this program wrote `path`, which holds a graph's constants."""
+    if not _ARRAYS_NAME.fullmatch(path.name) or path.is_symlink():
+        return False
+    try:
+        data = path.read_bytes()
+    except OSError:
+        return False
+    return path.name == _arrays_name(hashlib.sha256(data).hexdigest())
+
+
+def _arrays_name(digest: str) -> str:
+    return f"constants-{digest[:16]}.npz"
+
+
+def _is_graph(path: pathlib.Path) -> bool:
+    value = atomic_files.read_json(path)
+    return isinstance(value, dict) and value.get("format") == FORMAT
 
 
 def _value(g: graph.Graph, constants: Mapping[str, Any]) -> dict[str, Any]:

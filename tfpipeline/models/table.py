@@ -53,7 +53,12 @@ def update_page(path: str | os.PathLike[str]) -> None:
       errors.StorageError: the page cannot be written.
     """
     page = pathlib.Path(path).read_text(encoding="utf-8")
-    atomic_files.write_text(path, replace_table(page))
+    # All but the table stays as it was read.
+    atomic_files.write_text(
+        path,
+        replace_table(page),
+        is_ours=lambda file: file.read_text(encoding="utf-8") == page,
+    )
 
 
 def _row(spec: registry.ModelSpec) -> str:

@@ -3,7 +3,9 @@
 import dataclasses
 import json
 import logging
+import os
 import pathlib
+import re
 import zipfile
 from collections.abc import Sequence
 from typing import Any
@@ -14,7 +16,8 @@ from tfpipeline import atomic_files, errors
 
 _LOG = logging.getLogger(__name__)
 _KEEP = 2
-_PATTERN = "epoch-*.npz"
+_NAME = re.compile(r"epoch-\d{5,}\.npz")
+_UNREADABLE = (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -39,6 +42,8 @@ class Checkpoint:
 def save(folder: pathlib.Path, checkpoint: Checkpoint) -> pathlib.Path:
     """Writes `checkpoint` into `folder` and removes all but the newest two.
 
+    A damaged file of its name is set aside, as `*.damagedN`.
+
     Raises:
         StorageError: it cannot be written; older checkpoints stay as they are.
     """
@@ -50,11 +55,39 @@ def save(folder: pathlib.Path, checkpoint: Checkpoint) -> pathlib.Path:
     }
     head = json.dumps({"epoch": checkpoint.epoch, "history": checkpoint.history})
     arrays["head"] = np.frombuffer(head.encode("utf-8"), np.uint8)
-    with atomic_files.open_for_replace(path) as stream:
+    with atomic_files.open_for_replace(path, is_ours=_is_checkpoint) as stream:
+        _set_aside(path)
         np.savez(stream, **arrays)
-    for old in sorted(folder.glob(_PATTERN))[:-_KEEP]:
-        old.unlink(missing_ok=True)
+    for old in _paths(folder)[:-_KEEP]:
+        if _is_checkpoint(old):
+            old.unlink(missing_ok=True)
     return path
+
+
+def _paths(folder: pathlib.Path) -> list[pathlib.Path]:
+    """The checkpoints of a stage, oldest first; not a copy by another name."""
+    return sorted(path for path in folder.glob("*") if _NAME.fullmatch(path.name))
+
+
+def _is_checkpoint(path: pathlib.Path) -> bool:
+    """Whether a file says that it is the checkpoint that its name says."""
+    try:
+        with path.open("rb") as stream, np.load(stream) as archive:
+            epoch = json.loads(archive["head"].tobytes().decode("utf-8"))["epoch"]
+    except _UNREADABLE:
+        return False
+    return path.name == f"epoch-{epoch:05d}.npz"
+
+
+def _set_aside(path: pathlib.Path) -> None:
+    """Gives another name to a file that has the name of a checkpoint and is none."""
+    if not path.is_file() or path.is_symlink() or _is_checkpoint(path):
+        return
+    number = 1
+    while os.path.lexists(aside := path.with_name(f"{path.name}.damaged{number}")):
+        number += 1
+    path.rename(aside)
+    _LOG.warning("%s is no checkpoint and is now called %s", path, aside.name)
 
 
 def load(path: pathlib.Path) -> Checkpoint:
@@ -76,7 +109,7 @@ def load(path: pathlib.Path) -> Checkpoint:
         for name in sorted(arrays):
             groups[name.split("/")[0]].append(arrays[name])
         return Checkpoint(epoch=head["epoch"], history=tuple(head["history"]), **groups)
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+    except _UNREADABLE as error:
         raise errors.StorageError(
             f"checkpoint {path} cannot be read: {error}"
         ) from error
@@ -90,8 +123,8 @@ def load_newest(folder: pathlib.Path) -> Checkpoint | None:
     Raises:
         StorageError: there are checkpoints, and none of them can be read.
     """
-    paths = sorted(folder.glob(_PATTERN), reverse=True)
-    for path in paths:
+    paths = _paths(folder)
+    for path in reversed(paths):
         try:
             return load(path)
         except errors.StorageError as error:
@@ -106,4 +139,4 @@ def load_newest(folder: pathlib.Path) -> Checkpoint | None:
 
 def newest_path(folder: pathlib.Path) -> pathlib.Path | None:
     """The file that `load_newest` would try first."""
-    return max(folder.glob(_PATTERN), default=None)
+    return max(_paths(folder), default=None)

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from export.gap8 import calibration, command, files, network
-from tests import graph_builder
+from tests import folder_trees, graph_builder
 from tests.export.c import compiler
 from tests.targets.gap8 import networks
 from tfpipeline import errors
@@ -55,7 +55,7 @@ def exported(tmp_path_factory):
 
 
 def names(folder):
-    return {str(f.relative_to(folder)) for f in folder.rglob("*") if f.is_file()}
+    return set(folder_trees.ours(folder))
 
 
 def test_all_files_are_there_and_the_readme_names_them(exported):
@@ -138,8 +138,7 @@ def test_the_float_network_comes_back(exported):
 
 def test_files_are_the_same_each_time_and_replace_older_ones(exported, tmp_path):
     folder, found = exported
-    (tmp_path / "again").mkdir()
-    (tmp_path / "again" / "old.txt").write_text("old")
+    files.write(tmp_path / "again", dataclasses.replace(found, name="older"))
     files.write(tmp_path / "again", found)
     assert names(tmp_path / "again") == names(folder)
     for name in names(folder):

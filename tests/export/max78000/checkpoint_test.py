@@ -61,9 +61,9 @@ def test_round_trip():
         np.testing.assert_array_equal(found["state_dict"][name], values)
 
 
-def test_same_network_same_file(tmp_path):
-    checkpoint.write(tmp_path / "a", arch="net", state=STATE)
-    assert (tmp_path / "a").read_bytes() == checkpoint.to_bytes(arch="net", state=STATE)
+def test_same_network_same_file():
+    first, second = (checkpoint.to_bytes(arch="net", state=STATE) for _ in range(2))
+    assert first == second
 
 
 def test_arrays_that_are_not_contiguous():
@@ -77,14 +77,15 @@ def test_pytorch_loads_it(tmp_path):
     python = os.environ.get("AI8X_PYTHON")
     if not python:
         pytest.skip("AI8X_PYTHON does not name a Python that has PyTorch")
-    checkpoint.write(tmp_path / "net.pth.tar", arch="net", state=STATE)
+    path = tmp_path / "net.pth.tar"
+    path.write_bytes(checkpoint.to_bytes(arch="net", state=STATE))
     code = (
         "import sys, torch\n"
         "found = torch.load(sys.argv[1], weights_only=True)['state_dict']\n"
         "print([(k, v.shape, v.flatten().tolist()) for k, v in found.items()])"
     )
     done = subprocess.run(
-        (python, "-c", code, str(tmp_path / "net.pth.tar")),
+        (python, "-c", code, str(path)),
         capture_output=True,
         text=True,
     )

@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 from export.max78000 import description, files, network, text
+from tests import folder_trees
 from tests.export.max78000 import vendor_networks
 from tests.golden.max78000_vendor import record
 from tests.targets.max78000 import graph_builder
@@ -37,11 +38,10 @@ def _small():
     return vendor_networks.randomized(net.build(name="Small net"))
 
 
-def test_the_folder_holds_all_files_and_replaces_an_older_one(tmp_path):
-    _written(tmp_path, "mixed")
-    (tmp_path / "files" / "older").write_text("gone")
+def test_the_folder_holds_all_files_and_none_of_an_older_one(tmp_path):
+    files.write(tmp_path / "files", record.prepare("mixed"), "older")
     _, folder = _written(tmp_path, "mixed")
-    assert sorted(path.name for path in folder.iterdir()) == [
+    assert folder_trees.ours(folder) == [
         "README.txt",
         "checkpoint.pth.tar",
         "known_answer.npz",

@@ -3,13 +3,16 @@
 import pathlib
 from typing import Any
 
-from tfpipeline import atomic_files
+from tfpipeline import atomic_files, marked_folder
 from tfpipeline.targets.gap8 import budget, l2_plan, memory_map
 
 TEXT = "l2_map.txt"
 SVG = "l2_map.svg"
 JSON = "l2_plan.json"
 BUDGET = "budget.txt"
+
+# Of the marker in the folder.
+WRITER = "plan"
 
 
 def write(
@@ -23,13 +26,17 @@ def write(
         application: the system around it.
 
     Raises:
+        ForeignFileError: the folder holds what no plan wrote there.
         StorageError: a file cannot be written.
     """
-    atomic_files.write_text(folder / TEXT, memory_map.to_text(plan) + "\n")
-    atomic_files.write_text(folder / SVG, memory_map.to_svg(plan))
-    atomic_files.write_json(folder / JSON, to_dict(plan))
-    atomic_files.write_text(folder / BUDGET, budget.to_text(application) + "\n")
-    return tuple(folder / name for name in (TEXT, SVG, JSON, BUDGET))
+    contents = {
+        TEXT: memory_map.to_text(plan) + "\n",
+        SVG: memory_map.to_svg(plan),
+        JSON: atomic_files.json_text(to_dict(plan)),
+        BUDGET: budget.to_text(application) + "\n",
+    }
+    marked_folder.write(folder, contents, WRITER)
+    return tuple(folder / name for name in contents)
 
 
 def to_dict(plan: l2_plan.Plan) -> dict[str, Any]:
