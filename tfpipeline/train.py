@@ -34,7 +34,7 @@ from tfpipeline.models import registry
 from tfpipeline.readers import from_keras
 from tfpipeline.report import costs, summary
 from tfpipeline.targets import catalog as targets
-from tfpipeline.training import precision, progress, stages, strategies
+from tfpipeline.training import kept_stages, precision, progress, stages, strategies
 
 _LOG = logging.getLogger("tfpipeline.train")
 
@@ -81,7 +81,7 @@ def run(config: flags_lib.RunConfig) -> dict[str, Any]:
         return atomic_files.read_json(folder.results_json)
 
     trained = stages.train_float(config, dataset, folder, strategy, epochs)
-    quantized: dict[str, stages.Trained] = {}
+    quantized: dict[str, kept_stages.Trained] = {}
     if config.quantization == "qat":
         for each in config.number_formats:
             quantized[each.name] = stages.train_qat(
@@ -185,12 +185,12 @@ def _evaluate_and_export(job: jobs.Job) -> dict[str, Any]:
     config, folder, trained = job.config, job.folder, job.trained
     results: dict[str, Any] = {
         "flags": config.identity(),
-        "float": _stage_record(trained),
+        "float": trained.record(),
         "accuracy": [job.row(summary.FLOAT, job.float_logits)],
         "exports": {},
     }
     for quantized in job.quantized.values():
-        results[quantized.stage] = _stage_record(quantized)
+        results[quantized.stage] = quantized.record()
     deployed = {
         each.name: deployments.of(each.name).deploy(job)
         for each in config.number_formats
@@ -230,14 +230,6 @@ def _estimate(
     estimates = targets.estimate_all(g, names, options)
     notes = {note: None for each in estimates for note in each.notes if "int16" in note}
     return "\n".join([costs.comparison(estimates), *notes])
-
-
-def _stage_record(trained: stages.Trained) -> dict[str, Any]:
-    return {
-        "best_epoch": trained.best_epoch,
-        "epochs": len(trained.history),
-        "seconds": trained.seconds,
-    }
 
 
 if __name__ == "__main__":
