@@ -5,7 +5,6 @@
 The same command in the same workdir resumes where it was interrupted.
 """
 
-import json
 import logging
 import pathlib
 import time
@@ -15,14 +14,7 @@ from typing import Any
 from absl import flags
 
 from export.tflite import float32 as float32_export
-from tfpipeline import (
-    atomic_files,
-    entry,
-    environment,
-    errors,
-    number_formats,
-    run_folder,
-)
+from tfpipeline import atomic_files, driver, entry, number_formats, run_folder
 from tfpipeline import flags as flags_lib
 from tfpipeline.cost import estimate
 from tfpipeline.data import catalog, splits
@@ -34,7 +26,7 @@ from tfpipeline.models import registry
 from tfpipeline.readers import from_keras
 from tfpipeline.report import costs, summary
 from tfpipeline.targets import catalog as targets
-from tfpipeline.training import kept_stages, precision, progress, stages, strategies
+from tfpipeline.training import kept_stages, precision, stages, strategies
 
 _LOG = logging.getLogger("tfpipeline.train")
 
@@ -44,14 +36,7 @@ flags_lib.define(list(catalog.DATASETS), list(registry.MODELS))
 def main(argv: Sequence[str]) -> None:
     """Entry point."""
     del argv  # entry.run has refused what is not a flag
-    config = flags_lib.config_from_flags()
-    if flags.FLAGS.print_config:
-        print(json.dumps({**config.identity(), "workdir": config.workdir}, indent=2))
-        return
-    if not config.workdir:
-        raise errors.UsageError("--workdir=DIR is missing: the folder of the run")
-    progress.log_to_terminal(flags.FLAGS.debug)
-    run(config)
+    driver.main(flags_lib.config_from_flags(), run)
 
 
 def run(config: flags_lib.RunConfig) -> dict[str, Any]:
@@ -102,15 +87,11 @@ def run(config: flags_lib.RunConfig) -> dict[str, Any]:
         jobs.Job(config, choices, dataset, folder, trained, quantized)
     )
     results["seconds_this_start"] = time.monotonic() - started
-    atomic_files.write_json(folder.results_json, results)
-    text = summary.render(results, folder)
-    atomic_files.write_text(folder.summary, text)
-    print(text, end="")
+    driver.finish(folder, results, summary.render(results, folder))
     return results
 
 
 def _is_complete(config: flags_lib.RunConfig, folder: run_folder.RunFolder) -> bool:
-    # The summary is written last.
     return folder.summary.exists() and all(
         (folder.export(name) / number_formats.export_file(name)).exists()
         for name in config.export
@@ -148,20 +129,13 @@ def _begin(
     folder: run_folder.RunFolder,
 ) -> None:
     chosen = precision.resolve(config.precision)
-    record = {
-        "flags": config.identity(),
-        "data": {
-            "fingerprint": dataset.fingerprint(),
-            "train": len(dataset.train),
-            "validation": len(dataset.validation),
-            "test": len(dataset.test),
-        },
-        "seed": config.seed,
-        "float_precision": chosen,
-        **environment.describe(),
+    data = {
+        "fingerprint": dataset.fingerprint(),
+        "train": len(dataset.train),
+        "validation": len(dataset.validation),
+        "test": len(dataset.test),
     }
-    if run_folder.begin(folder, record):
-        _LOG.info("resuming the run in %s", folder.root)
+    driver.begin(folder, config, data, seed=config.seed, float_precision=chosen)
     positions, _ = stages.calibration_images(config, dataset)
     atomic_files.write_json(
         folder.splits_json,

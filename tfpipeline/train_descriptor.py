@@ -7,7 +7,6 @@ tested folds are left out of training.
 """
 
 import dataclasses
-import json
 import logging
 import pathlib
 import time
@@ -17,7 +16,7 @@ from typing import Any
 import numpy as np
 from absl import flags
 
-from tfpipeline import atomic_files, entry, environment, errors, run_folder
+from tfpipeline import atomic_files, driver, entry, errors, run_folder
 from tfpipeline import descriptor_flags as flags_lib
 from tfpipeline import descriptor_forms as forms
 from tfpipeline import descriptor_training_flags as training_flags
@@ -33,7 +32,6 @@ from tfpipeline.training import (
     descriptor_qat,
     descriptor_stage,
     kept_stages,
-    progress,
     stages,
     strategies,
 )
@@ -71,14 +69,7 @@ class _Job:
 def main(argv: Sequence[str]) -> None:
     """Entry point."""
     del argv  # entry.run has refused what is not a flag
-    config = flags_lib.config_from_flags()
-    if flags.FLAGS.print_config:
-        print(json.dumps({**config.identity(), "workdir": config.workdir}, indent=2))
-        return
-    if not config.workdir:
-        raise errors.UsageError("--workdir=DIR is missing: the folder of the run")
-    progress.log_to_terminal(flags.FLAGS.debug)
-    run(config)
+    driver.main(flags_lib.config_from_flags(), run)
 
 
 def run(config: flags_lib.DescriptorConfig) -> dict[str, Any]:
@@ -120,10 +111,7 @@ def run(config: flags_lib.DescriptorConfig) -> dict[str, Any]:
         **trained.record(),
         "verification": _verify(job, verified),
     }
-    atomic_files.write_json(folder.results_json, results)
-    text = _summary(results)
-    atomic_files.write_text(folder.summary, text)
-    print(text, end="")
+    driver.finish(folder, results, _summary(results))
     return results
 
 
@@ -142,14 +130,8 @@ def _begin(
     positions: np.ndarray,
     folder: run_folder.RunFolder,
 ) -> None:
-    record = {
-        "flags": config.identity(),
-        "data": {"fingerprint": source.fingerprint(), "train": len(positions)},
-        "seed": config.seed,
-        **environment.describe(),
-    }
-    if run_folder.begin(folder, record):
-        _LOG.info("resuming the run in %s", folder.root)
+    data = {"fingerprint": source.fingerprint(), "train": len(positions)}
+    driver.begin(folder, config, data, seed=config.seed)
     atomic_files.write_json(folder.splits_json, {"train_positions": positions.tolist()})
     _LOG.info(
         "%s: %d photographs of %d people to train on, %d pairs to test",
