@@ -17,6 +17,9 @@ _NOT_PART_OF_A_RUN = (
     # Of stages behind the float network, which keep them by themselves.
     *("qat_epochs", "qat_learning_rate_divisor"),
 )
+# Flags that earlier runs did not have, and what those runs did. With these values they
+# are no part of what makes a run the same, so that such runs can be resumed.
+_ADDED = {"early_stopping_patience": 0, "precision": "float32", "strategy": "default"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,6 +60,9 @@ class DescriptorConfig:
     rotation: float
     color_jitter: float
     gaussian_noise: float
+    early_stopping_patience: int
+    precision: str
+    strategy: str
     calibration_images: int
     qat_epochs: int
     qat_learning_rate_divisor: float
@@ -79,6 +85,11 @@ class DescriptorConfig:
                 "--test_folds of a single fold needs --validation_folds, which its "
                 "threshold is chosen on"
             )
+        if self.early_stopping_patience and not self.validation_folds:
+            raise errors.UsageError(
+                "--early_stopping_patience needs --validation_folds, which say whether "
+                "an epoch is better than those before it"
+            )
 
     @property
     def held_out(self) -> tuple[int, ...]:
@@ -91,6 +102,7 @@ class DescriptorConfig:
             name: list(value) if isinstance(value, tuple) else value
             for name, value in dataclasses.asdict(self).items()
             if name not in _NOT_PART_OF_A_RUN
+            and not (name in _ADDED and value == _ADDED[name])
         }
 
     def qat_identity(self) -> dict[str, Any]:

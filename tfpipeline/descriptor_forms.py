@@ -57,6 +57,7 @@ GAP8: Mapping[str, Gap8Form] = {
     "gap8_8_single": Gap8Form(8, simulate.SINGLE),
 }
 NAMES = (FLOAT, *GAP8)
+TRAINED = tuple(name for name, form in GAP8.items() if form.is_trained)
 
 
 def gap8_program(

@@ -13,6 +13,7 @@ def define(values: flags.FlagValues, losses: typing.Sequence[str]) -> None:
         losses: names for --loss, the first of them the default.
     """
     _define_batches(values)
+    _define_devices(values)
     _define_loss(values, losses)
     _define_optimizer(values)
     _define_augmentation(values)
@@ -42,7 +43,34 @@ def _define_batches(values: flags.FlagValues) -> None:
         flag_values=values,
     )
     flags.DEFINE_integer(
-        "epochs", 40, "Epochs of training.", lower_bound=1, flag_values=values
+        "epochs", 40, "Most epochs of training.", lower_bound=1, flag_values=values
+    )
+    flags.DEFINE_integer(
+        "early_stopping_patience",
+        0,
+        "Stop training, in float or quantization-aware, after this many epochs without "
+        "a higher accuracy on --validation_folds; 0: never.",
+        lower_bound=0,
+        flag_values=values,
+    )
+
+
+def _define_devices(values: flags.FlagValues) -> None:
+    flags.DEFINE_enum(
+        "precision",
+        "float32",
+        ["auto", "float32", "bfloat16"],
+        "Arithmetic of float training; auto takes bfloat16 where the processor has it. "
+        "Quantization-aware training is always float32.",
+        flag_values=values,
+    )
+    flags.DEFINE_enum(
+        "strategy",
+        "default",
+        ["default", "mirrored", "multi_worker"],
+        "tf.distribute strategy; multi_worker reads TF_CONFIG. Each device has the "
+        "pairs of its share of --people_per_batch.",
+        flag_values=values,
     )
 
 

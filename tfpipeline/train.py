@@ -5,7 +5,6 @@
 The same command in the same workdir resumes where it was interrupted.
 """
 
-import json
 import logging
 import pathlib
 import time
@@ -15,14 +14,7 @@ from typing import Any
 from absl import flags
 
 from export.tflite import float32 as float32_export
-from tfpipeline import (
-    atomic_files,
-    entry,
-    environment,
-    errors,
-    number_formats,
-    run_folder,
-)
+from tfpipeline import atomic_files, driver, entry, number_formats, run_folder
 from tfpipeline import flags as flags_lib
 from tfpipeline.cost import estimate
 from tfpipeline.data import catalog, splits
@@ -34,7 +26,7 @@ from tfpipeline.models import registry
 from tfpipeline.readers import from_keras
 from tfpipeline.report import costs, summary
 from tfpipeline.targets import catalog as targets
-from tfpipeline.training import precision, progress, stages, strategies
+from tfpipeline.training import kept_stages, precision, stages, strategies
 
 _LOG = logging.getLogger("tfpipeline.train")
 
@@ -44,14 +36,7 @@ flags_lib.define(list(catalog.DATASETS), list(registry.MODELS))
 def main(argv: Sequence[str]) -> None:
     """Entry point."""
     del argv  # entry.run has refused what is not a flag
-    config = flags_lib.config_from_flags()
-    if flags.FLAGS.print_config:
-        print(json.dumps({**config.identity(), "workdir": config.workdir}, indent=2))
-        return
-    if not config.workdir:
-        raise errors.UsageError("--workdir=DIR is missing: the folder of the run")
-    progress.log_to_terminal(flags.FLAGS.debug)
-    run(config)
+    driver.main(flags_lib.config_from_flags(), run)
 
 
 def run(config: flags_lib.RunConfig) -> dict[str, Any]:
@@ -81,7 +66,7 @@ def run(config: flags_lib.RunConfig) -> dict[str, Any]:
         return atomic_files.read_json(folder.results_json)
 
     trained = stages.train_float(config, dataset, folder, strategy, epochs)
-    quantized: dict[str, stages.Trained] = {}
+    quantized: dict[str, kept_stages.Trained] = {}
     if config.quantization == "qat":
         for each in config.number_formats:
             quantized[each.name] = stages.train_qat(
@@ -102,15 +87,11 @@ def run(config: flags_lib.RunConfig) -> dict[str, Any]:
         jobs.Job(config, choices, dataset, folder, trained, quantized)
     )
     results["seconds_this_start"] = time.monotonic() - started
-    atomic_files.write_json(folder.results_json, results)
-    text = summary.render(results, folder)
-    atomic_files.write_text(folder.summary, text)
-    print(text, end="")
+    driver.finish(folder, results, summary.render(results, folder))
     return results
 
 
 def _is_complete(config: flags_lib.RunConfig, folder: run_folder.RunFolder) -> bool:
-    # The summary is written last.
     return folder.summary.exists() and all(
         (folder.export(name) / number_formats.export_file(name)).exists()
         for name in config.export
@@ -132,12 +113,14 @@ def _check(
     dataset: splits.Dataset,
 ) -> None:
     """Refuses, before any training, what a number format has no place for."""
-    if not config.number_formats:
-        return
-    untrained = stages.build(config, dataset, "float32")
-    g = from_keras.read(untrained, name=config.model)
     for each in config.number_formats:
-        deployments.of(each.name).check(g, choices)
+        check = deployments.of(each.name).check
+        if check is None:
+            continue
+        # A network for each check and none without: fresh weights depend on what was
+        # built before them, and those of a seed are to stay what they were.
+        untrained = stages.build(config, dataset, "float32")
+        check(from_keras.read(untrained, name=config.model), choices)
 
 
 def _begin(
@@ -146,20 +129,13 @@ def _begin(
     folder: run_folder.RunFolder,
 ) -> None:
     chosen = precision.resolve(config.precision)
-    record = {
-        "flags": config.identity(),
-        "data": {
-            "fingerprint": dataset.fingerprint(),
-            "train": len(dataset.train),
-            "validation": len(dataset.validation),
-            "test": len(dataset.test),
-        },
-        "seed": config.seed,
-        "float_precision": chosen,
-        **environment.describe(),
+    data = {
+        "fingerprint": dataset.fingerprint(),
+        "train": len(dataset.train),
+        "validation": len(dataset.validation),
+        "test": len(dataset.test),
     }
-    if run_folder.begin(folder, record):
-        _LOG.info("resuming the run in %s", folder.root)
+    driver.begin(folder, config, data, seed=config.seed, float_precision=chosen)
     positions, _ = stages.calibration_images(config, dataset)
     atomic_files.write_json(
         folder.splits_json,
@@ -185,12 +161,12 @@ def _evaluate_and_export(job: jobs.Job) -> dict[str, Any]:
     config, folder, trained = job.config, job.folder, job.trained
     results: dict[str, Any] = {
         "flags": config.identity(),
-        "float": _stage_record(trained),
+        "float": trained.record(),
         "accuracy": [job.row(summary.FLOAT, job.float_logits)],
         "exports": {},
     }
     for quantized in job.quantized.values():
-        results[quantized.stage] = _stage_record(quantized)
+        results[quantized.stage] = quantized.record()
     deployed = {
         each.name: deployments.of(each.name).deploy(job)
         for each in config.number_formats
@@ -230,14 +206,6 @@ def _estimate(
     estimates = targets.estimate_all(g, names, options)
     notes = {note: None for each in estimates for note in each.notes if "int16" in note}
     return "\n".join([costs.comparison(estimates), *notes])
-
-
-def _stage_record(trained: stages.Trained) -> dict[str, Any]:
-    return {
-        "best_epoch": trained.best_epoch,
-        "epochs": len(trained.history),
-        "seconds": trained.seconds,
-    }
 
 
 if __name__ == "__main__":

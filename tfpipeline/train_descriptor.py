@@ -6,17 +6,17 @@ The same command in the same workdir resumes where it was interrupted. People of
 tested folds are left out of training.
 """
 
-import json
+import dataclasses
 import logging
 import pathlib
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from absl import flags
 
-from tfpipeline import atomic_files, entry, environment, errors, run_folder
+from tfpipeline import atomic_files, driver, entry, errors, run_folder
 from tfpipeline import descriptor_flags as flags_lib
 from tfpipeline import descriptor_forms as forms
 from tfpipeline import descriptor_training_flags as training_flags
@@ -31,9 +31,11 @@ from tfpipeline.training import (
     descriptor_heads,
     descriptor_qat,
     descriptor_stage,
-    progress,
+    kept_stages,
     stages,
+    strategies,
 )
+from tfpipeline.training.tasks import embedding
 
 _LOG = logging.getLogger("tfpipeline.train_descriptor")
 _MODELS = ("reid_squeezenet",)
@@ -43,23 +45,38 @@ _APPLICATIONS = {"gap8_16": "gap8", "gap8_16_qat": "gap8_16_qat"}
 _RATE = "max_false_accept_rate"
 
 
+@dataclasses.dataclass(frozen=True, eq=False)
+class _Job:
+    """A trained run that is about to be verified.
+
+    Attributes:
+        config: of the run.
+        source: of the run.
+        folder: of the run.
+        trained: the float network.
+        quantized: form -> the network trained for it, of those trained now.
+        graph: the float network's.
+    """
+
+    config: flags_lib.DescriptorConfig
+    source: people.People
+    folder: run_folder.RunFolder
+    trained: kept_stages.Trained
+    quantized: Mapping[str, kept_stages.Trained]
+    graph: graph.Graph
+
+
 def main(argv: Sequence[str]) -> None:
     """Entry point."""
     del argv  # entry.run has refused what is not a flag
-    config = flags_lib.config_from_flags()
-    if flags.FLAGS.print_config:
-        print(json.dumps({**config.identity(), "workdir": config.workdir}, indent=2))
-        return
-    if not config.workdir:
-        raise errors.UsageError("--workdir=DIR is missing: the folder of the run")
-    progress.log_to_terminal(flags.FLAGS.debug)
-    run(config)
+    driver.main(flags_lib.config_from_flags(), run)
 
 
 def run(config: flags_lib.DescriptorConfig) -> dict[str, Any]:
     """Does, or resumes, the whole job; returns what results.json holds."""
     folder = run_folder.RunFolder(pathlib.Path(config.workdir or ""))
     stages.set_up_tensorflow(config.seed)
+    strategy = strategies.create(config.strategy)
     source = verification_sets.load(
         config.dataset,
         data_dir=config.data_dir,
@@ -69,27 +86,32 @@ def run(config: flags_lib.DescriptorConfig) -> dict[str, Any]:
     )
     _require_folds(config, source)
     positions, split = descriptor_stage.training_split(config, source)
-    _begin(config, source, positions, folder)
+    if strategies.is_chief(strategy):
+        _begin(config, source, positions, folder)
     for form in config.evaluate:
         descriptor_qat.require_same(config, form, folder)
-    trained = descriptor_stage.train(config, source, folder)
+    verified = _verified(config, folder)
+    trained = descriptor_stage.train(config, source, folder, strategy)
+    quantized = {
+        form: descriptor_qat.train(config, source, form, trained, folder, strategy)
+        for form in config.evaluate
+        if form in forms.TRAINED and form not in verified
+    }
+    if not strategies.is_chief(strategy):
+        return {}
     g = from_keras.read(trained.model, name=config.model)
     serialize.write(g, folder.graph)
+    job = _Job(config, source, folder, trained, quantized, g)
 
     # The tested folds are touched from here on, with every choice made.
     results = {
         "flags": config.identity(),
         "people": int(split.labels.max()) + 1,
         "images": len(split),
-        "best_epoch": trained.best_epoch,
-        "epochs": len(trained.history),
-        "seconds": trained.seconds,
-        "verification": _verify(config, source, trained, g, folder),
+        **trained.record(),
+        "verification": _verify(job, verified),
     }
-    atomic_files.write_json(folder.results_json, results)
-    text = _summary(results)
-    atomic_files.write_text(folder.summary, text)
-    print(text, end="")
+    driver.finish(folder, results, _summary(results))
     return results
 
 
@@ -108,14 +130,8 @@ def _begin(
     positions: np.ndarray,
     folder: run_folder.RunFolder,
 ) -> None:
-    record = {
-        "flags": config.identity(),
-        "data": {"fingerprint": source.fingerprint(), "train": len(positions)},
-        "seed": config.seed,
-        **environment.describe(),
-    }
-    if run_folder.begin(folder, record):
-        _LOG.info("resuming the run in %s", folder.root)
+    data = {"fingerprint": source.fingerprint(), "train": len(positions)}
+    driver.begin(folder, config, data, seed=config.seed)
     atomic_files.write_json(folder.splits_json, {"train_positions": positions.tolist()})
     _LOG.info(
         "%s: %d photographs of %d people to train on, %d pairs to test",
@@ -126,61 +142,18 @@ def _begin(
     )
 
 
-def _verify(
-    config: flags_lib.DescriptorConfig,
-    source: people.People,
-    trained: stages.Trained,
-    g: graph.Graph,
-    folder: run_folder.RunFolder,
+def _verified(
+    config: flags_lib.DescriptorConfig, folder: run_folder.RunFolder
 ) -> dict[str, Any]:
-    """Results by form: those of earlier starts, and of those asked for now."""
-    found: dict[str, Any] = {}
-    if folder.results_json.exists():
-        found = atomic_files.read_json(folder.results_json).get("verification", {})
-    pairs = source.pairs.take(config.held_out)
-    for form in config.evaluate:
-        if form in found and _is_current(config, form, folder):
-            continue
-        if form == forms.FLOAT:
-            describe = descriptor_stage.float_describer(trained.model)
-        else:
-            describe = _gap8(config, source, form, trained, g, folder)
-        started = time.monotonic()
-        distances = descriptor_stage.pair_distances(describe, source, pairs)
-        _LOG.info("%s: described in %.0f s", form, time.monotonic() - started)
-        found[form] = verification.verify(
-            distances,
-            pairs.same,
-            pairs.folds,
-            test=config.test_folds,
-            choice=config.validation_folds,
-        ).record()
-        if form in _APPLICATIONS:
-            _write_threshold(config, form, distances, pairs, folder)
-    return {form: found[form] for form in forms.NAMES if form in found}
-
-
-def _gap8(
-    config: flags_lib.DescriptorConfig,
-    source: people.People,
-    form: str,
-    trained: stages.Trained,
-    g: graph.Graph,
-    folder: run_folder.RunFolder,
-) -> forms.Describer:
-    """The network's integers; those for the application are kept in the folder."""
-    _, split = descriptor_stage.training_split(config, source)
-    calibration = descriptor_stage.calibration_images(config, split)
-    chosen = forms.GAP8[form]
-    if chosen.is_trained:
-        found = descriptor_qat.train(config, source, form, trained, folder)
-        p = descriptor_qat.integers(found.model, chosen, calibration, config.model)
-    else:
-        p = forms.gap8_program(chosen, g, calibration)
-    if form in _APPLICATIONS:
-        export = folder.export(_APPLICATIONS[form])
-        program_file.write(export / program_file.FILE_NAME, p)
-    return forms.gap8_describer(chosen, p)
+    """Results of earlier starts by form, without those that have to be had again."""
+    if not folder.results_json.exists():
+        return {}
+    found = atomic_files.read_json(folder.results_json).get("verification", {})
+    return {
+        form: record
+        for form, record in found.items()
+        if form not in config.evaluate or _is_current(config, form, folder)
+    }
 
 
 def _is_current(
@@ -191,13 +164,55 @@ def _is_current(
     Its own training must still be there, and for the application a threshold that was
     chosen by today's rate.
     """
-    is_trained = form in forms.GAP8 and forms.GAP8[form].is_trained
-    if is_trained and not folder.model(form).exists():
+    if form in forms.TRAINED and not folder.model(form).exists():
         return False
     if form not in _APPLICATIONS:
         return True
     record = network.threshold_record(folder.export(_APPLICATIONS[form]))
     return record.get(_RATE) == config.max_false_accept_rate
+
+
+def _verify(job: _Job, verified: Mapping[str, Any]) -> dict[str, Any]:
+    """Results by form: `verified`, and those that are asked for besides."""
+    config = job.config
+    results = dict(verified)
+    pairs = job.source.pairs.take(config.held_out)
+    for form in config.evaluate:
+        if form in results:
+            continue
+        describe = _describer(job, form)
+        started = time.monotonic()
+        distances = descriptor_stage.pair_distances(describe, job.source, pairs)
+        _LOG.info("%s: described in %.0f s", form, time.monotonic() - started)
+        results[form] = verification.verify(
+            distances,
+            pairs.same,
+            pairs.folds,
+            test=config.test_folds,
+            choice=config.validation_folds,
+        ).record()
+        if form in _APPLICATIONS:
+            _write_threshold(config, form, distances, pairs, job.folder)
+    return {form: results[form] for form in forms.NAMES if form in results}
+
+
+def _describer(job: _Job, form: str) -> forms.Describer:
+    """A form of the network; integers for the application are kept in the folder."""
+    if form == forms.FLOAT:
+        return embedding.describer(job.trained.model)
+    _, split = descriptor_stage.training_split(job.config, job.source)
+    calibration = descriptor_stage.calibration_images(job.config, split)
+    chosen = forms.GAP8[form]
+    if chosen.is_trained:
+        p = descriptor_qat.integers(
+            job.quantized[form].model, chosen, calibration, job.config.model
+        )
+    else:
+        p = forms.gap8_program(chosen, job.graph, calibration)
+    if form in _APPLICATIONS:
+        export = job.folder.export(_APPLICATIONS[form])
+        program_file.write(export / program_file.FILE_NAME, p)
+    return forms.gap8_describer(chosen, p)
 
 
 def _write_threshold(

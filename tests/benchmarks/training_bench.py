@@ -26,6 +26,7 @@ from tfpipeline.keras_networks import batch_norm_folding
 from tfpipeline.models import registry
 from tfpipeline.quantization.tflite import int8 as tflite_int8
 from tfpipeline.training import loop, optimizers, precision, stages
+from tfpipeline.training.tasks import classification
 
 NETWORKS = ("cmsisnet", "nascifarnet")
 BATCH = 128
@@ -59,19 +60,20 @@ def _loop_speed(model: keras.Model, dataset: splits.Dataset) -> float:
     stage = loop.StageConfig(
         name="bench",
         epochs=EPOCHS,
-        batch_size=BATCH,
         optimizer=optimizers.OptimizerConfig(name="sgd", learning_rate=1e-3),
-        augmentation=augmentation.Augmentation(random_crop=4, horizontal_flip=True),
-        label_smoothing=0.0,
         patience=0,
         seed=0,
+    )
+    config = classification.Config(
+        batch_size=BATCH,
+        augmentation=augmentation.Augmentation(random_crop=4, horizontal_flip=True),
+        label_smoothing=0.0,
     )
     with tempfile.TemporaryDirectory() as folder:
         result = loop.train(
             stage,
             model,
-            model,
-            dataset,
+            classification.task(stage, config, dataset, model),
             strategy=tf.distribute.get_strategy(),
             folder=pathlib.Path(folder),
             reporter=_Silent(),

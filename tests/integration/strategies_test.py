@@ -1,63 +1,146 @@
 """Training over several devices and several processes of this machine."""
 
+import contextlib
 import json
 import os
 import pathlib
 import socket
 import subprocess
 import sys
+import time
+from collections.abc import Iterator
+from typing import Any
 
+import numpy as np
 import pytest
 
 _ROOT = pathlib.Path(__file__).resolve().parents[2]
-_FLAGS = (
-    "--dataset=procedural_objects",
-    "--train_limit=400",
-    "--model=cmsisnet",
-    "--width=0.25",
-    "--epochs=2",
-    "--qat_epochs=1",
-    "--batch_size=40",
-    "--calibration_images=32",
-    "--verification_images=256",
-    "--consistency_tolerance=5",
-    "--horizontal_flip",
-)
+# Driver -> flags of a small run of it.
+_FLAGS = {
+    "train": (
+        "--dataset=procedural_objects",
+        "--train_limit=400",
+        "--model=cmsisnet",
+        "--width=0.25",
+        "--dropout=0.1",
+        "--epochs=2",
+        "--qat_epochs=1",
+        "--batch_size=40",
+        "--calibration_images=32",
+        "--verification_images=256",
+        "--consistency_tolerance=5",
+        "--horizontal_flip",
+    ),
+    "train_descriptor": (
+        "--dataset=procedural_faces",
+        "--photographs=4",
+        "--image_side=32",
+        "--width=0.1",
+        "--test_folds=0,1",
+        "--validation_folds=4",
+        "--people_per_batch=6",
+        "--images_per_person=4",
+        "--epochs=2",
+        "--early_stopping_patience=2",
+        "--qat_epochs=1",
+        "--calibration_images=16",
+        "--horizontal_flip",
+    ),
+}
+_QUANTIZED = "--evaluate=gap8_8_qat"
+# Seconds that a process may take where others keep the cores busy.
+_TIMEOUT = 900
 _TWO_DEVICES = """
 import sys
 from tfpipeline.compat import tf
 [cpu] = tf.config.list_physical_devices("CPU")
 half = tf.config.LogicalDeviceConfiguration()
 tf.config.set_logical_device_configuration(cpu, [half, half])
-from tfpipeline import entry, train
-entry.run(train.main, "train", ["train", *sys.argv[1:]])
+"""
+_DRIVER = """
+import runpy
+runpy.run_module(sys.argv.pop(1), run_name="__main__", alter_sys=True)
+"""
+_SHARED_BATCHES = """
+import numpy as np
+from tests.training.tasks import embedding_test
+from tfpipeline.training import strategies
+from tfpipeline.training.tasks import embedding
+config = embedding_test._config(people=4)
+task = embedding.task(
+    embedding_test._stage(),
+    config,
+    embedding_test._split(),
+    embedding_test._network(),
+    replicas=2,
+)
+strategy = strategies.create("mirrored")
+assert strategy.num_replicas_in_sync == 2
+whole = task.epoch(0).batches
+shared = strategy.experimental_distribute_dataset(whole)
+for (_, labels), (_, parts) in zip(whole, shared):
+    parts = [part.numpy() for part in strategy.experimental_local_results(parts)]
+    np.testing.assert_array_equal(labels, np.concatenate(parts))
+    for part in parts:
+        people, counts = np.unique(part, return_counts=True)
+        assert counts.tolist() == [config.images] * 2, (people, counts)
+print("shared", task.epoch(0).steps, "batches")
 """
 
 
-def _check(folder: pathlib.Path) -> None:
+def _require_stages(folder: pathlib.Path, *quantized: str) -> dict[str, Any]:
+    """The results of a run that trained these stages behind the float one."""
     text = (folder / "metrics.jsonl").read_text(encoding="utf-8")
     records = [json.loads(line) for line in text.splitlines()]
     assert [(r["stage"], r["epoch"]) for r in records] == [
-        ("float", 1),
-        ("float", 2),
-        ("qat", 1),
+        *[("float", 1), ("float", 2)],
+        *((stage, 1) for stage in quantized),
     ]
-    verification = folder / "export" / "int8" / "verification.json"
-    assert json.loads(verification.read_text())["same_images"]["tflite_micro"] > 0
+    results: dict[str, Any] = json.loads(
+        (folder / "results.json").read_text(encoding="utf-8")
+    )
+    return results
 
 
-@pytest.mark.slow
-def test_mirrored_over_two_devices(tmp_path):
-    command = (sys.executable, "-c", _TWO_DEVICES, *_FLAGS, "--strategy=mirrored")
+def _run_mirrored(driver: str, folder: pathlib.Path, *more: str) -> None:
     done = subprocess.run(
-        (*command, f"--workdir={tmp_path}"),
+        (
+            *(sys.executable, "-c", _TWO_DEVICES + _DRIVER, f"tfpipeline.{driver}"),
+            *(*_FLAGS[driver], "--strategy=mirrored", f"--workdir={folder}", *more),
+        ),
         cwd=_ROOT,
         capture_output=True,
         text=True,
-        timeout=600,
+        timeout=_TIMEOUT,
     )
     assert done.returncode == 0, done.stderr
-    _check(tmp_path)
+
+
+@pytest.mark.slow
+def test_a_classifier_over_two_devices(tmp_path):
+    _run_mirrored("train", tmp_path)
+    results = _require_stages(tmp_path, "qat")
+    assert results["exports"]["int8"]["same_images"]["tflite_micro"] > 0
+
+
+@pytest.mark.slow
+def test_a_descriptor_over_two_devices(tmp_path):
+    _run_mirrored("train_descriptor", tmp_path, _QUANTIZED)
+    results = _require_stages(tmp_path, "gap8_8_qat")
+    assert list(results["verification"]) == ["gap8_8_qat"]
+
+
+@pytest.mark.slow
+def test_two_devices_have_all_photographs_of_their_people():
+    done = subprocess.run(
+        (sys.executable, "-c", _TWO_DEVICES + _SHARED_BATCHES),
+        cwd=_ROOT,
+        capture_output=True,
+        text=True,
+        timeout=_TIMEOUT,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("shared")
 
 
 def _free_ports(count: int) -> list[int]:
@@ -71,32 +154,69 @@ def _free_ports(count: int) -> list[int]:
             one.close()
 
 
-@pytest.mark.slow
-def test_two_workers_write_one_run(tmp_path):
+@contextlib.contextmanager
+def _two_workers(
+    driver: str, folder: pathlib.Path
+) -> Iterator[list[subprocess.Popen[str]]]:
+    """Two processes of one run, killed at the end if they still run."""
     workers = [f"127.0.0.1:{port}" for port in _free_ports(2)]
+    command = (
+        *(sys.executable, "-m", f"tfpipeline.{driver}", *_FLAGS[driver]),
+        *("--strategy=multi_worker", f"--workdir={folder}"),
+    )
     processes = []
     for index in range(2):
-        config = {
+        cluster = {
             "cluster": {"worker": workers},
             "task": {"type": "worker", "index": index},
         }
         processes.append(
             subprocess.Popen(
-                (
-                    *(sys.executable, "-m", "tfpipeline.train", *_FLAGS),
-                    *("--strategy=multi_worker", f"--workdir={tmp_path}"),
-                ),
+                command,
                 cwd=_ROOT,
-                env={**os.environ, "TF_CONFIG": json.dumps(config)},
+                env={**os.environ, "TF_CONFIG": json.dumps(cluster)},
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
                 text=True,
             )
         )
     try:
-        outputs = [process.communicate(timeout=600)[0] for process in processes]
+        yield processes
     finally:
         for process in processes:
             process.kill()
-    assert [process.returncode for process in processes] == [0, 0], outputs
-    _check(tmp_path)
+            process.communicate()
+
+
+def _run_two_workers(driver: str, folder: pathlib.Path) -> None:
+    with _two_workers(driver, folder) as processes:
+        outputs = [process.communicate(timeout=_TIMEOUT)[0] for process in processes]
+        assert [process.returncode for process in processes] == [0, 0], outputs
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("driver", "quantized"), [("train", ("qat",)), ("train_descriptor", ())]
+)
+def test_two_workers_write_one_run_and_resume_to_the_same_weights(
+    driver, quantized, tmp_path
+):
+    whole, cut = tmp_path / "whole", tmp_path / "cut"
+    _run_two_workers(driver, whole)
+    _require_stages(whole, *quantized)
+
+    with _two_workers(driver, cut) as processes:
+        deadline = time.monotonic() + _TIMEOUT
+        while not (cut / "checkpoints/float/epoch-00001.npz").exists():
+            assert all(process.poll() is None for process in processes)
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+    assert not (cut / "float" / "history.json").exists()
+    _run_two_workers(driver, cut)
+    _require_stages(cut, *quantized)
+    for stage in ("float", *quantized):
+        left, right = (np.load(f / stage / "weights.npz") for f in (whole, cut))
+        with left, right:
+            assert left.files == right.files
+            for name in left.files:
+                np.testing.assert_array_equal(left[name], right[name])

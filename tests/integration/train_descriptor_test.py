@@ -28,7 +28,7 @@ from tfpipeline.quantization import storage
 from tfpipeline.readers import from_gap8, from_keras
 from tfpipeline.study import verification
 from tfpipeline.targets.gap8 import program_file
-from tfpipeline.training import progress
+from tfpipeline.training import loop, progress
 
 _ROOT = pathlib.Path(__file__).resolve().parents[2]
 _SMALL = descriptor_flags.DescriptorConfig(
@@ -66,6 +66,9 @@ _SMALL = descriptor_flags.DescriptorConfig(
     rotation=0.0,
     color_jitter=0.1,
     gaussian_noise=0.0,
+    early_stopping_patience=0,
+    precision="float32",
+    strategy="default",
     calibration_images=16,
     seed=0,
     qat_epochs=1,
@@ -153,7 +156,7 @@ def test_figures_are_those_of_the_stored_network(finished):
 def test_a_finished_run_is_not_trained_again_for_other_forms(finished, monkeypatch):
     config, folder, results = finished
     weights = (folder / "float" / "weights.npz").read_bytes()
-    monkeypatch.delattr(train_descriptor.descriptor_stage.descriptor_loop, "train")
+    monkeypatch.delattr(loop, "train")
     forms = ("float", "gap8_8", "gap8_16")
     found = train_descriptor.run(dataclasses.replace(config, evaluate=forms))
     assert list(found["verification"]) == ["float", "gap8_16", "gap8_8"]
@@ -256,6 +259,32 @@ def test_other_flags_in_the_same_folder_are_refused(finished):
     config, _, _ = finished
     with pytest.raises(errors.UsageError, match="--epochs was 2 and is now 3"):
         train_descriptor.run(dataclasses.replace(config, epochs=3))
+    with pytest.raises(errors.UsageError, match="--precision was None and is now 'b"):
+        train_descriptor.run(dataclasses.replace(config, precision="bfloat16"))
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "new"),
+    [
+        ("early_stopping_patience", 0, 3),
+        ("precision", "float32", "auto"),
+        ("strategy", "default", "mirrored"),
+    ],
+)
+def test_flags_that_came_later_leave_earlier_runs_the_same(name, old, new):
+    assert getattr(_SMALL, name) == old
+    assert name not in _SMALL.identity()
+    other = dataclasses.replace(_SMALL, **{name: new})
+    assert other.identity() == {**_SMALL.identity(), name: new}
+
+
+def test_the_best_epoch_is_kept_when_training_stops_early(tmp_path):
+    stopping = dataclasses.replace(
+        _SMALL, workdir=str(tmp_path), epochs=6, early_stopping_patience=1
+    )
+    # Without movement the first epoch is never surpassed.
+    results = train_descriptor.run(dataclasses.replace(stopping, learning_rate=0.0))
+    assert results["best_epoch"] == 1 and results["epochs"] < 6
 
 
 @pytest.mark.parametrize(
@@ -264,6 +293,10 @@ def test_other_flags_in_the_same_folder_are_refused(finished):
         ({"test_folds": (0,), "validation_folds": ()}, "needs --validation_folds"),
         ({"test_folds": (0, 4)}, "must share none. Received in both: 4"),
         ({"test_folds": ()}, "must name at least one fold"),
+        (
+            {"validation_folds": (), "early_stopping_patience": 3},
+            "--early_stopping_patience needs --validation_folds",
+        ),
     ],
 )
 def test_folds_that_do_not_go_together(fields, message):

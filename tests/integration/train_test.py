@@ -13,9 +13,10 @@ import pytest
 from absl.testing import flagsaver
 
 from tests import folder_trees
-from tfpipeline import atomic_files, entry, marked_folder, train
+from tfpipeline import atomic_files, entry, errors, marked_folder, train
 from tfpipeline.data import catalog
 from tfpipeline.ir import graph, serialize
+from tfpipeline.models import registry
 from tfpipeline.targets.gap8 import program_file
 
 _ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -280,6 +281,27 @@ def test_another_command_in_the_same_workdir_is_refused(whole_run, capfd):
     error = capfd.readouterr().err
     assert "--epochs was 3 and is now 4" in error and "another --workdir" in error
     assert "Traceback" not in error
+
+
+@pytest.mark.parametrize(
+    ("export", "networks"), [("int8", 0), ("int8,int16x8", 1), ("int16x8,int4", 2)]
+)
+def test_as_many_networks_as_ever_stand_before_the_float_one(
+    export, networks, monkeypatch, tmp_path
+):
+    # Fresh weights depend on what was built before them.
+    built = []
+    build = registry.build
+    monkeypatch.setattr(
+        registry, "build", lambda *a, **k: built.append(1) or build(*a, **k)
+    )
+
+    def stop(*_, **__):
+        raise errors.TrainingError("here training would begin")
+
+    monkeypatch.setattr(train.stages, "train_float", stop)
+    assert _run(*_TINY, f"--export={export}", f"--workdir={tmp_path}") != 0
+    assert len(built) == networks
 
 
 def _start(folder: pathlib.Path) -> subprocess.Popen:

@@ -1,209 +1,288 @@
-"""The training loop: resumption to the bit, early stopping, a loss that explodes."""
-
-import dataclasses
+"""The training loop with tasks of other shapes than the pipeline's own."""
 
 import numpy as np
 import pytest
 
 from tfpipeline import errors
 from tfpipeline.compat import keras, tf
-from tfpipeline.data import augmentation, splits
 from tfpipeline.training import checkpoints, loop, optimizers, progress, stages
+from tfpipeline.training import task as task_lib
 
 _LAYERS = keras.layers
-
-
-def _dataset(num_train=96, seed=0) -> splits.Dataset:
-    generator = np.random.default_rng(seed)
-
-    def split(count):
-        labels = generator.integers(0, 3, count, np.int32)
-        images = generator.integers(0, 96, (count, 8, 8, 3), np.uint8)
-        images[np.arange(count), :, :, labels] += 96  # the class is a color
-        return splits.Split(images, labels)
-
-    return splits.Dataset(
-        name="colors",
-        class_names=("red", "green", "blue"),
-        train=split(num_train),
-        validation=split(24),
-        test=split(24),
-        train_indices=np.arange(num_train),
-        validation_indices=np.arange(24),
-    )
-
-
-def _stage(**fields) -> loop.StageConfig:
-    values = {
-        "name": "float",
-        "epochs": 4,
-        "batch_size": 16,
-        "optimizer": optimizers.OptimizerConfig(
-            name="sgd", learning_rate=0.05, schedule="cosine", nesterov=True
-        ),
-        "augmentation": augmentation.Augmentation(
-            random_crop=1, horizontal_flip=True, gaussian_noise=0.05
-        ),
-        "label_smoothing": 0.1,
-        "patience": 0,
-        "seed": 3,
-    }
-    return loop.StageConfig(**{**values, **fields})
-
-
-def _model(policy: str = "float32") -> keras.Model:
-    stages.set_up_tensorflow(0)
-    keras.mixed_precision.set_global_policy(policy)
-    try:
-        return _layers()
-    finally:
-        keras.mixed_precision.set_global_policy("float32")
-
-
-def _layers() -> keras.Model:
-    image = keras.Input((8, 8, 3))
-    x = _LAYERS.Conv2D(4, 3, use_bias=False)(image)
-    x = _LAYERS.BatchNormalization()(x)
-    x = _LAYERS.ReLU()(x)
-    x = _LAYERS.Dropout(0.3)(x)
-    x = _LAYERS.Flatten()(x)
-    return keras.Model(image, _LAYERS.Dense(3, dtype="float32")(x))
-
-
-def _train(stage, folder, dataset=None, **options):
-    model = _model()
-    reporter = progress.Progress(folder, stage.name, stage.epochs)
-    result = loop.train(
-        stage,
-        model,
-        model,
-        dataset or _dataset(),
-        strategy=tf.distribute.get_strategy(),
-        folder=folder / "checkpoints",
-        reporter=reporter,
-        **options,
-    )
-    return model, result
+_BATCH = 8
 
 
 class _Killed(Exception):
     pass
 
 
-def test_resumed_run_ends_with_the_same_weights(tmp_path):
-    whole, whole_result = _train(_stage(), tmp_path / "whole")
+def _stage(**fields) -> loop.StageConfig:
+    values = {
+        "name": "float",
+        "epochs": 3,
+        "optimizer": optimizers.OptimizerConfig(learning_rate=0.02),
+        "patience": 0,
+        "seed": 5,
+    }
+    return loop.StageConfig(**{**values, **fields})
 
-    epochs = []
 
-    def kill_in_third_epoch(model):
-        epochs.append(1)
-        if len(epochs) == 3:
+def _examples(seed) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    """Points, and targets in a dictionary: a number, and a class of each."""
+    points = np.random.default_rng(seed).normal(size=(48, 4)).astype(np.float32)
+    value = points.sum(axis=1, keepdims=True)
+    return points, {"value": value, "label": (value[:, 0] > 0).astype(np.int32)}
+
+
+def _networks() -> tuple[keras.Model, keras.Model]:
+    """A network of one output, and the same with a head that has another."""
+    stages.set_up_tensorflow(0)
+    point = keras.Input((4,))
+    x = _LAYERS.Dense(6, activation="relu", name="trunk")(point)
+    x = _LAYERS.Dropout(0.2)(x)
+    scores = _LAYERS.Dense(2, name="scores")(x)
+    value = _LAYERS.Dense(1, name="value")(x)
+    return keras.Model(point, value), keras.Model(
+        point, {"value": value, "scores": scores}
+    )
+
+
+def _loss(outputs, targets, values):
+    squares = tf.square(outputs["value"] - targets["value"])
+    entropy = keras.losses.sparse_categorical_crossentropy(
+        targets["label"], outputs["scores"], from_logits=True
+    )
+    predicted = tf.argmax(outputs["scores"], axis=-1, output_type=tf.int32)
+    table = tf.math.confusion_matrix(targets["label"], predicted, 2)
+    loss = tf.reduce_mean(squares) + values["weight"] * tf.reduce_mean(entropy)
+    return loss, {"squares": tf.reduce_sum(squares), "table": table}
+
+
+def _figures(sums, examples):
+    assert sums["table"].shape == (2, 2)
+    return {
+        "mse": sums["squares"] / examples,
+        "recall": sums["table"][1, 1] / sums["table"][1].sum(),
+        "counted": float(sums["table"].sum()),
+    }
+
+
+def _task(network, **fields) -> task_lib.Task:
+    """Two targets, batches of a number that grows, a weight that grows, two sums."""
+    points, targets = _examples(1)
+
+    def epoch(number):
+        steps = 3 + number
+        order = np.random.default_rng([5, number]).permutation(len(points))
+        order = order[: steps * _BATCH]
+        chosen = (points[order], {name: t[order] for name, t in targets.items()})
+        batches = tf.data.Dataset.from_tensor_slices(chosen).batch(_BATCH)
+        return task_lib.Epoch(batches, steps, len(order), {"weight": 0.5 * number})
+
+    def validate():
+        held_out, wanted = _examples(2)
+        found = network(held_out, training=False).numpy()
+        return {"val_mse": float(np.mean((found - wanted["value"]) ** 2))}
+
+    values = {
+        "epoch": epoch,
+        "steps_per_epoch": 4,
+        "loss": _loss,
+        "sums": ("squares", "table"),
+        "figures": _figures,
+        "validate": validate,
+        "better": task_lib.lowest("val_mse"),
+        "kept": network,
+    }
+    return task_lib.Task(**{**values, **fields})
+
+
+def _train(folder, stage=None, **fields):
+    network, model = _networks()
+    stage = stage or _stage()
+    result = loop.train(
+        stage,
+        model,
+        _task(network, **fields),
+        strategy=tf.distribute.get_strategy(),
+        folder=folder,
+        reporter=progress.Progress(None, stage.name, stage.epochs),
+    )
+    return network, model, result
+
+
+def _assert_equal(ours, theirs):
+    for left, right in zip(ours, theirs, strict=True):
+        np.testing.assert_array_equal(left, right)
+
+
+def _untimed(history):
+    timings = ("seconds", "images_per_second")
+    return [{k: v for k, v in r.items() if k not in timings} for r in history]
+
+
+def test_any_nest_of_targets_any_sums_and_any_number_of_batches(tmp_path):
+    network, model, result = _train(tmp_path, _stage(epochs=3))
+    assert [record["counted"] for record in result.history] == [24, 32, 40]
+    for record in result.history:
+        assert 0 <= record["recall"] <= 1
+    # Without the weight of the entropy the first epoch's loss is the squares alone.
+    first = result.history[0]
+    assert first["loss"] == pytest.approx(first["mse"], rel=1e-6)
+    assert result.history[2]["loss"] > result.history[2]["mse"]
+    measured = [record["val_mse"] for record in result.history]
+    assert result.best_epoch == int(np.argmin(measured)) + 1
+    # The head was trained and is in the checkpoints, and only there.
+    assert len(result.best_weights) == len(network.get_weights()) == 4
+    assert len(checkpoints.load_newest(tmp_path).weights) == 6
+    _, fresh = _networks()
+    before, after = (m.get_layer("scores").get_weights()[0] for m in (fresh, model))
+    assert (before != after).any()
+
+
+def test_what_is_kept_is_found_wherever_it_stands_in_the_model(tmp_path):
+    network, model, result = _train(tmp_path, better=task_lib.latest)
+    # The head stands in front of the network's last layer in the model's order.
+    shapes = [weight.shape for weight in model.get_weights()]
+    assert shapes != [w.shape for w in network.get_weights()] + shapes[4:]
+    _assert_equal(result.best_weights, network.get_weights())
+
+
+def test_a_task_of_any_shape_resumes_to_the_same_bits(tmp_path):
+    _, whole, whole_result = _train(tmp_path / "whole")
+    seen = []
+
+    def kill_in_second_epoch(model):
+        seen.append(model)
+        if len(seen) == 2:
             raise _Killed
 
     with pytest.raises(_Killed):
-        _train(_stage(), tmp_path / "cut", after_epoch=kill_in_third_epoch)
-    assert checkpoints.load_newest(tmp_path / "cut" / "checkpoints").epoch == 2
-    resumed, resumed_result = _train(_stage(), tmp_path / "cut")
-
-    assert whole_result.best_epoch == resumed_result.best_epoch
-    for left, right in zip(whole.get_weights(), resumed.get_weights(), strict=True):
-        np.testing.assert_array_equal(left, right)
-    for left, right in zip(
-        whole_result.best_weights, resumed_result.best_weights, strict=True
-    ):
-        np.testing.assert_array_equal(left, right)
-    timings = ("seconds", "images_per_second")
-    for left, right in zip(whole_result.history, resumed_result.history, strict=True):
-        assert {k: v for k, v in left.items() if k not in timings} == {
-            k: v for k, v in right.items() if k not in timings
-        }
+        _train(tmp_path / "cut", after_epoch=kill_in_second_epoch)
+    _, resumed, resumed_result = _train(tmp_path / "cut")
+    _assert_equal(whole.get_weights(), resumed.get_weights())
+    _assert_equal(whole_result.best_weights, resumed_result.best_weights)
+    assert _untimed(whole_result.history) == _untimed(resumed_result.history)
 
 
-def test_another_seed_gives_other_weights(tmp_path):
-    one, _ = _train(_stage(epochs=1), tmp_path / "one")
-    two, _ = _train(_stage(epochs=1, seed=4), tmp_path / "two")
-    assert not np.array_equal(one.get_weights()[0], two.get_weights()[0])
+def test_the_number_of_steps_a_call_changes_nothing(tmp_path, monkeypatch):
+    found = []
+    for steps in (2, 20):
+        monkeypatch.setattr(loop, "_STEPS_PER_CALL", steps)
+        found.append(_train(tmp_path / str(steps)))
+    (_, two, two_result), (_, all_of_them, result) = found
+    _assert_equal(two.get_weights(), all_of_them.get_weights())
+    assert _untimed(two_result.history) == _untimed(result.history)
 
 
-def test_learns_and_reports(tmp_path):
-    stage = _stage(epochs=6, label_smoothing=0.0)
-    _, result = _train(stage, tmp_path)
-    last = result.history[-1]
-    # A third is chance; the three colors are easy.
-    assert last["val_accuracy"] > 0.8
-    assert [record["epoch"] for record in result.history] == [1, 2, 3, 4, 5, 6]
-    lines = (tmp_path / "metrics.jsonl").read_text().splitlines()
-    assert len(lines) == 6
-    assert list((tmp_path / "tensorboard" / "float").iterdir())
-    text = progress.line(result.history, 6)
-    for part in ("epoch   6/6", "loss", "accuracy", "images/s", "left 0:00"):
-        assert part in text
+def test_frozen_variables_stay_also_under_weight_decay(tmp_path):
+    for mode in ("l2", "decoupled"):
+        network, model = _networks()
+        before = [variable.numpy() for variable in model.get_layer("trunk").variables]
+        optimizer = optimizers.OptimizerConfig(weight_decay_mode=mode, weight_decay=0.1)
+        stage = _stage(epochs=1, optimizer=optimizer)
+        loop.train(
+            stage,
+            model,
+            _task(network, frozen=model.get_layer("trunk").variables),
+            strategy=tf.distribute.get_strategy(),
+            folder=tmp_path / mode,
+            reporter=progress.Progress(None, stage.name, stage.epochs),
+        )
+        _assert_equal(before, model.get_layer("trunk").get_weights())
+        assert model.get_layer("value").get_weights()[1] != 0
 
 
-def test_best_epoch_has_the_lowest_validation_loss(tmp_path):
-    model, result = _train(_stage(), tmp_path)
-    losses = [record["val_loss"] for record in result.history]
-    assert result.best_epoch == int(np.argmin(losses)) + 1
-    state = checkpoints.load_newest(tmp_path / "checkpoints")
-    for left, right in zip(result.best_weights, state.best_weights, strict=True):
-        np.testing.assert_array_equal(left, right)
-    assert len(result.best_weights) == len(model.get_weights())
+def test_a_teacher_stands_behind_the_loss(tmp_path):
+    stages.set_up_tensorflow(0)
+    teacher = keras.Sequential([keras.Input((4,)), _LAYERS.Dense(2)])
+    student = keras.Sequential([keras.Input((4,)), _LAYERS.Dense(2)])
+    points, _ = _examples(1)
+    batches = tf.data.Dataset.from_tensor_slices((points, points)).batch(_BATCH)
+    known = teacher.get_weights()
 
+    def loss(outputs, inputs, values):
+        del values
+        wanted = teacher(inputs, training=False)
+        return tf.reduce_mean(tf.square(outputs - wanted)), {}
 
-def test_early_stopping_counts_epochs_without_a_lower_validation_loss(tmp_path):
-    frozen = optimizers.OptimizerConfig(name="sgd", learning_rate=0.0)
-
-    # Without movement the validation loss is the first epoch's ever after, but for
-    # the moving averages of BatchNormalization; freeze those too.
-    def freeze(model):
-        for layer in model.layers:
-            if isinstance(layer, _LAYERS.BatchNormalization):
-                layer.set_weights([*layer.get_weights()[:2], np.zeros(4), np.ones(4)])
-
-    stage = _stage(epochs=50, patience=3, optimizer=frozen)
-    _, result = _train(stage, tmp_path, after_epoch=freeze)
-    assert (result.best_epoch, len(result.history)) == (1, 4)
-
-
-def test_infinite_loss_stops_with_epoch_step_and_checkpoint(tmp_path):
-    _train(_stage(epochs=1), tmp_path)
-    broken = dataclasses.replace(
-        _stage().optimizer, learning_rate=1e30, schedule="constant", weight_decay=0.0
+    stage = _stage(
+        epochs=60,
+        optimizer=optimizers.OptimizerConfig(learning_rate=0.05, weight_decay=0.0),
     )
-    with pytest.raises(errors.TrainingError) as raised:
-        _train(_stage(epochs=3, optimizer=broken), tmp_path / "other")
-    text = str(raised.value)
-    assert "epoch 1, step" in text and "--learning_rate" in text
-    assert "Last good checkpoint: None" in text
-    assert checkpoints.load_newest(tmp_path / "checkpoints").epoch == 1
-
-
-def test_checkpoint_of_another_network_is_refused(tmp_path):
-    _train(_stage(epochs=1), tmp_path)
-    other = dataclasses.replace(_stage().optimizer, name="adam", nesterov=False)
-    with pytest.raises(errors.StorageError, match="another network or optimizer"):
-        _train(_stage(optimizer=other), tmp_path)
-
-
-def test_fewer_images_than_a_batch_is_refused(tmp_path):
-    with pytest.raises(errors.TrainingError, match="smaller --batch_size"):
-        _train(_stage(batch_size=97), tmp_path)
-
-
-def test_bfloat16_trains_a_float32_twin(tmp_path):
-    model, trained = _model(), _model("mixed_bfloat16")
-    stage = _stage(epochs=6, label_smoothing=0.0)
     result = loop.train(
         stage,
-        trained,
-        model,
-        _dataset(),
+        student,
+        task_lib.Task(
+            epoch=lambda number: task_lib.Epoch(batches, 6, 48),
+            steps_per_epoch=6,
+            loss=loss,
+        ),
         strategy=tf.distribute.get_strategy(),
-        folder=tmp_path / "checkpoints",
+        folder=tmp_path,
         reporter=progress.Progress(tmp_path, stage.name, stage.epochs),
     )
-    assert trained.layers[1].compute_dtype == "bfloat16"
-    assert {weight.dtype for weight in trained.weights} == {tf.float32}
-    for left, right in zip(trained.get_weights(), model.get_weights(), strict=True):
-        np.testing.assert_array_equal(left, right)
-    assert result.history[-1]["val_accuracy"] > 0.8
+    _assert_equal(known, teacher.get_weights())
+    # Adam's steps of 0.05 in float32 end this near to a linear map.
+    np.testing.assert_allclose(result.best_weights[0], known[0], atol=1e-3)
+    assert result.best_epoch == 60
+    text = progress.line(result.history, 60)
+    assert "loss 0.0000" in text and "accuracy" not in text
+
+
+def test_patience_counts_epochs_that_are_not_better(tmp_path):
+    figures = iter([0.5, 0.7, 0.7, 0.6, 0.9])
+    _, _, result = _train(
+        tmp_path,
+        _stage(epochs=5, patience=2),
+        validate=lambda: {"val_f1": next(figures)},
+        better=task_lib.highest("val_f1"),
+    )
+    assert (result.best_epoch, len(result.history)) == (2, 4)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_a_figure_that_is_not_finite_stops_the_training(tmp_path, value):
+    figures = iter([0.5, value])
+    with pytest.raises(
+        errors.TrainingError, match=rf"val_f1 is {value} at epoch 2.*epoch-00001\.npz"
+    ):
+        _train(tmp_path, validate=lambda: {"val_f1": next(figures)})
+    assert checkpoints.load_newest(tmp_path).epoch == 1
+
+
+def test_dropout_of_networks_in_a_network_is_restarted():
+    stages.set_up_tensorflow(0)
+    inner = keras.Sequential([keras.Input((50,)), _LAYERS.Dropout(0.5)])
+    point = keras.Input((50,))
+    model = keras.Model(point, inner(point))
+    ones = np.ones((1, 50), np.float32)
+    found = []
+    for epoch in (0, 1, 0):
+        loop.seed_dropout(model, 3, epoch)
+        found.append(model(ones, training=True).numpy())
+    np.testing.assert_array_equal(found[0], found[2])
+    assert (found[0] != found[1]).any()
+
+
+def test_a_worker_that_is_not_the_chief_writes_nothing(tmp_path):
+    network, model = _networks()
+    loop.train(
+        _stage(epochs=1),
+        model,
+        _task(network),
+        strategy=tf.distribute.get_strategy(),
+        folder=tmp_path,
+        reporter=progress.Progress(None, "float", 1),
+        writes=False,
+    )
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_better_epoch():
+    low, high = {"figure": 1.0}, {"figure": 2.0}
+    assert task_lib.lowest("figure")(low, high)
+    assert not task_lib.lowest("figure")(low, low)
+    assert task_lib.highest("figure")(high, low)
+    assert not task_lib.highest("figure")(high, high)
+    assert task_lib.latest(low, high)

@@ -33,13 +33,14 @@ class Deployment:
     Attributes:
         number_format: the format.
         check: (float graph of the untrained network, choices); raises a PipelineError
-            that names all that stands in the way of the format.
+            that names all that stands in the way of the format; None where training
+            and conversion say so themselves.
         training: how it is trained; raises UsageError for choices that cannot be.
         deploy: quantizes, evaluates and, where --export has the format, writes;
             raises VerificationError where integers are not what training promised.
     """
 
     number_format: number_formats.NumberFormat
-    check: Callable[[graph.Graph, choices_lib.Choices], None]
+    check: Callable[[graph.Graph, choices_lib.Choices], None] | None
     training: Callable[[choices_lib.Choices], scheme.Scheme]
     deploy: Callable[[jobs.Job], Deployed]

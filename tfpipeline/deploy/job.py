@@ -13,7 +13,7 @@ from tfpipeline.compat import keras
 from tfpipeline.data import pipeline, splits
 from tfpipeline.deploy import choices as choices_lib
 from tfpipeline.report import summary
-from tfpipeline.training import evaluation, stages
+from tfpipeline.training import evaluation, kept_stages, stages
 
 # The test split is read here for the first time, with every choice made.
 SPLITS = ("validation", "test")
@@ -36,8 +36,8 @@ class Job:
     choices: choices_lib.Choices
     dataset: splits.Dataset
     folder: run_folder.RunFolder
-    trained: stages.Trained
-    quantized: Mapping[str, stages.Trained]
+    trained: kept_stages.Trained
+    quantized: Mapping[str, kept_stages.Trained]
 
     @functools.cached_property
     def labels(self) -> dict[str, np.ndarray]:

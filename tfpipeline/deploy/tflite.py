@@ -39,7 +39,7 @@ def deployment_of(
     number_format: str,
     converters: Converters,
     *,
-    check: Callable[[graph.Graph, choices_lib.Choices], None],
+    check: Callable[[graph.Graph, choices_lib.Choices], None] | None,
     training: Callable[[choices_lib.Choices], scheme.Scheme],
 ) -> deployment.Deployment:
     """The deployment of a format whose export is a `.tflite`."""

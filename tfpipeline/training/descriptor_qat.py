@@ -26,10 +26,12 @@ from tfpipeline.readers import from_gap8, from_keras
 from tfpipeline.targets.gap8 import calibrate, program, simulate
 from tfpipeline.training import (
     checkpoints,
-    descriptor_loop,
     descriptor_stage,
-    stages,
+    kept_stages,
+    loop,
+    strategies,
 )
+from tfpipeline.training.tasks import embedding
 
 _FLAGS = "flags.json"
 # Photographs on which the integers must equal the trained network.
@@ -40,17 +42,19 @@ def train(
     config: flags_lib.DescriptorConfig,
     source: people.People,
     form: str,
-    trained: stages.Trained,
+    trained: kept_stages.Trained,
     folder: run_folder.RunFolder,
-) -> stages.Trained:
+    strategy: tf.distribute.Strategy,
+) -> kept_stages.Trained:
     """Trains, resumed or already done where the folder says so.
 
     Args:
         config: of the run.
         source: of the run.
-        form: one of descriptor_forms.GAP8 that is trained.
+        form: one of descriptor_forms.TRAINED.
         trained: the float network.
         folder: of the run.
+        strategy: devices.
 
     Raises:
         UsageError: the folder holds this stage with other flags.
@@ -59,8 +63,9 @@ def train(
         StorageError: a file of the run cannot be read or written.
     """
     require_same(config, form, folder)
-    atomic_files.write_json(folder.model(form) / _FLAGS, config.qat_identity())
-    done = descriptor_stage.finished(folder, form)
+    if strategies.is_chief(strategy):
+        atomic_files.write_json(folder.model(form) / _FLAGS, config.qat_identity())
+    done = kept_stages.find(folder, form)
     if done is not None:
         return done
     chosen = forms.GAP8[form]
@@ -73,15 +78,22 @@ def train(
         folded, frozen = _for_raw_pixels(folded, g)
         g = from_keras.read(folded, name=config.model)
     magnitudes = calibrate.calibrate(g, forms.network_input(chosen, calibration))
-    network = gap8.prepare_qat(
+    prepared = gap8.prepare_qat(
         folded, g, magnitudes, num_bits=chosen.num_bits, raw_input=chosen.is_raw
     )
+    network = strategies.distributed(
+        strategy, prepared, lambda: gap8.build(folded, chosen.num_bits)
+    )
+    stage, recipe = _stage(config, form)
     return descriptor_stage.run_stage(
         config,
         source,
-        _stage(config, form),
+        stage,
+        recipe,
         network,
         folder,
+        strategy,
+        rebuild=lambda: prepared,
         earlier=_earlier(trained, form, folder),
         head=_head(trained, folder),
         frozen=_variables(network, frozen),
@@ -120,22 +132,27 @@ def integers(
 
 def _stage(
     config: flags_lib.DescriptorConfig, form: str
-) -> descriptor_loop.StageConfig:
+) -> tuple[loop.StageConfig, embedding.Config]:
     stage = descriptor_stage.float_stage(config)
-    return dataclasses.replace(
+    recipe = descriptor_stage.recipe(config)
+    stage = dataclasses.replace(
         stage,
         name=form,
         epochs=config.qat_epochs,
-        # The float network has grown up with the full margin.
-        loss=dataclasses.replace(stage.loss, arcface_warmup_epochs=0),
         optimizer=dataclasses.replace(
             stage.optimizer,
             learning_rate=config.learning_rate / config.qat_learning_rate_divisor,
             warmup_epochs=0.0,
         ),
         seed=config.seed * 10 + 2,
+    )
+    recipe = dataclasses.replace(
+        recipe,
+        # The float network has grown up with the full margin.
+        loss=dataclasses.replace(recipe.loss, arcface_warmup_epochs=0),
         raw_pixels=forms.GAP8[form].is_raw,
     )
+    return stage, recipe
 
 
 def _for_raw_pixels(
@@ -170,9 +187,11 @@ def _variables(network: keras.Model, names: list[str]) -> list[tf.Variable]:
     ]
 
 
-def _head(trained: stages.Trained, folder: run_folder.RunFolder) -> list[np.ndarray]:
+def _head(
+    trained: kept_stages.Trained, folder: run_folder.RunFolder
+) -> list[np.ndarray]:
     """The head of the best float epoch, which is in the checkpoints only."""
-    path = folder.checkpoints(stages.FLOAT)
+    path = folder.checkpoints(kept_stages.FLOAT)
     state = checkpoints.load_newest(path)
     if state is None:
         raise errors.StorageError(
@@ -183,13 +202,13 @@ def _head(trained: stages.Trained, folder: run_folder.RunFolder) -> list[np.ndar
 
 
 def _earlier(
-    trained: stages.Trained, form: str, folder: run_folder.RunFolder
+    trained: kept_stages.Trained, form: str, folder: run_folder.RunFolder
 ) -> list[dict[str, Any]]:
     """Records of the other stages, so that metrics.jsonl keeps them."""
     found = list(trained.history)
-    for other, each in forms.GAP8.items():
-        if each.is_trained and other != form:
-            done = descriptor_stage.finished(folder, other)
+    for other in forms.TRAINED:
+        if other != form:
+            done = kept_stages.find(folder, other)
             found += done.history if done is not None else ()
     return found
 

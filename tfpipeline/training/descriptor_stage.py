@@ -6,23 +6,20 @@ from typing import Any
 
 import numpy as np
 
-from tfpipeline import atomic_files, errors, run_folder
 from tfpipeline import descriptor_flags as flags_lib
+from tfpipeline import run_folder
 from tfpipeline.compat import keras, tf
 from tfpipeline.data import augmentation, people, splits
 from tfpipeline.models import registry
-from tfpipeline.quantization import storage
 from tfpipeline.study import verification
 from tfpipeline.training import (
     descriptor_heads,
-    descriptor_loop,
-    evaluation,
+    kept_stages,
+    loop,
     optimizers,
-    progress,
-    stages,
+    precision,
 )
-
-_HISTORY = "history.json"
+from tfpipeline.training.tasks import embedding
 
 
 def training_split(
@@ -67,23 +64,12 @@ def pair_distances(
     )
 
 
-def float_describer(
-    network: keras.Model, *, raw_pixels: bool = False
-) -> Callable[[np.ndarray], np.ndarray]:
-    """`network` as a function uint8 [N, S, S, 1] to float32 [N, D]."""
-    forward = evaluation.forward_function(network)
-
-    def taken(images):
-        return forward(descriptor_loop.as_raw(images) if raw_pixels else images)
-
-    return lambda images: evaluation.logits(taken, images, normalize=True)
-
-
 def train(
     config: flags_lib.DescriptorConfig,
     source: people.People,
     folder: run_folder.RunFolder,
-) -> stages.Trained:
+    strategy: tf.distribute.Strategy,
+) -> kept_stages.Trained:
     """Trains, resumed or already done where the folder says so.
 
     Raises:
@@ -91,84 +77,118 @@ def train(
         TrainingError: the loss is not finite.
         StorageError: a file of the run cannot be read or written.
     """
-    done = finished(folder, stages.FLOAT)
+    done = kept_stages.find(folder, kept_stages.FLOAT)
     if done is not None:
         return done
-    return run_stage(config, source, float_stage(config), build(config, source), folder)
+    with strategy.scope():
+        network, twin = precision.with_twin(
+            lambda number_format: build(config, source, number_format),
+            precision.resolve(config.precision),
+        )
+    return run_stage(
+        config,
+        source,
+        float_stage(config),
+        recipe(config),
+        network,
+        folder,
+        strategy,
+        rebuild=lambda: build(config, source, "float32"),
+        twin=twin,
+    )
 
 
 def run_stage(
     config: flags_lib.DescriptorConfig,
     source: people.People,
-    stage: descriptor_loop.StageConfig,
+    stage: loop.StageConfig,
+    recipe: embedding.Config,
     network: keras.Model,
     folder: run_folder.RunFolder,
+    strategy: tf.distribute.Strategy,
     *,
+    rebuild: Callable[[], keras.Model],
+    twin: keras.Model | None = None,
     earlier: Sequence[dict[str, Any]] = (),
     head: Sequence[np.ndarray] = (),
     frozen: Sequence[tf.Variable] = (),
-) -> stages.Trained:
+) -> kept_stages.Trained:
     """Trains `network` in place, from its checkpoints on if there are any; keeps it.
 
     Args:
         config: of the run.
         source: of the run.
-        stage: what to do.
+        stage: how.
+        recipe: what.
         network: image to descriptor.
         folder: of the run.
+        strategy: under whose scope the networks were built.
+        rebuild: see kept_stages.train.
+        twin: see embedding.task.
         earlier: records of other stages, for metrics.jsonl.
-        head: see descriptor_loop.train.
-        frozen: see descriptor_loop.train.
+        head: weights that the head starts with; fresh ones if not given.
+        frozen: variables of `network` that stay as they are.
     """
     _, split = training_split(config, source)
-    result = descriptor_loop.train(
+    with strategy.scope():
+        model = descriptor_heads.with_head(
+            network, int(split.labels.max()) + 1, recipe.loss
+        )
+    if head:
+        model.set_weights([*network.get_weights(), *head])
+    task = embedding.task(
         stage,
-        network,
+        recipe,
         split,
-        validate=_validation(config, stage, network, source),
-        folder=folder.checkpoints(stage.name),
-        reporter=progress.Progress(folder.root, stage.name, stage.epochs, earlier),
-        head=head,
+        network,
+        validate=_validation(config, recipe, twin or network, source),
+        evaluated=twin,
         frozen=frozen,
+        replicas=strategy.num_replicas_in_sync,
     )
-    network.set_weights(result.best_weights)
-    storage.save(network, folder.model(stage.name))
-    atomic_files.write_json(
-        # Written last: its presence says that the stage is complete.
-        folder.model(stage.name) / _HISTORY,
-        {"best_epoch": result.best_epoch, "history": result.history},
+    return kept_stages.train(
+        stage, model, task, folder, strategy, rebuild=rebuild, earlier=earlier
     )
-    return stages.Trained(network, result.best_epoch, result.history, stage.name)
 
 
-def build(config: flags_lib.DescriptorConfig, source: people.People) -> keras.Model:
+def build(
+    config: flags_lib.DescriptorConfig, source: people.People, number_format: str
+) -> keras.Model:
     """The network with fresh weights, for the photographs of `source`."""
-    return registry.build(
-        config.model,
-        input_shape=tuple(source.images.shape[1:]),
-        batch_norm=config.batch_norm,
-        dropout=config.dropout,
-        width=config.width,
-    )
+    with precision.computing_in(number_format):
+        return registry.build(
+            config.model,
+            input_shape=tuple(source.images.shape[1:]),
+            batch_norm=config.batch_norm,
+            dropout=config.dropout,
+            width=config.width,
+        )
 
 
-def float_stage(config: flags_lib.DescriptorConfig) -> descriptor_loop.StageConfig:
-    """The float training that the flags ask for."""
-    return descriptor_loop.StageConfig(
-        name=stages.FLOAT,
+def float_stage(config: flags_lib.DescriptorConfig) -> loop.StageConfig:
+    """How the flags ask for float training."""
+    return loop.StageConfig(
+        name=kept_stages.FLOAT,
         epochs=config.epochs,
-        people=config.people_per_batch,
-        images=config.images_per_person,
-        groups_per_person=config.groups_per_person,
-        loss=_taken(config, descriptor_heads.LossConfig, name=config.loss),
         optimizer=_taken(
             config,
             optimizers.OptimizerConfig,
             name=config.optimizer,
             schedule=config.learning_rate_schedule,
         ),
-        augmentation=_taken(config, augmentation.Augmentation),
+        patience=config.early_stopping_patience,
         seed=config.seed * 10 + 1,
+    )
+
+
+def recipe(config: flags_lib.DescriptorConfig) -> embedding.Config:
+    """What the flags ask for."""
+    return embedding.Config(
+        people=config.people_per_batch,
+        images=config.images_per_person,
+        groups_per_person=config.groups_per_person,
+        loss=_taken(config, descriptor_heads.LossConfig, name=config.loss),
+        augmentation=_taken(config, augmentation.Augmentation),
     )
 
 
@@ -181,14 +201,14 @@ def _taken(config: flags_lib.DescriptorConfig, kind: type, **others):
 
 def _validation(
     config: flags_lib.DescriptorConfig,
-    stage: descriptor_loop.StageConfig,
+    recipe: embedding.Config,
     network: keras.Model,
     source: people.People,
 ) -> Callable[[], dict[str, float]] | None:
     if not config.validation_folds:
         return None
     pairs = source.pairs.take(config.validation_folds)
-    describe = float_describer(network, raw_pixels=stage.raw_pixels)
+    describe = embedding.describer(network, raw_pixels=recipe.raw_pixels)
 
     def validate() -> dict[str, float]:
         distances = pair_distances(describe, source, pairs)
@@ -199,22 +219,3 @@ def _validation(
         }
 
     return validate
-
-
-def finished(folder: run_folder.RunFolder, stage: str) -> stages.Trained | None:
-    """A stage's result if an earlier start of this run got that far.
-
-    Raises:
-        StorageError: its files are damaged.
-    """
-    path = folder.model(stage) / _HISTORY
-    if not path.exists():
-        return None
-    record = atomic_files.read_json(path)
-    try:
-        history, best_epoch = tuple(record["history"]), record["best_epoch"]
-    except (KeyError, TypeError) as error:
-        raise errors.StorageError(
-            f"{path} is not a training's history; remove {path.parent} to train again"
-        ) from error
-    return stages.Trained(storage.load(path.parent), best_epoch, history, stage)

@@ -1,6 +1,8 @@
 """Which number format float training computes in."""
 
+import contextlib
 import pathlib
+from collections.abc import Callable, Iterator
 
 from tfpipeline import errors
 from tfpipeline.compat import keras, tf
@@ -43,6 +45,37 @@ def policy(precision: str) -> keras.mixed_precision.Policy:
     """The Keras policy of "float32" or "bfloat16" (variables stay float32)."""
     name = "mixed_bfloat16" if precision == "bfloat16" else "float32"
     return keras.mixed_precision.Policy(name)
+
+
+@contextlib.contextmanager
+def computing_in(precision: str) -> Iterator[None]:
+    """Networks that are built meanwhile compute in "float32" or "bfloat16"."""
+    keras.mixed_precision.set_global_policy(policy(precision))
+    try:
+        yield
+    finally:
+        keras.mixed_precision.set_global_policy("float32")
+
+
+def with_twin(
+    build: Callable[[str], keras.Model], precision: str
+) -> tuple[keras.Model, keras.Model | None]:
+    """A network that trains in `precision`, and what it is evaluated as.
+
+    Args:
+        build: makes the network in "float32" or "bfloat16", with fresh weights.
+        precision: one of the two.
+
+    Returns:
+        The network, and a float32 one of the same weights; None where it is that
+        itself.
+    """
+    in_float32 = build("float32")
+    if precision == "float32":
+        return in_float32, None
+    network = build(precision)
+    network.set_weights(in_float32.get_weights())
+    return network, in_float32
 
 
 def _cpu_flags(path: pathlib.Path = pathlib.Path("/proc/cpuinfo")) -> frozenset[str]:

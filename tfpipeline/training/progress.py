@@ -15,6 +15,10 @@ from tfpipeline import atomic_files
 from tfpipeline.compat import tf
 
 _LOG = logging.getLogger(__name__)
+# Entries of an epoch's record that its line shows elsewhere, or not at all.
+_NOT_FIGURES = frozenset(
+    ("stage", "epoch", "learning_rate", "images_per_second", "seconds", "best_epoch")
+)
 
 
 class Progress:
@@ -113,26 +117,26 @@ def bar(what: str, total: int) -> Iterator[Callable[[int], None]]:
 
 
 def line(history: Sequence[dict[str, Any]], epochs: int) -> str:
-    """The line of the newest epoch: losses, accuracies, speed, time left at most.
-
-    Validation's figures are left out where a record has none.
-    """
+    """The line of the newest epoch: its figures, speed, time left at most."""
     record = history[-1]
     left = (
         (epochs - record["epoch"]) * sum(r["seconds"] for r in history) / len(history)
     )
     best = " *" if record["best_epoch"] == record["epoch"] else ""
-    validated = ""
-    if "val_loss" in record:
-        validated += f"  val_loss {record['val_loss']:.4f}"
-    if "val_accuracy" in record:
-        validated += f"  val_accuracy {100 * record['val_accuracy']:6.2f} %"
+    figures = "".join(
+        f"  {name} {_figure(name, value)}"
+        for name, value in record.items()
+        if name not in _NOT_FIGURES
+    )
     return (
         f"{record['stage']:5s} epoch {record['epoch']:3d}/{epochs}"
-        f"  loss {record['loss']:.4f}  accuracy {100 * record['accuracy']:6.2f} %"
-        f"{validated}  {record['images_per_second']:.0f} images/s"
+        f"{figures}  {record['images_per_second']:.0f} images/s"
         f"  left {duration(left)}{best}"
     )
+
+
+def _figure(name: str, value: float) -> str:
+    return f"{100 * value:6.2f} %" if name.endswith("accuracy") else f"{value:.4f}"
 
 
 def duration(seconds: float) -> str:

@@ -1,4 +1,4 @@
-"""The training stages as resumable steps: float, then quantization-aware.
+"""The stages of a classifier: float training, then quantization-aware.
 
 Each number format has a quantization-aware stage of its own, all from the same float
 network. The schedule is the face-classification study's: train in float until the
@@ -7,45 +7,19 @@ with the learning rate divided by 10, stop early again (best network N).
 """
 
 import dataclasses
-import pathlib
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 
-from tfpipeline import atomic_files, errors, run_folder
 from tfpipeline import flags as flags_lib
+from tfpipeline import run_folder
 from tfpipeline.compat import keras, tf
 from tfpipeline.data import augmentation, pipeline, splits
 from tfpipeline.keras_networks import batch_norm_folding
 from tfpipeline.models import registry
-from tfpipeline.quantization import storage
-from tfpipeline.training import loop, optimizers, precision, progress, strategies
+from tfpipeline.training import kept_stages, loop, optimizers, precision, strategies
 from tfpipeline.training import scheme as schemes
-
-FLOAT = "float"
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class Trained:
-    """The best network of a stage.
-
-    Attributes:
-        model: float32, with the weights of `best_epoch`.
-        best_epoch: counted from 1.
-        history: one record an epoch.
-        stage: its name.
-    """
-
-    model: keras.Model
-    best_epoch: int
-    history: tuple[dict[str, Any], ...]
-    stage: str = FLOAT
-
-    @property
-    def seconds(self) -> float:
-        """Wall time of all epochs, validation included."""
-        return sum(record["seconds"] for record in self.history)
+from tfpipeline.training.tasks import classification
 
 
 def set_up_tensorflow(seed: int) -> None:
@@ -54,18 +28,6 @@ def set_up_tensorflow(seed: int) -> None:
     # Dropout then draws from generators that the loop can restart at each epoch.
     keras.backend.experimental.enable_tf_random_generator()
     keras.utils.set_random_seed(seed)
-
-
-def float_augmentation(config: flags_lib.RunConfig) -> augmentation.Augmentation:
-    """The augmentation that the flags ask for."""
-    return augmentation.Augmentation(
-        random_crop=config.random_crop,
-        horizontal_flip=config.horizontal_flip,
-        rotation=config.rotation,
-        color_jitter=config.color_jitter,
-        gaussian_noise=config.gaussian_noise,
-        normalize=config.normalize,
-    )
 
 
 def calibration_images(
@@ -85,7 +47,7 @@ def train_float(
     folder: run_folder.RunFolder,
     strategy: tf.distribute.Strategy,
     epochs: int,
-) -> Trained:
+) -> kept_stages.Trained:
     """Float training, resumed or already done where the folder says so.
 
     Args:
@@ -95,31 +57,26 @@ def train_float(
         strategy: devices.
         epochs: at most this many.
     """
-    done = _finished(folder, FLOAT)
+    done = kept_stages.find(folder, kept_stages.FLOAT)
     if done is not None:
         return done
     chosen = precision.resolve(config.precision)
     with strategy.scope():
-        evaluation_model = build(config, dataset, "float32")
-        model = evaluation_model
-        if chosen != "float32":
-            model = build(config, dataset, chosen)
-            model.set_weights(evaluation_model.get_weights())
+        model, twin = precision.with_twin(
+            lambda number_format: build(config, dataset, number_format), chosen
+        )
     stage = loop.StageConfig(
-        name=FLOAT,
+        name=kept_stages.FLOAT,
         epochs=epochs,
-        batch_size=config.batch_size,
         optimizer=_optimizer(config),
-        augmentation=float_augmentation(config),
-        label_smoothing=config.label_smoothing,
         patience=config.early_stopping_patience,
         seed=config.seed * 10 + 1,
     )
-    return _run(
+    task = classification.task(stage, _recipe(config), dataset, model, evaluated=twin)
+    return kept_stages.train(
         stage,
         model,
-        evaluation_model,
-        dataset,
+        task,
         folder,
         strategy,
         rebuild=lambda: build(config, dataset, "float32"),
@@ -131,11 +88,11 @@ def train_qat(
     dataset: splits.Dataset,
     folder: run_folder.RunFolder,
     strategy: tf.distribute.Strategy,
-    trained: Trained,
+    trained: kept_stages.Trained,
     stage_name: str,
     scheme: schemes.Scheme,
-    earlier: Sequence[Trained] = (),
-) -> Trained:
+    earlier: Sequence[kept_stages.Trained] = (),
+) -> kept_stages.Trained:
     """Quantization-aware training from the best float weights, resumed likewise.
 
     Every number format sees the same batches in the same order.
@@ -150,17 +107,13 @@ def train_qat(
         scheme: of the number format.
         earlier: stages between the float network's and this one, for metrics.jsonl.
     """
-    done = _finished(folder, stage_name)
+    done = kept_stages.find(folder, stage_name)
     if done is not None:
         return done
     _, calibration = calibration_images(config, dataset)
     folded = batch_norm_folding.fold(trained.model)
     prepared = scheme.prepare(folded, calibration)
-    model = prepared
-    if strategy.num_replicas_in_sync > 1:
-        with strategy.scope():
-            model = scheme.build(folded)
-            model.set_weights(prepared.get_weights())
+    model = strategies.distributed(strategy, prepared, lambda: scheme.build(folded))
     optimizer = _optimizer(config)
     optimizer = dataclasses.replace(
         optimizer,
@@ -175,25 +128,23 @@ def train_qat(
     stage = loop.StageConfig(
         name=stage_name,
         epochs=config.qat_epochs,
-        batch_size=config.batch_size,
         optimizer=optimizer,
-        augmentation=float_augmentation(config),
-        label_smoothing=config.label_smoothing,
         patience=config.qat_early_stopping_patience,
         seed=config.seed * 10 + 2,
     )
-    return _run(
+    task = classification.task(
+        stage, _recipe(config), dataset, model, after_epoch=scheme.after_epoch
+    )
+    return kept_stages.train(
         stage,
         model,
-        model,
-        dataset,
+        task,
         folder,
         strategy,
         rebuild=lambda: prepared,
         earlier=tuple(
             record for stage in (trained, *earlier) for record in stage.history
         ),
-        after_epoch=scheme.after_epoch,
     )
 
 
@@ -201,8 +152,7 @@ def build(
     config: flags_lib.RunConfig, dataset: splits.Dataset, number_format: str
 ) -> keras.Model:
     """The network of `config` with fresh weights, for the images of `dataset`."""
-    keras.mixed_precision.set_global_policy(precision.policy(number_format))
-    try:
+    with precision.computing_in(number_format):
         return registry.build(
             config.model,
             input_shape=dataset.image_shape,
@@ -211,8 +161,6 @@ def build(
             dropout=config.dropout,
             width=config.width,
         )
-    finally:
-        keras.mixed_precision.set_global_policy("float32")
 
 
 def _optimizer(config: flags_lib.RunConfig) -> optimizers.OptimizerConfig:
@@ -230,61 +178,16 @@ def _optimizer(config: flags_lib.RunConfig) -> optimizers.OptimizerConfig:
     )
 
 
-def _run(
-    stage: loop.StageConfig,
-    model: keras.Model,
-    evaluation_model: keras.Model,
-    dataset: splits.Dataset,
-    folder: run_folder.RunFolder,
-    strategy: tf.distribute.Strategy,
-    *,
-    rebuild: Callable[[], keras.Model],
-    earlier: tuple[dict[str, Any], ...] = (),
-    after_epoch: Callable[[keras.Model], None] | None = None,
-) -> Trained:
-    writes = strategies.is_chief(strategy)
-    reporter = progress.Progress(
-        folder.root if writes else None, stage.name, stage.epochs, earlier
+def _recipe(config: flags_lib.RunConfig) -> classification.Config:
+    return classification.Config(
+        batch_size=config.batch_size,
+        augmentation=augmentation.Augmentation(
+            random_crop=config.random_crop,
+            horizontal_flip=config.horizontal_flip,
+            rotation=config.rotation,
+            color_jitter=config.color_jitter,
+            gaussian_noise=config.gaussian_noise,
+            normalize=config.normalize,
+        ),
+        label_smoothing=config.label_smoothing,
     )
-    result = loop.train(
-        stage,
-        model,
-        evaluation_model,
-        dataset,
-        strategy=strategy,
-        folder=folder.checkpoints(stage.name),
-        reporter=reporter,
-        after_epoch=after_epoch,
-        writes=writes,
-    )
-    # All workers together read a distributed model's variables, or none can; what the
-    # chief alone evaluates and exports is therefore a network outside the strategy.
-    best = rebuild()
-    best.set_weights(result.best_weights)
-    if writes:
-        storage.save(best, folder.model(stage.name))
-        atomic_files.write_json(
-            _history_path(folder, stage.name),
-            {"best_epoch": result.best_epoch, "history": result.history},
-        )
-    return Trained(best, result.best_epoch, result.history, stage.name)
-
-
-def _finished(folder: run_folder.RunFolder, stage: str) -> Trained | None:
-    """The stage's result if an earlier start of this run got that far."""
-    path = _history_path(folder, stage)
-    if not path.exists():
-        return None
-    record = atomic_files.read_json(path)
-    try:
-        history, best_epoch = tuple(record["history"]), record["best_epoch"]
-    except (KeyError, TypeError) as error:
-        raise errors.StorageError(
-            f"{path} is not a stage's history; remove {path.parent} to train it again"
-        ) from error
-    return Trained(storage.load(folder.model(stage)), best_epoch, history, stage)
-
-
-def _history_path(folder: run_folder.RunFolder, stage: str) -> pathlib.Path:
-    # Written last: its presence says that the stage is complete.
-    return folder.model(stage) / "history.json"

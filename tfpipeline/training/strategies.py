@@ -1,7 +1,9 @@
 """tf.distribute strategies by name."""
 
+from collections.abc import Callable
+
 from tfpipeline import errors
-from tfpipeline.compat import tf
+from tfpipeline.compat import keras, tf
 
 STRATEGIES = ("default", "mirrored", "multi_worker")
 
@@ -39,3 +41,23 @@ def is_chief(strategy: tf.distribute.Strategy) -> bool:
         return True
     has_chief = "chief" in resolver.cluster_spec().jobs
     return resolver.task_type == "worker" and resolver.task_id == 0 and not has_chief
+
+
+def distributed(
+    strategy: tf.distribute.Strategy,
+    model: keras.Model,
+    build: Callable[[], keras.Model],
+) -> keras.Model:
+    """A copy of `model` on all devices of `strategy`; on a single one, itself.
+
+    Args:
+        strategy: devices.
+        model: built outside of its scope.
+        build: makes a network of the same structure.
+    """
+    if strategy.num_replicas_in_sync == 1:
+        return model
+    with strategy.scope():
+        copy = build()
+        copy.set_weights(model.get_weights())
+    return copy

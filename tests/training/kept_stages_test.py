@@ -1,0 +1,95 @@
+"""Stages in a run's folder: found again as they were kept, or named as damaged."""
+
+import json
+
+import numpy as np
+import pytest
+
+from tfpipeline import errors, run_folder
+from tfpipeline.compat import keras, tf
+from tfpipeline.training import kept_stages, loop, optimizers, stages, strategies
+from tfpipeline.training import task as task_lib
+
+
+def _network() -> keras.Model:
+    stages.set_up_tensorflow(0)
+    return keras.Sequential([keras.Input((3,)), keras.layers.Dense(1, name="sum")])
+
+
+def _task() -> task_lib.Task:
+    points = np.random.default_rng(0).normal(size=(16, 3)).astype(np.float32)
+    sums = points.sum(axis=1, keepdims=True)
+    batches = tf.data.Dataset.from_tensor_slices((points, sums)).batch(4)
+    return task_lib.Task(
+        epoch=lambda number: task_lib.Epoch(batches, 4, 16),
+        steps_per_epoch=4,
+        loss=lambda out, sums, _: (tf.reduce_mean(tf.square(out - sums)), {}),
+    )
+
+
+def _train(folder, name="float", **options) -> kept_stages.Trained:
+    stage = loop.StageConfig(
+        name=name, epochs=2, optimizer=optimizers.OptimizerConfig(), patience=0, seed=1
+    )
+    network = _network()
+    return kept_stages.train(
+        stage,
+        network,
+        _task(),
+        folder,
+        tf.distribute.get_strategy(),
+        rebuild=_network,
+        **options,
+    )
+
+
+def test_what_is_kept_is_found(tmp_path):
+    folder = run_folder.RunFolder(tmp_path)
+    assert kept_stages.find(folder, "float") is None
+    trained = _train(folder)
+    again = kept_stages.find(folder, "float")
+    assert (again.best_epoch, again.stage) == (trained.best_epoch, "float")
+    assert again.history == trained.history
+    for left, right in zip(
+        trained.model.get_weights(), again.model.get_weights(), strict=True
+    ):
+        np.testing.assert_array_equal(left, right)
+    assert again.record() == {
+        "best_epoch": 2,
+        "epochs": 2,
+        "seconds": sum(record["seconds"] for record in trained.history),
+    }
+
+
+def test_records_of_earlier_stages_stand_before(tmp_path):
+    folder = run_folder.RunFolder(tmp_path)
+    first = _train(folder)
+    _train(folder, "qat", earlier=first.history)
+    lines = (tmp_path / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
+    assert [json.loads(line)["stage"] for line in lines] == ["float"] * 2 + ["qat"] * 2
+
+
+def test_a_worker_that_is_not_the_chief_writes_nothing(tmp_path, monkeypatch):
+    monkeypatch.setattr(strategies, "is_chief", lambda strategy: False)
+    trained = _train(run_folder.RunFolder(tmp_path))
+    assert trained.best_epoch == 2
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("content", ["[]", "{}", '{"best_epoch": 1}'])
+def test_a_damaged_history_is_named(tmp_path, content):
+    folder = run_folder.RunFolder(tmp_path)
+    _train(folder)
+    path = tmp_path / "float" / "history.json"
+    path.write_text(content, encoding="utf-8")
+    with pytest.raises(errors.StorageError, match="is not a stage's history; remove"):
+        kept_stages.find(folder, "float")
+
+
+def test_a_stage_cut_before_its_history_is_written_ends_with_the_same(tmp_path):
+    folder = run_folder.RunFolder(tmp_path)
+    trained = _train(folder)
+    (tmp_path / "float" / "history.json").unlink()
+    assert kept_stages.find(folder, "float") is None
+    again = _train(folder)
+    assert (again.best_epoch, again.history) == (trained.best_epoch, trained.history)

@@ -1,0 +1,86 @@
+"""What the drivers of training share: a run from its command line to its results."""
+
+import json
+import logging
+from collections.abc import Callable
+from typing import Any, Protocol, TypeVar
+
+from absl import flags
+
+from tfpipeline import atomic_files, environment, errors, run_folder
+from tfpipeline.training import progress
+
+_LOG = logging.getLogger(__name__)
+
+
+class Config(Protocol):
+    """What a driver's command line says.
+
+    Attributes:
+        workdir: the folder of the run.
+    """
+
+    @property
+    def workdir(self) -> str | None: ...
+
+    def identity(self) -> dict[str, Any]:
+        """The flags that make two commands the same run, as JSON values."""
+        ...
+
+
+_ConfigT = TypeVar("_ConfigT", bound=Config)
+
+
+def main(config: _ConfigT, run: Callable[[_ConfigT], object]) -> None:
+    """Runs what the command line says, or prints that with --print_config.
+
+    Raises:
+        UsageError: it names no folder.
+    """
+    if flags.FLAGS.print_config:
+        print(json.dumps({**config.identity(), "workdir": config.workdir}, indent=2))
+        return
+    if not config.workdir:
+        raise errors.UsageError("--workdir=DIR is missing: the folder of the run")
+    progress.log_to_terminal(flags.FLAGS.debug)
+    run(config)
+
+
+def begin(
+    folder: run_folder.RunFolder,
+    config: Config,
+    data: dict[str, Any],
+    **others: object,
+) -> None:
+    """Records a new run, or checks that the folder holds the same one.
+
+    Args:
+        folder: of the run.
+        config: of the run.
+        data: what run.json says of the images, their fingerprint among it.
+        **others: what else run.json says.
+
+    Raises:
+        UsageError: the folder holds another run.
+        StorageError: run.json cannot be read or written.
+    """
+    record = {
+        "flags": config.identity(),
+        "data": data,
+        **others,
+        **environment.describe(),
+    }
+    if run_folder.begin(folder, record):
+        _LOG.info("resuming the run in %s", folder.root)
+
+
+def finish(folder: run_folder.RunFolder, results: dict[str, Any], summary: str) -> None:
+    """Keeps a run's results and prints their summary.
+
+    Raises:
+        StorageError: they cannot be written.
+    """
+    atomic_files.write_json(folder.results_json, results)
+    # Written last: its presence says that the run is complete.
+    atomic_files.write_text(folder.summary, summary)
+    print(summary, end="")

@@ -1,0 +1,158 @@
+"""Embedding: descriptors of people, batches of several photographs of each.
+
+What remains is the network from image to descriptor. Training runs on that network with
+a head of classes on it (descriptor_heads), which is left behind.
+"""
+
+import dataclasses
+import functools
+import math
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+
+from tfpipeline import errors
+from tfpipeline.compat import keras, tf
+from tfpipeline.data import augmentation as augmentation_lib
+from tfpipeline.data import identity_batches, pipeline, splits
+from tfpipeline.training import descriptor_heads, evaluation, loop
+from tfpipeline.training import task as task_lib
+from tfpipeline.training.tasks import classification
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """How a network learns descriptors.
+
+    Attributes:
+        people: of a batch, over all replicas.
+        images: of each of them.
+        groups_per_person: see identity_batches.epoch_order.
+        loss: what is minimized.
+        augmentation: see augmentation.Augmentation.
+        raw_pixels: whether the network takes pixels 0 to 255; normalized ones if not.
+    """
+
+    people: int
+    images: int
+    groups_per_person: int
+    loss: descriptor_heads.LossConfig
+    augmentation: augmentation_lib.Augmentation
+    raw_pixels: bool = False
+
+    def __post_init__(self) -> None:
+        if self.people < 2 or self.images < 2:
+            raise errors.UsageError(
+                "a batch needs two people and two images of each, or there are no "
+                f"pairs. Received: {self.people} and {self.images}"
+            )
+
+    def order(self, labels: np.ndarray, seed: int, epoch: int) -> np.ndarray:
+        """The batches of an epoch (counted from 0), see identity_batches."""
+        return identity_batches.epoch_order(
+            labels,
+            people=self.people,
+            images=self.images,
+            groups_per_person=self.groups_per_person,
+            seed=seed,
+            epoch=epoch,
+        )
+
+
+def task(
+    stage: loop.StageConfig,
+    config: Config,
+    split: splits.Split,
+    network: keras.Model,
+    *,
+    validate: Callable[[], dict[str, float]] | None = None,
+    evaluated: keras.Model | None = None,
+    frozen: Sequence[tf.Variable] = (),
+    replicas: int = 1,
+) -> task_lib.Task:
+    """The task of telling people apart by descriptors.
+
+    The trained model is `network` with the head of `descriptor_heads.with_head`. Each
+    of several replicas sees the pairs of its own part of the people.
+
+    Args:
+        stage: its seed orders the batches.
+        config: see Config.
+        split: photographs and the class of each, 0 to the number of people less one.
+        network: image to descriptor; what is kept.
+        validate: its `val_accuracy` decides which epoch is the best. None: the last.
+        evaluated: a float32 twin of the network, where there is one.
+        frozen: variables of `network` that stay as they are.
+        replicas: devices that share a batch.
+
+    Raises:
+        DataError: fewer people than a batch needs.
+        UsageError: the people of a batch cannot be shared out.
+    """
+    _require_shared(config.people, replicas)
+    orders = (
+        config.order(split.labels, stage.seed, number) for number in range(stage.epochs)
+    )
+    counts = [len(order) for order in orders]
+    if min(counts) == 0:
+        raise errors.DataError("an epoch has no batch; choose fewer --people_per_batch")
+    data = pipeline.source(split, config.augmentation, config.people * config.images)
+
+    def epoch(number: int) -> task_lib.Epoch:
+        order = config.order(split.labels, stage.seed, number)
+        batches = pipeline.ordered_batches(data, order, seed=stage.seed, epoch=number)
+        if config.raw_pixels:
+            batches = batches.map(lambda images, labels: (as_raw(images), labels))
+        margin = config.loss.margin_in(number)
+        return task_lib.Epoch(batches, len(order), order.size, {"margin": margin})
+
+    return task_lib.Task(
+        epoch=epoch,
+        # The number of batches differs a little between epochs.
+        steps_per_epoch=math.ceil(sum(counts) / stage.epochs),
+        loss=functools.partial(_loss, config.loss),
+        sums=("accuracy",),
+        validate=validate or dict,
+        better=task_lib.highest("val_accuracy") if validate else task_lib.latest,
+        kept=network,
+        evaluated=evaluated,
+        frozen=frozen,
+    )
+
+
+def _require_shared(people: int, replicas: int) -> None:
+    if people % replicas or people < 2 * replicas:
+        raise errors.UsageError(
+            "--people_per_batch must be a multiple of the number of devices that share "
+            f"a batch, and at least twice as many. Received: {people} people for "
+            f"{replicas} devices"
+        )
+
+
+def _loss(
+    config: descriptor_heads.LossConfig,
+    outputs: Sequence[tf.Tensor],
+    labels: tf.Tensor,
+    values: Mapping[str, tf.Tensor],
+) -> tuple[tf.Tensor, Mapping[str, tf.Tensor]]:
+    """The loss, and how many photographs the head recognizes."""
+    descriptors, scores = outputs
+    loss = descriptor_heads.total(config, descriptors, scores, labels, values["margin"])
+    return loss, {"accuracy": classification.correct(scores, labels)}
+
+
+def as_raw(images: tf.Tensor) -> tf.Tensor:
+    """Normalized pixels (augmentation.to_input) as 0 to 255 again, exactly."""
+    return images * 128.0 + 128.0
+
+
+def describer(
+    network: keras.Model, *, raw_pixels: bool = False
+) -> Callable[[np.ndarray], np.ndarray]:
+    """`network` as a function uint8 [N, S, S, 1] to float32 [N, D]."""
+    forward = evaluation.forward_function(network)
+
+    def taken(images):
+        return forward(as_raw(images) if raw_pixels else images)
+
+    return lambda images: evaluation.logits(taken, images, normalize=True)
