@@ -84,18 +84,20 @@ def fake_quantized(model: keras.Model) -> keras.Model:
     return tflite_int8.prepare_qat(model, images(CALIBRATION_IMAGES))
 
 
+def write(stem: pathlib.Path, model: keras.Model, qat_model: keras.Model) -> None:
+    """Writes `stem`_ptq.tflite of a float network, `stem`_qat.tflite of its twin."""
+    after = int8.convert_ptq(model, images(CALIBRATION_IMAGES))
+    for suffix, converted in (("ptq", after), ("qat", int8.convert_qat(qat_model))):
+        atomic_files.write_bytes(
+            stem.with_name(f"{stem.name}_{suffix}.tflite"), converted
+        )
+
+
 def main() -> None:
     """Writes all golden files."""
     for network in NETWORKS:
         model = build(network)
-        calibration = images(CALIBRATION_IMAGES)
-        name = network.__name__
-        atomic_files.write_bytes(
-            FOLDER / f"{name}_ptq.tflite", int8.convert_ptq(model, calibration)
-        )
-        atomic_files.write_bytes(
-            FOLDER / f"{name}_qat.tflite", int8.convert_qat(fake_quantized(model))
-        )
+        write(FOLDER / network.__name__, model, fake_quantized(model))
 
 
 if __name__ == "__main__":
