@@ -225,6 +225,20 @@ def test_dead_layers_keep_their_biases(form):
         np.testing.assert_array_equal(micros, computed[g.outputs[0]][:3])
 
 
+def test_a_sum_of_nothing_is_refused():
+    builder = graph_builder.Builder((4, 4, 2))
+    first = builder.conv(3)
+    builder.conv(3)
+    builder.join(graph.Sub, first)
+    g = float_graphs.randomized(builder.build())
+    images = float_graphs.images(g, 4)
+    zeros = {**ranges.observe(g, images), g.outputs[0]: (0.0, 0.0)}
+    found = quantize.quantize(g, zeros, formats.named("wi8_ai8"))
+    (reason,) = support.reasons(found)
+    assert "Sub 'layer2' is not simulated: the scale of its result" in reason
+    assert support.reasons(quantized(g, "wi8_ai8", images)) == []
+
+
 def test_a_bias_that_layers_share_is_quantized_for_each():
     builder = graph_builder.Builder((4, 4, 2))
     builder.conv(2)

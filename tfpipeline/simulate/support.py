@@ -120,8 +120,22 @@ def _of_layer(g: graph.Graph, layer: graph.Layer) -> Iterator[str]:
         is_wide = derived.has_wide_sums(g, layer)
         if dtypes[0] == "int16" and not is_wide:
             yield "beside int16 its bias must be int64; found int32"
+    if isinstance(layer, (graph.Add, graph.Sub)):
+        yield from _of_sum(g, layer)
     if isinstance(layer, (graph.Activation, graph.Softmax)):
         yield from _of_function(g, layer, dtypes[0])
+
+
+def _of_sum(g: graph.Graph, layer: graph.Layer) -> Iterator[str]:
+    """QuantizeMultiplierSmallerThanOneExp ends the program: quantization_util.cc."""
+    _, _, (_, shift) = derived.sum_factors(g, layer)
+    if shift > 0:
+        most = max(derived.scale(g, name) for name in layer.inputs)
+        parts = 2 ** (derived.sum_shift(g, layer) - 1)
+        yield (
+            f"the scale of its result must be more than a {parts}th of its operands' "
+            f"larger one; found {derived.scale(g, layer.output):.3g} for {most:.3g}"
+        )
 
 
 def _of_wide_kernel(g: graph.Graph, layer: graph.Weighted) -> Iterator[str]:
