@@ -13,12 +13,11 @@ from export.c import (
     weighted_layers,
 )
 from tfpipeline.ir import graph
+from tfpipeline.numerics import affine
 from tfpipeline.simulate import derived, support
 
 # Indices and offsets are int32.
 MAX_TENSOR_BYTES = 2**31 - 1
-# Sums of 64 bits are multiplied by 15 bits and rounded.
-MAX_WIDE_SUM = 2**47
 # An int32 holds as many int16.
 MAX_POOL_TAPS = 2**16 - 1
 # Sums of exponentials: 12 bits above those of an addend in int8; int32 for int16.
@@ -85,8 +84,8 @@ def _of_weights(g: graph.Graph, layer: graph.Weighted) -> Iterator[str]:
     if not derived.has_wide_sums(g, layer):
         return
     most = int(np.abs(derived.bias_values(g, layer)).max()) + kernel.size * 2**22
-    if most >= MAX_WIDE_SUM:
-        yield f"sums up to {most}; they must stay below {MAX_WIDE_SUM}"
+    if most >= affine.MAX_WIDE_SUM:
+        yield f"sums up to {most}; they must stay below {affine.MAX_WIDE_SUM}"
     largest = max(shift for _, shift in derived.channel_factors(g, layer))
     if largest > 14:
         yield f"its sums grow by 2**{largest} from scale to scale; at most 2**14"

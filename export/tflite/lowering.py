@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 
 from tfpipeline.ir import geometry, graph
+from tfpipeline.numerics import affine
 
 # Clamps that an operator of TFLite can carry: ActivationFunctionType of schema.fbs.
 FUSED = (graph.NO_CLAMP, graph.RELU, graph.Clamp(-1.0, 1.0), graph.RELU6)
@@ -109,7 +110,7 @@ class _Draft:
             return layer
         if source.dtype == "float32" or not isinstance(layer, graph.Conv2D):
             return layer
-        dtype = "int64" if source.dtype == "int16" else "int32"
+        dtype = affine.bias_type(np.iinfo(source.dtype).bits)
         quant = _sum_quant(source, kernel, dtype)
         shape = self.tensors[layer.output].shape[-1:]
         name = self._add(graph.Tensor(f"{layer.output}/bias", shape, dtype, quant))
@@ -222,11 +223,5 @@ def _sum_quant(
     """The scale of sums of `dtype`: the input's times the kernel's."""
     if source.quant is None or kernel.quant is None:
         return None
-    factors = np.array(kernel.quant.scale, np.float32)
-    scales = np.float32(source.quant.scale[0]) * factors
-    return graph.QuantParams(
-        scale=tuple(map(float, scales)),
-        zero_point=(0,) * len(scales),
-        num_bits=np.iinfo(dtype).bits,
-        axis=0 if len(scales) > 1 else None,
-    )
+    sums = affine.of_sums(source.quant.scale[0], kernel.quant.scale)
+    return sums.stored(np.iinfo(dtype).bits, 0)

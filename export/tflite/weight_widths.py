@@ -1,7 +1,7 @@
 """Weights of fewer bits in an int8 network, without training: `wi4_ai8` and others.
 
-Each kernel is quantized anew, symmetric and narrow: scale `max|w| / (2**(b - 1) - 1)`,
-halves away from zero. There is a scale an output channel, but one a kernel for dense
+Each kernel is quantized anew, symmetric and narrow, by the rules of
+`numerics.layer_weights`. There is a scale an output channel, but one a kernel for dense
 layers where they are to be read in 4 bits, as the runtime insists. Activations keep
 their integers. Biases are rounded to the scale of the new sums.
 
@@ -16,8 +16,8 @@ import numpy as np
 
 from export.tflite import int4_kernels, lowering
 from tfpipeline import errors
-from tfpipeline.ir import graph, verify
-from tfpipeline.precision import integers
+from tfpipeline.ir import graph, layer_rules, verify
+from tfpipeline.numerics import affine, layer_weights
 
 # How many layers one message lists.
 _MAX_LISTED = 5
@@ -80,23 +80,28 @@ def narrow(
             kept.append((layer.name, f"{layer.kind} is not read in {num_bits} bits"))
             continue
         narrowed.append(layer.name)
-        one_scale = packed and isinstance(layer, graph.Dense)
-        values, quant = quantized(real[layer.weights], layer, num_bits, one_scale)
-        stored = quant if packed else dataclasses.replace(quant, num_bits=8)
-        name = layer.weights
-        tensors[name] = dataclasses.replace(tensors[name], quant=stored)
-        constants[name] = values
-        if layer.bias is not None:
-            bias = tensors[layer.bias]
-            tensors[layer.bias], constants[layer.bias] = _bias(
-                bias, biases[layer.name], tensors[layer.inputs[0]], quant
-            )
+        name, bias = layer.weights, layer.bias
+        (kernel, kernel_quant), new_bias = layer_weights.quantized(
+            real[name],
+            biases.get(layer.name),
+            _quant(tensors, layer.inputs[0]).scale[0],
+            num_bits=num_bits,
+            axis=layer_rules.channel_axis(layer, real[name].shape),
+            one_scale=packed and isinstance(layer, graph.Dense),
+        )
+        tensors[name] = dataclasses.replace(tensors[name], quant=kernel_quant)
+        constants[name] = kernel
+        if bias is not None and new_bias is not None:
+            constants[bias], bias_quant = new_bias
+            tensors[bias] = dataclasses.replace(tensors[bias], quant=bias_quant)
     if not narrowed:
         raise errors.ExportError(
             f"'{g.name}' has no kernel that can have {num_bits} bits: "
             + "; ".join(f"'{name}' {reason}" for name, reason in kept[:_MAX_LISTED])
         )
     result = dataclasses.replace(g, tensors=tensors, constants=constants)
+    if not packed:
+        result = unpacked(result)
     return Narrowed(verify.require(result), tuple(narrowed), tuple(kept))
 
 
@@ -109,17 +114,6 @@ def unpacked(g: graph.Graph) -> graph.Graph:
             quant = dataclasses.replace(kernel.quant, num_bits=8)
             tensors[layer.weights] = dataclasses.replace(kernel, quant=quant)
     return dataclasses.replace(g, tensors=tensors)
-
-
-def quantized(
-    real: graph.Array, layer: graph.Weighted, num_bits: int, one_scale: bool
-) -> tuple[graph.Array, graph.QuantParams]:
-    """A kernel as int8 integers of `num_bits`, symmetric, and their scales."""
-    return integers.symmetric(real, num_bits, None if one_scale else _axis(layer, real))
-
-
-def _axis(layer: graph.Weighted, kernel: graph.Array) -> int:
-    return kernel.ndim - 1 if isinstance(layer, graph.DepthwiseConv2D) else 0
 
 
 def _weighted(g: graph.Graph) -> list[graph.Weighted]:
@@ -149,18 +143,15 @@ def _require_int8(g: graph.Graph) -> None:
         )
 
 
-def _along(values: tuple[float, ...], axis: int | None, ndim: int) -> graph.Array:
-    """One value, or one a slice of `axis`, to broadcast over an array of `ndim`."""
-    shape = [1] * ndim
-    if axis is not None:
-        shape[axis] = len(values)
-    return np.array(values, np.float64).reshape(shape)
+def _quant(tensors: Mapping[str, graph.Tensor], name: str) -> graph.QuantParams:
+    """Of a tensor of an integer graph."""
+    quant = tensors[name].quant
+    assert quant is not None
+    return quant
 
 
 def _dequantized(g: graph.Graph, name: str) -> graph.Array:
-    quant = g.tensors[name].quant
-    assert quant is not None
-    return integers.dequantized(g.constants[name], quant)
+    return affine.dequantized(g.constants[name], _quant(g.tensors, name))
 
 
 def _real_kernels(g: graph.Graph) -> dict[str, graph.Array]:
@@ -169,7 +160,7 @@ def _real_kernels(g: graph.Graph) -> dict[str, graph.Array]:
 
 def _real_biases(g: graph.Graph) -> dict[str, graph.Array]:
     return {
-        layer.name: _dequantized(g, layer.bias).ravel()
+        layer.name: _dequantized(g, layer.bias)
         for layer in _weighted(g)
         if layer.bias is not None
     }
@@ -191,8 +182,7 @@ def _of_float(
     kernels, biases = {}, _real_biases(g)
     for layer, other in zip(ours, theirs, strict=False):
         values = float_graph.constants.get(other.weights)
-        quant = g.tensors[layer.weights].quant
-        assert quant is not None
+        quant = _quant(g.tensors, layer.weights)
         if values is None or values.dtype != np.float32:
             found.append(f"'{other.name}' has no float weights")
             continue
@@ -202,7 +192,7 @@ def _of_float(
                 f"{real[layer.weights].shape}"
             )
             continue
-        step = _along(quant.scale, quant.axis, values.ndim)
+        step = affine.along(quant.scale, quant.axis, values.ndim)
         far = float((np.abs(values - real[layer.weights]) / step).max())
         if far > 1:
             found.append(
@@ -210,31 +200,11 @@ def _of_float(
             )
         kernels[layer.weights] = values.astype(np.float64)
         if other.bias is not None and layer.name in biases:
-            biases[layer.name] = float_graph.constants[other.bias].ravel()
+            shape = biases[layer.name].shape
+            biases[layer.name] = float_graph.constants[other.bias].reshape(shape)
     if found:
         raise errors.ExportError(
             f"'{float_graph.name}' is not the float network of '{g.name}': "
             f"{'; '.join(found[:_MAX_LISTED])}"
         )
     return kernels, biases
-
-
-def _bias(
-    tensor: graph.Tensor,
-    real: graph.Array,
-    source: graph.Tensor,
-    kernel: graph.QuantParams,
-) -> tuple[graph.Tensor, graph.Array]:
-    """A bias as int32 on the scale of the sums."""
-    assert source.quant is not None
-    scales = np.float32(source.quant.scale[0]) * np.array(kernel.scale, np.float32)
-    steps = real.astype(np.float64) / scales.astype(np.float64)
-    limits = np.iinfo(np.int32)
-    values = np.clip(integers.rounded(steps), limits.min, limits.max).astype(np.int32)
-    quant = graph.QuantParams(
-        scale=tuple(map(float, scales)),
-        zero_point=(0,) * len(scales),
-        num_bits=32,
-        axis=None if len(scales) == 1 else len(tensor.shape) - 1,
-    )
-    return dataclasses.replace(tensor, quant=quant), values.reshape(tensor.shape)

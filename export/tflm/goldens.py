@@ -12,6 +12,7 @@ import numpy.typing as npt
 from tfpipeline import errors
 from tfpipeline.cost import liveness
 from tfpipeline.ir import tflite_file
+from tfpipeline.numerics import affine
 from tfpipeline.targets.tflm import pool
 
 IntArray = npt.NDArray[np.signedinteger[Any]]
@@ -56,9 +57,7 @@ def read_sample(file: str, program: tflite_file.Program) -> IntArray:
     """An input from a `.npy`: integers as they are, or what the float network reads.
 
     Returns:
-        Of the input's shape and type. Reals become `round(x / scale) + zero_point`,
-        ties away from zero, within the type's range: `AffineQuantize`,
-        tensorflow/lite/kernels/internal/reference/quantize.h.
+        Of the input's shape and type; reals as QUANTIZE makes integers of them.
 
     Raises:
         UsageError: a file of another kind.
@@ -82,9 +81,8 @@ def read_sample(file: str, program: tflite_file.Program) -> IntArray:
         )
     limits = np.iinfo(tensor.dtype)
     if values.dtype.kind == "f" and np.isfinite(values).all():
-        steps = values.astype(np.float32) / np.float32(tensor.scales[0])
-        steps = np.trunc(steps + np.copysign(np.float32(0.5), steps))
-        values = np.clip(steps + tensor.zero_points[0], limits.min, limits.max)
+        scale, zero_point = tensor.scales[0], tensor.zero_points[0]
+        values = affine.quantized_float32(values, scale, zero_point, tensor.dtype)
     elif values.dtype.kind not in "iu" or (
         values.min() < limits.min or values.max() > limits.max
     ):

@@ -3,10 +3,8 @@
 import dataclasses
 import pathlib
 
-import hypothesis
 import numpy as np
 import pytest
-from hypothesis import strategies as st
 
 from export.tflite import from_graph, weight_widths
 from tests import graph_builder
@@ -14,6 +12,7 @@ from tests.export import tflite_graphs
 from tests.simulate import micro
 from tfpipeline import errors
 from tfpipeline.ir import from_tflite, graph
+from tfpipeline.numerics import affine
 from tfpipeline.simulate import execution
 
 ROOT = pathlib.Path(__file__).parents[2]
@@ -42,38 +41,12 @@ def float_twin(g, offset=0.4):
     tensors, constants = dict(g.tensors), dict(g.constants)
     for layer in weighted(g):
         name, kernel = layer.weights, g.tensors[layer.weights]
-        step = weight_widths._along(
-            kernel.quant.scale, kernel.quant.axis, len(kernel.shape)
-        )
+        step = affine.along(kernel.quant.scale, kernel.quant.axis, len(kernel.shape))
         values = g.constants[name] + random.uniform(-offset, offset, kernel.shape)
         constants[name] = (values * step).astype(np.float32)
     for name in tensors:
         tensors[name] = dataclasses.replace(tensors[name], dtype="float32", quant=None)
     return dataclasses.replace(g, tensors=tensors, constants=constants, name="float")
-
-
-@hypothesis.given(
-    st.integers(2, 7),
-    st.booleans(),
-    st.integers(0, 2**32 - 1),
-    st.sampled_from([1e-6, 1.0, 1e4]),
-)
-def test_rounds_to_the_nearest_step(num_bits, one_scale, seed, size):
-    values = np.random.default_rng(seed).normal(size=(4, 3, 3, 2)) * size
-    values[1] = 0
-    (layer,) = (each for each in small_graph().layers if each.kind == "Conv2D")
-    found, quant = weight_widths.quantized(values, layer, num_bits, one_scale)
-    largest = 2 ** (num_bits - 1) - 1
-    steps = np.array(quant.scale).reshape(-1, 1, 1, 1)
-    # Half a step, and the rounding of the scale to float32.
-    assert (np.abs(found * steps - values) <= steps * (0.5 + 1e-6 * largest)).all()
-    assert (quant.axis is None) == one_scale
-    most = np.abs(found.reshape(4, -1)).max(axis=1)
-    expected = [largest, 0, largest, largest]
-    if one_scale:
-        assert most.max() == largest
-    else:
-        assert most.tolist() == expected
 
 
 @pytest.mark.parametrize("path", GOLDENS, ids=lambda p: f"{p.parent.name}/{p.stem}")

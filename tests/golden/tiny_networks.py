@@ -83,17 +83,18 @@ def fake_quantized(model: keras.Model) -> keras.Model:
     return tflite_int8.prepare_qat(model, images(CALIBRATION_IMAGES))
 
 
+def write(stem: pathlib.Path, model: keras.Model, qat_model: keras.Model) -> None:
+    """Writes `stem`_ptq.tflite of a float network, `stem`_qat.tflite of its twin."""
+    after = int8.convert_ptq(model, images(CALIBRATION_IMAGES))
+    for suffix, converted in (("ptq", after), ("qat", int8.convert_qat(qat_model))):
+        stem.with_name(f"{stem.name}_{suffix}.tflite").write_bytes(converted)
+
+
 def main() -> None:
     """Writes all golden files."""
     for network in NETWORKS:
         model = build(network)
-        calibration = images(CALIBRATION_IMAGES)
-        name = network.__name__
-        for how, data in (
-            ("ptq", int8.convert_ptq(model, calibration)),
-            ("qat", int8.convert_qat(fake_quantized(model))),
-        ):
-            (FOLDER / f"{name}_{how}.tflite").write_bytes(data)
+        write(FOLDER / network.__name__, model, fake_quantized(model))
 
 
 if __name__ == "__main__":

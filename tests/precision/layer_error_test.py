@@ -10,14 +10,8 @@ from export.tflite import from_graph
 from tests import float_graphs, graph_builder
 from tfpipeline import errors
 from tfpipeline.ir import from_tflite
-from tfpipeline.precision import (
-    formats,
-    integers,
-    layer_error,
-    matching,
-    quantize,
-    ranges,
-)
+from tfpipeline.numerics import affine
+from tfpipeline.precision import formats, layer_error, matching, quantize, ranges
 from tfpipeline.simulate import execution, float_execution, vector_kernels
 
 NETWORK = float_graphs.small_network()
@@ -35,12 +29,12 @@ def test_sums_are_those_of_all_images():
     real = float_execution.activations(NETWORK, IMAGES)
     source = g.tensors["input"].quant
     integer = execution.activations(
-        g, integers.quantized(IMAGES, source, "int8"), vector_kernels.KERNELS
+        g, affine.quantized(IMAGES, source, "int8"), vector_kernels.KERNELS
     )
     assert [each.name for each in found] == [layer.name for layer in NETWORK.layers]
     for each, layer in zip(found, NETWORK.layers, strict=True):
         x, quant = real[layer.output], g.tensors[layer.output].quant
-        error = x - integers.dequantized(integer[layer.output], quant)
+        error = x - affine.dequantized(integer[layer.output], quant)
         expected = 10 * math.log10((x**2).sum() / (error**2).sum())
         # The sums are taken over batches.
         assert each.accumulated_db == pytest.approx(expected, rel=1e-9)
@@ -52,12 +46,12 @@ def test_a_layer_alone_reads_the_float_inputs():
     real = float_execution.activations(NETWORK, IMAGES)
     layer = next(each for each in g.layers if each.kind == "Add")
     operands = [
-        integers.quantized(real[name], g.tensors[name].quant, "int8")
+        affine.quantized(real[name], g.tensors[name].quant, "int8")
         for name in layer.inputs
     ]
     output = vector_kernels.KERNELS[type(layer)](g, layer, operands)
     quant = g.tensors[layer.output].quant
-    error = real[layer.output] - integers.dequantized(output, quant)
+    error = real[layer.output] - affine.dequantized(output, quant)
     # The sums are taken over batches.
     assert found[layer.name].alone_noise == pytest.approx((error**2).sum(), rel=1e-9)
     # The first layer has nothing before it.

@@ -11,8 +11,14 @@ from tests import float_graphs, graph_builder
 from tests.simulate import micro
 from tfpipeline import errors
 from tfpipeline.ir import graph, serialize
-from tfpipeline.precision import formats, integers, quantize, ranges
-from tfpipeline.simulate import execution, float_execution, support
+from tfpipeline.numerics import affine
+from tfpipeline.precision import formats, quantize, ranges
+from tfpipeline.simulate import (
+    execution,
+    float_execution,
+    support,
+    vector_kernels,
+)
 
 NETWORKS = {
     name: g
@@ -31,7 +37,7 @@ def quantized(g, name, images):
 
 def integer_images(g, images):
     tensor = g.tensors[g.inputs[0]]
-    return integers.quantized(images, tensor.quant, tensor.dtype)
+    return affine.quantized(images, tensor.quant, tensor.dtype)
 
 
 def error_db(g, integer_graph, images):
@@ -39,7 +45,7 @@ def error_db(g, integer_graph, images):
     real = float_execution.predict(g, images)
     found = execution.predict(integer_graph, integer_images(integer_graph, images))
     quant = integer_graph.tensors[integer_graph.outputs[0]].quant
-    error = real - integers.dequantized(found, quant)
+    error = real - affine.dequantized(found, quant)
     return 10 * np.log10((real**2).sum() / (error**2).sum())
 
 
@@ -173,6 +179,64 @@ def test_what_cannot_be_quantized_is_refused():
         quantized(quantized(g, "wi8_ai8", images), "wi8_ai8", images)
     with pytest.raises(errors.UsageError, match="choose of wi4_ai8, wi8_ai8"):
         formats.named("wi3_ai8")
+
+
+def with_dead_layers():
+    """A convolution, a depthwise one and a dense layer without kernels; with biases."""
+    builder = graph_builder.Builder((6, 6, 3))
+    first = builder.conv(4)
+    builder.conv(4, relu=False)
+    builder.join(graph.Add, first)
+    builder.depthwise(relu=False)
+    builder.join(graph.Add, first)
+    builder.flatten()
+    builder.dense(5)
+    g = float_graphs.randomized(builder.build())
+    constants = dict(g.constants)
+    dead = [layer for layer in g.layers if isinstance(layer, graph.Weighted)][1:]
+    for layer in dead:
+        constants[layer.weights] = np.zeros_like(constants[layer.weights])
+    # One of the biases is near zero too; the scales of the others are widened for them.
+    constants[dead[0].bias] = np.array([0.5, -1e-9, 0, 2], np.float32)
+    return dataclasses.replace(g, constants=constants)
+
+
+@pytest.mark.parametrize("form", formats.FORMATS)
+def test_dead_layers_keep_their_biases(form):
+    g = with_dead_layers()
+    images = float_graphs.images(g, IMAGES)
+    found = quantized(g, form, images)
+    assert support.reasons(found) == []
+    real = float_execution.activations(g, images)
+    inputs = integer_images(found, images)
+    computed = execution.activations(found, inputs, vector_kernels.KERNELS)
+    dead = [x for x in found.layers if x.kind in ("DepthwiseConv2D", "Dense")]
+    for layer in (found.layers[1], *dead):
+        assert not found.constants[layer.weights].any()
+        quant = found.tensors[layer.output].quant
+        error = real[layer.output] - affine.dequantized(computed[layer.output], quant)
+        # Half a step of rounding, and beside int16 a multiplier of 15 bits. A kernel
+        # of 16 bits has the scale one, and so the bias the scale of the input.
+        (source,) = found.tensors[layer.inputs[0]].quant.scale
+        step = max(quant.scale[0], source) if form == "wi16_ai16" else quant.scale[0]
+        assert np.abs(error).max() <= 1.5 * step
+    if formats.FORMATS[form].is_deployable:
+        micros = micro.predict(from_graph.to_bytes(found), inputs[:3])
+        np.testing.assert_array_equal(micros, computed[g.outputs[0]][:3])
+
+
+def test_a_sum_of_nothing_is_refused():
+    builder = graph_builder.Builder((4, 4, 2))
+    first = builder.conv(3)
+    builder.conv(3)
+    builder.join(graph.Sub, first)
+    g = float_graphs.randomized(builder.build())
+    images = float_graphs.images(g, 4)
+    zeros = {**ranges.observe(g, images), g.outputs[0]: (0.0, 0.0)}
+    found = quantize.quantize(g, zeros, formats.named("wi8_ai8"))
+    (reason,) = support.reasons(found)
+    assert "Sub 'layer2' is not simulated: the scale of its result" in reason
+    assert support.reasons(quantized(g, "wi8_ai8", images)) == []
 
 
 def test_a_bias_that_layers_share_is_quantized_for_each():

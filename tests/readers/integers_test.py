@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from export.tflite import int8
-from tests.golden import tiny_networks
+from tests.golden import dead_networks, tiny_networks
 from tests.readers import from_keras_test, keras_networks
 from tfpipeline import errors
 from tfpipeline.compat import keras, tf, tfmot
@@ -138,6 +138,44 @@ def unusual():
 
 def test_unusual_ranges_equal_their_conversion():
     assert_equals_conversion(unusual())
+
+
+@pytest.mark.parametrize("variant", dead_networks.VARIANTS)
+def test_dead_layers_equal_their_conversion(variant):
+    model = dead_networks.build(dead_networks.VARIANTS[variant])
+    assert_equals_conversion(dead_networks.fake_quantized(model))
+
+
+def ties():
+    """Zero points and weights that lie in the middle of two integers."""
+    random = np.random.default_rng(3)
+    layers = [L.Conv2D(8, 1, use_bias=False) for _ in range(8)]
+    model = keras_networks.sequence(
+        *layers, L.DepthwiseConv2D(3), L.Flatten(), L.Dense(3)
+    )
+    model.set_weights(
+        [
+            ((random.integers(-127, 127, w.shape) + 0.5) / 128).astype(np.float32)
+            for w in model.get_weights()
+        ]
+    )
+    qat_model = fake_quantized(model)
+    for entry in ranges.find(qat_model):
+        is_output = entry.role in ranges.OUTPUT_ROLES
+        limit = random.uniform(0.1, 50) if is_output else 127 / 128
+        entry.maximum.assign(np.full(entry.maximum.shape, limit, np.float32))
+        entry.minimum.assign(-entry.maximum)
+    return qat_model
+
+
+def test_ties_equal_their_conversion():
+    qat_model = ties()
+    assert_equals_conversion(qat_model)
+    g = from_keras.read(qat_model)
+    assert {g.tensors[layer.output].quant.zero_point for layer in g.layers} == {
+        (0,),
+        (-1,),
+    }
 
 
 def of_tfmot(*layers):

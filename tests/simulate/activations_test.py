@@ -11,6 +11,7 @@ from tests.simulate import micro
 from tests.simulate import operator_cases as cases
 from tfpipeline import errors
 from tfpipeline.ir import from_tflite, graph, tflite_operators
+from tfpipeline.numerics import affine
 from tfpipeline.simulate import activation_functions, execution, lookup, support
 
 Value = cases.Value
@@ -32,7 +33,7 @@ def every(dtype):
 def networks(name, dtype):
     """The function between all pairs of scales that it is free to have."""
     shape = (1, len(every(dtype)))
-    fixed = support.FIXED_OUTPUTS.get((name, dtype))
+    fixed = affine.FIXED_OUTPUTS.get((name, dtype))
     outputs = OUTPUTS[:1] if fixed else OUTPUTS
     for (scale, zero), (factor, other) in itertools.product(INPUTS[dtype], outputs):
         free = (scale * factor, 0 if dtype == "int16" else other)

@@ -138,10 +138,3 @@ def test_wide_scale_is_within_its_multiplier(value, real):
 def test_reciprocal(x):
     raw = fixed_point.one_over_one_plus(round(x * 2**31))
     assert raw / 2**31 == pytest.approx(1 / (1 + x), abs=1e-7)
-
-
-@pytest.mark.parametrize(
-    ("value", "rounded"), [(0.5, 1), (-0.5, -1), (1.5, 2), (-2.5, -3), (0.4, 0)]
-)
-def test_round_half_away(value, rounded):
-    assert fixed_point.round_half_away(value) == rounded

@@ -1,11 +1,14 @@
 """Every operator in every family of types against TFLite Micro, bit for bit."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 from tflite_micro.tensorflow.lite.micro.python import schema_py_generated as schema
 
 from tests.simulate import micro
 from tests.simulate import operator_cases as cases
+from tfpipeline import errors
 from tfpipeline.ir import from_tflite, graph
 from tfpipeline.simulate import (
     execution,
@@ -13,6 +16,7 @@ from tfpipeline.simulate import (
     support,
     vector_kernels,
 )
+from tfpipeline.targets.tflm import interpreter
 
 INT8 = {
     **cases.convolutions(cases.INT8),
@@ -102,6 +106,37 @@ def test_operator_is_bit_exact(name):
     assert len(np.unique(expected)) > 1
     np.testing.assert_array_equal(execution.predict_readable(g, images), expected)
     np.testing.assert_array_equal(execution.predict(g, images), expected)
+
+
+def sum_model(operator, family, ratio):
+    """A sum whose larger operand has `ratio` times the scale of its result."""
+    operands = [family.image(3, 3, 4), family.constant(0, -1, 1, 0)]
+    largest = max(operand.scale for operand in operands)
+    result = dataclasses.replace(family.result(3, 3, 4), scale=largest / ratio)
+    options = getattr(schema, f"{operator.title()}OptionsT")()
+    return cases.models.one_operator(operator, operands, result, options)
+
+
+@pytest.mark.parametrize("operator", ["ADD", "SUB"])
+@pytest.mark.parametrize(
+    ("family", "parts"),
+    [(cases.INT8, 2**19), (cases.INT16, 2**14)],
+    ids=["int8", "int16"],
+)
+def test_sums_that_end_tflite_micro_are_refused(operator, family, parts):
+    model = sum_model(operator, family, parts * 0.999)
+    g = from_tflite.read(model)
+    assert support.reasons(g) == []
+    images = micro.random_images(g, 4)
+    np.testing.assert_array_equal(
+        execution.predict(g, images), micro.predict(model, images)
+    )
+    model = sum_model(operator, family, parts * 1.001)
+    (reason,) = support.reasons(from_tflite.read(model))
+    assert f"more than a {parts}th of its operands' larger one" in reason
+    # In a child process.
+    with pytest.raises(errors.VerificationError, match="SIGABRT"):
+        interpreter.predict(model, images)
 
 
 @pytest.mark.parametrize("dtype", ["int8", "int16"])

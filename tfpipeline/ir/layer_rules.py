@@ -223,10 +223,9 @@ def _types(g: graph.Graph, layer: graph.Layer) -> Iterator[str]:
             yield ", ".join(types)
 
 
-def _channel_axis(layer: graph.Layer, kernel: graph.Tensor) -> int:
-    """The axis of a kernel that its output channels lie along."""
-    is_depthwise = isinstance(layer, graph.DepthwiseConv2D)
-    return len(kernel.shape) - 1 if is_depthwise else 0
+def channel_axis(layer: graph.Layer, kernel: tuple[int, ...]) -> int:
+    """The axis that the output channels of a kernel of this shape lie along."""
+    return len(kernel) - 1 if isinstance(layer, graph.DepthwiseConv2D) else 0
 
 
 def _scales(g: graph.Graph, layer: graph.Layer) -> Iterator[str]:
@@ -244,7 +243,7 @@ def _scales(g: graph.Graph, layer: graph.Layer) -> Iterator[str]:
             yield f"'{tensor.name}' with the scale {quant.scale[0]}"
         elif quant.axis is not None and not is_kernel:
             yield f"'{tensor.name}' with {len(quant.scale)} scales"
-        elif quant.axis is not None and quant.axis != _channel_axis(layer, tensor):
+        elif quant.axis is not None and quant.axis != channel_axis(layer, tensor.shape):
             yield f"'{tensor.name}' with scales along axis {quant.axis}"
         elif len(set(quant.zero_point)) > 1:
             yield f"'{tensor.name}' with different zero points"

@@ -27,11 +27,6 @@ class Format:
         """Of the graph's tensors."""
         return f"int{self.activation_bits}"
 
-    @property
-    def bias_type(self) -> str:
-        """Of sums, as in TFLite's quantization specification."""
-        return "int32" if self.activation_bits == 8 else "int64"
-
 
 FORMATS = {
     each.name: each

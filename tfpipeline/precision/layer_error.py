@@ -14,7 +14,8 @@ import math
 import numpy as np
 
 from tfpipeline.ir import graph
-from tfpipeline.precision import integers, matching
+from tfpipeline.numerics import affine
+from tfpipeline.precision import matching
 from tfpipeline.simulate import execution, float_execution, vector_kernels
 
 Array = graph.Array
@@ -114,10 +115,10 @@ def _alone(
 def _integers(g: graph.Graph, name: str, values: Array) -> Array:
     tensor = g.tensors[name]
     assert tensor.quant is not None
-    return integers.quantized(values.astype(np.float64), tensor.quant, tensor.dtype)
+    return affine.quantized(values.astype(np.float64), tensor.quant, tensor.dtype)
 
 
 def _real(g: graph.Graph, name: str, values: Array) -> Array:
     quant = g.tensors[name].quant
     assert quant is not None
-    return integers.dequantized(values, quant)
+    return affine.dequantized(values, quant)

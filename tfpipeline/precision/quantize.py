@@ -3,7 +3,8 @@
 Rules, those of TFLite's quantization specification continued to 16-bit weights:
 
 * Activations of 8 bits have a zero point; those of 16 bits are symmetric.
-* Kernels are symmetric without their smallest integer, with a scale an output channel.
+* Kernels are symmetric without their smallest integer, with a scale an output channel
+  that leaves the bias room.
 * Biases have the scale of input times kernel: int32 beside 8 bits, int64 beside 16.
 * Sums have 32 bits beside 8-bit activations, 64 beside 16-bit ones, and are scaled back
   as TFLite does (`simulate`): with weights of 16 bits exactly as with those of 8 beside
@@ -12,10 +13,9 @@ Rules, those of TFLite's quantization specification continued to 16-bit weights:
 
 import dataclasses
 
-import numpy as np
-
-from tfpipeline.ir import graph, verify
-from tfpipeline.precision import formats, integers, ranges, scales
+from tfpipeline.ir import graph, layer_rules, verify
+from tfpipeline.numerics import affine, layer_weights
+from tfpipeline.precision import formats, ranges, scales
 from tfpipeline.simulate import float_execution
 
 # The narrowest weights that TFLite Micro reads in a dense layer have one scale.
@@ -60,7 +60,7 @@ class _Draft:
             if name in g.tensors:
                 self._activation(name, name, quant)
             if name in g.constants:
-                self.constants[name] = integers.quantized(
+                self.constants[name] = affine.quantized(
                     g.constants[name], quant, form.activation_type
                 )
 
@@ -85,33 +85,23 @@ class _Draft:
         )
 
     def _weighted(self, layer: graph.Weighted) -> graph.Weighted:
-        kernel = self._graph.constants[layer.weights]
-        bits = self._form.weight_bits
-        has_one_scale = bits <= _ONE_SCALE_BITS and isinstance(layer, graph.Dense)
-        is_depthwise = isinstance(layer, graph.DepthwiseConv2D)
-        axis = kernel.ndim - 1 if is_depthwise else 0
-        values, quant = integers.symmetric(
-            kernel, bits, None if has_one_scale else axis
-        )
-        weights = self._constant(layer.weights, values, quant)
-        if layer.bias is None:
-            return dataclasses.replace(layer, weights=weights)
+        constants, bits = self._graph.constants, self._form.weight_bits
+        kernel = constants[layer.weights]
         (source,) = self._chosen.quants[layer.inputs[0]].scale
-        sums = np.float64(source) * np.array(quant.scale, np.float64)
-        real = self._graph.constants[layer.bias]
-        limits = np.iinfo(self._form.bias_type)
-        # Below the largest int64, which is no float64.
-        largest = np.nextafter(float(limits.max), 0) if limits.bits > 53 else limits.max
-        steps = integers.rounded(real.astype(np.float64) / sums)
-        bias = np.clip(steps, limits.min, largest).astype(self._form.bias_type)
-        of_sums = graph.QuantParams(
-            scale=tuple(float(np.float32(scale)) for scale in sums),
-            zero_point=(0,) * len(sums),
-            num_bits=limits.bits,
-            axis=real.ndim - 1 if len(sums) > 1 else None,
+        new_kernel, new_bias = layer_weights.quantized(
+            kernel,
+            None if layer.bias is None else constants[layer.bias],
+            source,
+            num_bits=bits,
+            axis=layer_rules.channel_axis(layer, kernel.shape),
+            one_scale=bits <= _ONE_SCALE_BITS and isinstance(layer, graph.Dense),
+            activation_bits=self._form.activation_bits,
         )
-        name = self._constant(layer.bias, bias, of_sums)
-        return dataclasses.replace(layer, weights=weights, bias=name)
+        weights = self._constant(layer.weights, *new_kernel)
+        bias = layer.bias
+        if bias is not None and new_bias is not None:
+            bias = self._constant(bias, *new_bias)
+        return dataclasses.replace(layer, weights=weights, bias=bias)
 
     def _constant(
         self, name: str, values: graph.Array, quant: graph.QuantParams

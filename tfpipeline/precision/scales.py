@@ -5,8 +5,8 @@ from collections.abc import Mapping
 
 from tfpipeline import errors
 from tfpipeline.ir import graph, layer_rules
-from tfpipeline.precision import formats, integers, ranges
-from tfpipeline.simulate import support
+from tfpipeline.numerics import affine
+from tfpipeline.precision import formats, ranges
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,7 +58,7 @@ def choose(g: graph.Graph, found: ranges.Ranges, form: formats.Format) -> Scales
             else:
                 groups.join(name, layer.output)
     by_group = {
-        groups.of(name): integers.of_range(*groups.limits(name), form.activation_bits)
+        groups.of(name): affine.of_observed(*groups.limits(name), form.activation_bits)
         for name in limits
     }
     by_group.update({groups.of(name): quant for name, quant in fixed.items()})
@@ -77,9 +77,9 @@ def _fixed(g: graph.Graph, form: formats.Format) -> dict[str, graph.QuantParams]
     result = {}
     for layer in g.layers:
         name = getattr(layer, "function", layer.kind.lower())
-        wanted = support.FIXED_OUTPUTS.get((name, form.activation_type))
-        if wanted is not None:
-            scale, zero_point = wanted
+        fixed = affine.FIXED_OUTPUTS.get((name, form.activation_type))
+        if fixed is not None:
+            scale, zero_point = fixed
             result[layer.output] = graph.QuantParams(
                 (scale,), (zero_point,), form.activation_bits
             )

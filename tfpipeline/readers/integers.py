@@ -1,14 +1,10 @@
 """From a fake-quantized network to the integers of TensorFlow Lite.
 
 The rules are those of TensorFlow's converter (TensorFlow 2.21, compiler/mlir/lite and
-mlir's quant dialect), which computes scales in float64 and stores float32:
+mlir's quant dialect):
 
-* A range gives `scale = (max - min) / (qmax - qmin)`. The zero point is computed from
-  the end with the smaller error, kept within the integers and rounded, halves away from
-  zero. A narrow range leaves out -128.
-* Kernels are `round(weight / scale)`, halves away from zero, within the range.
-* Biases have 32 bits, or 64 beside activations of 16, and the scale of the input times
-  that of the kernel. Zeros are stored or left out as `fusion.store_biases` says.
+* Ranges become scales, and kernels and biases integers, as `numerics.affine` says.
+* Biases of zeros are stored or left out as `fusion.store_biases` says.
 * Layers that only move integers have one scale: what they write has that of what they
   read, and what a Concat reads that of what it writes. Where both are fixed and differ,
   a Requantize stands behind the layer that writes the tensor.
@@ -26,41 +22,11 @@ import numpy as np
 
 from tfpipeline import errors
 from tfpipeline.ir import graph, layer_rules
+from tfpipeline.numerics import affine
 from tfpipeline.readers import draft as draft_lib
 from tfpipeline.readers import fusion
 
 Draft = draft_lib.Draft
-
-# Ranges are at least this wide in both directions: ExpandVerySmallRange of the
-# converter's quantization_utils.cc.
-_SMALLEST_END = 0.5e-6
-# Bits of the activations -> type and limits of biases. Sums of 64 bits are multiplied
-# as far as they fit into 48: MultiplyByQuantizedMultiplier of TFLite's common.cc.
-_BIASES = {8: ("int32", 2**31 - 1), 16: ("int64", 2**47 - 1)}
-# TensorFlow Lite's specification of these operators.
-_FIXED = {
-    8: {"softmax": (1 / 256, -128), "sigmoid": (1 / 256, -128), "tanh": (1 / 128, 0)},
-    16: dict.fromkeys(("softmax", "sigmoid", "tanh"), (1 / 32768, 0)),
-}
-
-
-@dataclasses.dataclass(frozen=True)
-class _Quant:
-    """Parameters as the converter computes with them: scales in float64."""
-
-    scale: tuple[float, ...]
-    zero_point: tuple[int, ...]
-
-    def repeated(self, times: int) -> "_Quant":
-        return _Quant(self.scale * times, self.zero_point * times)
-
-    def stored(self, num_bits: int, axis: int | None) -> graph.QuantParams:
-        return graph.QuantParams(
-            scale=tuple(float(np.float32(scale)) for scale in self.scale),
-            zero_point=self.zero_point,
-            num_bits=num_bits,
-            axis=axis if len(self.scale) > 1 else None,
-        )
 
 
 def quantize(draft: Draft, inputs: tuple[str, ...]) -> None:
@@ -112,53 +78,25 @@ def _activation_bits(draft: Draft) -> int:
     return min(activations, default=8)
 
 
-def _limits(num_bits: int, narrow: bool) -> tuple[int, int]:
-    """The smallest and the largest integer."""
-    largest = 2 ** (num_bits - 1) - 1
-    return -largest if narrow else -largest - 1, largest
-
-
-def _quant(limits: draft_lib.Range) -> _Quant:
-    ends = zip(limits.minimum, limits.maximum, strict=True)
-    integers = _limits(limits.num_bits, limits.narrow)
-    pairs = [_nudged(low, high, *integers) for low, high in ends]
-    scales, zero_points = zip(*pairs, strict=True)
-    return _Quant(scales, zero_points)
-
-
-def _nudged(low: float, high: float, smallest: int, largest: int) -> tuple[float, int]:
-    """Scale and zero point of a range for the integers from smallest to largest."""
-    if high - low <= 2 * _SMALLEST_END:
-        low, high = min(low, -_SMALLEST_END), max(high, _SMALLEST_END)
-    scale = (high - low) / (largest - smallest)
-    from_low, from_high = smallest - low / scale, largest - high / scale
-    low_error = abs(smallest) + abs(low / scale)
-    high_error = abs(largest) + abs(high / scale)
-    best = from_low if low_error < high_error else from_high
-    return scale, int(_round(np.float64(min(max(best, smallest), largest))))
-
-
-def _round(values: graph.Array) -> graph.Array:
-    """To the nearest integer, halves away from zero."""
-    rounded: graph.Array = np.trunc(values + np.copysign(0.5, values))
-    # Adding 0.5 rounds the largest number below 0.5 up to 1.
-    exact = np.where(np.abs(values) < 0.5, 0.0, rounded)
-    return np.asarray(exact)
+def _quant(limits: draft_lib.Range) -> affine.Affine:
+    return affine.of_ranges(
+        limits.minimum, limits.maximum, limits.num_bits, limits.narrow
+    )
 
 
 def _propagate(
-    draft: Draft, quants: dict[str, _Quant], num_bits: int
-) -> dict[str, _Quant]:
+    draft: Draft, quants: dict[str, affine.Affine], num_bits: int
+) -> dict[str, affine.Affine]:
     """Adds what follows from the ranges, until nothing does."""
-    fixed = _FIXED[num_bits]
+    dtype = f"int{num_bits}"
     count = -1
     while len(quants) != count:
         count = len(quants)
         for layer in draft.layers:
             function = getattr(layer, "function", layer.kind.lower())
-            if function in fixed:
-                scale, zero_point = fixed[function]
-                quants.setdefault(layer.output, _Quant((scale,), (zero_point,)))
+            if (function, dtype) in affine.FIXED_OUTPUTS:
+                scale, zero_point = affine.FIXED_OUTPUTS[function, dtype]
+                quants.setdefault(layer.output, affine.Affine((scale,), (zero_point,)))
             elif isinstance(layer, graph.Concat) or not _moves(layer):
                 continue
             elif layer.inputs[0] in quants:
@@ -174,11 +112,11 @@ def _moves(layer: graph.Layer) -> bool:
     return isinstance(layer, layer_rules.SCALE_KEEPING)
 
 
-def _requantize(draft: Draft, quants: dict[str, _Quant]) -> None:
+def _requantize(draft: Draft, quants: dict[str, affine.Affine]) -> None:
     """Puts a Requantize where a layer that moves integers would change their scale."""
     behind: dict[str, list[graph.Layer]] = {}
 
-    def converted(source: str, name: str, quant: _Quant) -> str:
+    def converted(source: str, name: str, quant: affine.Affine) -> str:
         output = draft.tensor(name, draft.shape(source))
         quants[output] = quant
         behind.setdefault(source, []).append(
@@ -220,7 +158,7 @@ def _requantize(draft: Draft, quants: dict[str, _Quant]) -> None:
 
 
 def _weights(
-    draft: Draft, quants: dict[str, _Quant], layer: graph.Weighted, num_bits: int
+    draft: Draft, quants: dict[str, affine.Affine], layer: graph.Weighted, num_bits: int
 ) -> graph.Weighted:
     limits = draft.ranges.get(layer.weights)
     if limits is None:
@@ -229,26 +167,21 @@ def _weights(
             "quantizer"
         )
     kernel = draft.constants[layer.weights]
-    axis = kernel.ndim - 1 if isinstance(layer, graph.DepthwiseConv2D) else 0
+    axis = layer_rules.channel_axis(layer, kernel.shape)
     quant = _quant(limits)
     if isinstance(layer, graph.DepthwiseConv2D) and limits.is_per_channel:
         # tfmot has a range for each multiplier; channel c * multipliers + m has m's.
         quant = quant.repeated(max(kernel.shape[axis] // len(quant.scale), 1))
-    shape = [1] * kernel.ndim
-    shape[axis] = len(quant.scale)
     if len(quant.scale) not in (1, kernel.shape[axis]):
         raise errors.GraphError(
             f"{layer.kind} '{layer.name}': {len(quant.scale)} kernel ranges for "
             f"{kernel.shape[axis]} channels; one, or one a channel is supported"
         )
-    scales = np.reshape(quant.scale, shape)
-    offsets = np.reshape(quant.zero_point, shape)
-    ends = _limits(limits.num_bits, limits.narrow)
-    values = np.clip(_round(kernel / scales + offsets), *ends)
+    values = affine.kernel_integers(kernel, quant, limits.num_bits, axis, limits.narrow)
     weights = _constant(
         draft,
         f"{layer.name}/kernel",
-        values.astype(np.int8),
+        values,
         quant.stored(limits.num_bits, axis),
     )
     return dataclasses.replace(
@@ -258,9 +191,9 @@ def _weights(
 
 def _bias(
     draft: Draft,
-    quants: dict[str, _Quant],
+    quants: dict[str, affine.Affine],
     layer: graph.Weighted,
-    kernel: _Quant,
+    kernel: affine.Affine,
     num_bits: int,
 ) -> str | None:
     channels = draft.shape(layer.output)[-1]
@@ -270,11 +203,8 @@ def _bias(
     if isinstance(layer, fusion.WITHOUT_ZEROS) and not values.any():
         return None
     (source,) = quants[layer.inputs[0]].scale
-    scales = tuple(source * scale for scale in kernel.scale)
-    dtype, largest = _BIASES[num_bits]
-    rounded = np.clip(_round(values / np.array(scales)), -largest - 1, largest)
-    quant = _Quant(scales, (0,) * len(scales)).stored(np.iinfo(dtype).bits, 0)
-    return _constant(draft, f"{layer.name}/bias", rounded.astype(dtype), quant)
+    integers, quant = affine.bias_integers(values, source, kernel.scale, num_bits)
+    return _constant(draft, f"{layer.name}/bias", integers, quant)
 
 
 def _constant(

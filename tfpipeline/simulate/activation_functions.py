@@ -5,12 +5,12 @@ fast kernel looks results up in `table`, which holds those of all int8 or int16.
 """
 
 import functools
-import math
 from collections.abc import Callable
 
 import numpy as np
 
 from tfpipeline.ir import graph
+from tfpipeline.numerics import affine, rounding
 from tfpipeline.simulate import derived, fixed_point, lookup
 
 Function = Callable[[int], int]
@@ -37,17 +37,13 @@ def table(
 ) -> graph.Array:
     """Results of all inputs, from the smallest integer to the largest."""
     evaluate = function(name, source, result)
-    low, high = _limits(source)
+    low, high = affine.limits(source.num_bits)
     values = [evaluate(value) for value in range(low, high + 1)]
     return np.array(values, f"int{result.num_bits}")
 
 
-def _limits(quant: graph.QuantParams) -> tuple[int, int]:
-    return -(2 ** (quant.num_bits - 1)), 2 ** (quant.num_bits - 1) - 1
-
-
 def _clamped(value: int, quant: graph.QuantParams, smallest: int | None = None) -> int:
-    low, high = _limits(quant)
+    low, high = affine.limits(quant.num_bits)
     return min(max(value, low if smallest is None else smallest), high)
 
 
@@ -76,8 +72,7 @@ def _relu(source: graph.QuantParams, result: graph.QuantParams) -> Function:
 def _relu6(source: graph.QuantParams, result: graph.QuantParams) -> Function:
     """activations.h, `Relu6Quantized`: the scale stays."""
     zero = source.zero_point[0]
-    steps = float(np.float32(6) / np.float32(source.scale[0]))
-    six = _clamped(fixed_point.round_half_away(steps) + zero, source)
+    six = _clamped(derived.steps(6.0, source.scale[0]) + zero, source)
     return lambda value: min(max(value, zero), six)
 
 
@@ -102,9 +97,9 @@ def _of_fixed_point(curve: Callable[[int], int], result_bits: int) -> Builder:
     def build(source: graph.QuantParams, result: graph.QuantParams) -> Function:
         unit = 2 ** (31 - _INTEGER_BITS)
         factor = fixed_point.quantize_multiplier(source.scale[0] * unit)
-        radius = math.floor((2**_INTEGER_BITS - 1) * unit / 2 ** factor[1])
+        radius = derived.input_radius(_INTEGER_BITS, factor[1])
         zero_in, zero_out = source.zero_point[0], result.zero_point[0]
-        low, high = _limits(result)
+        low, high = affine.limits(result.num_bits)
 
         def evaluate(value: int) -> int:
             centered = value - zero_in
@@ -203,7 +198,7 @@ def table_factor(scale: float, powers: tuple[int, ...]) -> derived.Factor:
     rounded down.
     """
     logarithm = np.log(np.float32(scale)) * (np.float32(1) / np.log(np.float32(2)))
-    nearest = fixed_point.round_half_away(float(logarithm))
+    nearest = rounding.half_away_integer(float(logarithm))
     if abs(logarithm - np.float32(nearest)) < 1e-3 and nearest + 12 in powers:
         return 3 << (nearest + 12), 0
     real, shift = scale * _TABLE_UNIT, 0

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from tfpipeline.ir import graph
+from tfpipeline.numerics import rounding
 from tfpipeline.simulate import fixed_point
 
 # Headroom of the operands of ADD and SUB: add_common.cc, `left_shift`.
@@ -50,9 +51,9 @@ def bounds(g: graph.Graph, layer: graph.Layer) -> tuple[int, int]:
     clamp: graph.Clamp = getattr(layer, "clamp", graph.NO_CLAMP)
     step, zero = scale(g, layer.output), zero_point(g, layer.output)
     if math.isfinite(clamp.minimum):
-        low = max(low, zero + _steps(clamp.minimum, step))
+        low = max(low, zero + steps(clamp.minimum, step))
     if math.isfinite(clamp.maximum):
-        high = min(high, zero + _steps(clamp.maximum, step))
+        high = min(high, zero + steps(clamp.maximum, step))
     return low, high
 
 
@@ -62,8 +63,9 @@ def type_bounds(g: graph.Graph, name: str) -> tuple[int, int]:
     return int(limits.min), int(limits.max)
 
 
-def _steps(value: float, step: float) -> int:
-    return fixed_point.round_half_away(float(np.float32(value) / np.float32(step)))
+def steps(value: float, step: float) -> int:
+    """A real bound in steps of a scale, rounded; the division is in float32."""
+    return rounding.half_away_integer(float(np.float32(value) / np.float32(step)))
 
 
 def channel_factors(g: graph.Graph, layer: graph.Weighted) -> list[Factor]:
@@ -146,16 +148,23 @@ def softmax16_factor(g: graph.Graph, layer: graph.Softmax) -> Factor:
 def softmax_parameters(g: graph.Graph, layer: graph.Softmax) -> tuple[Factor, int]:
     """Multiplier of differences, and the smallest difference that counts.
 
-    softmax_common.cc; quantization_util.cc, `PreprocessSoftmaxScaling` and
-    `CalculateInputRadius`.
+    softmax_common.cc; quantization_util.cc, `PreprocessSoftmaxScaling`.
     """
     step = scale(g, layer.inputs[0])
     unit = 2 ** (31 - SOFTMAX_DIFF_BITS)
     factor = fixed_point.quantize_multiplier(
         min(layer.beta * step * unit, float(fixed_point.INT32_MAX))
     )
-    radius = (2**SOFTMAX_DIFF_BITS - 1) * unit / 2 ** factor[1]
-    return factor, -math.floor(radius)
+    return factor, -input_radius(SOFTMAX_DIFF_BITS, factor[1])
+
+
+def input_radius(integer_bits: int, shift: int) -> int:
+    """How far arguments of `integer_bits` count: `CalculateInputRadius`.
+
+    quantization_util.cc; `shift` is that of the arguments' multiplier.
+    """
+    largest = 2**integer_bits - 1
+    return math.floor(math.ldexp(largest, 31 - integer_bits - shift))
 
 
 def window(

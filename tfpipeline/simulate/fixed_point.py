@@ -7,13 +7,10 @@ Python's integers cannot overflow, so saturation is written out where the source
 
 import math
 
+from tfpipeline.numerics import rounding
+
 INT32_MIN = -(2**31)
 INT32_MAX = 2**31 - 1
-
-
-def round_half_away(value: float) -> int:
-    """C's `round`: halves away from zero."""
-    return int(math.copysign(math.floor(abs(value) + 0.5), value))
 
 
 def quantize_multiplier(real: float) -> tuple[int, int]:
@@ -26,7 +23,7 @@ def quantize_multiplier(real: float) -> tuple[int, int]:
         multiplier and shift; (0, 0) for what is below 2**-32.
     """
     fraction, shift = math.frexp(real)
-    multiplier = round_half_away(fraction * 2**31)
+    multiplier = rounding.half_away_integer(fraction * 2**31)
     if multiplier == 2**31:
         multiplier //= 2
         shift += 1

@@ -11,7 +11,7 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 
-from tfpipeline.simulate import fixed_point
+from tfpipeline.numerics import rounding
 
 Table = npt.NDArray[np.int64]
 Float32Array = npt.NDArray[np.float32]
@@ -56,7 +56,7 @@ def sigmoid_table() -> Table:
         start + (middle - (start + end) / 2) / 2
         for start, middle, end in zip(starts, middles, ends, strict=True)
     ]
-    entries = [fixed_point.round_half_away(value) for value in values]
+    entries = [rounding.half_away_integer(value) for value in values]
     return np.array([*entries[:-1], 2**16 - 1], np.int64)
 
 
@@ -84,13 +84,9 @@ def _table(
     middles = scaled(starts[:-1] + step / np.float32(2))
     # The end of a step is computed from its number, that of the last one too.
     ends = scaled(lowest + np.arange(1, STEPS + 1, dtype=np.float32) * step)
-    entries = _rounded(scaled(starts))
-    guesses = _rounded((ends + entries[:-1]) / np.float32(2))
-    entries[:-1] -= _rounded((guesses - _rounded(middles)) / np.float32(2))
+    entries = rounding.half_away(scaled(starts))
+    guesses = rounding.half_away((ends + entries[:-1]) / np.float32(2))
+    entries[:-1] -= rounding.half_away(
+        (guesses - rounding.half_away(middles)) / np.float32(2)
+    )
     return np.clip(entries, INT16_MIN, INT16_MAX).astype(np.int64)
-
-
-def _rounded(values: Float32Array) -> Float32Array:
-    """Halves away from zero; the sum is in float64, where it is exact."""
-    magnitude = np.floor(np.abs(values).astype(np.float64) + 0.5)
-    return np.copysign(magnitude, values).astype(np.float32)

@@ -4,7 +4,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from tfpipeline.ir import graph
+from tfpipeline.ir import graph, layer_rules
+from tfpipeline.numerics import affine
 from tfpipeline.simulate import activation_functions, derived
 
 BOTH = ("int8", "int16")
@@ -43,20 +44,6 @@ REQUANTIZED = {
     ("int32", "int8"),
     ("int32", "int16"),
 }
-
-# Scale and zero point of the output that the integers of a kernel have by themselves.
-FIXED_OUTPUTS = {
-    ("sigmoid", "int8"): (1 / 256, -128),
-    ("sigmoid", "int16"): (1 / 32768, 0),
-    ("softmax", "int8"): (1 / 256, -128),
-    ("softmax", "int16"): (1 / 32768, 0),
-    ("tanh", "int8"): (1 / 128, 0),
-    ("tanh", "int16"): (1 / 32768, 0),
-}
-
-# Sums of 64 bits are multiplied by 15 bits: `fixed_point.scale_wide` of the reference
-# asserts 48 bits with the sign (tensorflow/lite/kernels/internal/common.cc).
-MAX_WIDE_SUM = 2**47
 
 # Kernels of int16 without a version for int32 biases.
 _INT64_BIAS_ONLY = (graph.DepthwiseConv2D, graph.TransposeConv2D)
@@ -133,20 +120,34 @@ def _of_layer(g: graph.Graph, layer: graph.Layer) -> Iterator[str]:
         is_wide = derived.has_wide_sums(g, layer)
         if dtypes[0] == "int16" and not is_wide:
             yield "beside int16 its bias must be int64; found int32"
+    if isinstance(layer, (graph.Add, graph.Sub)):
+        yield from _of_sum(g, layer)
     if isinstance(layer, (graph.Activation, graph.Softmax)):
         yield from _of_function(g, layer, dtypes[0])
+
+
+def _of_sum(g: graph.Graph, layer: graph.Layer) -> Iterator[str]:
+    """QuantizeMultiplierSmallerThanOneExp ends the program: quantization_util.cc."""
+    _, _, (_, shift) = derived.sum_factors(g, layer)
+    if shift > 0:
+        most = max(derived.scale(g, name) for name in layer.inputs)
+        parts = 2 ** (derived.sum_shift(g, layer) - 1)
+        yield (
+            f"the scale of its result must be more than a {parts}th of its operands' "
+            f"larger one; found {derived.scale(g, layer.output):.3g} for {most:.3g}"
+        )
 
 
 def _of_wide_kernel(g: graph.Graph, layer: graph.Weighted) -> Iterator[str]:
     if g.tensors[layer.weights].dtype != "int16":
         return
     kernel = derived.kernel_values(g, layer)
-    axis = kernel.ndim - 1 if isinstance(layer, graph.DepthwiseConv2D) else 0
+    axis = layer_rules.channel_axis(layer, kernel.shape)
     others = tuple(i for i in range(kernel.ndim) if i != axis)
     sums = int(np.abs(kernel).sum(axis=others).max()) * 2**15
     largest = sums + int(np.abs(derived.bias_values(g, layer)).max())
-    if largest >= MAX_WIDE_SUM:
-        yield f"its sums reach {largest}; they must stay below {MAX_WIDE_SUM}"
+    if largest >= affine.MAX_WIDE_SUM:
+        yield f"its sums reach {largest}; they must stay below {affine.MAX_WIDE_SUM}"
 
 
 def _of_function(
@@ -157,7 +158,7 @@ def _of_function(
     reason = activation_functions.NOT_SUPPORTED.get((name, dtype))
     if reason is not None:
         yield f"{name} of {dtype}: {reason}"
-    wanted = FIXED_OUTPUTS.get((name, dtype))
+    wanted = affine.FIXED_OUTPUTS.get((name, dtype))
     if wanted is not None and wanted != (result.scale[0], result.zero_point[0]):
         yield (
             f"{name} of {dtype} writes the scale {wanted[0]:g} and the zero point "

@@ -7,7 +7,7 @@ import numpy as np
 
 from tests import graph_builder
 from tfpipeline.ir import graph, layer_rules, verify
-from tfpipeline.simulate import support
+from tfpipeline.numerics import affine
 
 
 def plane_graph(random, dtype):
@@ -138,8 +138,8 @@ def _output_quant(g, layer, random, dtype, quants):
     source = quants[layer.inputs[0]]
     name = layer.function if isinstance(layer, graph.Activation) else "softmax"
     is_function = isinstance(layer, (graph.Activation, graph.Softmax))
-    if is_function and (name, dtype) in support.FIXED_OUTPUTS:
-        scale, zero = support.FIXED_OUTPUTS[name, dtype]
+    if is_function and (name, dtype) in affine.FIXED_OUTPUTS:
+        scale, zero = affine.FIXED_OUTPUTS[name, dtype]
         return graph.QuantParams((scale,), (zero,), source.num_bits)
     if isinstance(layer, layer_rules.SCALE_KEEPING):
         return source

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tfpipeline import errors
+from tfpipeline.numerics import affine
 from tfpipeline.targets.tflm import flatbuffer, interpreter, pool
 
 IntArray = interpreter.IntArray
@@ -51,11 +52,7 @@ def predict(
 
 
 def quantize_input(model: bytes, images: npt.NDArray[np.float32]) -> IntArray:
-    """Quantizes the float network's input to the integer network's.
-
-    `clip(round(x / scale) + zero_point)` in float32, ties away from zero:
-    the arithmetic of TFLite's QUANTIZE (`AffineQuantize` in
-    tensorflow/lite/kernels/internal/reference/quantize.h).
+    """Quantizes the float network's input to the integer network's, as QUANTIZE does.
 
     Args:
         model: a full-integer `.tflite`.
@@ -71,16 +68,13 @@ def quantize_input(model: bytes, images: npt.NDArray[np.float32]) -> IntArray:
             f"{images.dtype}. Normalize them as in training."
         )
     tensor = flatbuffer.require_integer(model).input
-    scale = np.float32(tensor.scales[0])
-    zero_point = np.float32(tensor.zero_points[0])
-    limits = np.iinfo(tensor.dtype)
+    scale, zero_point = tensor.scales[0], tensor.zero_points[0]
     result = np.empty(images.shape, tensor.dtype)
     for start in range(0, len(images), CHUNK_IMAGES):
-        steps = images[start : start + CHUNK_IMAGES].astype(np.float32) / scale
-        rounded = np.trunc(steps + np.copysign(np.float32(0.5), steps))
-        result[start : start + CHUNK_IMAGES] = np.clip(
-            rounded + zero_point, limits.min, limits.max
-        ).astype(tensor.dtype)
+        chunk = images[start : start + CHUNK_IMAGES]
+        result[start : start + CHUNK_IMAGES] = affine.quantized_float32(
+            chunk, scale, zero_point, tensor.dtype
+        )
     return result
 
 

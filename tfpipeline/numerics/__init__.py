@@ -1,0 +1,1 @@
+"""The arithmetic of quantization, each rule once, for graphs and for drafts of them."""
