@@ -44,7 +44,7 @@ def every_kind():
     plane.dense(5)
     plane.softmax()
     row = graph_builder.Builder((12, 3), name="row")
-    row.conv1d(4, 3, stride=2)
+    row.conv(4, 3, stride=2)
     row.pool(2)
     row.flatten()
     row.dense(4, bias=False)

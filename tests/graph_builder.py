@@ -8,7 +8,12 @@ from tfpipeline.ir import geometry, graph, verify
 
 
 class Builder:
-    """Adds layers behind `self.last`, or behind the tensor that is named."""
+    """A graph in the making; each method adds a layer and returns its output's name.
+
+    A layer stands behind the tensor `source`, which is the last one unless it is named;
+    a layer's own name is "layer" and its position. Kernels and biases are ones, without
+    memory of their own; a bias may be another number, or False for none.
+    """
 
     def __init__(self, shape, name="net"):
         self.name = name
@@ -17,87 +22,128 @@ class Builder:
         self.layers = []
         self.last = self._tensor("input", (1, *shape))
 
-    def conv(self, channels, size=3, *, stride=1, padding="same", relu=True, **options):
-        source = self._shape(options)
-        kernel = (channels, size, size, source[-1] // options.pop("groups", 1))
-        return self._window(graph.Conv2D, kernel, size, stride, padding, relu, options)
+    def shape(self, tensor=None):
+        """Shape of a tensor, the last one unless it is named."""
+        return self.tensors[tensor or self.last].shape
 
-    def depthwise(self, size=3, *, stride=1, padding="same", relu=True, **options):
-        channels = self._shape(options)[-1] * options.pop("multiplier", 1)
-        kernel = (1, size, size, channels)
+    def conv(self, channels, size=3, *, groups=1, **options):
+        """Of one dimension if the data is; `options` are those of `_window`."""
+        *_, inputs = source = self.shape(options.get("source"))
+        kind = graph.Conv1D if len(source) == 3 else graph.Conv2D
+        sizes = _sizes(size, source)
+        kernel = (channels, *sizes, inputs // groups)
+        return self._window(kind, kernel, sizes, channels, **options)
+
+    def depthwise(self, size=3, *, multiplier=1, **options):
+        """`options` are those of `_window`."""
+        *_, inputs = source = self.shape(options.get("source"))
+        sizes, channels = _sizes(size, source), inputs * multiplier
+        kernel = (1, *sizes, channels)
         kind = graph.DepthwiseConv2D
-        return self._window(kind, kernel, size, stride, padding, relu, options)
+        return self._window(kind, kernel, sizes, channels, **options)
 
-    def conv1d(self, channels, size=3, *, stride=1, padding="same", relu=True):
-        kernel = (channels, size, self._shape({})[-1])
-        return self._window(graph.Conv1D, kernel, size, stride, padding, relu, {})
-
-    def dense(self, units, *, relu=False, bias=True):
-        source = self._shape({})
-        clamp = graph.RELU if relu else graph.NO_CLAMP
-        weights = (units, math.prod(source))
-        return self._weighted(graph.Dense, weights, (1, units), bias, clamp=clamp)
-
-    def pool(self, size=2, *, stride=None, kind=graph.MaxPool, padding="valid"):
-        source = self._shape({})
-        plane = source[1:-1]
-        sizes, strides = ((n,) * len(plane) for n in (size, stride or size))
-        pads = _padding(padding, plane, sizes, strides)
-        shape = _output(source, sizes, strides, pads, source[-1])
-        fields = {"kernel_size": sizes, "strides": strides, "padding": pads}
-        return self._layer(kind, shape, **fields)
-
-    def mean(self, *, keep=False):
-        source = self._shape({})
-        axes = tuple(range(1, len(source) - 1))
-        ones = (1,) * len(axes) if keep else ()
-        return self._layer(graph.Mean, (1, *ones, source[-1]), axes=axes)
-
-    def flatten(self):
-        return self._layer(graph.Reshape, (1, math.prod(self._shape({}))))
-
-    def softmax(self):
-        return self._layer(graph.Softmax, self._shape({}))
-
-    def activation(self, function):
-        return self._layer(graph.Activation, self._shape({}), function=function)
-
-    def pad(self, padding):
-        source = self._shape({})
-        shape = tuple(n + sum(pair) for n, pair in zip(source, padding, strict=True))
-        return self._layer(graph.Pad, shape, padding=padding)
-
-    def space_to_depth(self, size):
-        batch, height, width, channels = self._shape({})
-        shape = (batch, height // size, width // size, channels * size**2)
-        return self._layer(graph.SpaceToDepth, shape, block_size=size)
-
-    def join(self, kind, *names, **fields):
-        """Add, Sub or Mul of the last tensor and those named."""
-        shape = self.tensors[self.last].shape
-        return self._layer(kind, shape, inputs=(self.last, *names), **fields)
-
-    def concat(self, *names):
-        sources = (self.last, *names)
-        shapes = [self.tensors[name].shape for name in sources]
-        shape = (*shapes[0][:-1], sum(shape[-1] for shape in shapes))
-        axis = len(shape) - 1
-        return self._layer(graph.Concat, shape, inputs=sources, axis=axis)
-
-    def transposed(self, channels, *, relu=True, bias=True):
-        """The 3x3 kernel of stride 2 that doubles the size."""
-        batch, height, width, inputs = self._shape({})
+    def transposed(
+        self, channels, size=3, *, stride=2, cut=(0, 1), relu=True, bias=True, **options
+    ):
+        """Cuts off `cut` rows and columns again; by default, the size doubles."""
+        batch, *plane, inputs = self.shape(options.get("source"))
+        result = [geometry.transposed_size(n, size, stride, cut) for n in plane]
         return self._weighted(
             graph.TransposeConv2D,
-            (channels, 3, 3, inputs),
-            (batch, 2 * height, 2 * width, channels),
+            (channels, size, size, inputs),
+            (batch, *result, channels),
             bias,
             clamp=graph.RELU if relu else graph.NO_CLAMP,
-            strides=(2, 2),
-            padding=((0, 1), (0, 1)),
+            strides=(stride, stride),
+            padding=(cut, cut),
+            **options,
         )
 
-    def build(self):
+    def dense(self, units, *, relu=False, bias=True, **options):
+        """Over all of its input."""
+        weights = (units, math.prod(self.shape(options.get("source"))))
+        clamp = graph.RELU if relu else graph.NO_CLAMP
+        return self._weighted(
+            graph.Dense, weights, (1, units), bias, **{"clamp": clamp, **options}
+        )
+
+    def pool(
+        self, size=2, *, stride=None, kind=graph.MaxPool, padding="valid", **options
+    ):
+        """Strides are the window's size unless given."""
+        source = self.shape(options.get("source"))
+        sizes = _sizes(size, source)
+        strides = _sizes(stride or sizes, source)
+        pads = _padding(padding, source[1:-1], sizes, strides)
+        shape = _output(source, sizes, strides, pads, source[-1])
+        fields = {"kernel_size": sizes, "strides": strides, "padding": pads}
+        return self.add(kind, shape, **fields, **options)
+
+    def mean(self, *, axes=None, keep=False, **options):
+        """Over the spatial axes unless others are given."""
+        source = self.shape(options.get("source"))
+        axes = tuple(range(1, len(source) - 1)) if axes is None else axes
+        sizes = [1 if i in axes else n for i, n in enumerate(source)]
+        shape = [n for i, n in enumerate(sizes) if keep or i not in axes]
+        return self.add(graph.Mean, shape, axes=axes, **options)
+
+    def flatten(self, **options):
+        source = self.shape(options.get("source"))
+        return self.reshape(math.prod(source), **options)
+
+    def reshape(self, *shape, **options):
+        """To `shape`, a batch of one in front."""
+        return self.add(graph.Reshape, (1, *shape), **options)
+
+    def softmax(self, **options):
+        return self.like(graph.Softmax, **options)
+
+    def activation(self, function, **options):
+        return self.like(graph.Activation, function=function, **options)
+
+    def like(self, kind, **options):
+        """A layer that keeps its input's shape."""
+        return self.add(kind, self.shape(options.get("source")), **options)
+
+    def pad(self, padding):
+        """By (before, after) of each axis."""
+        source = self.shape()
+        shape = tuple(n + sum(pair) for n, pair in zip(source, padding, strict=True))
+        return self.add(graph.Pad, shape, padding=padding)
+
+    def space_to_depth(self, size):
+        batch, height, width, channels = self.shape()
+        shape = (batch, height // size, width // size, channels * size**2)
+        return self.add(graph.SpaceToDepth, shape, block_size=size)
+
+    def join(self, kind, *others, source=None, **options):
+        """Add, Sub or Mul of the source and the tensors named."""
+        inputs = (source or self.last, *others)
+        return self.add(kind, self.shape(source), inputs=inputs, **options)
+
+    def concat(self, *others, source=None, axis=-1, **options):
+        """The source and the tensors named, one after another along an axis."""
+        inputs = (source or self.last, *others)
+        shape = list(self.shape(source))
+        axis %= len(shape)
+        shape[axis] = sum(self.shape(tensor)[axis] for tensor in inputs)
+        return self.add(graph.Concat, shape, inputs=inputs, axis=axis, **options)
+
+    def add(self, kind, shape, *, source=None, name=None, **fields):
+        """Any layer, by its fields and the shape of its output."""
+        name = name or f"layer{len(self.layers)}"
+        output = self._tensor(f"{name}/output", shape)
+        fields = {"inputs": (source or self.last,), **fields}
+        self.layers.append(kind(name=name, output=output, **fields))
+        self.last = output
+        return output
+
+    def constant(self, name, shape, value=1.0):
+        self.constants[name] = np.broadcast_to(np.float32(value), shape)
+        return self._tensor(name, shape)
+
+    def build(self, *outputs):
+        """The verified graph, whose output is the last tensor unless some are named."""
         return verify.require(
             graph.Graph(
                 self.name,
@@ -105,54 +151,51 @@ class Builder:
                 self.constants,
                 tuple(self.layers),
                 ("input",),
-                (self.last,),
+                outputs or (self.last,),
             )
         )
 
-    def _shape(self, options):
-        return self.tensors[options.get("source", self.last)].shape
-
-    def _window(self, kind, kernel, size, stride, padding, relu, options):
-        source = self._shape(options)
-        plane = source[1:-1]
-        sizes, strides = ((n,) * len(plane) for n in (size, stride))
-        dilation = (options.get("dilation", 1),) * len(plane)
-        pads = _padding(padding, plane, sizes, strides, dilation)
-        channels = kernel[-1] if kind is graph.DepthwiseConv2D else kernel[0]
+    def _window(
+        self,
+        kind,
+        kernel,
+        sizes,
+        channels,
+        *,
+        stride=1,
+        padding="same",
+        dilation=1,
+        relu=True,
+        bias=True,
+        **options,
+    ):
+        source = self.shape(options.get("source"))
+        strides, rates = _sizes(stride, source), _sizes(dilation, source)
+        pads = _padding(padding, source[1:-1], sizes, strides, rates)
+        clamp = graph.RELU if relu else graph.NO_CLAMP
+        fields = {"strides": strides, "padding": pads, "dilation": rates}
         return self._weighted(
             kind,
             kernel,
-            _output(source, sizes, strides, pads, channels, dilation),
-            options.get("bias", True),
-            inputs=(options.get("source", self.last),),
-            clamp=options.get("clamp", graph.RELU if relu else graph.NO_CLAMP),
-            strides=strides,
-            padding=pads,
-            dilation=dilation,
+            _output(source, sizes, strides, pads, channels, rates),
+            bias,
+            **{"clamp": clamp, **fields, **options},
         )
 
-    def _weighted(self, kind, kernel, shape, bias, **fields):
-        name = f"layer{len(self.layers)}"
-        fields["weights"] = self._constant(f"{name}/kernel", kernel)
-        if bias:
-            fields["bias"] = self._constant(f"{name}/bias", shape[-1:])
-        return self._layer(kind, shape, **fields)
-
-    def _layer(self, kind, shape, **fields):
-        name = f"layer{len(self.layers)}"
-        output = self._tensor(f"{name}/output", shape)
-        fields = {"inputs": (self.last,), **fields}
-        self.layers.append(kind(name=name, output=output, **fields))
-        self.last = output
-        return output
+    def _weighted(self, kind, kernel, shape, bias, *, name=None, **fields):
+        name = name or f"layer{len(self.layers)}"
+        fields["weights"] = self.constant(f"{name}/kernel", kernel)
+        if bias is not False:
+            fields["bias"] = self.constant(f"{name}/bias", shape[-1:], bias)
+        return self.add(kind, shape, name=name, **fields)
 
     def _tensor(self, name, shape):
         self.tensors[name] = graph.Tensor(name, tuple(shape), "float32")
         return name
 
-    def _constant(self, name, shape):
-        self.constants[name] = np.broadcast_to(np.float32(1), shape)
-        return self._tensor(name, shape)
+
+def _sizes(size, source):
+    return size if isinstance(size, tuple) else (size,) * (len(source) - 2)
 
 
 def _padding(padding, plane, sizes, strides, dilation=None):

@@ -68,7 +68,7 @@ def test_counts_of_a_kind(kind):
 
 def test_counts_of_kinds_that_the_builder_has_no_image_for():
     builder = graph_builder.Builder((10, 4))
-    builder.conv1d(6)
+    builder.conv(6)
     g = builder.build()
     found = operations.count(g, g.layers[0])
     assert found == operations.Operations(macc=10 * 6 * 12, comp=60)

@@ -354,7 +354,7 @@ def test_any_padding(family, padding, stride, dilation, clamp, depthwise, seed):
 @pytest.mark.parametrize("padding", ["same", "valid", ((2, 1),)])
 def test_rows(padding):
     builder = graph_builder.Builder((20, 3))
-    builder.conv1d(4, 5, stride=2, padding=padding)
+    builder.conv(4, 5, stride=2, padding=padding)
     builder.pool(2)
     g = builder.build()
     lowered = lowering.lower(g)

@@ -88,7 +88,7 @@ _LAYOUTS = {
     "pixels": ((5, 5, 4), lambda net: net.conv(6, 1)),
     "tiles of a line": (
         (16, 4),
-        lambda net: net.conv1d(5, 2, stride=2, padding="valid"),
+        lambda net: net.conv(5, 2, stride=2, padding="valid"),
     ),
 }
 IN_COLUMNS = ("pixels", "tiles of a line")

@@ -26,9 +26,9 @@ def plane_graph(random, dtype):
 def line_graph(random, dtype):
     """Layers of sequences: Conv1D and what has one spatial axis."""
     net = graph_builder.Builder((int(random.integers(9, 20)), 3))
-    net.conv1d(5, 3, stride=int(random.integers(1, 3)))
+    net.conv(5, 3, stride=int(random.integers(1, 3)))
     net.pool(2, kind=(graph.MaxPool, graph.AveragePool)[random.integers(2)])
-    net.conv1d(6, 2, padding=((int(random.integers(3)), 1),))
+    net.conv(6, 2, padding=((int(random.integers(3)), 1),))
     net.mean()
     net.dense(3)
     return quantized(net.build(), random, dtype)

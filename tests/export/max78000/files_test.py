@@ -8,10 +8,9 @@ import pytest
 import yaml
 
 from export.max78000 import description, files, network, text
-from tests import folder_trees
+from tests import folder_trees, graph_builder
 from tests.export.max78000 import vendor_networks
 from tests.golden.max78000_vendor import record
-from tests.targets.max78000 import graph_builder
 from tfpipeline import errors
 from tfpipeline.ir import graph
 from tfpipeline.targets.max78000 import policy, quantize
@@ -31,11 +30,11 @@ def _layers(folder):
 
 
 def _small():
-    net = Builder(8, 8, 3)
+    net = Builder((8, 8, 3), "Small net")
     net.conv(4, name="first")
-    net.reshape()
+    net.flatten()
     net.dense(2, name="logits")
-    return vendor_networks.randomized(net.build(name="Small net"))
+    return vendor_networks.randomized(net.build())
 
 
 def test_the_folder_holds_all_files_and_none_of_an_older_one(tmp_path):
@@ -152,9 +151,9 @@ def test_a_folded_input_is_folded_from_the_image():
 
 
 def test_all_that_is_wrong_is_said_at_once():
-    net = Builder(8, 8, 3)
+    net = Builder((8, 8, 3))
     net.conv(4, 5, name="a")
-    net.conv(4, strides=2, name="b")
+    net.conv(4, stride=2, name="b")
     net.conv(4, clamp=graph.RELU6, name="c")
     with pytest.raises(errors.TargetError) as raised:
         network.prepare(vendor_networks.randomized(net.build()))
@@ -166,7 +165,7 @@ def test_all_that_is_wrong_is_said_at_once():
 
 
 def test_too_small_a_memory_is_an_error():
-    net = Builder(100, 100, 3)
+    net = Builder((100, 100, 3))
     net.conv(64, name="large")
     with pytest.raises(errors.TargetError, match=r"Conv2D 'large': the data memory"):
         network.prepare(vendor_networks.randomized(net.build()))

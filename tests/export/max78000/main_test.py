@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from export.max78000 import files
+from tests import graph_builder
 from tests.export.max78000 import vendor_networks
-from tests.targets.max78000 import graph_builder
 from tfpipeline.ir import serialize
 from tfpipeline.pictures import png_images
 from tfpipeline.targets.max78000 import policy, quantize
@@ -29,12 +29,12 @@ def run(*arguments):
 
 
 def network(size=3):
-    net = graph_builder.Builder(8, 8, 3)
+    net = graph_builder.Builder((8, 8, 3), "small")
     net.conv(4, size, name="first")
     net.conv(4, size, name="second")
-    net.reshape()
+    net.flatten()
     net.dense(2, name="logits")
-    return vendor_networks.randomized(net.build(name="small"))
+    return vendor_networks.randomized(net.build())
 
 
 def test_a_float_graph_and_an_image(tmp_path):

@@ -6,7 +6,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from tests.targets.max78000 import graph_builder, graph_networks
+from tests import graph_builder
+from tests.targets.max78000 import graph_networks
 from tfpipeline.ir import graph
 from tfpipeline.networks import catalog
 from tfpipeline.targets.max78000 import folding, policy
@@ -29,124 +30,124 @@ def randomized(g: graph.Graph, seed: int = 0) -> graph.Graph:
 
 
 def _mixed() -> graph.Graph:
-    net = Builder(32, 32, 3)
+    net = Builder((32, 32, 3), "mixed")
     net.conv(16, name="bits_8")
     net.pool()
     net.conv(32, name="bits_4")
     net.pool(kind=graph.AveragePool)
     net.conv(33, 1, clamp=graph.NO_CLAMP, name="bits_2")
     net.conv(20, padding="valid", name="bits_1")
-    net.reshape()
+    net.flatten()
     net.dense(10, name="logits")
-    return net.build(name="mixed")
+    return net.build()
 
 
 def _transposed() -> graph.Graph:
-    net = Builder(10, 12, 3)
+    net = Builder((10, 12, 3), "transposed")
     net.conv(12)
-    net.transpose(8)
+    net.transposed(8, cut=(1, 0), relu=False)
     net.conv(4, clamp=graph.NO_CLAMP)
-    net.like(graph.Activation, function="abs")
-    net.transpose(4, cut=(2, 1))
-    return net.build(name="transposed")
+    net.activation("abs")
+    net.transposed(4, cut=(2, 1), relu=False)
+    return net.build()
 
 
 def _concatenated(*channels: int) -> graph.Graph:
-    net = Builder(12, 12, 3)
-    parts = [net.conv(count, source="image") for count in channels]
-    whole = net.concat(*parts)
+    net = Builder((12, 12, 3), "concatenated")
+    parts = [net.conv(count, source="input") for count in channels]
+    whole = net.concat(*parts[1:], source=parts[0])
     net.conv(channels[0], 1, source=whole)
-    net.concat(parts[0], net.last)
+    net.concat(net.last, source=parts[0])
     net.conv(8)
-    return net.build(name="concatenated")
+    return net.build()
 
 
 def _wide() -> graph.Graph:
     """Parts, sums and pools of several passes, read in several ways."""
-    net = Builder(8, 8, 70)
-    one, other = net.conv(64), net.conv(64, source="image")
-    whole = net.concat(one, other)
+    net = Builder((8, 8, 70), "wide")
+    one, other = net.conv(64), net.conv(64, source="input")
+    whole = net.concat(other, source=one)
     net.conv(128, 1, source=whole)
-    net.merge(whole, net.last, kind=graph.Sub)
+    net.join(graph.Sub, net.last, source=whole)
     net.pool()
     both = net.conv(100)
-    net.merge(both, net.conv(100, 1, source=both))
-    net.merge(net.last, both)
+    net.join(graph.Add, net.conv(100, 1, source=both), source=both)
+    net.join(graph.Add, both)
     net.mean()
     net.dense(10)
-    return net.build(name="wide")
+    return net.build()
 
 
 def _joined() -> graph.Graph:
     """The input in a sum and in a concatenation, and sums one after another."""
-    net = Builder(16, 16, 8)
+    net = Builder((16, 16, 8), "joined")
     first = net.conv(8)
-    second = net.merge("image", first)
+    second = net.join(graph.Add, first, source="input")
     third = net.conv(8, source=second)
-    net.merge(third, second, kind=graph.Sub)
-    net.concat("image", net.conv(8))
+    net.join(graph.Sub, second, source=third)
+    net.concat(net.conv(8), source="input")
     net.conv(16)
     net.pool(kind=graph.AveragePool)
-    net.reshape()
+    net.flatten()
     net.dense(5)
-    return net.build(name="joined")
+    return net.build()
 
 
 def _channels_apart() -> graph.Graph:
-    net = Builder(120, 120, 3)
+    net = Builder((120, 120, 3), "channels_apart")
     net.pool(2)
     net.conv(8)
     net.pool(4)
     net.conv(8)
     net.pool(3)
-    net.reshape()
+    net.flatten()
     net.dense(4)
-    return net.build(name="channels_apart")
+    return net.build()
 
 
 def _dilated() -> graph.Graph:
-    net = Builder(60, 12)
+    net = Builder((60, 12), "dilated")
     net.conv(16, 3, dilation=2, padding=((2, 2),))
     net.conv(16, 3, dilation=7, padding="valid")
     net.conv(12, 2, dilation=9, padding="valid", clamp=graph.NO_CLAMP)
-    net.pool(3, strides=2)
+    net.pool(3, stride=2)
     net.conv(72, 9, padding="valid")
-    net.reshape()
+    net.flatten()
     net.dense(6)
-    return net.build(name="dilated")
+    return net.build()
 
 
 def _outputs() -> graph.Graph:
-    net = Builder(12, 12, 3)
+    net = Builder((12, 12, 3), "outputs")
     first = net.conv(8)
     net.pool()
     second = net.conv(16, clamp=graph.NO_CLAMP)
     net.conv(6)
-    return net.build(first, second, net.last, name="outputs")
+    return net.build(first, second, net.last)
 
 
 def _shared() -> graph.Graph:
     """Two layers with one kernel, which the device stores once."""
-    net = Builder(10, 10, 8)
+    net = Builder((10, 10, 8), "shared")
     net.conv(8, name="first")
     net.conv(8, name="second")
     net.layers[1] = dataclasses.replace(net.layers[1], weights="first/kernel")
     del net.tensors["second/kernel"], net.constants["second/kernel"]
     net.conv(4, 1)
-    return net.build(name="shared")
+    return net.build()
 
 
 def _flattened() -> graph.Graph:
     """Dense layers behind a concatenation, and behind a layer further in front."""
-    net = Builder(6, 6, 3)
-    parts = net.conv(64), net.conv(64, source="image")
-    net.concat(*parts)
-    net.reshape()
+    net = Builder((6, 6, 3), "flattened")
+    parts = net.conv(64), net.conv(64, source="input")
+    net.concat(parts[1], source=parts[0])
+    net.flatten()
     first = net.dense(4, clamp=graph.RELU)
-    net.reshape(source=parts[0])
-    net.merge(first, net.dense(4, clamp=graph.RELU))
+    net.flatten(source=parts[0])
+    net.join(graph.Add, net.dense(4, clamp=graph.RELU), source=first)
     net.dense(3)
-    return net.build(name="flattened")
+    return net.build()
 
 
 @dataclasses.dataclass(frozen=True)

@@ -150,7 +150,7 @@ CASES = {
     "NET-01": (net(lambda n: (n.conv(2), n.conv(2))), _two_results(), "2 results"),
     "DATA-01": (
         net(lambda n: n.conv(2), (1, 8, 4)),
-        net(lambda n: n.conv1d(2), (8, 4)),
+        net(lambda n: n.conv(2), (8, 4)),
         "8 x 4, one of 2",
     ),
     "DATA-02": (

@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from tests.targets.max78000 import graph_builder
+from tests import graph_builder
 from tfpipeline import errors
 from tfpipeline.ir import graph
 from tfpipeline.targets.max78000 import (
@@ -55,8 +55,8 @@ def operands(q, layer):
 
 @pytest.mark.parametrize("wide", [True, False])
 def test_dense_reads_rows_columns_and_channels(wide):
-    net = graph_builder.Builder(3, 2, 5)
-    net.reshape()
+    net = graph_builder.Builder((3, 2, 5))
+    net.flatten()
     net.dense(4)
     q = quantized(net, wide_output=wide)
     images, found = run(q, wide_output=wide)
@@ -68,8 +68,8 @@ def test_dense_reads_rows_columns_and_channels(wide):
 
 
 def test_transposed_kernels_are_added_where_a_pixel_is():
-    net = graph_builder.Builder(3, 4, 2)
-    net.transpose(5)
+    net = graph_builder.Builder((3, 4, 2))
+    net.transposed(5, cut=(1, 0), relu=False)
     q = quantized(net, wide_output=False)
     images, found = run(q, wide_output=False)
     kernel, bias = operands(q, q.layers[0])
@@ -84,7 +84,7 @@ def test_transposed_kernels_are_added_where_a_pixel_is():
 
 
 def test_one_dimensional_kernels_are_columns():
-    net = graph_builder.Builder(9, 3)
+    net = graph_builder.Builder((9, 3))
     net.conv(4, (3,), clamp=graph.NO_CLAMP, padding="valid")
     q = quantized(net, bits=4)
     images, found = run(q)
@@ -95,8 +95,8 @@ def test_one_dimensional_kernels_are_columns():
 
 
 def test_depthwise_kernels_on_the_larger_device():
-    net = graph_builder.Builder(4, 4, 3)
-    net.conv(3, clamp=graph.NO_CLAMP, depthwise=True, padding="valid")
+    net = graph_builder.Builder((4, 4, 3))
+    net.depthwise(relu=False, padding="valid")
     q = quantized(net)
     images, found = run(q, specs.MAX78002)
     kernel, bias = operands(q, q.layers[0])
@@ -106,10 +106,10 @@ def test_depthwise_kernels_on_the_larger_device():
 
 
 def test_operands_of_a_sum_come_from_both_branches():
-    net = graph_builder.Builder(4, 4, 4)
+    net = graph_builder.Builder((4, 4, 4))
     left = net.conv(4, 1, name="left")
     right = net.conv(4, name="right")
-    net.merge(left, right, kind=graph.Sub)
+    net.join(graph.Sub, right, source=left)
     q = quantized(net)
     lowered = lowering.lower(q)
     images, _ = run(q)
@@ -120,7 +120,7 @@ def test_operands_of_a_sum_come_from_both_branches():
 
 
 def test_input_of_a_folded_network_is_folded():
-    net = graph_builder.Builder(4, 4, 3)
+    net = graph_builder.Builder((4, 4, 3))
     net.like(graph.SpaceToDepth, block_size=2)
     net.tensors[net.last] = dataclasses.replace(
         net.tensors[net.last], shape=(1, 2, 2, 12)
@@ -131,7 +131,7 @@ def test_input_of_a_folded_network_is_folded():
 
 
 def test_zero_biases_are_dropped():
-    net = graph_builder.Builder(4, 4, 3)
+    net = graph_builder.Builder((4, 4, 3))
     net.conv(4)
     g = net.build()
     g = dataclasses.replace(
@@ -144,7 +144,7 @@ def test_zero_biases_are_dropped():
 
 
 def test_a_device_that_cannot_run_it_says_why():
-    net = graph_builder.Builder(8, 8, 3)
+    net = graph_builder.Builder((8, 8, 3))
     net.conv(4, 5)
     q = quantized(net)
     with pytest.raises(
@@ -154,7 +154,7 @@ def test_a_device_that_cannot_run_it_says_why():
 
 
 def test_widths_of_graph_and_layers_must_agree():
-    net = graph_builder.Builder(1, 1, 3)
+    net = graph_builder.Builder((1, 1, 3))
     net.dense(2, name="logits")
     q = quantized(net, wide_output=False)
     with pytest.raises(
@@ -164,7 +164,7 @@ def test_widths_of_graph_and_layers_must_agree():
 
 
 def test_a_bias_that_the_device_cannot_hold():
-    net = graph_builder.Builder(1, 1, 3)
+    net = graph_builder.Builder((1, 1, 3))
     net.dense(2, name="logits")
     q = quantized(net)
     for value in (64, 128 * 128):
@@ -175,10 +175,10 @@ def test_a_bias_that_the_device_cannot_hold():
 
 
 def test_layers_of_another_graph():
-    net = graph_builder.Builder(1, 1, 3)
+    net = graph_builder.Builder((1, 1, 3))
     net.dense(2, name="logits")
     q = quantized(net)
-    other = graph_builder.Builder(1, 1, 3)
+    other = graph_builder.Builder((1, 1, 3))
     other.dense(2, name="scores")
     with pytest.raises(errors.GraphError, match="'logits' is no layer with weights of"):
         assemble.assemble(lowering.lower(q), quantized(other))

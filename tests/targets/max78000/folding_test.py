@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from tests import graph_builder
 from tests.targets.max78000 import (
-    graph_builder,
     graph_networks,
     layer_chains,
     published_networks,
@@ -57,8 +57,8 @@ def test_pools_that_are_taken_out_leave_everything_behind_them():
 
 def test_blocks_of_pixels_become_channels_row_by_row():
     # The order of the vendor's training tools: sub-image [i::2, j::2], i before j.
-    net = Builder(4, 4, 1)
-    net.conv(1, 1, bias=None, clamp=graph.NO_CLAMP)
+    net = Builder((4, 4, 1))
+    net.conv(1, 1, bias=False, clamp=graph.NO_CLAMP)
     net.pool()
     folded = folding.fold(net.build(), 2)
     values = np.arange(16.0, dtype=np.float32).reshape(1, 4, 4, 1)
@@ -74,29 +74,32 @@ def test_blocks_of_pixels_become_channels_row_by_row():
         (lambda net: net.conv(4), "the network ends before"),
         (lambda net: net.pool(3), "the network ends before"),
         (lambda net: net.pool((2, 4)), "the network ends before"),
-        (lambda net: net.merge("image", net.conv(12)), "has several readers"),
-        (lambda net: net.conv(12, depthwise=True), "DepthwiseConv2D 'conv0' comes"),
-        (lambda net: net.conv(4, groups=4), "Conv2D 'conv0' has groups"),
-        (lambda net: net.reshape(), "Reshape 'reshape0' comes before"),
+        (
+            lambda net: net.join(graph.Add, net.conv(12), source="input"),
+            "has several readers",
+        ),
+        (lambda net: net.depthwise(multiplier=4), "DepthwiseConv2D 'layer0' comes"),
+        (lambda net: net.conv(4, groups=4), "Conv2D 'layer0' has groups"),
+        (lambda net: net.flatten(), "Reshape 'layer0' comes before"),
         (
             lambda net: net.conv(4, padding="valid") and net.pool(),
-            "behind 'maxpool1' are 5x5 pixels, which no folding leaves",
+            "behind 'layer1' are 5x5 pixels, which no folding leaves",
         ),
     ],
 )
 def test_what_cannot_be_folded(add, message):
-    net = Builder(12, 12, 12)
+    net = Builder((12, 12, 12))
     add(net)
     with pytest.raises(errors.GraphError, match=message):
         folding.fold(net.build(), 2)
 
 
 def test_sides_that_are_no_multiples():
-    net = Builder(9, 8, 3)
+    net = Builder((9, 8, 3))
     net.pool()
     with pytest.raises(errors.GraphError, match="9x8 cannot be folded by 2"):
         folding.fold(net.build(), 2)
-    net = Builder(8, 3)
+    net = Builder((8, 3))
     net.pool()
     with pytest.raises(errors.GraphError, match="needs one input of rows, columns"):
         folding.fold(net.build(), 2)

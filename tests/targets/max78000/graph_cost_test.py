@@ -2,7 +2,8 @@
 
 import pytest
 
-from tests.targets.max78000 import cost_test, graph_builder, graph_networks
+from tests import graph_builder
+from tests.targets.max78000 import cost_test, graph_networks
 from tfpipeline.ir import from_tflite
 from tfpipeline.targets.max78000 import graph_cost, report
 from tfpipeline.targets.max78000 import spec as specs
@@ -61,7 +62,7 @@ def test_report_has_the_vendor_tool_s_names_of_layers():
 
 
 def test_shortage_names_the_graph_s_layer():
-    net = Builder(128, 128, 24)
+    net = Builder((128, 128, 24))
     net.conv(4, 5, name="front")
     net.pool(16)
     net.conv(4, name="behind")
@@ -75,8 +76,8 @@ def test_shortage_names_the_graph_s_layer():
 
 
 def test_network_without_a_form_has_violations_and_costs_nothing():
-    net = Builder(8, 8, 3)
-    net.pool(3, strides=2, padding="same", name="pool")
+    net = Builder((8, 8, 3))
+    net.pool(3, stride=2, padding="same", name="pool")
     net.conv(4)
     found = graph_cost.estimate_graph(net.build())
     assert found.lowered.steps == ()

@@ -1,6 +1,7 @@
 """The published networks as graphs, their layers named as in `tfpipeline.models`."""
 
-from tests.targets.max78000 import graph_builder, published_networks
+from tests import graph_builder
+from tests.targets.max78000 import published_networks
 from tfpipeline.ir import graph
 
 Builder = graph_builder.Builder
@@ -8,13 +9,13 @@ Builder = graph_builder.Builder
 
 def facenet(version: str) -> graph.Graph:
     """FaceNet on 88x88 pixels, without biases but in the last layer."""
-    net = Builder(88, 88, 3)
+    net = Builder((88, 88, 3), f"facenet_{version}")
     channels = published_networks.FACENET_CHANNELS[version]
     for index, filters in enumerate(channels, start=1):
         if index > 1:
             net.pool(name=f"pool{index - 1}")
-        net.conv(filters, bias=None, name=f"conv{index}")
-    return _classified(net, 2, f"facenet_{version}")
+        net.conv(filters, bias=False, name=f"conv{index}")
+    return _classified(net, 2)
 
 
 def cmsisnet() -> graph.Graph:
@@ -38,7 +39,7 @@ def simplenet() -> graph.Graph:
 
 def keywords(two_dimensional: bool = False) -> graph.Graph:
     """The vendor's network for spoken words, with Conv1D or as TFLite spells it."""
-    net = Builder(1, 128, 128) if two_dimensional else Builder(128, 128)
+    net = Builder((1, 128, 128) if two_dimensional else (128, 128), "keywords")
 
     def size(length: int) -> object:
         return (1, length) if two_dimensional else length
@@ -61,49 +62,49 @@ def keywords(two_dimensional: bool = False) -> graph.Graph:
         if pad:
             pool = graph.AveragePool if filters == 100 else graph.MaxPool
             net.pool(size(2), kind=pool)
-        net.conv(filters, size(length), padding=pads(pad), bias=None)
-    net.reshape()
-    net.dense(21, bias=None)
-    return net.build(name="keywords")
+        net.conv(filters, size(length), padding=pads(pad), bias=False)
+    net.flatten()
+    net.dense(21, bias=False)
+    return net.build()
 
 
 def ressimplenet() -> graph.Graph:
     """The vendor's residual network for CIFAR-100; its last sum is pooled."""
-    net = Builder(32, 32, 3)
+    net = Builder((32, 32, 3), "ressimplenet")
 
     def conv(filters: int, size: int = 3, *, pool: bool = False) -> str:
         if pool:
             net.pool()
-        return net.conv(filters, size, bias=None)
+        return net.conv(filters, size, bias=False)
 
     conv(16)
     source = conv(20)
-    net.merge(source, conv(20))
+    net.join(graph.Add, conv(20), source=source)
     conv(20)
     source = conv(20, pool=True)
-    net.merge(source, conv(20))
+    net.join(graph.Add, conv(20), source=source)
     conv(44)
     source = conv(48, pool=True)
-    net.merge(source, conv(48))
+    net.join(graph.Add, conv(48), source=source)
     conv(96, pool=True)
     conv(512, 1, pool=True)
     conv(128, 1)
     conv(128, pool=True)
-    net.conv(100, 1, bias=None, clamp=graph.NO_CLAMP)
-    return net.build(name="ressimplenet")
+    net.conv(100, 1, bias=False, clamp=graph.NO_CLAMP)
+    return net.build()
 
 
 def branches() -> graph.Graph:
     """Two branches side by side, and what the host does."""
-    net = Builder(8, 8, 3)
-    left, right = net.conv(8), net.conv(8, 1, source="image")
-    net.concat(left, right)
+    net = Builder((8, 8, 3), "branches")
+    left, right = net.conv(8), net.conv(8, 1, source="input")
+    net.concat(right, source=left)
     net.conv(8, clamp=graph.NO_CLAMP)
-    net.like(graph.Activation, function="relu")
+    net.activation("relu")
     net.mean()
     net.dense(10)
-    net.like(graph.Softmax)
-    return net.build(name="branches")
+    net.softmax()
+    return net.build()
 
 
 ALL = {
@@ -122,7 +123,7 @@ ALL = {
 
 def _sequence(name: str, steps: tuple[int | tuple[int, int], ...]) -> graph.Graph:
     """A CIFAR-10 network of (filters, kernel size) and sizes of pools."""
-    net = Builder(32, 32, 3)
+    net = Builder((32, 32, 3), name)
     convolutions = pools = 0
     for step in steps:
         if isinstance(step, int):
@@ -131,10 +132,10 @@ def _sequence(name: str, steps: tuple[int | tuple[int, int], ...]) -> graph.Grap
         else:
             convolutions += 1
             net.conv(*step, name=f"conv{convolutions}")
-    return _classified(net, 10, name)
+    return _classified(net, 10)
 
 
-def _classified(net: Builder, classes: int, name: str) -> graph.Graph:
-    net.reshape(name="flatten")
+def _classified(net: Builder, classes: int) -> graph.Graph:
+    net.flatten(name="flatten")
     net.dense(classes, name="logits")
-    return net.build(name=name)
+    return net.build()

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from tests.targets.max78000 import graph_builder
+from tests import graph_builder
 from tfpipeline.ir import graph
 
 Choose = Callable[[Sequence[Any]], Any]
@@ -24,7 +24,7 @@ def build(choose: Choose) -> graph.Graph:
     size, channels = choose((6, 9, 16, 30)), choose((1, 3, 8, 64, 70))
     is_line = choose((False, False, True))
     plane = (4 * size,) if is_line else (size, size + choose((0, 1)))
-    net = graph_builder.Builder(*plane, channels)
+    net = graph_builder.Builder((*plane, channels))
     data = [net.last]
     for _ in range(choose(range(2, 9))):
         source = choose(data[-3:])
@@ -39,25 +39,25 @@ def build(choose: Choose) -> graph.Graph:
                 padding=choose(("same", "valid")),
                 dilation=choose((1, 1, 2, 5)) if is_line else 1,
                 clamp=choose(_CLAMPS),
-                bias=choose((None, 1.0)),
+                bias=choose((False, True)),
             )
         elif step == "pool":
             kind = choose((graph.MaxPool, graph.AveragePool))
-            net.pool(choose((2, 3)), strides=choose((1, 2)), kind=kind, source=source)
+            net.pool(choose((2, 3)), stride=choose((1, 2)), kind=kind, source=source)
         elif step == "sum":
             kind = choose((graph.Add, graph.Sub))
-            net.merge(source, choose(alike), kind=kind)
+            net.join(kind, choose(alike), source=source)
         elif step == "concat":
-            net.concat(source, choose(alike), axis=len(net.shape(source)) - 1)
+            net.concat(choose(alike), source=source, axis=len(net.shape(source)) - 1)
         else:
             net.last = source
-            net.transpose(choose(_CHANNELS[:7]))
+            net.transposed(choose(_CHANNELS[:7]), cut=(1, 0), relu=False)
         if min(net.shape(net.last)[1:-1]) < 3:
             break
         data.append(net.last)
     shape = net.shape(net.last)
     if choose((True, False)) and min(shape) > 0 and shape[1] < 9:
-        net.reshape()
+        net.flatten()
         net.dense(choose((2, 10)))
     read = {name for layer in net.layers for name in layer.inputs}
     unread = [layer.output for layer in net.layers if layer.output not in read]

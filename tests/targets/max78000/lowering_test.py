@@ -4,9 +4,9 @@ import dataclasses
 
 import pytest
 
+from tests import graph_builder
 from tests.targets.max78000 import (
     cost_test,
-    graph_builder,
     graph_networks,
     published_networks,
 )
@@ -152,9 +152,9 @@ def test_processors_are_spread_where_packed_ones_would_not_hold_the_kernels():
 
 
 def test_sum_that_nothing_takes_in_is_a_layer_of_its_own():
-    net = Builder(8, 8, 3)
-    left, right = net.conv(8), net.conv(8, 1, source="image")
-    net.merge(left, right, kind=graph.Sub)
+    net = Builder((8, 8, 3))
+    left, right = net.conv(8), net.conv(8, 1, source="input")
+    net.join(graph.Sub, right, source=left)
     net.mean()
     lowered = lowering.lower(net.build())
     assert _operators(lowered) == ["conv2d", "conv2d", "passthrough", "passthrough"]
@@ -166,16 +166,17 @@ def test_sum_that_nothing_takes_in_is_a_layer_of_its_own():
 
 def test_wide_sums_are_not_taken_in():
     for channels, operators in ((128, 3), (132, 4)):
-        net = Builder(8, 8, 3)
-        net.merge(net.conv(channels), net.conv(channels, source="image"))
+        net = Builder((8, 8, 3))
+        first = net.conv(channels)
+        net.join(graph.Add, net.conv(channels, source="input"), source=first)
         net.conv(4)
         assert len(lowering.lower(net.build()).layers) == operators
 
 
 def test_relu_behind_a_sum_is_refused_and_counted():
-    net = Builder(8, 8, 3)
-    left, right = net.conv(8), net.conv(8, source="image")
-    net.merge(left, right, clamp=graph.RELU, name="sum")
+    net = Builder((8, 8, 3))
+    left, right = net.conv(8), net.conv(8, source="input")
+    net.join(graph.Add, right, source=left, clamp=graph.RELU, name="sum")
     net.conv(4)
     lowered = lowering.lower(net.build())
     assert _ids(lowered) == ["ACT-02"]
@@ -184,9 +185,10 @@ def test_relu_behind_a_sum_is_refused_and_counted():
 
 
 def test_copy_of_a_concatenation_comes_behind_all_of_its_parts():
-    net = Builder(8, 8, 3)
-    whole = net.concat(net.conv(8), net.conv(8, source="image"))
-    net.merge(whole, net.conv(16))
+    net = Builder((8, 8, 3))
+    first = net.conv(8)
+    whole = net.concat(net.conv(8, source="input"), source=first)
+    net.join(graph.Add, net.conv(16), source=whole)
     net.conv(4)
     steps = lowering.lower(net.build()).steps
     assert [step.kind for step in steps] == [
@@ -201,9 +203,9 @@ def test_copy_of_a_concatenation_comes_behind_all_of_its_parts():
 
 
 def test_tensor_added_to_itself_is_copied_twice():
-    net = Builder(8, 8, 3)
+    net = Builder((8, 8, 3))
     x = net.conv(8)
-    net.merge(x, x)
+    net.join(graph.Add, x, source=x)
     net.conv(4)
     lowered = lowering.lower(net.build())
     assert [step.kind for step in lowered.steps] == ["Conv2D", "Copy", "Copy", "Conv2D"]
@@ -211,7 +213,7 @@ def test_tensor_added_to_itself_is_copied_twice():
 
 
 def test_kernel_of_two_layers_is_stored_once():
-    net = Builder(8, 8, 4)
+    net = Builder((8, 8, 4))
     net.conv(4, name="first")
     net.conv(4, name="second")
     layers = list(net.layers)
@@ -224,10 +226,10 @@ def test_kernel_of_two_layers_is_stored_once():
 
 @pytest.mark.parametrize("pool", [None, 2, 3])
 def test_strided_1x1_convolution_reads_every_other_pixel(pool):
-    net = Builder(17, 17, 3)
+    net = Builder((17, 17, 3))
     if pool:
-        net.pool(pool, strides=2)
-    net.conv(8, 1, strides=2)
+        net.pool(pool, stride=2)
+    net.conv(8, 1, stride=2)
     g = net.build()
     lowered = lowering.lower(g)
     assert not lowered.violations
@@ -238,7 +240,7 @@ def test_strided_1x1_convolution_reads_every_other_pixel(pool):
 
 
 def test_kernel_of_one_tap_is_not_dilated():
-    net = Builder(16, 4)
+    net = Builder((16, 4))
     net.conv(4, 1, dilation=3)
     net.conv(4, 3, dilation=3)
     layers = lowering.lower(net.build()).layers
@@ -246,7 +248,7 @@ def test_kernel_of_one_tap_is_not_dilated():
 
 
 def test_line_of_pixels_along_the_rows():
-    net = Builder(32, 1, 4)
+    net = Builder((32, 1, 4))
     net.conv(8, (3, 1))
     net.pool((2, 1))
     net.conv(8, (5, 1))
@@ -258,9 +260,9 @@ def test_line_of_pixels_along_the_rows():
 
 
 def test_parts_of_a_concatenation_lie_side_by_side():
-    net = Builder(8, 8, 3)
-    left, right = net.conv(8), net.conv(8, source="image")
-    net.concat(left, right)
+    net = Builder((8, 8, 3))
+    left, right = net.conv(8), net.conv(8, source="input")
+    net.concat(right, source=left)
     net.conv(10, 1)
     lowered = lowering.lower(net.build())
     assert [layer.output_processors for layer in lowered.layers] == [
@@ -274,8 +276,9 @@ def test_parts_of_a_concatenation_lie_side_by_side():
 
 
 def test_concatenation_of_two_full_passes():
-    net = Builder(8, 8, 3)
-    net.concat(net.conv(64), net.conv(64, source="image"))
+    net = Builder((8, 8, 3))
+    first = net.conv(64)
+    net.concat(net.conv(64, source="input"), source=first)
     net.conv(10, 1)
     lowered = lowering.lower(net.build())
     assert not lowered.violations
@@ -283,11 +286,11 @@ def test_concatenation_of_two_full_passes():
 
 
 def test_pool_keeps_its_data_in_place_in_front_of_a_concatenation():
-    net = Builder(8, 8, 3)
+    net = Builder((8, 8, 3))
     left = net.conv(8)
-    right = net.pool(2, strides=1, source=net.conv(8, source="image"))
+    right = net.pool(2, stride=1, source=net.conv(8, source="input"))
     net.conv(4, 2, source=left, padding="valid", name="even")
-    net.concat(net.last, right)
+    net.concat(right)
     net.conv(8)
     lowered = lowering.lower(net.build())
     # The pool reads where it writes: behind the first part's four processors.
@@ -301,18 +304,19 @@ def test_pool_keeps_its_data_in_place_in_front_of_a_concatenation():
 
 
 def test_tensor_that_two_concatenations_want_elsewhere():
-    net = Builder(8, 8, 3)
-    left, right = net.conv(8), net.conv(8, source="image")
-    one = net.concat(left, right)
-    other = net.concat(right, left)
-    net.merge(net.conv(8, source=one), net.conv(8, source=other))
+    net = Builder((8, 8, 3))
+    left, right = net.conv(8), net.conv(8, source="input")
+    one = net.concat(right, source=left)
+    other = net.concat(left, source=right)
+    first = net.conv(8, source=one)
+    net.join(graph.Add, net.conv(8, source=other), source=first)
     lowered = lowering.lower(net.build())
     assert set(_ids(lowered)) == {"CONCAT-04"}
 
 
 def test_padding_layer_joins_the_convolution():
-    net = Builder(8, 8, 3)
-    net.pad((2, 2), (2, 2))
+    net = Builder((8, 8, 3))
+    net.pad(((0, 0), (2, 2), (2, 2), (0, 0)))
     net.conv(4, padding="valid")
     lowered = lowering.lower(net.build())
     assert lowered.layers[0].pad == (2, 2)
@@ -320,10 +324,10 @@ def test_padding_layer_joins_the_convolution():
 
 
 def test_pool_in_front_of_a_dense_layer_is_a_layer_of_its_own():
-    net = Builder(8, 8, 3)
+    net = Builder((8, 8, 3))
     net.conv(4)
     net.pool()
-    net.reshape()
+    net.flatten()
     net.dense(10)
     assert _operators(lowering.lower(net.build())) == [
         "conv2d",
@@ -333,19 +337,19 @@ def test_pool_in_front_of_a_dense_layer_is_a_layer_of_its_own():
 
 
 def test_pool_with_two_readers_is_a_layer_of_its_own():
-    net = Builder(8, 8, 3)
+    net = Builder((8, 8, 3))
     pooled = net.pool()
-    net.merge(net.conv(4, source=pooled), net.conv(4, source=pooled))
+    first = net.conv(4, source=pooled)
+    net.join(graph.Add, net.conv(4, source=pooled), source=first)
     lowered = lowering.lower(net.build())
     assert _operators(lowered) == ["passthrough", "conv2d", "conv2d", "passthrough"]
 
 
 def test_dense_layer_on_each_pixel_is_a_1x1_convolution():
-    net = Builder(4, 4, 8)
+    net = Builder((4, 4, 8))
     net.add(
         graph.Dense,
         (1, 4, 4, 5),
-        "image",
         weights=net.constant("kernel", (5, 8)),
         name="dense",
     )
@@ -355,9 +359,9 @@ def test_dense_layer_on_each_pixel_is_a_1x1_convolution():
 
 @pytest.mark.parametrize("function", ["relu", "abs"])
 def test_activation_layer_joins_the_convolution(function):
-    net = Builder(8, 8, 3)
+    net = Builder((8, 8, 3))
     net.conv(4, clamp=graph.NO_CLAMP)
-    net.like(graph.Activation, function=function)
+    net.activation(function)
     net.conv(4)
     lowered = lowering.lower(net.build())
     expected = {"relu": "ReLU", "abs": "Abs"}[function]
@@ -367,10 +371,10 @@ def test_activation_layer_joins_the_convolution(function):
 
 def test_relu_behind_a_max_pool_joins_the_convolution_in_front_of_it():
     for kind, found in ((graph.MaxPool, []), (graph.AveragePool, ["ACT-02"])):
-        net = Builder(8, 8, 3)
+        net = Builder((8, 8, 3))
         net.conv(4, clamp=graph.NO_CLAMP)
         net.pool(kind=kind)
-        net.like(graph.Activation, function="relu")
+        net.activation("relu")
         net.conv(4)
         assert _ids(lowering.lower(net.build())) == found
 
@@ -380,8 +384,8 @@ def test_softmax_and_sigmoid_at_the_end_are_left_to_the_host():
         (graph.Softmax, {}),
         (graph.Activation, {"function": "sigmoid"}),
     ):
-        net = Builder(4, 4, 3)
-        net.reshape()
+        net = Builder((4, 4, 3))
+        net.flatten()
         net.dense(4)
         net.like(kind, name="end", **fields)
         lowered = lowering.lower(net.build())
@@ -391,11 +395,11 @@ def test_softmax_and_sigmoid_at_the_end_are_left_to_the_host():
 
 
 def test_width_of_the_result():
-    net = Builder(4, 4, 3)
-    net.reshape()
+    net = Builder((4, 4, 3))
+    net.flatten()
     net.dense(4, clamp=graph.RELU)
     assert lowering.lower(net.build()).layers[0].output_width == 8
-    net = Builder(4, 4, 3)
+    net = Builder((4, 4, 3))
     net.conv(4, clamp=graph.NO_CLAMP)
     assert lowering.lower(net.build()).layers[0].output_width == 8
     g = graph_networks.facenet("v1")
@@ -403,8 +407,8 @@ def test_width_of_the_result():
 
 
 def test_all_violations_at_once_and_operations_all_the_same():
-    net = Builder(32, 32, 3)
-    net.conv(16, strides=2, name="a")
+    net = Builder((32, 32, 3))
+    net.conv(16, stride=2, name="a")
     net.conv(32, 5, name="b")
     net.conv(8, clamp=graph.RELU6, name="c")
     net.mean()
@@ -422,7 +426,7 @@ def test_all_violations_at_once_and_operations_all_the_same():
 
 
 def test_message_says_what_and_what_to_do():
-    net = Builder(8, 8, 3)
+    net = Builder((8, 8, 3))
     net.conv(4, 5, name="block_3/conv")
     (violation,) = lowering.lower(net.build()).violations
     assert str(violation).startswith(
@@ -434,19 +438,28 @@ def test_message_says_what_and_what_to_do():
 @pytest.mark.parametrize(
     ("add", "found"),
     [
-        (lambda net: net.merge("image", "image", kind=graph.Mul), ["ELT-01"]),
-        (lambda net: net.pool(3, strides=2, padding="same"), ["POOL-04"]),
-        (lambda net: net.pad((1, 1), (1, 1)) and net.pool(), ["KIND-01"]),
-        (lambda net: net.like(graph.Softmax) and net.conv(4), ["KIND-01"]),
+        (lambda net: net.join(graph.Mul, "input", source="input"), ["ELT-01"]),
+        (lambda net: net.pool(3, stride=2, padding="same"), ["POOL-04"]),
+        (
+            lambda net: net.pad(((0, 0), (1, 1), (1, 1), (0, 0))) and net.pool(),
+            ["KIND-01"],
+        ),
+        (lambda net: net.softmax() and net.conv(4), ["KIND-01"]),
         (lambda net: net.mean(axes=(3,)), ["KIND-01"]),
         (lambda net: net.reshape(4, 4, 12) and net.conv(4), ["KIND-01"]),
-        (lambda net: net.concat("image", "image", axis=1), ["CONCAT-03"]),
-        (lambda net: net.conv(4) and net.transpose(4, cut=(0, 0)), ["TCONV-02"]),
-        (lambda net: net.merge("image", net.constant("c", (3,))), ["ELT-03"]),
+        (lambda net: net.concat("input", source="input", axis=1), ["CONCAT-03"]),
+        (
+            lambda net: net.conv(4) and net.transposed(4, cut=(0, 0), relu=False),
+            ["TCONV-02"],
+        ),
+        (
+            lambda net: net.join(graph.Add, net.constant("c", (3,)), source="input"),
+            ["ELT-03"],
+        ),
     ],
 )
 def test_what_has_no_form_on_the_device_gives_no_layers(add, found):
-    net = Builder(8, 8, 3)
+    net = Builder((8, 8, 3))
     add(net)
     net.conv(4)
     lowered = lowering.lower(net.build())
@@ -456,8 +469,8 @@ def test_what_has_no_form_on_the_device_gives_no_layers(add, found):
 
 def test_transposed_convolution_cut_in_front_only():
     for cut, found in (((1, 0), []), ((2, 1), []), ((0, 1), ["TCONV-02"])):
-        net = Builder(8, 8, 3)
-        net.transpose(4, cut=cut)
+        net = Builder((8, 8, 3))
+        net.transposed(4, cut=cut, relu=False)
         lowered = lowering.lower(net.build())
         assert _ids(lowered) == found
         size = 14 if cut == (2, 1) else 16
@@ -465,8 +478,8 @@ def test_transposed_convolution_cut_in_front_only():
 
 
 def test_depthwise_runs_on_the_max78002_only():
-    net = Builder(8, 8, 8)
-    net.conv(8, depthwise=True)
+    net = Builder((8, 8, 8))
+    net.depthwise()
     g = net.build()
     assert _ids(lowering.lower(g)) == ["CONV-04"]
     lowered = lowering.lower(g, specs.MAX78002)
@@ -475,7 +488,7 @@ def test_depthwise_runs_on_the_max78002_only():
 
 
 def test_large_input_of_few_channels_lies_one_channel_an_instance():
-    net = Builder(128, 128, 3)
+    net = Builder((128, 128, 3))
     net.pool(4)
     net.conv(8)
     lowered = lowering.lower(net.build())
@@ -485,10 +498,10 @@ def test_large_input_of_few_channels_lies_one_channel_an_instance():
 
 
 def test_bias_of_zeros_is_dropped_and_one_of_another_value_kept():
-    net = Builder(8, 8, 3)
+    net = Builder((8, 8, 3))
     net.conv(4, bias=0.0)
     net.conv(4, bias=0.5)
-    net.conv(4, bias=None)
+    net.conv(4, bias=False)
     lowered = lowering.lower(net.build())
     assert [layer.bias for layer in lowered.layers] == [False, True, False]
 
@@ -539,7 +552,7 @@ _REFUSED = {
 
 
 def test_a_relu_behind_a_max_pool_goes_in_front_of_it():
-    net = Builder(8, 8, 3)
+    net = Builder((8, 8, 3))
     net.conv(4, clamp=graph.NO_CLAMP)
     net.pool(2)
     net.conv(4)

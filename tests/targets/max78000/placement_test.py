@@ -6,13 +6,14 @@ import hypothesis
 import pytest
 from hypothesis import strategies as st
 
+from tests import graph_builder
 from tests.targets.max78000 import (
-    graph_builder,
     graph_networks,
     joined_graphs,
     placement_check,
 )
 from tfpipeline import errors
+from tfpipeline.ir import graph
 from tfpipeline.targets.max78000 import data_memory, lowering, placement
 
 Builder = graph_builder.Builder
@@ -77,7 +78,7 @@ def test_small_tensors_take_turns_at_two_places():
 
 def test_the_input_lies_at_the_start():
     # The tool loads the second pass of a wide input at the start, whatever the offset.
-    net = Builder(20, 70)
+    net = Builder((20, 70))
     net.conv(200)
     net.conv(4)
     data = placement.plan(lowering.lower(net.build())).data
@@ -86,8 +87,9 @@ def test_the_input_lies_at_the_start():
 
 
 def test_operands_of_a_sum_interleave():
-    net = Builder(8, 8, 3)
-    net.merge(net.conv(8), net.conv(8, 1, source="image"))
+    net = Builder((8, 8, 3))
+    first = net.conv(8)
+    net.join(graph.Add, net.conv(8, 1, source="input"), source=first)
     net.conv(4)
     data = placement.plan(lowering.lower(net.build())).data
     left, right = data.outputs[:2]
@@ -97,10 +99,11 @@ def test_operands_of_a_sum_interleave():
 
 
 def test_parts_of_a_wide_concatenation_interleave_and_other_readers_get_a_copy():
-    net = Builder(8, 8, 3)
-    left, right = net.conv(64), net.conv(64, source="image")
-    whole = net.concat(left, right)
-    net.merge(net.conv(8, source=whole), net.conv(8, 1, source=left))
+    net = Builder((8, 8, 3))
+    left, right = net.conv(64), net.conv(64, source="input")
+    whole = net.concat(right, source=left)
+    first = net.conv(8, source=whole)
+    net.join(graph.Add, net.conv(8, 1, source=left), source=first)
     lowered = lowering.lower(net.build())
     assert [step.kind for step in lowered.steps] == [
         *["Conv2D", "Copy", "Conv2D"],
@@ -112,9 +115,9 @@ def test_parts_of_a_wide_concatenation_interleave_and_other_readers_get_a_copy()
 
 
 def test_tensor_that_is_both_parts_of_a_wide_concatenation_is_copied_twice():
-    net = Builder(8, 8, 3)
+    net = Builder((8, 8, 3))
     twice = net.conv(64)
-    net.concat(twice, twice)
+    net.concat(twice, source=twice)
     net.conv(8)
     lowered = lowering.lower(net.build())
     assert [step.kind for step in lowered.steps] == ["Conv2D", "Copy", "Copy", "Conv2D"]
@@ -123,9 +126,9 @@ def test_tensor_that_is_both_parts_of_a_wide_concatenation_is_copied_twice():
 
 
 def test_the_checker_sees_what_is_wrong():
-    net = Builder(8, 8, 3)
+    net = Builder((8, 8, 3))
     source = net.conv(8)
-    net.merge(source, net.conv(8))
+    net.join(graph.Add, net.conv(8), source=source)
     net.conv(8)
     lowered = lowering.lower(net.build())
     placed = placement.plan(lowered)
@@ -168,7 +171,7 @@ def test_the_checker_sees_kernels_and_biases_in_the_wrong_place():
     ],
 )
 def test_too_small_a_memory_says_which_and_by_how_much(size, filters, expected):
-    net = Builder(size, size, 8)
+    net = Builder((size, size, 8))
     for count in filters:
         net.conv(count, 1 if count > 64 else 3)
     found = placement.plan(lowering.lower(net.build())).shortages
@@ -178,9 +181,9 @@ def test_too_small_a_memory_says_which_and_by_how_much(size, filters, expected):
 
 
 def test_what_cannot_lie_in_two_ways_is_an_error():
-    net = Builder(8, 8, 3)
-    left, right = net.conv(8), net.conv(8, 1, source="image")
-    net.merge(left, right)
+    net = Builder((8, 8, 3))
+    left, right = net.conv(8), net.conv(8, 1, source="input")
+    net.join(graph.Add, right, source=left)
     lowered = lowering.lower(net.build())
     operands = [step.operands for step in lowered.steps]
     layers = [*lowered.layers, lowered.layers[0]]

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.targets.max78000 import graph_builder
+from tests import graph_builder
 from tfpipeline import errors
 from tfpipeline.ir import graph
 from tfpipeline.targets.max78000 import arithmetic, policy, quantize
@@ -116,12 +116,12 @@ def _trained(builder, seed=0):
 
 
 def _network():
-    net = graph_builder.Builder(8, 8, 3)
+    net = graph_builder.Builder((8, 8, 3))
     net.conv(8, name="conv1")
     net.pool()
     net.conv(8, clamp=graph.NO_CLAMP, name="conv2")
-    net.like(graph.Activation, function="abs")
-    net.reshape()
+    net.activation("abs")
+    net.flatten()
     net.dense(5, name="logits")
     return net
 
@@ -162,7 +162,7 @@ def test_a_narrow_output_is_rounded_as_all_others():
 def test_layers_behind_wide_sums_stay_wide():
     net = _network()
     net.reshape(1, 1, 5)
-    net.like(graph.Softmax)
+    net.softmax()
     q = quantize.quantize(_trained(net))
     (name,) = q.outputs
     assert q.layers[-1].kind == "Reshape"
@@ -170,7 +170,7 @@ def test_layers_behind_wide_sums_stay_wide():
 
 
 def test_a_kernel_of_two_layers_is_shared_only_as_equal_integers():
-    net = graph_builder.Builder(4, 4, 4)
+    net = graph_builder.Builder((4, 4, 4))
     net.conv(4, name="first")
     net.conv(4, name="second")
     net.conv(4, name="third")
@@ -194,12 +194,12 @@ def test_a_kernel_of_two_layers_is_shared_only_as_equal_integers():
 
 
 def _unsupported():
-    net = graph_builder.Builder(4, 4, 4)
+    net = graph_builder.Builder((4, 4, 4))
     net.conv(4, clamp=graph.RELU6, name="conv")
-    net.like(graph.Activation, function="sigmoid", name="gate")
-    net.like(graph.Softmax, name="soft")
-    net.merge(net.last, net.last, kind=graph.Mul, name="product")
-    net.merge(net.last, net.constant("one", (1, 4, 4, 4)), name="shifted")
+    net.activation("sigmoid", name="gate")
+    net.softmax(name="soft")
+    net.join(graph.Mul, net.last, name="product")
+    net.join(graph.Add, net.constant("one", (1, 4, 4, 4)), name="shifted")
     net.dense(2)
     return net
 

@@ -3,7 +3,7 @@
 import hypothesis
 from hypothesis import strategies as st
 
-from tests.targets.max78000 import graph_builder
+from tests import graph_builder
 from tfpipeline import errors
 from tfpipeline.cost import operations
 from tfpipeline.ir import graph
@@ -17,27 +17,28 @@ def _conv(draw, net):
     net.conv(
         draw(st.sampled_from([1, 3, 4, 8, 65])),
         draw(st.sampled_from([1, 2, 3, 5, (1, 3), (3, 1)])),
-        strides=draw(st.integers(1, 2)),
+        stride=draw(st.integers(1, 2)),
         padding=draw(st.sampled_from(["same", "valid"])),
         dilation=draw(st.sampled_from([1, 1, 2])),
         clamp=draw(st.sampled_from(_CLAMPS)),
-        bias=draw(st.sampled_from([None, 0.0, 1.0])),
+        bias=draw(st.sampled_from([False, 0.0, 1.0])),
     )
 
 
 def _depthwise(draw, net):
-    multiplier = draw(st.integers(1, 2))
-    net.conv(multiplier * net.shape(net.last)[-1], depthwise=True)
+    net.depthwise(multiplier=draw(st.integers(1, 2)))
 
 
 def _transpose(draw, net):
-    net.transpose(4, cut=draw(st.sampled_from([(0, 0), (0, 1), (1, 0), (2, 1)])))
+    net.transposed(
+        4, cut=draw(st.sampled_from([(0, 0), (0, 1), (1, 0), (2, 1)])), relu=False
+    )
 
 
 def _pool(draw, net):
     net.pool(
         draw(st.sampled_from([1, 2, 3, (1, 2), (2, 1), 17])),
-        strides=draw(st.sampled_from([None, 1, 2])),
+        stride=draw(st.sampled_from([None, 1, 2])),
         kind=draw(st.sampled_from([graph.MaxPool, graph.AveragePool])),
         padding=draw(st.sampled_from(["same", "valid"])),
     )
@@ -51,12 +52,7 @@ def _merge(draw, net):
         for name in net.tensors
         if name not in net.constants and net.shape(name) == shape
     ]
-    net.merge(
-        net.last,
-        draw(st.sampled_from(alike)),
-        kind=kind,
-        clamp=draw(st.sampled_from(_CLAMPS)),
-    )
+    net.join(kind, draw(st.sampled_from(alike)), clamp=draw(st.sampled_from(_CLAMPS)))
 
 
 def _concat(draw, net):
@@ -66,12 +62,12 @@ def _concat(draw, net):
         for name in net.tensors
         if name not in net.constants and net.shape(name)[:-1] == shape[:-1]
     ]
-    net.concat(net.last, draw(st.sampled_from(alike)), axis=len(shape) - 1)
+    net.concat(draw(st.sampled_from(alike)))
 
 
 def _activation(draw, net):
     function = draw(st.sampled_from(graph.ACTIVATION_FUNCTIONS))
-    net.like(graph.Activation, function=function)
+    net.activation(function)
 
 
 def _mean(draw, net):
@@ -80,26 +76,20 @@ def _mean(draw, net):
 
 def _dense(draw, net):
     if draw(st.booleans()):
-        net.reshape()
+        net.flatten()
     net.dense(draw(st.integers(1, 12)))
 
 
 def _other(draw, net):
     kind = draw(st.sampled_from(["pad", "softmax", "unit", "depth"]))
     if kind == "pad":
-        net.pad((0, 1), (1, 2))
+        net.pad(((0, 0), (0, 1), (1, 2), (0, 0)))
     elif kind == "softmax":
-        net.like(graph.Softmax)
+        net.softmax()
     elif kind == "unit":
         net.reshape(1, *net.shape(net.last)[1:])
     elif kind == "depth":
-        _, rows, columns, channels = net.shape(net.last)
-        net.add(
-            graph.SpaceToDepth,
-            (1, rows // 2, columns // 2, 4 * channels),
-            net.last,
-            block_size=2,
-        )
+        net.space_to_depth(2)
 
 
 _STEPS = (
@@ -112,7 +102,7 @@ _STEPS = (
 def graphs(draw):
     """Graphs of up to eight layers in any order that has shapes."""
     net = graph_builder.Builder(
-        *draw(st.sampled_from([(12, 12, 3), (1, 16, 4), (16, 4), (9, 1, 70)]))
+        draw(st.sampled_from([(12, 12, 3), (1, 16, 4), (16, 4), (9, 1, 70)]))
     )
     for step in draw(st.lists(st.sampled_from(_STEPS), min_size=1, max_size=8)):
         windows = step in (_conv, _depthwise, _transpose, _pool)

@@ -22,7 +22,7 @@ def _sum(kind):
 CASES = {
     graph.Conv1D: (
         (9, 4),
-        lambda b: b.conv1d(6),
+        lambda b: b.conv(6),
         cost.Layer("layer0", cost.CONV, (1, 9, 6), 4, (1, 3)),
     ),
     graph.Conv2D: (
