@@ -1,19 +1,26 @@
-"""How a program ends: its exit code, and one line."""
+"""How a program starts and ends: its flags, its help, its exit code, and one line."""
+
+import logging
 
 import pytest
-from absl.testing import flagsaver
+from absl import flags
 
+from tests.configs import example
 from tfpipeline import entry, errors
 
 
+def _start(main, *arguments):
+    with pytest.raises(SystemExit) as stopped:
+        entry.start(main, "tool", example.Run(), ["tool", *arguments])
+    return stopped.value.code
+
+
 def _run(raised, *arguments):
-    def main(argv):
+    def main(config):
         if raised is not None:
             raise raised
 
-    with flagsaver.flagsaver(), pytest.raises(SystemExit) as stopped:
-        entry.run(main, "tool", ["tool", *arguments])
-    return stopped.value.code
+    return _start(main, *arguments)
 
 
 @pytest.mark.parametrize(
@@ -53,7 +60,9 @@ def test_stray_argument_is_refused(capfd):
     assert "unexpected argument 'stray'" in capfd.readouterr().err
 
 
-@pytest.mark.parametrize("flag", ["--no_such_flag", "--debug=perhaps"])
+@pytest.mark.parametrize(
+    "flag", ["--no_such_flag", "--debug=perhaps", "--bits", "--flagfile=absent"]
+)
 def test_a_flag_that_cannot_be_is_one_line(flag, capfd):
     assert _run(None, flag) == 2
     [line] = capfd.readouterr().err.splitlines()
@@ -65,3 +74,101 @@ def test_debug_adds_the_traceback(capfd):
     assert _run(errors.DataError("gone"), "--debug") == 2
     error = capfd.readouterr().err
     assert "Traceback" in error and error.endswith("tool: error: gone\n")
+
+
+def _config(*arguments):
+    """The config that `main` gets."""
+    configs = []
+
+    def main(config):
+        configs.append(config)
+
+    assert _start(main, *arguments) == 0
+    [config] = configs
+    return config
+
+
+def test_main_gets_the_config_of_the_flags():
+    assert _config("--bits=8", "--verbosity=0") == example.Run(bits=8)
+
+
+def test_the_code_of_main_is_that_of_the_program():
+    assert _start(lambda config: config.bits, "--bits=8") == 8
+
+
+def test_a_config_that_cannot_be_is_one_line(capfd):
+    assert _run(None, "--side=3") == 2
+    assert capfd.readouterr().err == "tool: error: --side must be even; found 3\n"
+
+
+@pytest.mark.parametrize(
+    ("flag", "tip"), [("--opimizer=sgd", " (did you mean --optimizer?)"), ("--zz", "")]
+)
+def test_an_unknown_flag_names_a_near_one(flag, tip, capfd):
+    assert _run(None, flag) == 2
+    name = flag.split("=")[0]
+    text = f"tool: error: unknown flag {name}{tip}; see --help\n"
+    assert capfd.readouterr().err == text
+
+
+def test_a_flagfile_without_text_is_one_line(tmp_path, capfd):
+    path = tmp_path / "x.flags"
+    path.write_bytes(b"\xff\xfe")
+    assert _run(None, f"--flagfile={path}") == 2
+    assert "a flagfile holds no text" in capfd.readouterr().err
+
+
+def test_flags_after_a_flagfile_override_it(tmp_path):
+    path = tmp_path / "x.flags"
+    path.write_text("# a comment\n--bits=1\n--rate=0.25\n")
+    expected = example.Run(optimizer=example.Optimizer(rate=0.25), bits=8)
+    assert _config(f"--flagfile={path}", "--bits=8") == expected
+
+
+@pytest.mark.parametrize("flag", ["--help", "-?", "--helpshort", "--helpfull"])
+def test_help_shows_every_flag_and_is_no_failure(flag, capfd):
+    assert _start(test_help_shows_every_flag_and_is_no_failure, flag) == 0
+    out = capfd.readouterr().out
+    assert out.startswith("How a program starts and ends")
+    for text in ("training:", "--[no]nesterov", "--workdir", "--[no]debug"):
+        assert text in out
+    assert ("--run_with_pdb" in out) == (flag == "--helpfull")
+
+
+def test_verbs_choose_what_is_done(capfd):
+    done = []
+    mains = {
+        "put": lambda config: done.append(("put", config.bits)),
+        "take": lambda config: done.append(("take", config.bits)),
+    }
+    assert _start(mains, "take", "--bits=1") == 0
+    assert done == [("take", 1)]
+    assert _start(mains) == 2
+    assert _start(mains, "drop") == 2
+    assert _start(mains, "put", "again") == 2
+    assert capfd.readouterr().err.splitlines() == [
+        "tool: error: say what to do: tool put|take. See --help",
+        "tool: error: say what to do: tool put|take; found 'drop'. See --help",
+        "tool: error: unexpected argument 'again'; flags are --name=value. See --help",
+    ]
+
+
+def test_debug_sets_the_level_of_our_lines():
+    logger = logging.getLogger("tfpipeline")
+    assert _run(None, "--debug") == 0
+    assert logger.level == logging.DEBUG
+    assert _run(None) == 0
+    assert logger.level == logging.INFO
+
+
+def test_a_program_leaves_no_flag_behind():
+    before = set(flags.FLAGS)
+    assert _run(None) == 0
+    assert "workdir" not in flags.FLAGS
+    assert set(flags.FLAGS) - before <= {
+        "help",
+        "?",
+        "helpshort",
+        "helpfull",
+        "helpxml",
+    }

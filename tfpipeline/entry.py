@@ -1,14 +1,17 @@
 """How every entry point starts and ends: absl, one line for an error, an exit code."""
 
+import dataclasses
+import difflib
+import logging
 import sys
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Annotated, Any
 
 from absl import app, flags
 
 from tfpipeline import errors
-
-flags.DEFINE_bool("debug", False, "Show the traceback of an error, and more log lines.")
+from tfpipeline.configs import command_line, fields, help_text
 
 # Exit codes: 1 an unexpected error, 2 an error that the message explains,
 # 130 interrupted from the keyboard (128 + SIGINT).
@@ -17,17 +20,69 @@ EXIT_EXPLAINED = 2
 EXIT_INTERRUPTED = 130
 
 
+@dataclasses.dataclass(frozen=True)
+class _Session(fields.Config):
+    """The flags of every program, beside those of absl."""
+
+    debug: Annotated[
+        bool, fields.Flag("Show the traceback of an error, and more log lines.")
+    ] = False
+
+
+def start(
+    main: Callable[[fields.ConfigT], int | None]
+    | Mapping[str, Callable[[fields.ConfigT], int | None]],
+    name: str,
+    config: fields.ConfigT,
+    argv: Sequence[str] | None = None,
+) -> None:
+    """Reads the command line, runs `main` and exits with its code.
+
+    A PipelineError, or a flag that cannot be, becomes one line on standard error and
+    exit code 2. Everything else that is raised is a defect or a broken machine: one
+    line as well, exit code 1. `--debug` prints the traceback before the line. `--help`
+    prints the docstring of main's module and the flags, with exit code 0.
+
+    Args:
+        main: takes the config that the command line says; returns an exit code, None
+            for 0. Or several of these by name, of which the first argument chooses.
+        name: of the program, for the line.
+        config: its values are the defaults of the flags.
+        argv: program and flags; None for those of the process.
+    """
+    mains = main if isinstance(main, Mapping) else {"": main}
+    verbs = tuple(mains) if isinstance(main, Mapping) else ()
+    about = sys.modules[next(iter(mains.values())).__module__].__doc__ or ""
+    values = flags.FlagValues()
+
+    def parsed(argv: Sequence[str]) -> Sequence[str]:
+        _define(values, config, about)
+        rest = _parsed(name, values, argv)
+        # absl reads its own flags there, which are the same objects.
+        flags.FLAGS.mark_as_parsed()
+        level = logging.DEBUG if values["debug"].value else logging.INFO
+        logging.getLogger("tfpipeline").setLevel(level)
+        return rest
+
+    def work(argv: Sequence[str]) -> int | None:
+        _require_arguments(name, argv[1:], verbs)
+        chosen = mains[argv[1] if verbs else ""]
+        return chosen(command_line.from_flags(config, values))
+
+    app.run(
+        lambda argv: _guarded(name, work, argv, values),
+        argv=list(argv) if argv is not None else None,
+        flags_parser=parsed,
+    )
+
+
 def run(
     main: Callable[[Sequence[str]], int | None],
     name: str,
     argv: Sequence[str] | None = None,
     verbs: Sequence[str] = (),
 ) -> None:
-    """Parses flags, runs `main` and exits with its code.
-
-    A PipelineError, or a flag that cannot be, becomes one line on standard error and
-    exit code 2. Everything else that is raised is a defect or a broken machine: one
-    line as well, exit code 1. `--debug` prints the traceback before the line.
+    """As `start`, for a program whose flags are in absl's FLAGS.
 
     Args:
         main: takes the arguments left after flags; returns an exit code, None for 0.
@@ -35,40 +90,109 @@ def run(
         argv: program and flags; None for those of the process.
         verbs: if given, the first argument must be one of these.
     """
+    if "debug" not in flags.FLAGS:
+        command_line.define(_Session(), flags.FLAGS)
 
-    def guarded(argv: Sequence[str]) -> int:
-        try:
-            _require_arguments(name, argv[1:], verbs)
-            return main(argv) or 0
-        except errors.PipelineError as error:
-            return _report(name, str(error), EXIT_EXPLAINED)
-        except KeyboardInterrupt:
-            return _report(
-                name, "interrupted; the same command resumes", EXIT_INTERRUPTED
-            )
-        except MemoryError:
-            return _report(
-                name, "out of memory; try a smaller --batch_size", EXIT_EXPLAINED
-            )
-        except Exception as error:  # the last resort of a program, not of a library
-            first = next(iter(str(error).strip().splitlines()), "")
-            text = f"unexpected {type(error).__name__}: {first} (--debug shows where)"
-            return _report(name, text, EXIT_UNEXPECTED)
-
-    def parsed(argv: Sequence[str]) -> Sequence[str]:
-        try:
-            rest: Sequence[str] = flags.FLAGS(argv)
-        except flags.Error as error:
-            raise SystemExit(
-                _line(name, f"{error}; see --help", EXIT_EXPLAINED)
-            ) from error
-        return rest
+    def work(argv: Sequence[str]) -> int | None:
+        _require_arguments(name, argv[1:], verbs)
+        return main(argv)
 
     app.run(
-        guarded,
+        lambda argv: _guarded(name, work, argv, flags.FLAGS),
         argv=list(argv) if argv is not None else None,
-        flags_parser=parsed,
+        flags_parser=lambda argv: _parsed(name, flags.FLAGS, argv),
     )
+
+
+class _HelpFlag(flags.BooleanFlag):  # type: ignore[misc]
+    """Prints and exits as soon as it is read, whatever else the command line says."""
+
+    def __init__(self, name: str, text: str, short_name: str | None = None) -> None:
+        super().__init__(name, False, "show this help", short_name=short_name)
+        self._text = text
+
+    def parse(self, argument: Any) -> None:
+        if self._parse(argument):
+            sys.stdout.write(self._text)
+            raise SystemExit(0)
+
+
+def _define(values: flags.FlagValues, config: fields.Config, about: str) -> None:
+    """Defines a program's flags, those of every program, and shares absl's."""
+    command_line.define(config, values)
+    command_line.define(_Session(), values)
+    of_absl = [
+        flag
+        for module, defined in flags.FLAGS.flags_by_module_dict().items()
+        for flag in defined
+        if module.startswith("absl.") and not flag.name.startswith("help")
+    ]
+    for flag in of_absl:
+        values[flag.name] = flag
+    text = "\n".join(
+        [
+            about.strip(),
+            "",
+            help_text.render(config),
+            help_text.render(_Session(), "of every program")
+            + "  --flagfile=FILE         Reads flags from a file, one a line; the last "
+            "of a flag counts.\n"
+            "  --helpfull              Shows those of absl too.\n",
+        ]
+    )
+    full = "\n".join(
+        [text, "of absl:", *(f"  --{flag.name}: {flag.help}" for flag in of_absl), ""]
+    )
+    for help_flag in (
+        _HelpFlag("help", text, short_name="?"),
+        _HelpFlag("helpshort", text),
+        _HelpFlag("helpfull", full),
+    ):
+        values[help_flag.name] = help_flag
+
+
+def _parsed(name: str, values: flags.FlagValues, argv: Sequence[str]) -> Sequence[str]:
+    """Program and arguments left after flags; exits for what is no flag."""
+    try:
+        rest: Sequence[str] = values(argv)
+        return rest
+    except flags.UnrecognizedFlagError as error:
+        close = difflib.get_close_matches(error.flagname, list(values), n=1)
+        tip = f" (did you mean --{close[0]}?)" if close else ""
+        text = f"unknown flag --{error.flagname}{tip}"
+    except flags.Error as error:
+        text = str(error).removeprefix("ERROR:: ")
+    except UnicodeDecodeError as error:
+        text = f"a flagfile holds no text: {error}"
+    raise SystemExit(_line(name, f"{text}; see --help", EXIT_EXPLAINED))
+
+
+def _guarded(
+    name: str,
+    work: Callable[[Sequence[str]], int | None],
+    argv: Sequence[str],
+    values: flags.FlagValues,
+) -> int:
+    try:
+        return work(argv) or 0
+    except (Exception, KeyboardInterrupt) as error:  # of a program, not of a library
+        if values["debug"].value:
+            traceback.print_exc()
+        return _line(name, *_explained(error))
+
+
+def _explained(error: BaseException) -> tuple[str, int]:
+    """What is told of an error, and the exit code."""
+    match error:
+        case errors.PipelineError():
+            return str(error), EXIT_EXPLAINED
+        case KeyboardInterrupt():
+            return "interrupted; the same command resumes", EXIT_INTERRUPTED
+        case MemoryError():
+            return "out of memory; try a smaller --batch_size", EXIT_EXPLAINED
+    first = next(iter(str(error).strip().splitlines()), "")
+    text = f"unexpected {type(error).__name__}: {first} (--debug shows where)"
+    return text, EXIT_UNEXPECTED
 
 
 def _require_arguments(
@@ -83,12 +207,6 @@ def _require_arguments(
         raise errors.UsageError(
             f"unexpected argument '{extra}'; flags are --name=value. See --help"
         )
-
-
-def _report(name: str, text: str, code: int) -> int:
-    if flags.FLAGS.debug:
-        traceback.print_exc()
-    return _line(name, text, code)
 
 
 def _line(name: str, text: str, code: int) -> int:
