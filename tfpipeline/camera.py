@@ -6,161 +6,152 @@
 Formats and what each leaves open: docs/camera.md.
 """
 
+import dataclasses
 import pathlib
-from collections.abc import Collection, Sequence
-
-from absl import flags
+from collections.abc import Collection
+from typing import Annotated
 
 from tfpipeline import atomic_files, entry, errors
+from tfpipeline.configs import fields
+from tfpipeline.configs.fields import Flag
 from tfpipeline.pictures import camera, camera_dumps, image_size, sample_headers
 
 # A sample .npy, the longest form, has 24 bytes a pixel: 101 MB for MAX_PIXELS.
 _MAX_INPUT_BYTES = 1 << 27
-_CHANNELS = ("1", "3")
-
-_INPUT = flags.DEFINE_string("input", None, "File to read.")
-_OUTPUT = flags.DEFINE_string("output", None, "File to write.")
-# Choices are checked in main, so that a wrong one is one line and exit code 2.
-_FROM = flags.DEFINE_string(
-    "from",
-    None,
-    f"Format of the input, if its name does not tell: {', '.join(camera.FORMATS)}.",
-)
-_TO = flags.DEFINE_string(
-    "to", None, "Format of the output, if its name does not tell; as --from."
-)
-_HEIGHT = flags.DEFINE_string(
-    "height", None, "Of the input in pixels; PNG, npy and dumps with a header say it."
-)
-_WIDTH = flags.DEFINE_string("width", None, "Of the input in pixels; see --height.")
-_CHANNEL_COUNT = flags.DEFINE_string(
-    "channels",
-    None,
-    "3 or 1. What a sampledata input holds, 3 if not given; with other inputs, 3 "
-    "repeats the channel of a gray image.",
-)
-_EXPANSION = flags.DEFINE_string(
-    "expansion",
-    None,
-    "How an rgb565 input becomes 8 bits: "
-    f"{', '.join(camera_dumps.EXPANSIONS)}; zero_fill if not given.",
-)
-_FLIP_HORIZONTAL = flags.DEFINE_bool("flip_horizontal", False, "Left becomes right.")
-_FLIP_VERTICAL = flags.DEFINE_bool("flip_vertical", False, "Top becomes bottom.")
-_ROTATE = flags.DEFINE_string(
-    "rotate", "0", "Degrees clockwise, after the flips: 0, 90, 180, 270."
-)
-_LAYOUT = flags.DEFINE_string(
-    "layout", None, "Of a sampledata output: hwc or chw; hwc if not given."
-)
-_FRAMING = flags.DEFINE_string(
-    "framing",
-    None,
-    "Header in front of a camera dump that is written: "
-    f"{', '.join(camera_dumps.FRAMINGS)}; none if not given.",
-)
 
 
-def main(argv: Sequence[str]) -> None:
+@dataclasses.dataclass(frozen=True)
+class Command(fields.Config):
+    """What the command line says."""
+
+    input: Annotated[str | None, Flag("File to read.")] = None
+    output: Annotated[str | None, Flag("File to write.")] = None
+    source: Annotated[
+        str | None,
+        Flag(
+            "Format of the input, if its name does not tell.",
+            choices=camera.FORMATS,
+            name="from",
+        ),
+    ] = None
+    target: Annotated[
+        str | None,
+        Flag(
+            "Format of the output, if its name does not tell.",
+            choices=camera.FORMATS,
+            name="to",
+        ),
+    ] = None
+    height: Annotated[
+        int | None,
+        Flag("Of the input in pixels; PNG, npy and dumps with a header say it.", low=1),
+    ] = None
+    width: Annotated[
+        int | None, Flag("Of the input in pixels; see --height.", low=1)
+    ] = None
+    channels: Annotated[
+        int | None,
+        Flag(
+            "What a sampledata input holds, 3 if not given; with other inputs, 3 "
+            "repeats the channel of a gray image.",
+            choices=(1, 3),
+        ),
+    ] = None
+    expansion: Annotated[
+        str | None,
+        Flag(
+            "How an rgb565 input becomes 8 bits; zero_fill if not given.",
+            choices=camera_dumps.EXPANSIONS,
+        ),
+    ] = None
+    flip_horizontal: Annotated[bool, Flag("Left becomes right.")] = False
+    flip_vertical: Annotated[bool, Flag("Top becomes bottom.")] = False
+    rotate: Annotated[
+        int, Flag("Degrees clockwise, after the flips.", choices=camera.ROTATIONS)
+    ] = 0
+    layout: Annotated[
+        str | None,
+        Flag(
+            "Of a sampledata output; hwc if not given.", choices=sample_headers.LAYOUTS
+        ),
+    ] = None
+    framing: Annotated[
+        str | None,
+        Flag(
+            "Header in front of a camera dump that is written; none if not given.",
+            choices=camera_dumps.FRAMINGS,
+        ),
+    ] = None
+
+    def check(self) -> None:
+        """A size is two numbers."""
+        if (self.height is None) != (self.width is None):
+            name = "width" if self.height is None else "height"
+            raise errors.UsageError(
+                f"--{name} alone says no size: give --height and --width"
+            )
+
+
+def main(command: Command) -> None:
     """Converts --input to --output."""
-    del argv  # entry.run refuses any.
-    if not _INPUT.value or not _OUTPUT.value:
+    if not command.input or not command.output:
         raise errors.UsageError(
             "say what to convert: --input=FILE --output=FILE. Formats: "
             f"{', '.join(camera.FORMATS)}"
         )
-    source = _format(_FROM, _INPUT.value)
-    target = _format(_TO, _OUTPUT.value)
-    reading, writing = _reading(source), _writing(target)
-    rotate = int(_choice(_ROTATE, [str(each) for each in camera.ROTATIONS], "0"))
-    channels = _channels()
+    source = command.source or _format_of(command.input, "from")
+    target = command.target or _format_of(command.output, "to")
+    reading, writing = _reading(command, source), _writing(command, target)
 
-    image = camera.read(_content(_INPUT.value), source, reading)
-    if channels is not None:
-        image = camera.with_channels(image, channels)
-    image = camera.oriented(image, _FLIP_HORIZONTAL.value, _FLIP_VERTICAL.value, rotate)
-    atomic_files.write_bytes(_OUTPUT.value, camera.write(image, target, writing))
+    image = camera.read(_content(command.input), source, reading)
+    if command.channels is not None:
+        image = camera.with_channels(image, command.channels)
+    image = camera.oriented(
+        image, command.flip_horizontal, command.flip_vertical, command.rotate
+    )
+    atomic_files.write_bytes(command.output, camera.write(image, target, writing))
     height, width, depth = image.shape
-    print(f"{_OUTPUT.value}: {target}, {height}x{width} pixels, {depth} channel(s)")
+    print(f"{command.output}: {target}, {height}x{width} pixels, {depth} channel(s)")
 
 
-def _reading(source: str) -> camera.Reading:
-    _require_for(_EXPANSION, source, ["rgb565"])
+def _reading(command: Command, source: str) -> camera.Reading:
+    _require_for("expansion", command.expansion, source, ["rgb565"])
+    size = None
+    if command.height is not None and command.width is not None:
+        size = command.height, command.width
     return camera.Reading(
-        size=_size(),
-        channels=_channels() if source == "sampledata" else None,
-        expansion=_choice(_EXPANSION, camera_dumps.EXPANSIONS, "zero_fill"),
+        size=size,
+        channels=command.channels if source == "sampledata" else None,
+        expansion=command.expansion or "zero_fill",
     )
 
 
-def _writing(target: str) -> camera.Writing:
-    _require_for(_LAYOUT, target, ["sampledata"])
-    _require_for(_FRAMING, target, camera_dumps.BYTES_A_PIXEL)
+def _writing(command: Command, target: str) -> camera.Writing:
+    _require_for("layout", command.layout, target, ["sampledata"])
+    _require_for("framing", command.framing, target, camera_dumps.BYTES_A_PIXEL)
     return camera.Writing(
-        layout=_choice(_LAYOUT, sample_headers.LAYOUTS, "hwc"),
-        framing=_choice(_FRAMING, camera_dumps.FRAMINGS, "none"),
+        layout=command.layout or "hwc", framing=command.framing or "none"
     )
 
 
-def _format(flag: flags.FlagHolder[str | None], path: str) -> str:
-    """Format that the flag names, or else the file's name."""
-    name = _choice(flag, camera.FORMATS, camera.format_of(path) or "")
+def _format_of(path: str, flag: str) -> str:
+    """Format that the file's name tells."""
+    name = camera.format_of(path)
     if not name:
         raise errors.UsageError(
-            f"the name '{path}' does not tell its format: give --{flag.name}, one of "
+            f"the name '{path}' does not tell its format: give --{flag}, one of "
             f"{', '.join(camera.FORMATS)}"
         )
     return name
 
 
-def _choice(
-    flag: flags.FlagHolder[str] | flags.FlagHolder[str | None],
-    choices: Collection[str],
-    default: str,
-) -> str:
-    value: str | None = flag.value
-    if value is None:
-        return default
-    if value not in choices:
-        raise errors.UsageError(
-            f"--{flag.name} must be one of {', '.join(choices)}; found '{value}'"
-        )
-    return value
-
-
 def _require_for(
-    flag: flags.FlagHolder[str | None], name: str, formats: Collection[str]
+    flag: str, value: str | None, name: str, formats: Collection[str]
 ) -> None:
-    if flag.value is not None and name not in formats:
+    if value is not None and name not in formats:
         raise errors.UsageError(
-            f"--{flag.name} is for {', '.join(formats)} only; this is {name}"
+            f"--{flag} is for {', '.join(formats)} only; this is {name}"
         )
-
-
-def _channels() -> int | None:
-    if _CHANNEL_COUNT.value is None:
-        return None
-    return int(_choice(_CHANNEL_COUNT, _CHANNELS, ""))
-
-
-def _size() -> image_size.Size | None:
-    given = [flag for flag in (_HEIGHT, _WIDTH) if flag.value is not None]
-    if not given:
-        return None
-    if len(given) == 1:
-        raise errors.UsageError(
-            f"--{given[0].name} alone says no size: give --height and --width"
-        )
-    return _pixels(_HEIGHT), _pixels(_WIDTH)
-
-
-def _pixels(flag: flags.FlagHolder[str | None]) -> int:
-    value = flag.value or ""
-    if not (value.isascii() and value.isdigit() and 0 < len(value) < 10):
-        raise errors.UsageError(
-            f"--{flag.name} must be a whole number of pixels; found '{value}'"
-        )
-    return int(value)
 
 
 def _content(path: str) -> bytes:
@@ -179,4 +170,4 @@ def _content(path: str) -> bytes:
 
 
 if __name__ == "__main__":
-    entry.run(main, "camera")
+    entry.start(main, "camera", Command())

@@ -5,12 +5,14 @@
 Needs no board, no network and no TensorFlow (but for Keras files).
 """
 
+import dataclasses
 import json
 from collections.abc import Sequence
-
-from absl import flags
+from typing import Annotated
 
 from tfpipeline import entry, errors, model_source
+from tfpipeline.configs import fields
+from tfpipeline.configs.fields import Flag
 from tfpipeline.cost import estimate
 from tfpipeline.report import costs
 from tfpipeline.targets import catalog
@@ -18,104 +20,111 @@ from tfpipeline.targets import catalog
 _BOTH = "both"
 _LATENCY_MODELS = ("ai8x", "kernel_parallel", _BOTH)
 
-_MODEL = flags.DEFINE_string(
-    "model",
-    None,
-    "The name of a network, a .tflite, .keras or .h5 file, a graph.json or its folder, "
-    "or the folder of a run.",
-)
-_TARGET = flags.DEFINE_list(
-    "target", [], f"Targets, all if not given: {', '.join(catalog.NAMES)}."
-)
-_LATENCY_MODEL = flags.DEFINE_enum(
-    "latency_model",
-    _BOTH,
-    _LATENCY_MODELS,
-    "Of MAX78000: ai8x, the vendor tool's cycles; kernel_parallel, the face study's.",
-)
-_WEIGHT_BITS = flags.DEFINE_enum(
-    "weight_bits",
-    None,
-    ["1", "2", "4", "8", "16"],
-    "Bits of a weight on MAX78000; if not given 8, 4 for facenet_v3, and as stored for "
-    "files of fewer bits. 16 is for GAP8, activations alike.",
-)
-_ACTIVATION_BITS = flags.DEFINE_enum(
-    "activation_bits",
-    None,
-    ["8", "16"],
-    "Bits of an activation of a network that is not quantized yet, on STM32, tflm and "
-    "GAP8 (whose weights are as wide); if not given 8, 16 for reid_squeezenet.",
-)
-_FOLD = flags.DEFINE_integer(
-    "fold",
-    1,
-    "Side of the blocks of pixels that are moved into the input's channels, on "
-    "MAX78000. The folded network must be trained anew.",
-    lower_bound=1,
-    upper_bound=16,
-)
-_SPLIT_KERNELS = flags.DEFINE_bool(
-    "split_kernels",
-    False,
-    "On MAX78000, count 5x5 and 7x7 kernels as two and three 3x3. That is another "
-    "network: what was trained is lost, and it must be trained anew.",
-)
-_CLOCK_MHZ = flags.DEFINE_float(
-    "clock_mhz", None, "Clock instead of each target's own.", lower_bound=0.001
-)
-_FORMAT = flags.DEFINE_enum("format", "text", ["text", "json", "csv"], "Of the output.")
+
+@dataclasses.dataclass(frozen=True)
+class Command(fields.Config):
+    """What the command line says."""
+
+    model: Annotated[str | None, Flag(f"The network: {model_source.FORMS}.")] = None
+    target: Annotated[
+        tuple[str, ...], Flag("Targets, all if not given.", choices=catalog.NAMES)
+    ] = ()
+    latency_model: Annotated[
+        str,
+        Flag(
+            "Of MAX78000: ai8x, the vendor tool's cycles; kernel_parallel, the face "
+            "study's.",
+            choices=_LATENCY_MODELS,
+        ),
+    ] = _BOTH
+    weight_bits: Annotated[
+        int | None,
+        Flag(
+            "Bits of a weight on MAX78000; if not given 8, 4 for facenet_v3, and as "
+            "stored for files of fewer bits. 16 is for GAP8, activations alike.",
+            choices=(1, 2, 4, 8, 16),
+        ),
+    ] = None
+    activation_bits: Annotated[
+        int | None,
+        Flag(
+            "Bits of an activation of a network that is not quantized yet, on STM32, "
+            "tflm and GAP8 (whose weights are as wide); if not given 8, 16 for "
+            "reid_squeezenet.",
+            choices=(8, 16),
+        ),
+    ] = None
+    fold: Annotated[
+        int,
+        Flag(
+            "Side of the blocks of pixels that are moved into the input's channels, on "
+            "MAX78000. The folded network must be trained anew.",
+            low=1,
+            high=16,
+        ),
+    ] = 1
+    split_kernels: Annotated[
+        bool,
+        Flag(
+            "On MAX78000, count 5x5 and 7x7 kernels as two and three 3x3. That is "
+            "another network: what was trained is lost, and it must be trained anew."
+        ),
+    ] = False
+    clock_mhz: Annotated[
+        float | None, Flag("Clock instead of each target's own.", low=0.001)
+    ] = None
+    format: Annotated[str, Flag("Of the output.", choices=("text", "json", "csv"))] = (
+        "text"
+    )
 
 
-def main(argv: Sequence[str]) -> None:
+def main(command: Command) -> None:
     """Prints the estimate of --model; fails where a target that was asked for fails."""
-    del argv  # entry.run refuses any.
-    if not _MODEL.value:
+    if not command.model:
         raise errors.UsageError(
             "say what to estimate: --model=NAME_OR_PATH. Networks: "
             f"{', '.join(model_source.names())}"
         )
-    targets = list(dict.fromkeys(_TARGET.value)) or list(catalog.NAMES)
-    catalog.require_known(targets)
-    source = model_source.load(_MODEL.value)
-    found = catalog.estimate_all(source.graph, targets, _options(source))
-    print(_render(source.graph.name, found), end="")
-    _require_fit(found)
+    targets = tuple(dict.fromkeys(command.target)) or catalog.NAMES
+    source = model_source.load(command.model)
+    estimates = catalog.estimate_all(source.graph, targets, _options(command, source))
+    print(_render(source.graph.name, estimates, command.format), end="")
+    _require_fit(command, estimates)
 
 
-def _options(source: model_source.Source) -> estimate.Options:
-    bits = source.weight_bits if _WEIGHT_BITS.value is None else int(_WEIGHT_BITS.value)
-    activation = _ACTIVATION_BITS.value or source.activation_bits
-    model = _LATENCY_MODEL.value
+def _options(command: Command, source: model_source.Source) -> estimate.Options:
+    clock = command.clock_mhz
     return estimate.Options(
-        weight_bits=bits,
-        activation_bits=int(activation),
-        fold=_FOLD.value,
-        split_kernels=_SPLIT_KERNELS.value,
-        clock_hz=None if _CLOCK_MHZ.value is None else 1e6 * _CLOCK_MHZ.value,
-        latency_models=() if model == _BOTH else (model,),
+        weight_bits=command.weight_bits or source.weight_bits,
+        activation_bits=command.activation_bits or source.activation_bits,
+        fold=command.fold,
+        split_kernels=command.split_kernels,
+        clock_hz=None if clock is None else 1e6 * clock,
+        latency_models=()
+        if command.latency_model == _BOTH
+        else (command.latency_model,),
     )
 
 
-def _render(model: str, found: Sequence[estimate.Estimate]) -> str:
-    if _FORMAT.value == "json":
-        return json.dumps(costs.to_dict(model, found), indent=2) + "\n"
-    if _FORMAT.value == "csv":
-        return costs.to_csv(model, found)
-    return costs.to_text(model, found)
+def _render(model: str, estimates: Sequence[estimate.Estimate], form: str) -> str:
+    if form == "json":
+        return json.dumps(costs.to_dict(model, estimates), indent=2) + "\n"
+    if form == "csv":
+        return costs.to_csv(model, estimates)
+    return costs.to_text(model, estimates)
 
 
-def _require_fit(found: Sequence[estimate.Estimate]) -> None:
+def _require_fit(command: Command, estimates: Sequence[estimate.Estimate]) -> None:
     """Fails for what was asked by name; in the survey of all, some may not fit."""
-    failing = [each for each in found if each.violations]
-    if not failing or (not _TARGET.value and len(failing) < len(found)):
+    failing = [each for each in estimates if each.violations]
+    if not failing or (not command.target and len(failing) < len(estimates)):
         return
     raise errors.TargetError(
-        f"'{_MODEL.value}' does not fit "
+        f"'{command.model}' does not fit "
         f"{', '.join(each.target for each in failing)}: "
         f"{costs.first_reason(failing[0])}"
     )
 
 
 if __name__ == "__main__":
-    entry.run(main, "estimate")
+    entry.start(main, "estimate", Command())

@@ -10,72 +10,78 @@
 Pictures are squares around one face; docs/reidentification.md.
 """
 
+import dataclasses
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from typing import Annotated
 
 import numpy as np
 import numpy.typing as npt
-from absl import flags
 
 from tfpipeline import entry, errors
+from tfpipeline.configs import fields
+from tfpipeline.configs.fields import Flag
 from tfpipeline.identification import matching, network, people, pictures
 
-_NETWORK = flags.DEFINE_string(
-    "network", None, "The folder of a run that was exported for gap8, or a program.npz."
-)
-_PEOPLE = flags.DEFINE_string("people", "people.json", "The file of those enrolled.")
-_NAME = flags.DEFINE_string("name", None, "Who is enrolled or removed.")
-_IMAGES = flags.DEFINE_list("images", [], "PNG or JPEG files, each of one face.")
-_THRESHOLD = flags.DEFINE_integer(
-    "threshold",
-    None,
-    "match: largest squared distance at which a face is somebody's; the network's own "
-    "if not given.",
-    lower_bound=0,
-)
-_FORMAT = flags.DEFINE_string("format", "text", "match and list: text or json.")
+
+@dataclasses.dataclass(frozen=True)
+class Command(fields.Config):
+    """What the command line says after the verb."""
+
+    network: Annotated[
+        str | None,
+        Flag("The folder of a run that was exported for gap8, or a program.npz."),
+    ] = None
+    people: Annotated[str, Flag("The file of those enrolled.")] = "people.json"
+    name: Annotated[str | None, Flag("Who is enrolled or removed.")] = None
+    images: Annotated[
+        tuple[str, ...], Flag("PNG or JPEG files, each of one face.")
+    ] = ()
+    threshold: Annotated[
+        int | None,
+        Flag(
+            "match: largest squared distance at which a face is somebody's; the "
+            "network's own if not given.",
+            low=0,
+        ),
+    ] = None
+    format: Annotated[
+        str, Flag("Of what match and list print.", choices=("text", "json"))
+    ] = "text"
 
 
-def main(argv: Sequence[str]) -> None:
-    """Does what the verb says."""
-    if _FORMAT.value not in ("text", "json"):
-        raise errors.UsageError(
-            f"--format must be text or json; found '{_FORMAT.value}'"
-        )
-    for line in VERBS[argv[1]]():
-        print(line)
-
-
-def _enroll() -> list[str]:
-    name = _name()
+def enroll(command: Command) -> None:
+    """Adds --name, or pictures of them, to --people."""
+    name = _name(command)
     people.require_name(name)
-    found = _network()
-    person = people.Person(name, _descriptors(found))
+    net = _network(command)
+    person = people.Person(name, _descriptors(command, net))
 
     def edit(current: people.People | None) -> people.People:
-        current = current or people.People(found.fingerprint, found.length)
-        _require_same_network(current, found)
+        current = current or people.People(net.fingerprint, net.length)
+        _require_same_network(command, current, net)
         return current.added(person)
 
-    changed = people.change(_PEOPLE.value, edit)
-    return [
+    changed = people.change(command.people, edit)
+    print(
         f"enrolled '{name}' with {len(person.descriptors)} picture(s); "
-        f"{len(changed.persons)} known in {_PEOPLE.value}"
-    ]
+        f"{len(changed.persons)} known in {command.people}"
+    )
 
 
-def _match() -> list[str]:
-    found, known = _network(), _known()
-    _require_same_network(known, found)
-    threshold = found.threshold if _THRESHOLD.value is None else _THRESHOLD.value
+def match(command: Command) -> None:
+    """Says of each picture who it is."""
+    net, known = _network(command), _known(command)
+    _require_same_network(command, known, net)
+    threshold = net.threshold if command.threshold is None else command.threshold
     if threshold is None:
         raise errors.UsageError(
-            f"{_NETWORK.value} has no threshold of its own: give --threshold=N"
+            f"{command.network} has no threshold of its own: give --threshold=N"
         )
     if not known.persons:
-        raise errors.UsageError(_EMPTY.format(_PEOPLE.value))
-    matches = matching.match(_descriptors(found), known, threshold)
-    if _FORMAT.value == "json":
+        raise errors.UsageError(_EMPTY.format(command.people))
+    matches = matching.match(_descriptors(command, net), known, threshold)
+    if command.format == "json":
         rows = [
             {
                 "image": image,
@@ -84,87 +90,92 @@ def _match() -> list[str]:
                 "squared_distance": each.distance,
                 "threshold": threshold,
             }
-            for image, each in zip(_IMAGES.value, matches, strict=True)
+            for image, each in zip(command.images, matches, strict=True)
         ]
-        return [json.dumps(rows, indent=2)]
-    return [
-        f"{image}: {_verdict(each)} (squared distance {each.distance:,}, "
-        f"threshold {threshold:,})"
-        for image, each in zip(_IMAGES.value, matches, strict=True)
-    ]
+        print(json.dumps(rows, indent=2))
+        return
+    for image, each in zip(command.images, matches, strict=True):
+        print(
+            f"{image}: {_verdict(each)} (squared distance {each.distance:,}, "
+            f"threshold {threshold:,})"
+        )
 
 
-def _verdict(match: matching.Match) -> str:
-    return match.nearest if match.known else f"a stranger, nearest is {match.nearest}"
+def _verdict(found: matching.Match) -> str:
+    return found.nearest if found.known else f"a stranger, nearest is {found.nearest}"
 
 
-def _list() -> list[str]:
-    known = _known()
+def list_people(command: Command) -> None:
+    """Names those enrolled, with the number of their pictures."""
+    known = _known(command)
     counts = {person.name: len(person.descriptors) for person in known.persons}
-    if _FORMAT.value == "json":
-        return [json.dumps(counts, indent=2)]
+    if command.format == "json":
+        print(json.dumps(counts, indent=2))
+        return
     lines = [f"{name}: {count} picture(s)" for name, count in counts.items()]
-    return lines or ["nobody"]
+    print("\n".join(lines or ["nobody"]))
 
 
-def _remove() -> list[str]:
-    name = _name()
-    _known()
+def remove(command: Command) -> None:
+    """Takes --name out of --people."""
+    name = _name(command)
+    _known(command)
 
     def edit(current: people.People | None) -> people.People:
         if current is None:
-            raise errors.UsageError(_EMPTY.format(_PEOPLE.value))
+            raise errors.UsageError(_EMPTY.format(command.people))
         return current.removed(name)
 
-    changed = people.change(_PEOPLE.value, edit)
-    return [f"removed '{name}'; {len(changed.persons)} known in {_PEOPLE.value}"]
+    changed = people.change(command.people, edit)
+    print(f"removed '{name}'; {len(changed.persons)} known in {command.people}")
 
 
 _EMPTY = "nobody is enrolled in {}; enroll somebody first: identify enroll --name=NAME"
 
 
-def _name() -> str:
-    name: str | None = _NAME.value
-    if not name:
+def _name(command: Command) -> str:
+    if not command.name:
         raise errors.UsageError("say who: --name=NAME")
-    return name
+    return command.name
 
 
-def _network() -> network.Network:
-    if not _NETWORK.value:
+def _network(command: Command) -> network.Network:
+    if not command.network:
         raise errors.UsageError("say which network: --network=RUN")
-    return network.load(_NETWORK.value)
+    return network.load(command.network)
 
 
-def _known() -> people.People:
-    known = people.read(_PEOPLE.value)
+def _known(command: Command) -> people.People:
+    known = people.read(command.people)
     if known is None:
-        raise errors.UsageError(_EMPTY.format(_PEOPLE.value))
+        raise errors.UsageError(_EMPTY.format(command.people))
     return known
 
 
-def _descriptors(found: network.Network) -> npt.NDArray[np.int16]:
+def _descriptors(command: Command, net: network.Network) -> npt.NDArray[np.int16]:
     """Of all pictures, each of which is read before any is described."""
-    if not _IMAGES.value:
+    if not command.images:
         raise errors.UsageError("say which pictures: --images=FILE,FILE")
-    images = [pictures.read(path, found.side) for path in _IMAGES.value]
-    return found.describe(np.stack(images))
+    images = [pictures.read(path, net.side) for path in command.images]
+    return net.describe(np.stack(images))
 
 
-def _require_same_network(known: people.People, found: network.Network) -> None:
-    if (known.network, known.length) != (found.fingerprint, found.length):
+def _require_same_network(
+    command: Command, known: people.People, net: network.Network
+) -> None:
+    if (known.network, known.length) != (net.fingerprint, net.length):
         raise errors.UsageError(
-            f"{_PEOPLE.value} was made with another network than {_NETWORK.value}: "
+            f"{command.people} was made with another network than {command.network}: "
             "their descriptors cannot be compared; enroll everybody again in a new file"
         )
 
 
-VERBS: dict[str, Callable[[], list[str]]] = {
-    "enroll": _enroll,
-    "match": _match,
-    "list": _list,
-    "remove": _remove,
+VERBS: dict[str, Callable[[Command], None]] = {
+    "enroll": enroll,
+    "match": match,
+    "list": list_people,
+    "remove": remove,
 }
 
 if __name__ == "__main__":
-    entry.run(main, "identify", verbs=tuple(VERBS))
+    entry.start(VERBS, "identify", Command())

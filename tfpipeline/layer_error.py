@@ -8,12 +8,13 @@ file of quantization-aware training is compared with the float network of the we
 that this training reached. Without a run: --float_model, --models and --images.
 """
 
+import dataclasses
 import pathlib
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
-from absl import flags, logging
+from absl import logging
 
 from tfpipeline import (
     atomic_files,
@@ -24,6 +25,8 @@ from tfpipeline import (
     number_formats,
     run_folder,
 )
+from tfpipeline.configs import fields
+from tfpipeline.configs.fields import Flag
 from tfpipeline.ir import from_tflite, graph
 from tfpipeline.precision import formats, layer_error, quantize, ranges
 from tfpipeline.report import layer_errors
@@ -32,60 +35,75 @@ from tfpipeline.simulate import float_execution, support
 # Of the marker in a folder of its own.
 _WRITER = "layer_error"
 
-_RUN = flags.DEFINE_string("run", None, "The folder of a run (--workdir of train).")
-_DATA_DIR = flags.DEFINE_string(
-    "data_dir", None, "With --run: where its data set is, as for train."
-)
-_NUM_IMAGES = flags.DEFINE_integer(
-    "num_images",
-    64,
-    "Images that errors are measured on; of a run, of its validation split.",
-    lower_bound=1,
-)
-_FLOAT_MODEL = flags.DEFINE_string(
-    "float_model",
-    None,
-    "Without --run: the float network, a .tflite, .keras, .h5 or graph.json.",
-)
-_MODELS = flags.DEFINE_list(
-    "models", [], "Without --run: integer .tflite files of --float_model."
-)
-_IMAGES = flags.DEFINE_string(
-    "images",
-    None,
-    "Without --run: .npy of real inputs [N, ...]; the first half sets the ranges of "
-    "--formats, errors are measured on the second.",
-)
-_FORMATS = flags.DEFINE_list(
-    "formats",
-    ["wi8_ai8", "wi8_ai16", "wi16_ai16"],
-    f"Number formats, of {', '.join(formats.FORMATS)}.",
-)
-_OUTPUT = flags.DEFINE_string(
-    "output",
-    None,
-    "Folder for layer_error.csv and layer_error.png; of a run, the run's own.",
-)
 
+@dataclasses.dataclass(frozen=True)
+class Command(fields.Config):
+    """What the command line says."""
+
+    run: Annotated[str | None, Flag("The folder of a run (--workdir of train).")] = None
+    data_dir: Annotated[
+        str | None, Flag("With --run: where its data set is, as for train.")
+    ] = None
+    num_images: Annotated[
+        int,
+        Flag(
+            "Images that errors are measured on; of a run, of its validation split.",
+            low=1,
+        ),
+    ] = 64
+    float_model: Annotated[
+        str | None,
+        Flag("Without --run: the float network, a .tflite, .keras, .h5 or graph.json."),
+    ] = None
+    models: Annotated[
+        tuple[str, ...],
+        Flag("Without --run: integer .tflite files of --float_model."),
+    ] = ()
+    images: Annotated[
+        str | None,
+        Flag(
+            "Without --run: .npy of real inputs [N, ...]; the first half sets the "
+            "ranges of --formats, errors are measured on the second."
+        ),
+    ] = None
+    widths: Annotated[
+        tuple[str, ...],
+        Flag("What to compare.", choices=tuple(formats.FORMATS), name="formats"),
+    ] = ("wi8_ai8", "wi8_ai16", "wi16_ai16")
+    output: Annotated[
+        str | None,
+        Flag(
+            "Folder for layer_error.csv and layer_error.png; of a run, the run's own."
+        ),
+    ] = None
+
+    def check(self) -> None:
+        """Either a run or files."""
+        if self.run and self.float_model:
+            raise errors.UsageError(_EITHER)
+        if self.run and (self.models or self.images):
+            raise errors.UsageError("--models and --images do not go with --run")
+
+
+_EITHER = "give either --run=FOLDER or --float_model=FILE"
 # What is compared: a float graph with its integer graphs by name.
 _Comparison = tuple[graph.Graph, Mapping[str, graph.Graph]]
 
 
-def main(argv: Sequence[str]) -> None:
+def main(command: Command) -> None:
     """Prints the table, and writes the CSV file and the plot."""
-    del argv  # entry.run refuses any.
-    chosen = [formats.named(name) for name in _FORMATS.value]
-    if bool(_RUN.value) == bool(_FLOAT_MODEL.value):
-        raise errors.UsageError("give either --run=FOLDER or --float_model=FILE")
-    output = pathlib.Path(_OUTPUT.value) if _OUTPUT.value else None
+    output = pathlib.Path(command.output) if command.output else None
     if output is not None and not run_folder.is_run(run_folder.RunFolder(output)):
         marked_folder.require(output, _WRITER)
-    if _RUN.value:
-        if _MODELS.value or _IMAGES.value:
-            raise errors.UsageError("--models and --images do not go with --run")
-        comparisons, calibration, images = _of_run(pathlib.Path(_RUN.value))
+    if command.run:
+        comparisons, calibration, images = _of_run(
+            pathlib.Path(command.run), command.data_dir, command.num_images
+        )
+    elif command.float_model:
+        comparisons, calibration, images = _of_files(command, command.float_model)
     else:
-        comparisons, calibration, images = _of_files()
+        raise errors.UsageError(_EITHER)
+    chosen = [formats.named(name) for name in command.widths]
     reference, given = comparisons[0]
     quantized, notes = _quantized(reference, calibration, chosen)
     comparisons[0] = (reference, {**quantized, **given})
@@ -99,8 +117,8 @@ def main(argv: Sequence[str]) -> None:
         )
     print(f"'{reference.name}', SQNR of each layer's output over {len(images)} images")
     print("\n".join([layer_errors.to_text(found), *notes]).rstrip())
-    if output is None and _RUN.value:
-        output = pathlib.Path(_RUN.value)
+    if output is None and command.run:
+        output = pathlib.Path(command.run)
     if output is not None:
         title = f"{reference.name}: error by layer, {len(images)} images"
         _write(output, found, title)
@@ -142,31 +160,33 @@ def _write(output: pathlib.Path, found: layer_errors.Errors, title: str) -> None
         print(f"written    {path}")
 
 
-def _of_files() -> tuple[list[_Comparison], graph.Array, graph.Array]:
+def _of_files(
+    command: Command, float_model: str
+) -> tuple[list[_Comparison], graph.Array, graph.Array]:
     """The networks and images that flags name."""
-    if not _IMAGES.value:
+    if not command.images:
         raise errors.UsageError("say on what to measure: --images=FILE.npy")
-    if _FLOAT_MODEL.value in model_source.names():
+    if float_model in model_source.names():
         raise errors.UsageError(
-            f"'{_FLOAT_MODEL.value}' is a network without weights; give a file"
+            f"'{float_model}' is a network without weights; give a file"
         )
     try:
-        images = np.load(_IMAGES.value, allow_pickle=False)
+        images = np.load(command.images, allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
         raise errors.StorageError(
-            f"cannot read images from {_IMAGES.value}, no .npy of numbers"
+            f"cannot read images from {command.images}, no .npy of numbers"
         ) from error
     if images.ndim < 2 or len(images) < 2:
         raise errors.UsageError(
-            f"{_IMAGES.value} must hold two images or more, [N, ...]; found "
+            f"{command.images} must hold two images or more, [N, ...]; found "
             f"{images.shape}"
         )
     half = len(images) // 2
-    real = model_source.load(_FLOAT_MODEL.value).graph
-    graphs = {pathlib.Path(path).stem: _integer(path) for path in _MODELS.value}
-    if len(graphs) < len(_MODELS.value):
+    real = model_source.load(float_model).graph
+    graphs = {pathlib.Path(path).stem: _integer(path) for path in command.models}
+    if len(graphs) < len(command.models):
         raise errors.UsageError("files of --models must have different names")
-    measured = images[half:][: _NUM_IMAGES.value]
+    measured = images[half:][: command.num_images]
     return [(real, graphs)], images[:half], measured
 
 
@@ -174,8 +194,10 @@ def _integer(path: str | pathlib.Path) -> graph.Graph:
     return from_tflite.read_file(pathlib.Path(path))
 
 
-def _of_run(path: pathlib.Path) -> tuple[list[_Comparison], graph.Array, graph.Array]:
-    """The networks of a run, and images of its data set.
+def _of_run(
+    path: pathlib.Path, data_dir: str | None, num_images: int
+) -> tuple[list[_Comparison], graph.Array, graph.Array]:
+    """The networks of a run, and `num_images` images of its data set.
 
     Raises:
         UsageError: the run has no float network yet.
@@ -197,7 +219,7 @@ def _of_run(path: pathlib.Path) -> tuple[list[_Comparison], graph.Array, graph.A
 
     dataset = catalog.load(
         record["dataset"],
-        data_dir=_DATA_DIR.value,
+        data_dir=data_dir,
         seed=record["seed"],
         validation_fraction=record["validation_fraction"],
         limit=record["train_limit"],
@@ -205,7 +227,7 @@ def _of_run(path: pathlib.Path) -> tuple[list[_Comparison], graph.Array, graph.A
     positions = splits.calibration_indices(
         len(dataset.train), record["calibration_images"], record["seed"]
     )
-    measured = _evenly_spaced(len(dataset.validation), _NUM_IMAGES.value)
+    measured = _evenly_spaced(len(dataset.validation), num_images)
     images = [
         pipeline.normalized(split.images[indices], record["normalize"])
         for split, indices in (
@@ -248,4 +270,4 @@ def _evenly_spaced(total: int, count: int) -> Any:
 
 
 if __name__ == "__main__":
-    entry.run(main, "layer_error")
+    entry.start(main, "layer_error", Command())

@@ -5,30 +5,35 @@
 Prints accuracy fold by fold for every form of the network that all of the runs have.
 """
 
+import dataclasses
 import pathlib
-from collections.abc import Mapping, Sequence
-from typing import Any
-
-from absl import flags
+from collections.abc import Mapping
+from typing import Annotated, Any
 
 from tfpipeline import atomic_files, entry, errors, run_folder
+from tfpipeline.configs import fields
+from tfpipeline.configs.fields import Flag
 from tfpipeline.report import verification as tables
 
-_RUNS = flags.DEFINE_list("runs", [], "Folders of the runs.")
-_FORMAT = flags.DEFINE_enum("format", "text", ["text", "csv"], "Of the output.")
+
+@dataclasses.dataclass(frozen=True)
+class Command(fields.Config):
+    """What the command line says."""
+
+    runs: Annotated[tuple[str, ...], Flag("Folders of the runs.")] = ()
+    format: Annotated[str, Flag("Of the output.", choices=("text", "csv"))] = "text"
 
 
-def main(argv: Sequence[str]) -> None:
-    """Entry point."""
-    del argv  # entry.run has refused what is not a flag
-    if not _RUNS.value:
+def main(command: Command) -> None:
+    """Prints the results of --runs as one."""
+    if not command.runs:
         raise errors.UsageError("--runs=FOLDER,FOLDER,... is missing")
-    found = [results(pathlib.Path(folder)) for folder in _RUNS.value]
+    found = [results(pathlib.Path(folder)) for folder in command.runs]
     shared = [form for form in found[0] if all(form in forms for forms in found)]
     if not shared:
         raise errors.UsageError("the runs verified no form of the network in common")
     merged = {form: tables.merge([forms[form] for forms in found]) for form in shared}
-    write = tables.csv if _FORMAT.value == "csv" else tables.table
+    write = tables.csv if command.format == "csv" else tables.table
     print(write(merged), end="")
 
 
@@ -47,4 +52,4 @@ def results(folder: pathlib.Path) -> Mapping[str, Any]:
 
 
 if __name__ == "__main__":
-    entry.run(main, "merge_folds")
+    entry.start(main, "merge_folds", Command())

@@ -8,7 +8,7 @@ from tfpipeline.ir import from_tflite, graph, serialize
 from tfpipeline.networks import catalog
 
 KERAS_SUFFIXES = (".keras", ".h5", ".hdf5")
-_FORMS = (
+FORMS = (
     "the name of a network, a .tflite, .keras or .h5 file, a graph.json or its folder, "
     "or the folder of a run"
 )
@@ -57,7 +57,7 @@ def load(model: str) -> Source:
     path = pathlib.Path(model)
     if not path.exists():
         raise errors.UsageError(
-            f"no network and no file is called '{model}'; give {_FORMS}. Networks: "
+            f"no network and no file is called '{model}'; give {FORMS}. Networks: "
             f"{', '.join(catalog.names())}"
         )
     if path.is_dir():
@@ -72,7 +72,7 @@ def load(model: str) -> Source:
         from tfpipeline.readers import from_keras
 
         return Source(from_keras.read_file(path, name=path.stem))
-    raise errors.UsageError(f"'{path}' is no network: give {_FORMS}")
+    raise errors.UsageError(f"'{path}' is no network: give {FORMS}")
 
 
 def _in_folder(folder: pathlib.Path) -> pathlib.Path:

@@ -6,12 +6,13 @@ Writes into --output: `l2_map.txt` and `l2_map.svg`, what lies where in L2 while
 layer runs; `l2_plan.json`, the offsets; `budget.txt`, the application around it.
 """
 
+import dataclasses
 import pathlib
-from collections.abc import Sequence
-
-from absl import flags
+from typing import Annotated
 
 from tfpipeline import entry, errors, marked_folder, model_source
+from tfpipeline.configs import fields
+from tfpipeline.configs.fields import Flag
 from tfpipeline.targets.gap8 import (
     budget,
     fusion,
@@ -21,57 +22,56 @@ from tfpipeline.targets.gap8 import (
     spec,
 )
 
-_RULES = (l2_plan.SYNC, l2_plan.ASYNC)
-
-_MODEL = flags.DEFINE_string(
-    "model",
-    None,
-    "The name of a network, a .tflite, .keras or .h5 file, a graph.json or its folder, "
-    "or the folder of a run.",
-)
-_OUTPUT = flags.DEFINE_string("output", None, "Folder that gets the files.")
-_RULE = flags.DEFINE_enum(
-    "rule",
-    l2_plan.SYNC,
-    _RULES,
-    "sync: weights of the running layer; async: those of the next one too.",
-)
-_BITS = flags.DEFINE_enum(
-    "activation_bits",
-    None,
-    [str(bits) for bits in spec.BITS],
-    "Bits of activations and weights; if not given those of the network, else 8.",
-)
-_L2_KIB = flags.DEFINE_float(
-    "l2_kib",
-    spec.L2_BYTES / 1024,
-    "KiB of L2 that the network may use; larger kernels are read in tiles.",
-    lower_bound=0.001,
-    upper_bound=spec.L2_BYTES / 1024,
-)
-_PEOPLE = flags.DEFINE_integer(
-    "people", 20, "Whose descriptors the application keeps.", lower_bound=0
-)
-_RESERVED_KIB = flags.DEFINE_float(
-    "reserved_kib",
-    0.0,
-    "KiB of L2 for code, stacks and what else the application needs.",
-    lower_bound=0.0,
-)
+_L2_KIB = spec.L2_BYTES / 1024
 
 
-def main(argv: Sequence[str]) -> None:
+@dataclasses.dataclass(frozen=True)
+class Command(fields.Config):
+    """What the command line says."""
+
+    model: Annotated[str | None, Flag(f"The network: {model_source.FORMS}.")] = None
+    output: Annotated[str | None, Flag("Folder that gets the files.")] = None
+    rule: Annotated[
+        str,
+        Flag(
+            "sync: weights of the running layer; async: those of the next one too.",
+            choices=(l2_plan.SYNC, l2_plan.ASYNC),
+        ),
+    ] = l2_plan.SYNC
+    activation_bits: Annotated[
+        int | None,
+        Flag(
+            "Bits of activations and weights; if not given those of the network, else "
+            "8.",
+            choices=spec.BITS,
+        ),
+    ] = None
+    l2_kib: Annotated[
+        float,
+        Flag(
+            "KiB of L2 that the network may use; larger kernels are read in tiles.",
+            low=0.001,
+            high=_L2_KIB,
+        ),
+    ] = _L2_KIB
+    people: Annotated[int, Flag("Whose descriptors the application keeps.", low=0)] = 20
+    reserved_kib: Annotated[
+        float,
+        Flag("KiB of L2 for code, stacks and what else the application needs.", low=0),
+    ] = 0.0
+
+
+def main(command: Command) -> None:
     """Plans --model and writes the files; fails where it does not fit."""
-    del argv  # entry.run refuses any.
-    if not _MODEL.value:
+    if not command.model:
         raise errors.UsageError(
             "say what to plan: --model=NAME_OR_PATH. Networks: "
             f"{', '.join(model_source.names())}"
         )
-    if not _OUTPUT.value:
+    if not command.output:
         raise errors.UsageError("say where the files go: --output=FOLDER")
-    marked_folder.require(_OUTPUT.value, plan_files.WRITER)
-    source = model_source.load(_MODEL.value)
+    marked_folder.require(command.output, plan_files.WRITER)
+    source = model_source.load(command.model)
     types = {
         tensor.dtype
         for name, tensor in source.graph.tensors.items()
@@ -80,29 +80,29 @@ def main(argv: Sequence[str]) -> None:
     bits = source.activation_bits
     if "float32" not in types:
         bits = 16 if "int16" in types else 8
-    elif _BITS.value is not None:
-        bits = int(_BITS.value)
+    elif command.activation_bits is not None:
+        bits = command.activation_bits
     plan = l2_plan.plan(
         fusion.fuse(source.graph),
         bits=bits,
-        rule=_RULE.value,
-        capacity=int(1024 * _L2_KIB.value),
+        rule=command.rule,
+        capacity=int(1024 * command.l2_kib),
     )
     application = budget.make(
-        plan, _PEOPLE.value, reserved_bytes=int(1024 * _RESERVED_KIB.value)
+        plan, command.people, reserved_bytes=int(1024 * command.reserved_kib)
     )
-    paths = plan_files.write(pathlib.Path(_OUTPUT.value), plan, application)
+    paths = plan_files.write(pathlib.Path(command.output), plan, application)
     print("\n".join([memory_map.title(plan), *memory_map.remarks(plan), ""]))
     print(budget.to_text(application))
     print("\n".join(["", "files:", *(f"  {path}" for path in paths)]))
     if plan.shortages:
         first = plan.shortages[0]
         raise errors.TargetError(
-            f"'{_MODEL.value}' does not fit L2: '{first.step}' needs "
+            f"'{command.model}' does not fit L2: '{first.step}' needs "
             f"{first.needed_bytes:,} bytes of {first.available_bytes:,} (and "
             f"{len(plan.shortages) - 1} more layers)"
         )
 
 
 if __name__ == "__main__":
-    entry.run(main, "plan")
+    entry.start(main, "plan", Command())

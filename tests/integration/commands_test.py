@@ -205,8 +205,13 @@ def test_identify_commands_run(tmp_path, capfd, monkeypatch):
         pathlib.Path(path).parent.mkdir(parents=True, exist_ok=True)
         pathlib.Path(path).write_bytes(png_images.write(pixels))
     for arguments in commands:
-        with flagsaver.flagsaver(), pytest.raises(SystemExit) as stopped:
-            entry.run(identify.main, "identify", ["identify", *arguments], verbs=verbs)
+        with pytest.raises(SystemExit) as stopped:
+            entry.start(
+                identify.VERBS,
+                "identify",
+                identify.Command(),
+                ["identify", *arguments],
+            )
         assert stopped.value.code == 0
     out = capfd.readouterr().out
     # The page's people, in the page's words.

@@ -4,7 +4,6 @@ import json
 
 import numpy as np
 import pytest
-from absl.testing import flagsaver
 from PIL import Image
 
 from tests.identification import gap8_descriptor
@@ -33,12 +32,12 @@ def folder(tmp_path):
 def _run(folder, *arguments):
     """Exit code of the command; relative names are below `folder`."""
     shared = (f"--network={folder / 'net'}", f"--people={folder / 'people.json'}")
-    with flagsaver.flagsaver(), pytest.raises(SystemExit) as stopped:
-        entry.run(
-            identify.main,
+    with pytest.raises(SystemExit) as stopped:
+        entry.start(
+            identify.VERBS,
             "identify",
+            identify.Command(),
             ["identify", *arguments, *shared],
-            verbs=tuple(identify.VERBS),
         )
     return stopped.value.code
 
@@ -85,7 +84,7 @@ def test_people_are_enrolled_found_listed_and_removed(folder, capfd):
         (("enroll",), "say who: --name=NAME"),
         (("enroll", "--name=A"), "say which pictures"),
         (("enroll", "--name=A", "--images=no.png"), "cannot read no.png"),
-        (("list", "--format=xml"), "--format must be text or json"),
+        (("list", "--format=xml"), "--format must be one of text, json; found 'xml'"),
     ],
 )
 def test_wrong_use_is_one_line(folder, capfd, arguments, message):
