@@ -18,11 +18,12 @@ from tfpipeline import atomic_files, driver, entry, number_formats, run_folder
 from tfpipeline import flags as flags_lib
 from tfpipeline.cost import estimate
 from tfpipeline.data import catalog, splits
+from tfpipeline.data import specs as data_specs
 from tfpipeline.deploy import catalog as deployments
 from tfpipeline.deploy import choices as choices_lib
 from tfpipeline.deploy import job as jobs
 from tfpipeline.ir import graph, serialize
-from tfpipeline.models import registry
+from tfpipeline.models import specs as model_specs
 from tfpipeline.readers import from_keras
 from tfpipeline.report import costs, summary
 from tfpipeline.targets import catalog as targets
@@ -30,7 +31,7 @@ from tfpipeline.training import kept_stages, precision, stages, strategies
 
 _LOG = logging.getLogger("tfpipeline.train")
 
-flags_lib.define(list(catalog.DATASETS), list(registry.MODELS))
+flags_lib.define(list(data_specs.DATASETS), list(model_specs.MODELS))
 
 
 def main(argv: Sequence[str]) -> None:

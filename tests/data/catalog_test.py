@@ -10,6 +10,7 @@ from tfpipeline.data import (
     catalog,
     procedural,
     procedural_faces,
+    specs,
     splits,
     tfds_download,
 )
@@ -45,14 +46,14 @@ def faces_root(
 
 
 def test_catalog_has_the_stated_names() -> None:
-    assert set(catalog.DATASETS) == set(NAMES)
-    for name, spec in catalog.DATASETS.items():
+    assert set(specs.DATASETS) == set(NAMES)
+    for name, spec in specs.DATASETS.items():
         assert spec.name == name
         assert spec.needs_download == bool(spec.source_url)
         assert spec.description
 
 
-@pytest.mark.parametrize("load", [catalog.load, catalog.spec])
+@pytest.mark.parametrize("load", [catalog.load, specs.named])
 def test_unknown_name_lists_the_choices(load: object) -> None:
     assert callable(load)
     with pytest.raises(errors.UsageError, match="'cifar'") as caught:
@@ -67,7 +68,7 @@ def test_limit_says_how_many_examples(objects: splits.Dataset) -> None:
         20,
         40,
     ]
-    spec = catalog.spec("procedural_objects")
+    spec = specs.named("procedural_objects")
     assert objects.image_shape == spec.image_shape
     assert objects.num_classes == spec.num_classes
     assert objects.test.labels.max() < 10

@@ -86,36 +86,6 @@ def test_positions_choose_examples(
         np.testing.assert_array_equal(example["image"], image)
 
 
-def test_find_prepared_accepts_root_builder_and_version_folder(
-    copied: pathlib.Path,
-) -> None:
-    for folder in (copied, copied.parent, copied.parent.parent):
-        assert tfds_source.find_prepared(NAMES, folder) == copied
-    assert tfds_source.find_prepared(("other", *NAMES), copied.parents[1]) == copied
-    assert tfds_source.find_prepared(NAMES, copied.parents[1] / "nowhere") is None
-
-
-def test_find_prepared_takes_the_highest_complete_version(copied: pathlib.Path) -> None:
-    higher = copied.parent / "1.10.0"
-    shutil.copytree(copied, copied.parent / "1.9.0")
-    shutil.copytree(copied, higher)
-    shutil.copytree(copied, copied.parent / "incomplete.A1B2C3_2.0.0")
-    (copied.parent / "3.0.0").mkdir()
-    assert tfds_source.find_prepared(NAMES, copied.parents[1]) == higher
-
-
-def test_find_prepared_refuses_another_data_set(copied: pathlib.Path) -> None:
-    with pytest.raises(errors.DataError, match="'procedural_objects', not 'cifar10'"):
-        tfds_source.find_prepared(("cifar10",), copied)
-
-
-def test_default_root_follows_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TFDS_DATA_DIR", "/somewhere")
-    assert tfds_source.default_root() == pathlib.Path("/somewhere")
-    monkeypatch.delenv("TFDS_DATA_DIR")
-    assert tfds_source.default_root() == pathlib.Path.home() / "tensorflow_datasets"
-
-
 def test_truncated_shard_is_named(copied: pathlib.Path) -> None:
     shard = _shard(copied, "train")
     shard.write_bytes(shard.read_bytes()[:-100])

@@ -6,7 +6,7 @@ python -m tests.golden.network_outlines
 import numpy as np
 
 from tfpipeline.ir import graph, serialize
-from tfpipeline.models import registry
+from tfpipeline.models import registry, specs
 from tfpipeline.networks import catalog
 from tfpipeline.readers import from_keras
 
@@ -25,7 +25,7 @@ def read(name: str) -> graph.Graph:
 
 def main() -> None:
     """One file a network beside `tfpipeline.networks.catalog`."""
-    for name in registry.MODELS:
+    for name in specs.MODELS:
         serialize.write_outline(read(name), catalog.outline(name))
 
 

@@ -6,13 +6,13 @@ import pytest
 from export.tflite import int8
 from tfpipeline.compat import keras
 from tfpipeline.keras_networks import batch_norm_folding
-from tfpipeline.models import registry
+from tfpipeline.models import registry, specs
 from tfpipeline.quantization.tflite import int8 as tflite_int8
 from tfpipeline.targets.tflm import flatbuffer, interpreter, reference
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", registry.MODELS)
+@pytest.mark.parametrize("name", specs.MODELS)
 def test_converts_to_full_integer_and_runs(name):
     keras.utils.set_random_seed(0)
     folded = batch_norm_folding.fold(registry.build(name))

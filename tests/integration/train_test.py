@@ -14,7 +14,7 @@ from absl.testing import flagsaver
 
 from tests import folder_trees
 from tfpipeline import atomic_files, entry, errors, marked_folder, train
-from tfpipeline.data import catalog
+from tfpipeline.data import specs
 from tfpipeline.ir import graph, serialize
 from tfpipeline.models import registry
 from tfpipeline.targets.gap8 import program_file
@@ -523,7 +523,7 @@ def _flagfiles() -> list[pathlib.Path]:
 def test_every_flagfile_parses(path, capfd, monkeypatch):
     monkeypatch.chdir(_ROOT)
     assert _run(f"--flagfile={path}", "--print_config") == 0
-    assert json.loads(capfd.readouterr().out)["dataset"] in catalog.DATASETS
+    assert json.loads(capfd.readouterr().out)["dataset"] in specs.DATASETS
 
 
 def test_quantization_none_exports_float32(tmp_path):

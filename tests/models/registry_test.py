@@ -7,9 +7,9 @@ import pytest
 
 from tfpipeline import errors
 from tfpipeline.compat import keras
-from tfpipeline.models import counts, registry
+from tfpipeline.models import counts, registry, specs
 
-NAMES = tuple(registry.MODELS)
+NAMES = tuple(specs.MODELS)
 
 # What tfmot's default 8-bit scheme and TensorFlow Lite Micro both support.
 PORTABLE_LAYERS = {
@@ -35,7 +35,7 @@ def model(request) -> keras.Model:
 
 
 def test_names_are_those_promised():
-    assert tuple(registry.MODELS) == (
+    assert tuple(specs.MODELS) == (
         *("facenet_v1", "facenet_v2", "facenet_v3", "facenet_v6", "facenet_v7"),
         *("cmsisnet", "nascifarnet", "simplenet", "cmsis_cifar10", "resnet8"),
         "reid_squeezenet",
@@ -43,21 +43,21 @@ def test_names_are_those_promised():
 
 
 def test_specs_are_filed_under_their_names(model):
-    spec = registry.MODELS[model.name]
+    spec = specs.MODELS[model.name]
     assert spec.name == model.name
     assert model.input_shape == (None, *spec.input_shape)
     assert model.output_shape == (None, spec.num_classes)
 
 
 def test_forward_on_zeros_gives_finite_logits(model):
-    spec = registry.MODELS[model.name]
+    spec = specs.MODELS[model.name]
     logits = np.asarray(model(np.zeros((1, *spec.input_shape), np.float32)))
     assert logits.shape == (1, spec.num_classes)
     assert np.isfinite(logits).all()
 
 
 def test_logits_depend_on_the_image_and_have_no_softmax(model):
-    shape = registry.MODELS[model.name].input_shape
+    shape = specs.MODELS[model.name].input_shape
     images = np.random.default_rng(3).uniform(-1, 127 / 128, (4, *shape))
     logits = np.asarray(model(images.astype(np.float32)))
     assert len(np.unique(logits, axis=0)) == 4
@@ -88,7 +88,7 @@ def test_every_batch_norm_folds_into_the_convolution_it_is_named_after(model):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_own_defaults_of_batch_norm_and_dropout(name):
-    spec = registry.MODELS[name]
+    spec = specs.MODELS[name]
     layers = registry.build(name).layers
     assert (
         any(isinstance(layer, keras.layers.BatchNormalization) for layer in layers)
@@ -133,7 +133,7 @@ def test_other_inputs_and_classes(name, input_shape, num_classes):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_smallest_side_builds_and_one_less_is_refused(name):
-    side = registry.MODELS[name].min_side
+    side = specs.MODELS[name].min_side
     model = registry.build(name, input_shape=(side, side + 3, 3))
     halved = [
         layer.input_shape[1]
@@ -186,7 +186,7 @@ def test_option_out_of_bounds(options, message):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_half_width_halves_every_layer_but_the_last(name):
-    spec = registry.MODELS[name]
+    spec = specs.MODELS[name]
     half = registry.build(name, width=0.5)
     logits = np.asarray(half(np.zeros((1, *spec.input_shape), np.float32)))
     assert logits.shape == (1, spec.num_classes)

@@ -6,7 +6,7 @@ import re
 import pytest
 
 from tfpipeline import errors
-from tfpipeline.models import registry, table
+from tfpipeline.models import specs, table
 
 PAGE = pathlib.Path(__file__).resolve().parents[2] / "docs" / "models.md"
 
@@ -15,7 +15,7 @@ def test_page_has_the_table_that_the_code_renders():
     page = PAGE.read_text(encoding="utf-8")
     assert page == table.replace_table(page), f"{PAGE.name} is old: {table.__doc__}"
     rows = page.partition(table.BEGIN)[2].partition(table.END)[0].splitlines()[3:]
-    assert [row.split("`")[1] for row in rows] == list(registry.MODELS)
+    assert [row.split("`")[1] for row in rows] == list(specs.MODELS)
     assert all("| 94,314 |" in row for row in rows if "`cmsisnet`" in row)
 
 

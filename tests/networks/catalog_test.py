@@ -7,15 +7,15 @@ from tests.golden import network_outlines
 from tfpipeline import errors
 from tfpipeline.cost import macs
 from tfpipeline.ir import graph
-from tfpipeline.models import registry
+from tfpipeline.models import specs
 from tfpipeline.networks import catalog
 
 
 def test_every_registered_network_has_its_outline():
-    assert set(catalog.names()) == set(registry.MODELS)
+    assert set(catalog.names()) == set(specs.MODELS)
 
 
-@pytest.mark.parametrize("name", registry.MODELS)
+@pytest.mark.parametrize("name", specs.MODELS)
 def test_outline_is_the_network(name):
     stored = catalog.load(name)
     built = network_outlines.read(name)
@@ -29,7 +29,7 @@ def test_outline_is_the_network(name):
 
 
 def test_weight_bits_are_the_registry_s():
-    for name, spec in registry.MODELS.items():
+    for name, spec in specs.MODELS.items():
         # The table is for the targets with weights of at most 8 bits.
         if spec.weight_bits is None or min(spec.weight_bits) > 8:
             assert name not in catalog.WEIGHT_BITS

@@ -8,7 +8,7 @@ from tests.readers import keras_networks
 from tfpipeline import errors
 from tfpipeline.compat import keras, tf
 from tfpipeline.ir import from_tflite, graph, verify
-from tfpipeline.models import registry
+from tfpipeline.models import registry, specs
 from tfpipeline.readers import from_keras
 
 L = keras.layers
@@ -51,7 +51,7 @@ def test_registered_network_equals_its_conversion(name):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("batch_norm", [False, True])
-@pytest.mark.parametrize("name", registry.MODELS)
+@pytest.mark.parametrize("name", specs.MODELS)
 def test_every_registered_network_equals_its_conversion(name, batch_norm):
     assert_equals_conversion(registered(name, batch_norm=batch_norm, dropout=0.2))
 

@@ -10,7 +10,7 @@ from tfpipeline import errors
 from tfpipeline.compat import keras, tf, tfmot
 from tfpipeline.ir import from_tflite, graph, verify
 from tfpipeline.keras_networks import batch_norm_folding
-from tfpipeline.models import registry
+from tfpipeline.models import specs
 from tfpipeline.quantization.tflite import int8 as tflite_int8
 from tfpipeline.quantization.tflite import ranges
 from tfpipeline.readers import from_keras
@@ -59,7 +59,7 @@ def test_registered_network_equals_its_conversion(name):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", registry.MODELS)
+@pytest.mark.parametrize("name", specs.MODELS)
 def test_every_registered_network_equals_its_conversion(name):
     assert_equals_conversion(registered(name))
 

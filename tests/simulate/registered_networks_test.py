@@ -9,12 +9,12 @@ from tests.simulate import micro
 from tfpipeline.compat import keras
 from tfpipeline.ir import from_tflite
 from tfpipeline.keras_networks import batch_norm_folding
-from tfpipeline.models import registry
+from tfpipeline.models import registry, specs
 from tfpipeline.simulate import execution, vector_kernels
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", registry.MODELS)
+@pytest.mark.parametrize("name", specs.MODELS)
 def test_registered_networks_are_bit_exact(name):
     keras.utils.set_random_seed(0)
     folded = batch_norm_folding.fold(registry.build(name))

@@ -11,102 +11,16 @@ from tfpipeline import errors
 from tfpipeline.data import (
     face_crops,
     identities,
+    prepared_folders,
     procedural,
     procedural_faces,
     procedural_objects,
     scenes,
+    specs,
     splits,
     tfds_download,
     tfds_source,
 )
-
-
-@dataclasses.dataclass(frozen=True)
-class DatasetSpec:
-    """What is known of a data set before it is read.
-
-    Attributes:
-        name: the name for `--dataset`, also that of the TFDS builder.
-        description: one line for `--help` and the run's summary.
-        num_classes: classes of the classification form; None when it depends on the
-            prepared files.
-        image_shape: (H, W, C) of the classification form.
-        needs_download: False when the package makes the images itself.
-        scene_splits: the source's splits that give (train and validation, test) scenes
-            with face boxes; None when there are no scenes.
-        folder_names: names that the prepared folder may have, best first.
-        source_url: where the official builder downloads from; empty without download.
-    """
-
-    name: str
-    description: str
-    num_classes: int | None
-    image_shape: tuple[int, int, int]
-    needs_download: bool
-    scene_splits: tuple[str, str] | None = None
-    folder_names: tuple[str, ...] = ()
-    source_url: str = ""
-
-    def __post_init__(self) -> None:
-        if not self.folder_names:
-            object.__setattr__(self, "folder_names", (self.name,))
-
-
-DATASETS: dict[str, DatasetSpec] = {
-    spec.name: spec
-    for spec in (
-        DatasetSpec(
-            name="cifar10",
-            description="CIFAR-10: 50,000 + 10,000 photographs of 10 kinds of objects",
-            num_classes=10,
-            image_shape=(32, 32, 3),
-            needs_download=True,
-            source_url="https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz",
-        ),
-        DatasetSpec(
-            name="cifar100",
-            description="CIFAR-100: photographs of 100 kinds of objects",
-            num_classes=100,
-            image_shape=(32, 32, 3),
-            needs_download=True,
-            source_url="https://www.cs.toronto.edu/~kriz/cifar-100-binary.tar.gz",
-        ),
-        DatasetSpec(
-            name="wider_face",
-            description="WIDER FACE: face / no-face crops of photographs of crowds",
-            num_classes=2,
-            image_shape=(88, 88, 3),
-            needs_download=True,
-            # The official test split has no boxes; validation stands in for it.
-            scene_splits=("train", "validation"),
-            source_url="https://drive.google.com/",
-        ),
-        DatasetSpec(
-            name="lfw",
-            description="LFW: who is it, among people with at least 20 photographs",
-            num_classes=None,
-            image_shape=(identities.IMAGE_SIZE, identities.IMAGE_SIZE, 3),
-            needs_download=True,
-            folder_names=("lfw_crop128", "lfw"),
-            source_url="https://ndownloader.figshare.com/files/5976018",
-        ),
-        DatasetSpec(
-            name="procedural_objects",
-            description="8,000 + 2,000 made-up images of 10 kinds of shapes, offline",
-            num_classes=10,
-            image_shape=(32, 32, 3),
-            needs_download=False,
-        ),
-        DatasetSpec(
-            name="procedural_faces",
-            description="Made-up scenes with faces: face / no-face crops, offline",
-            num_classes=2,
-            image_shape=(88, 88, 3),
-            needs_download=False,
-            scene_splits=("train", "test"),
-        ),
-    )
-}
 
 _BUILDERS: dict[str, type[tfds.core.GeneratorBasedBuilder]] = {
     "procedural_objects": procedural_objects.ProceduralObjects,
@@ -116,19 +30,6 @@ _SPLITS = ("train", "validation", "test")
 # Balanced crops that a scene of `procedural_faces` gives (measured: 7 on average); says
 # how many scenes must be generated for a limited number of crops.
 _LEAST_CROPS_A_SCENE = 5
-
-
-def spec(name: str) -> DatasetSpec:
-    """The data set called `name`.
-
-    Raises:
-        UsageError: there is none; the message lists the names.
-    """
-    if name not in DATASETS:
-        raise errors.UsageError(
-            f"unknown data set '{name}'. Choose one of: {', '.join(DATASETS)}"
-        )
-    return DATASETS[name]
 
 
 def load(
@@ -143,7 +44,7 @@ def load(
     """Loads the classification form of a data set into memory.
 
     Args:
-        name: a key of `DATASETS`.
+        name: a key of `specs.DATASETS`.
         data_dir: prepared TFDS root, folder of the builder, or version folder; for the
             `procedural_*` sets the root where they are generated. TFDS's own default
             when None (for `procedural_*` the user's cache folder).
@@ -160,7 +61,7 @@ def load(
         DataError: the data set is not there or cannot be read.
         StorageError: a `procedural_*` set cannot be written.
     """
-    chosen = spec(name)
+    chosen = specs.named(name)
     if limit is not None and limit < 5:
         raise errors.UsageError(f"limit must be 5 or more. Received: {limit}")
     examples = limit
@@ -202,7 +103,7 @@ def load_scenes(
     Train and validation are told apart by scene, with the same draw as `load` makes.
 
     Args:
-        name: a key of `DATASETS` whose `scene_splits` is set.
+        name: a key of `specs.DATASETS` whose `scene_splits` is set.
         split: train, validation or test.
         data_dir, seed, validation_fraction, download: as for `load`.
         limit: keep only the first `limit` scenes of the split.
@@ -212,9 +113,11 @@ def load_scenes(
         DataError: the data set is not there or cannot be read.
         StorageError: a `procedural_*` set cannot be written.
     """
-    chosen = spec(name)
+    chosen = specs.named(name)
     if chosen.scene_splits is None:
-        with_scenes = [key for key, value in DATASETS.items() if value.scene_splits]
+        with_scenes = [
+            key for key, value in specs.DATASETS.items() if value.scene_splits
+        ]
         raise errors.UsageError(
             f"data set '{name}' has no scenes. Choose one of: {', '.join(with_scenes)}"
         )
@@ -229,7 +132,7 @@ def load_scenes(
 
 
 def _scene_parts(
-    chosen: DatasetSpec,
+    chosen: specs.DatasetSpec,
     builder: tfds.core.DatasetBuilder,
     seed: int,
     validation_fraction: float,
@@ -247,7 +150,7 @@ def _scene_parts(
 
 
 def _load_face_crops(
-    chosen: DatasetSpec,
+    chosen: specs.DatasetSpec,
     builder: tfds.core.DatasetBuilder,
     seed: int,
     validation_fraction: float,
@@ -294,7 +197,7 @@ def _load_face_crops(
 
 
 def _read_labeled(
-    chosen: DatasetSpec, builder: tfds.core.DatasetBuilder, limit: int | None
+    chosen: specs.DatasetSpec, builder: tfds.core.DatasetBuilder, limit: int | None
 ) -> tuple[dict[str, splits.Split], tuple[str, ...]]:
     """Train and test of a set whose records hold an image and a class."""
     parts = {}
@@ -310,7 +213,7 @@ def _read_labeled(
 
 
 def _read_identities(
-    chosen: DatasetSpec, builder: tfds.core.DatasetBuilder, limit: int | None
+    chosen: specs.DatasetSpec, builder: tfds.core.DatasetBuilder, limit: int | None
 ) -> tuple[dict[str, splits.Split], tuple[str, ...]]:
     """Train and test of LFW; see `identities`."""
     del chosen
@@ -328,7 +231,7 @@ def _read_identities(
 
 
 def _prepared_folder(
-    chosen: DatasetSpec,
+    chosen: specs.DatasetSpec,
     data_dir: str | os.PathLike[str] | None,
     limit: int | None,
     download: bool,
@@ -339,16 +242,11 @@ def _prepared_folder(
         return procedural.prepare(
             builder, data_dir or procedural.default_root(), _config(builder, limit)
         )
-    root = pathlib.Path(data_dir or tfds_source.default_root()).expanduser()
-    folder = tfds_source.find_prepared(chosen.folder_names, root)
+    root = pathlib.Path(data_dir or prepared_folders.default_root()).expanduser()
+    folder = prepared_folders.find(chosen.folder_names, root)
     if folder is None and download and not data_dir:
         folder = tfds_download.prepare(chosen.name, root, chosen.source_url)
-    if folder is None:
-        raise errors.DataError(
-            f"data set '{chosen.name}' is not in {root}. Give --data_dir=FOLDER of a "
-            f"prepared TFDS copy (it holds {chosen.folder_names[0]}/VERSION/)"
-        )
-    return folder
+    return folder or prepared_folders.require(chosen.name, chosen.folder_names, root)
 
 
 def _config(

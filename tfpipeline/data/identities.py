@@ -11,13 +11,12 @@ import numpy as np
 import tensorflow_datasets as tfds
 
 from tfpipeline import errors
-from tfpipeline.data import tfds_source
+from tfpipeline.data import specs, tfds_source
 
 # 62 people in full LFW; with fewer images the classes become too small to learn.
 MIN_IMAGES = 20
 # Rank 4, 9, 14, ... of a person's images goes to test: a fifth.
 _TEST_EVERY = 5
-IMAGE_SIZE = 128
 # The official builder gives 250x250; this is the window of the prepared 128x128 copy.
 _OFFICIAL_SIZE = 250
 _CROP_OFFSET = 64
@@ -82,13 +81,13 @@ def read(
         DataError: a record is unreadable, or an image is neither 128x128 nor 250x250.
     """
     size = builder.info.features["image"].shape[0]
-    size = _OFFICIAL_SIZE if size == _OFFICIAL_SIZE else IMAGE_SIZE
+    size = _OFFICIAL_SIZE if size == _OFFICIAL_SIZE else specs.LFW_SIDE
     ascending = np.sort(positions)
     images, names = tfds_source.read_images(
         builder, "train", (size, size, 3), ascending
     )
     if size == _OFFICIAL_SIZE:
-        window = slice(_CROP_OFFSET, _CROP_OFFSET + IMAGE_SIZE)
+        window = slice(_CROP_OFFSET, _CROP_OFFSET + specs.LFW_SIDE)
         images = images[:, window, window]
     numbers = {name: number for number, name in enumerate(class_names)}
     labels = np.array([numbers[_text(name)] for name in names], np.int32)

@@ -7,10 +7,10 @@ import tensorflow_datasets as tfds
 
 from tfpipeline import errors
 from tfpipeline.compat import tf
-from tfpipeline.data import lfw_pairs, people, tfds_source
+from tfpipeline.data import lfw_pairs, people, prepared_folders, specs, tfds_source
 
 FOLDER_NAMES = ("lfw_crop128",)
-SIDE = 128
+SIDE = specs.LFW_SIDE
 _FEATURES = ("image", "label", "filename")
 # ITU-R BT.601 luma in thousandths, as in data/augmentation.
 _LUMA = (299, 587, 114)
@@ -38,8 +38,8 @@ def read(
             file names, or do not belong together.
     """
     questions = lfw_pairs.read(pairs)
-    root = tfds_source.default_root() if data_dir is None else data_dir
-    folder = tfds_source.find_prepared(FOLDER_NAMES, root)
+    root = prepared_folders.default_root() if data_dir is None else data_dir
+    folder = prepared_folders.find(FOLDER_NAMES, root)
     if folder is None:
         raise errors.DataError(
             f"no prepared data set {FOLDER_NAMES[0]} in {root}. Verification needs it: "

@@ -1,4 +1,4 @@
-"""Prepared TFDS folders: where they are, whether they are whole, what they hold."""
+"""Prepared TFDS folders: whether they are whole, and what they hold."""
 
 import json
 import os
@@ -13,64 +13,12 @@ from google.protobuf import json_format
 
 from tfpipeline import errors
 from tfpipeline.compat import tf
+from tfpipeline.data import prepared_folders
 
-_INFO_FILE = "dataset_info.json"
-# TFDS names the folder that it still writes `incomplete.<random>_<version>`.
-_VERSION = re.compile(r"\d+\.\d+\.\d+")
 # Records parsed and decoded per step. One kernel call parses a batch, which takes
 # a quarter of the time of TFDS's own example-by-example reading (10,000 CIFAR images:
 # 0.5 s against 1.9 s on two cores).
 _BATCH_SIZE = 1000
-
-
-def default_root() -> pathlib.Path:
-    """The folder TFDS itself would use: $TFDS_DATA_DIR or ~/tensorflow_datasets."""
-    configured = os.environ.get("TFDS_DATA_DIR")
-    return pathlib.Path(configured or "~/tensorflow_datasets").expanduser()
-
-
-def find_prepared(
-    folder_names: tuple[str, ...], root: str | os.PathLike[str]
-) -> pathlib.Path | None:
-    """Finds the version folder of a prepared data set.
-
-    Args:
-        folder_names: names that the builder's folder may have, best first.
-        root: the TFDS root (`root/name/version`), the folder of the builder
-            (`root/version`) or a version folder itself.
-
-    Returns:
-        The folder that holds `dataset_info.json` (of the highest version), or None.
-
-    Raises:
-        DataError: `root` is itself a prepared data set, but another one.
-    """
-    root = pathlib.Path(root).expanduser()
-    if (root / _INFO_FILE).is_file():
-        return _checked_name(root, folder_names)
-    for folder in (*(root / name for name in folder_names), root):
-        versions = [
-            path.parent
-            for path in folder.glob(f"*/{_INFO_FILE}")
-            if _VERSION.fullmatch(path.parent.name)
-        ]
-        if versions:
-            return _checked_name(max(versions, key=_version_key), folder_names)
-    return None
-
-
-def _version_key(folder: pathlib.Path) -> tuple[int, ...]:
-    return tuple(int(part) for part in folder.name.split("."))
-
-
-def _checked_name(folder: pathlib.Path, names: tuple[str, ...]) -> pathlib.Path:
-    found = open_prepared(folder).info.name
-    if found not in names:
-        raise errors.DataError(
-            f"{folder} holds the data set '{found}', not '{names[0]}'. "
-            "Give --data_dir the folder above the data set's own."
-        )
-    return folder
 
 
 def require_free(folder: pathlib.Path) -> None:
@@ -112,8 +60,8 @@ def open_prepared(folder: pathlib.Path) -> tfds.core.DatasetBuilder:
         for path in split.filepaths:
             if not os.path.isfile(path):
                 raise errors.DataError(
-                    f"{path} is absent though {folder / _INFO_FILE} names it. "
-                    "Prepare the data set again, or copy the whole folder."
+                    f"{path} is absent though {prepared_folders.INFO_FILE} beside it "
+                    "names it. Prepare the data set again, or copy the whole folder."
                 )
     return builder
 
