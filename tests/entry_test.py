@@ -98,7 +98,7 @@ def test_the_code_of_main_is_that_of_the_program():
 
 def test_a_config_that_cannot_be_is_one_line(capfd):
     assert _run(None, "--side=3") == 2
-    assert capfd.readouterr().err == "tool: error: --side must be even; found 3\n"
+    assert capfd.readouterr().err == "tool: error: --side: it must be even; found 3\n"
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from tfpipeline.configs.fields import Flag, Group
 def require_even(value: int) -> None:
     """Refuses odd numbers."""
     if value % 2:
-        raise errors.UsageError(f"--side must be even; found {value}")
+        raise errors.UsageError(f"it must be even; found {value}")
 
 
 @dataclasses.dataclass(frozen=True)

@@ -88,7 +88,7 @@ def test_values_within_their_bounds(values):
         ({"dropout": 1.0}, "--dropout must be from 0 to 0.95; found 1.0"),
         ({"dropout": -0.5}, "--dropout must be from 0 to 0.95; found -0.5"),
         ({"dropout": float("nan")}, "--dropout must be a finite number; found nan"),
-        ({"side": 3}, "--side must be even; found 3"),
+        ({"side": 3}, "--side: it must be even; found 3"),
     ],
 )
 def test_values_beyond_their_bounds(values, message):

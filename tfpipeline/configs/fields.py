@@ -44,7 +44,7 @@ class Flag:
     low: float | None = None
     high: float | None = None
     choices: Collection[str | int] = ()
-    check: Callable[[Any], None] | None = None
+    check: Callable[[Any], object] | None = None
     name: str | None = None
     group: str | None = None
     reads_file: bool = False
@@ -186,7 +186,10 @@ def _require_valid(leaf: Leaf, value: Any) -> None:
         if rule:
             raise errors.UsageError(f"--{leaf.name} must be {rule}; found {each!r}")
         if leaf.flag.check is not None:
-            leaf.flag.check(each)
+            try:
+                leaf.flag.check(each)
+            except errors.UsageError as error:
+                raise errors.UsageError(f"--{leaf.name}: {error}") from error
 
 
 def _breach(leaf: Leaf, value: Any) -> str:

@@ -1,0 +1,213 @@
+"""How weights are trained, whatever the network learns."""
+
+import dataclasses
+from typing import Annotated
+
+from tfpipeline import errors
+from tfpipeline.configs import fields
+from tfpipeline.configs.fields import Flag
+
+# Flags that configs of several programs have, each with a default of its own.
+LabelSmoothing = Annotated[
+    float,
+    Flag(
+        "Share of the target spread over all classes (or people; not with arcface).",
+        low=0.0,
+        high=0.9,
+    ),
+]
+CalibrationImages = Annotated[
+    int,
+    Flag(
+        "Train images (never validation or test, nobody held out) that set ranges.",
+        low=1,
+    ),
+]
+QatEpochs = Annotated[
+    int,
+    Flag("Most epochs of each quantization-aware training.", low=1, name="qat_epochs"),
+]
+QatLearningRateDivisor = Annotated[
+    float,
+    Flag(
+        "QAT starts with --learning_rate divided by this.",
+        low=1e-3,
+        name="qat_learning_rate_divisor",
+    ),
+]
+Seed = Annotated[
+    int,
+    Flag("Of weights, batch order, augmentation and splits.", low=0, group="training"),
+]
+Strategy = Annotated[
+    str,
+    Flag(
+        "tf.distribute strategy; multi_worker reads TF_CONFIG.",
+        choices=("default", "mirrored", "multi_worker"),
+        group="training",
+    ),
+]
+Workdir = Annotated[
+    str | None, Flag("Folder of the run; resumed if it holds one.", group="output")
+]
+
+
+@dataclasses.dataclass(frozen=True)
+class Training(fields.Config):
+    """How long, and in which arithmetic."""
+
+    epochs: Annotated[int, Flag("Most epochs of float training.", low=1)] = 50
+    patience: Annotated[
+        int,
+        Flag(
+            "Stop float training after this many epochs without a better one on the "
+            "validation images; 0: never. The best epoch's weights are used in any "
+            "case.",
+            low=0,
+            name="early_stopping_patience",
+        ),
+    ] = 10
+    precision: Annotated[
+        str,
+        Flag(
+            "Arithmetic of float training; auto takes bfloat16 where the processor has "
+            "it. QAT is always float32.",
+            choices=("auto", "float32", "bfloat16"),
+        ),
+    ] = "auto"
+
+
+@dataclasses.dataclass(frozen=True)
+class Optimizer(fields.Config):
+    """How the weights move.
+
+    Weight decay acts on kernels (variables of rank 2 and more), never on biases or
+    BatchNormalization.
+    """
+
+    name: Annotated[
+        str, Flag("Optimizer.", choices=("adam", "sgd"), name="optimizer")
+    ] = "adam"
+    learning_rate: Annotated[
+        float, Flag("Highest learning rate of float training.", low=0.0)
+    ] = 1e-3
+    schedule: Annotated[
+        str,
+        Flag(
+            "How the learning rate falls over --epochs.",
+            choices=("constant", "cosine", "step"),
+            name="learning_rate_schedule",
+        ),
+    ] = "constant"
+    warmup_epochs: Annotated[
+        float,
+        Flag("Epochs of linear rise, or a part of one (cosine only).", low=0.0),
+    ] = 0.0
+    milestones: Annotated[
+        tuple[int, ...],
+        Flag(
+            "Epochs at which the step schedule multiplies by --learning_rate_decay.",
+            low=0,
+            name="learning_rate_milestones",
+        ),
+    ] = ()
+    decay: Annotated[
+        float,
+        Flag(
+            "Factor of the step schedule.",
+            low=0.0,
+            high=1.0,
+            name="learning_rate_decay",
+        ),
+    ] = 0.1
+    momentum: Annotated[float, Flag("Momentum of sgd.", low=0.0, high=1.0)] = 0.9
+    nesterov: Annotated[bool, Flag("Nesterov's form of momentum (sgd).")] = False
+    weight_decay: Annotated[float, Flag("Weight decay of kernels.", low=0.0)] = 1e-4
+    weight_decay_mode: Annotated[
+        str,
+        Flag(
+            "l2: weight_decay x kernel is added to the gradient (PyTorch's Adam and "
+            "SGD); decoupled: learning_rate x weight_decay x kernel is subtracted "
+            "(AdamW).",
+            choices=("l2", "decoupled"),
+        ),
+    ] = "l2"
+
+    @property
+    def l2(self) -> float:
+        """Factor of the kernels that is added to their gradients."""
+        return self.weight_decay if self.weight_decay_mode == "l2" else 0.0
+
+    def check(self) -> None:
+        """Checks what a schedule needs."""
+        if self.warmup_epochs and self.schedule != "cosine":
+            raise errors.UsageError(
+                "--warmup_epochs goes with --learning_rate_schedule=cosine only; found "
+                f"{self.schedule}"
+            )
+        if self.schedule == "step" and not self.milestones:
+            raise errors.UsageError(
+                "--learning_rate_schedule=step needs --learning_rate_milestones"
+            )
+
+    def require_room(self, epochs: int) -> None:
+        """Checks that the learning rate has time to fall after its rise.
+
+        Args:
+            epochs: of the stage.
+
+        Raises:
+            UsageError: the rise takes all of them.
+        """
+        if self.warmup_epochs >= epochs:
+            raise errors.UsageError(
+                f"--warmup_epochs must be less than the {epochs} epochs of the stage; "
+                f"found {self.warmup_epochs}"
+            )
+
+
+@dataclasses.dataclass(frozen=True)
+class Augmentation(fields.Config):
+    """Which random transforms of images run, and how strongly; all off by default.
+
+    The six of the CIFAR study (its slide "data augmentation and analysis of its
+    impact") but for normalization, which the images have in any case.
+    """
+
+    random_crop: Annotated[
+        int,
+        Flag(
+            "Shift images by up to this many pixels in each direction (reflected "
+            "border); 4 is the usual choice for 32x32 images.",
+            low=0,
+            high=64,
+        ),
+    ] = 0
+    horizontal_flip: Annotated[bool, Flag("Mirror half of the images.")] = False
+    rotation: Annotated[
+        float,
+        Flag(
+            "Rotate by up to this many degrees to either side (bilinear, reflected "
+            "border).",
+            low=0.0,
+            high=180.0,
+        ),
+    ] = 0.0
+    color_jitter: Annotated[
+        float,
+        Flag(
+            "Strength of changes of brightness, contrast and, with colors, saturation; "
+            "each factor is drawn from [1 - strength, 1 + strength].",
+            low=0.0,
+            high=1.0,
+        ),
+    ] = 0.0
+    gaussian_noise: Annotated[
+        float,
+        Flag(
+            "Standard deviation of noise, in units of the pixel range (0.1 in the "
+            "CIFAR study); the result is clipped to that range.",
+            low=0.0,
+            high=1.0,
+        ),
+    ] = 0.0

@@ -1,0 +1,62 @@
+"""A run of tfpipeline.train: everything that decides what it does."""
+
+import dataclasses
+from typing import Annotated, Any
+
+from tfpipeline import errors, number_formats
+from tfpipeline.configs import fields, recipe
+from tfpipeline.configs.fields import Flag, Group
+from tfpipeline.configs.images import Images
+from tfpipeline.configs.network import Network
+from tfpipeline.configs.quantization import Quantization
+
+# What may differ between two commands that mean the same run.
+_NOT_PART_OF_A_RUN = ("workdir", "data_dir")
+
+
+@dataclasses.dataclass(frozen=True)
+class Classes(fields.Config):
+    """How a network learns classes."""
+
+    batch_size: Annotated[int, Flag("Images a step, over all devices.", low=1)] = 128
+    label_smoothing: recipe.LabelSmoothing = 0.0
+
+
+@dataclasses.dataclass(frozen=True)
+class Run(fields.Config):
+    """A run; the defaults are those of the flags."""
+
+    images: Annotated[Images, Group("data")] = Images()
+    network: Annotated[Network, Group("network")] = Network()
+    training: Annotated[recipe.Training, Group("training")] = recipe.Training()
+    classes: Annotated[Classes, Group("training")] = Classes()
+    optimizer: Annotated[recipe.Optimizer, Group("training")] = recipe.Optimizer()
+    augmentation: Annotated[recipe.Augmentation, Group("augmentation")] = (
+        recipe.Augmentation()
+    )
+    quantization: Annotated[Quantization, Group("quantization")] = Quantization()
+    seed: recipe.Seed = 0
+    strategy: recipe.Strategy = "default"
+    workdir: recipe.Workdir = None
+
+    @property
+    def float_epochs(self) -> int:
+        """Most epochs of float training, by the policy or else by the flag."""
+        return self.quantization.start_epoch or self.training.epochs
+
+    def check(self) -> None:
+        """Checks what is decided in two places."""
+        self.optimizer.require_room(self.float_epochs)
+        scheme = number_formats.scheme_named(self.quantization.scheme)
+        if scheme.needs_signed_pixels and not self.images.normalize:
+            raise errors.UsageError(
+                f"--scheme={scheme.name} needs pixels in [-1, 127/128]: leave "
+                "--nonormalize out"
+            )
+
+    def identity(self) -> dict[str, Any]:
+        """What makes a run the same run, as JSON values by flag."""
+        return {
+            **fields.identity(self, without=_NOT_PART_OF_A_RUN),
+            "export": list(self.quantization.exports),
+        }
