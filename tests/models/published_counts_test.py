@@ -150,7 +150,7 @@ def test_docstring_tables_state_the_counts(deployed):
     for name, spec in specs.MODELS.items():
         totals = deployed[name]
         rows = {layer.name: layer for layer in totals.layers} | {"total": totals}
-        for line in inspect.getdoc(spec.build).splitlines():
+        for line in inspect.getdoc(registry.function_of(spec)).splitlines():
             cells = [cell.strip() for cell in line.strip("|").split("|")]
             if len(cells) != 5 or not cells[2].replace(",", "").isdigit():
                 continue

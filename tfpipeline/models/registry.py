@@ -57,16 +57,21 @@ def build(
         raise errors.UsageError(
             f"{name}: width must be in (0, {_MAX_WIDTH}]; found {width}"
         )
-    function: Callable[..., keras.Model] = pkgutil.resolve_name(
-        f"{__package__}.{spec.function}"
-    )
-    return function(
+    return function_of(spec)(
         shape,
         classes,
         batch_norm=spec.batch_norm if batch_norm is None else batch_norm,
         dropout=rate,
         width=width,
     )
+
+
+def function_of(spec: specs.ModelSpec) -> Callable[..., keras.Model]:
+    """The function that `spec` names, imported by now."""
+    function: Callable[..., keras.Model] = pkgutil.resolve_name(
+        f"{__package__}.{spec.function}"
+    )
+    return function
 
 
 def _check_input_shape(spec: specs.ModelSpec, shape: tuple[int, ...]) -> None:
