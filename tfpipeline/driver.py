@@ -5,10 +5,7 @@ import logging
 from collections.abc import Callable
 from typing import Any, Protocol, TypeVar
 
-from absl import flags
-
-from tfpipeline import atomic_files, environment, errors, run_folder
-from tfpipeline.training import progress
+from tfpipeline import atomic_files, entry, environment, run_folder
 
 _LOG = logging.getLogger(__name__)
 
@@ -31,19 +28,25 @@ class Config(Protocol):
 _ConfigT = TypeVar("_ConfigT", bound=Config)
 
 
-def main(config: _ConfigT, run: Callable[[_ConfigT], object]) -> None:
-    """Runs what the command line says, or prints that with --print_config.
+def main(
+    config: _ConfigT,
+    run: Callable[[_ConfigT], dict[str, Any]],
+    *,
+    print_config: bool,
+) -> None:
+    """Runs what the command line says and prints the summary, or prints the config.
 
-    Raises:
-        UsageError: it names no folder.
+    Args:
+        config: of the run.
+        run: does all of it; its results are empty for workers that are not the chief.
+        print_config: whether to print the config and stop.
     """
-    if flags.FLAGS.print_config:
+    if print_config:
         print(json.dumps({**config.identity(), "workdir": config.workdir}, indent=2))
         return
-    if not config.workdir:
-        raise errors.UsageError("--workdir=DIR is missing: the folder of the run")
-    progress.log_to_terminal(flags.FLAGS.debug)
-    run(config)
+    entry.log_to_terminal()
+    if run(config):
+        print(run_folder.of(config.workdir).summary.read_text("utf-8"), end="")
 
 
 def begin(
@@ -75,7 +78,7 @@ def begin(
 
 
 def finish(folder: run_folder.RunFolder, results: dict[str, Any], summary: str) -> None:
-    """Keeps a run's results and prints their summary.
+    """Keeps a run's results and their summary.
 
     Raises:
         StorageError: they cannot be written.
@@ -83,4 +86,3 @@ def finish(folder: run_folder.RunFolder, results: dict[str, Any], summary: str) 
     atomic_files.write_json(folder.results_json, results)
     # Written last: its presence says that the run is complete.
     atomic_files.write_text(folder.summary, summary)
-    print(summary, end="")

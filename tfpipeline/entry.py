@@ -29,6 +29,17 @@ class _Session(fields.Config):
     ] = False
 
 
+@dataclasses.dataclass(frozen=True)
+class _Listed(_Session):
+    """What `--help` lists beside a program's own; the others are read by absl."""
+
+    flagfile: Annotated[
+        str | None,
+        fields.Flag("Reads flags from a file, one a line; the last of a flag counts."),
+    ] = None
+    helpfull: Annotated[bool, fields.Flag("Lists those of absl too.")] = False
+
+
 def start(
     main: Callable[[fields.ConfigT], int | None]
     | Mapping[str, Callable[[fields.ConfigT], int | None]],
@@ -104,6 +115,19 @@ def run(
     )
 
 
+def log_to_terminal() -> None:
+    """Sends the package's log lines to standard error, plain and without prefix."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(logging.Formatter("%(message)s"))
+    root = logging.getLogger("tfpipeline")
+    root.handlers = [handler]
+    root.propagate = False
+    # Libraries say "Load dataset info" and the like; a person needs their errors only.
+    level = logging.INFO if root.isEnabledFor(logging.DEBUG) else logging.ERROR
+    for library in ("absl", "tensorflow"):
+        logging.getLogger(library).setLevel(level)
+
+
 class _HelpFlag(flags.BooleanFlag):  # type: ignore[misc]
     """Prints and exits as soon as it is read, whatever else the command line says."""
 
@@ -112,6 +136,7 @@ class _HelpFlag(flags.BooleanFlag):  # type: ignore[misc]
         self._text = text
 
     def parse(self, argument: Any) -> None:
+        """Prints, unless the flag is switched off."""
         if self._parse(argument):
             sys.stdout.write(self._text)
             raise SystemExit(0)
@@ -129,17 +154,8 @@ def _define(values: flags.FlagValues, config: fields.Config, about: str) -> None
     ]
     for flag in of_absl:
         values[flag.name] = flag
-    text = "\n".join(
-        [
-            about.strip(),
-            "",
-            help_text.render(config),
-            help_text.render(_Session(), "of every program")
-            + "  --flagfile=FILE         Reads flags from a file, one a line; the last "
-            "of a flag counts.\n"
-            "  --helpfull              Shows those of absl too.\n",
-        ]
-    )
+    listed = help_text.render(_Listed(), "of every program")
+    text = "\n".join([about.strip(), "", help_text.render(config), listed])
     full = "\n".join(
         [text, "of absl:", *(f"  --{flag.name}: {flag.help}" for flag in of_absl), ""]
     )

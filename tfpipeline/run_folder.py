@@ -8,7 +8,7 @@ import dataclasses
 import os
 import pathlib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from tfpipeline import atomic_files, disk, errors, markers
@@ -84,6 +84,17 @@ class RunFolder:
         return self.root / "export" / target
 
 
+def of(workdir: str | None) -> RunFolder:
+    """The folder that `--workdir` names.
+
+    Raises:
+        UsageError: it names none.
+    """
+    if not workdir:
+        raise errors.UsageError("--workdir=DIR is missing: the folder of the run")
+    return RunFolder(pathlib.Path(workdir))
+
+
 def begin(folder: RunFolder, record: dict[str, Any]) -> bool:
     """Records a new run, or checks that the folder holds the same one.
 
@@ -100,23 +111,11 @@ def begin(folder: RunFolder, record: dict[str, Any]) -> bool:
         ForeignFileError: it is no run's, and holds a file that this one would write.
         StorageError: run.json cannot be read or written.
     """
-    if not os.path.lexists(folder.run_json):
-        _require_free(folder)
+    fingerprint = require_same(folder, record["flags"])
+    if fingerprint is None:
         atomic_files.write_json(folder.run_json, record)
         claim(folder)
         return False
-    old, fingerprint = _identity(folder)
-    new = record["flags"]
-    changed = [
-        f"--{name} was {old.get(name)!r} and is now {new.get(name)!r}"
-        for name in sorted(old.keys() | new.keys())
-        if old.get(name) != new.get(name)
-    ]
-    if changed:
-        raise errors.UsageError(
-            f"{folder.root} holds another run: {'; '.join(changed)}. "
-            "Choose another --workdir, or give the same flags to resume"
-        )
     if fingerprint != record["data"]["fingerprint"]:
         raise errors.UsageError(
             f"{folder.root} holds a run on other images than --data_dir gives now. "
@@ -124,6 +123,38 @@ def begin(folder: RunFolder, record: dict[str, Any]) -> bool:
         )
     claim(folder)
     return True
+
+
+def require_same(folder: RunFolder, flags: Mapping[str, Any]) -> Any:
+    """Checks that a folder is free for a run, or holds the run of these flags.
+
+    Args:
+        folder: of the run.
+        flags: by name, as JSON values.
+
+    Returns:
+        The fingerprint of the images of the run that is there, None if there is none.
+
+    Raises:
+        UsageError: the folder holds a run with other flags.
+        ForeignFileError: it is no run's, and holds a file that this one would write.
+        StorageError: run.json cannot be read.
+    """
+    if not os.path.lexists(folder.run_json):
+        _require_free(folder)
+        return None
+    old, fingerprint = _identity(folder)
+    changed = [
+        f"--{name} was {old.get(name)!r} and is now {flags.get(name)!r}"
+        for name in sorted(old.keys() | flags.keys())
+        if old.get(name) != flags.get(name)
+    ]
+    if changed:
+        raise errors.UsageError(
+            f"{folder.root} holds another run: {'; '.join(changed)}. "
+            "Choose another --workdir, or give the same flags to resume"
+        )
+    return fingerprint
 
 
 def is_run(folder: RunFolder) -> bool:

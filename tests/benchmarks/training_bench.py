@@ -21,11 +21,12 @@ from unittest import mock
 import numpy as np
 
 from tfpipeline.compat import keras, tf
-from tfpipeline.data import augmentation, pipeline, splits
+from tfpipeline.configs import recipe
+from tfpipeline.data import pipeline, splits
 from tfpipeline.keras_networks import batch_norm_folding
 from tfpipeline.models import registry
 from tfpipeline.quantization.tflite import int8 as tflite_int8
-from tfpipeline.training import loop, optimizers, precision, stages
+from tfpipeline.training import loop, precision, stages
 from tfpipeline.training.tasks import classification
 
 NETWORKS = ("cmsisnet", "nascifarnet")
@@ -60,13 +61,13 @@ def _loop_speed(model: keras.Model, dataset: splits.Dataset) -> float:
     stage = loop.StageConfig(
         name="bench",
         epochs=EPOCHS,
-        optimizer=optimizers.OptimizerConfig(name="sgd", learning_rate=1e-3),
+        optimizer=recipe.Optimizer(name="sgd", learning_rate=1e-3),
         patience=0,
         seed=0,
     )
     config = classification.Config(
         batch_size=BATCH,
-        augmentation=augmentation.Augmentation(random_crop=4, horizontal_flip=True),
+        augmentation=recipe.Augmentation(random_crop=4, horizontal_flip=True),
         label_smoothing=0.0,
     )
     with tempfile.TemporaryDirectory() as folder:

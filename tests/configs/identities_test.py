@@ -44,7 +44,7 @@ def test_a_run(text, identity, monkeypatch):
 @pytest.mark.parametrize(("text", "identity"), _commands("train_descriptor"))
 def test_a_descriptor(text, identity, monkeypatch):
     monkeypatch.chdir(_ROOT)
-    found = _config(descriptor.Descriptor(), text)
+    found = _config(descriptor.DescriptorRun(), text)
     assert {**found.identity(), **found.quantization.identity()} == identity
     assert not found.identity().keys() & found.quantization.identity().keys()
 

@@ -5,6 +5,7 @@ import pytest
 
 from tfpipeline import errors
 from tfpipeline.compat import tf
+from tfpipeline.configs import recipe
 from tfpipeline.data import augmentation
 
 
@@ -13,9 +14,13 @@ def _images(count=64, size=8, seed=0):
     return generator.integers(0, 256, (count, size, size, 3), np.uint8)
 
 
-def _augment(images, seed=(1, 2), **fields):
-    config = augmentation.Augmentation(**fields)
-    return augmentation.augment(tf.constant(images), config, tf.constant(seed)).numpy()
+def _augment(images, seed=(1, 2), normalize=True, **fields):
+    return augmentation.augment(
+        tf.constant(images),
+        recipe.Augmentation(**fields),
+        tf.constant(seed),
+        normalize,
+    ).numpy()
 
 
 def _pixels(values):
@@ -139,4 +144,4 @@ def test_jitter_changes_images_as_wholes():
 def test_out_of_bounds_is_refused(fields):
     name, value = next(iter(fields.items()))
     with pytest.raises(errors.UsageError, match=f"{name} must be from .*{value}"):
-        augmentation.Augmentation(**fields)
+        recipe.Augmentation(**fields)

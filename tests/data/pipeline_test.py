@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from tfpipeline.configs import recipe
 from tfpipeline.data import augmentation, pipeline, splits
 
 
@@ -13,7 +14,7 @@ def _split(count=50):
 
 
 def _epoch(split, epoch=0, seed=0, batch_size=8, **fields):
-    data = pipeline.source(split, augmentation.Augmentation(**fields), batch_size)
+    data = pipeline.source(split, recipe.Augmentation(**fields), batch_size)
     batches = pipeline.training_batches(data, seed=seed, epoch=epoch)
     images, labels = zip(*batches.as_numpy_iterator(), strict=True)
     return np.concatenate(images), np.concatenate(labels)
@@ -44,6 +45,14 @@ def test_depends_on_seed_and_epoch_only():
         np.testing.assert_array_equal(left, right)
     assert not np.array_equal(first[1], _epoch(split, 3, 5, **options)[1])
     assert not np.array_equal(first[1], _epoch(split, 2, 6, **options)[1])
+
+
+def test_batches_of_unsigned_pixels():
+    split = _split()
+    data = pipeline.source(split, recipe.Augmentation(), 8, normalize=False)
+    batches = pipeline.training_batches(data, seed=0, epoch=0)
+    for images, labels in batches.as_numpy_iterator():
+        np.testing.assert_array_equal(images * 256, split.images[labels])
 
 
 @pytest.mark.parametrize("normalize", [True, False])

@@ -3,7 +3,6 @@
 import json
 
 import pytest
-from absl.testing import flagsaver
 
 from export.tflite import from_graph
 from tfpipeline import entry, number_formats, train
@@ -45,9 +44,9 @@ def registered(monkeypatch):
     monkeypatch.setattr(catalog, "ALL", (*catalog.ALL, deployment))
 
 
-def _run(main, name, *arguments):
-    with flagsaver.flagsaver(), pytest.raises(SystemExit) as stopped:
-        entry.run(main, name, [name, *arguments])
+def _run(*arguments):
+    with pytest.raises(SystemExit) as stopped:
+        entry.start(train.main, "train", train.Command(), ["train", *arguments])
     return stopped.value.code
 
 
@@ -59,7 +58,7 @@ def test_one_row_and_one_deployment_take_it_through_a_run(registered, tmp_path, 
         *("--consistency_tolerance=10", "--export=int8_of_graph"),
         f"--workdir={tmp_path}",
     )
-    assert _run(train.main, "train", *arguments) == 0
+    assert _run(*arguments) == 0
     results = json.loads((tmp_path / "results.json").read_text(encoding="utf-8"))
     rows = [row["network"] for row in results["accuracy"]]
     assert rows == ["float32", _FORMAT.ptq, _FORMAT.fake_quantized, _FORMAT.qat]
@@ -74,5 +73,5 @@ def test_one_row_and_one_deployment_take_it_through_a_run(registered, tmp_path, 
     }
 
     capsys.readouterr()
-    assert _run(train.main, "train", *arguments) == 0
+    assert _run(*arguments) == 0
     assert "this run is complete" in capsys.readouterr().err

@@ -7,7 +7,7 @@ import pytest
 
 from export.tflite import int4_kernels, int8
 from tests.quantization import conftest
-from tfpipeline.deploy import int4, int16x8
+from tfpipeline.deploy import choices, int4, int16x8
 from tfpipeline.ir import from_tflite, graph
 from tfpipeline.quantization import input_ranges
 from tfpipeline.readers import from_keras
@@ -22,7 +22,8 @@ def job():
     return types.SimpleNamespace(
         trained=types.SimpleNamespace(model=conftest.build_trained_like("pooled")),
         calibration=(pixels / 128 - 1).astype(np.float32),
-        config=types.SimpleNamespace(normalize=True, model="pooled"),
+        choices=choices.Choices(normalize=True),
+        network="pooled",
     )
 
 

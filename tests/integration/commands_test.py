@@ -10,14 +10,12 @@ import sys
 
 import numpy as np
 import pytest
-from absl import flags
-from absl.testing import flagsaver
 
 from export.c import emulation
 from export.tflite import from_graph
 from tests.export.gap8 import files_test as gap8_files_test
 from tests.identification import gap8_descriptor
-from tfpipeline import descriptor_flags, entry, identify, train, train_descriptor
+from tfpipeline import entry, identify, train, train_descriptor
 from tfpipeline.identification import network
 from tfpipeline.ir import from_tflite, serialize
 from tfpipeline.networks import catalog as networks
@@ -88,45 +86,40 @@ def test_make_target_exists_and_is_explained(command):
     assert re.search(rf"^{target}\s", explained.stdout, re.MULTILINE)
 
 
+def _start(program, *arguments):
+    """Exit code of a program whose module is `program`."""
+    name = program.__name__.rpartition(".")[2]
+    with pytest.raises(SystemExit) as stopped:
+        entry.start(program.main, name, program.Command(), [name, *arguments])
+    return stopped.value.code
+
+
 @pytest.mark.parametrize(
     "command", [c for c in _COMMANDS if c.startswith("python -m tfpipeline.train ")]
 )
 def test_train_command_resolves(command, capfd, monkeypatch):
     monkeypatch.chdir(_ROOT)
     arguments = shlex.split(command)[3:]
-    if any(argument.startswith("--help") for argument in arguments):
-        # absl defines its help flags once a process, so this needs one of its own.
-        done = subprocess.run(
-            (sys.executable, "-m", "tfpipeline.train", *arguments),
-            cwd=_ROOT,
-            capture_output=True,
-            text=True,
-        )
-        assert "--qat_epochs" in done.stdout, done.stderr
-        return
-    with flagsaver.flagsaver(), pytest.raises(SystemExit) as stopped:
-        entry.run(train.main, "train", ["train", *arguments, "--print_config"])
-    assert stopped.value.code == 0
-    assert '"qat_epochs"' in capfd.readouterr().out
+    assert _start(train, *arguments, "--print_config") == 0
+    assert "qat_epochs" in capfd.readouterr().out
 
 
 @pytest.mark.parametrize(
     "command",
     [c for c in _COMMANDS if c.startswith("python -m tfpipeline.train_descriptor ")],
 )
-def test_train_descriptor_command_resolves(command, monkeypatch):
+def test_train_descriptor_command_resolves(command, capfd, monkeypatch):
     monkeypatch.chdir(_ROOT)
-    # Its flags have names of the other driver's, so they are kept apart.
-    values = flags.FlagValues()
-    train_descriptor.define_flags(values)
-    arguments = shlex.split(command)[2:]
-    if arguments[1:] == ["--help"]:
+    arguments = shlex.split(command)[3:]
+    assert _start(train_descriptor, *arguments, "--print_config") == 0
+    printed = capfd.readouterr().out
+    if arguments == ["--help"]:
+        assert "--people_per_batch" in printed
         return
-    assert values(arguments) == arguments[:1]
-    config = descriptor_flags.config_from_flags(values)
-    assert config.workdir is not None
+    config = json.loads(printed)
+    assert config["workdir"] is not None
     # LFW cannot be read without.
-    assert config.dataset == "procedural_faces" or config.pairs
+    assert config["dataset"] == "procedural_faces" or "--pairs=" in command
 
 
 @pytest.mark.parametrize(
@@ -319,9 +312,7 @@ def test_demo_flagfile_runs_and_its_file_passes_export(tmp_path, capfd, monkeypa
         "--consistency_tolerance=3",
         f"--workdir={folder}",
     )
-    with flagsaver.flagsaver(), pytest.raises(SystemExit) as stopped:
-        entry.run(train.main, "train", ["train", *arguments])
-    assert stopped.value.code == 0
+    assert _start(train, *arguments) == 0
     commands = [c for c in _EXPORTS if "--targets=int8" in c]
     # A study's, of a run on data that is not here, is left out.
     layers = "python -m tfpipeline.layer_error "

@@ -1,6 +1,5 @@
 """The descriptor's job from flags to figures, resumed, extended and misused."""
 
-import dataclasses
 import functools
 import json
 import pathlib
@@ -13,13 +12,9 @@ import numpy as np
 import pytest
 
 from tests import folder_trees
-from tfpipeline import (
-    atomic_files,
-    descriptor_flags,
-    descriptor_forms,
-    errors,
-    train_descriptor,
-)
+from tfpipeline import atomic_files, descriptor_forms, errors, train_descriptor
+from tfpipeline.configs import descriptor, fields, recipe
+from tfpipeline.configs.network import Network
 from tfpipeline.data import people, verification_sets
 from tfpipeline.identification import matching, network
 from tfpipeline.ir import serialize
@@ -31,58 +26,34 @@ from tfpipeline.targets.gap8 import program_file
 from tfpipeline.training import loop, progress
 
 _ROOT = pathlib.Path(__file__).resolve().parents[2]
-_SMALL = descriptor_flags.DescriptorConfig(
-    dataset="procedural_faces",
-    data_dir=None,
-    pairs=None,
-    image_side=32,
-    photographs=3,
-    test_folds=(0, 1),
-    validation_folds=(4,),
-    min_images=2,
-    model="reid_squeezenet",
-    width=0.1,
-    batch_norm=None,
-    dropout=None,
-    people_per_batch=6,
-    images_per_person=3,
-    groups_per_person=1,
-    epochs=2,
-    loss="lifted",
-    lifted_weight=0.5,
-    lifted_margin=1.0,
-    label_smoothing=0.0,
-    arcface_scale=32.0,
-    arcface_margin=0.5,
-    arcface_warmup_epochs=5,
-    optimizer="adam",
-    learning_rate=0.003,
-    learning_rate_schedule="cosine",
-    warmup_epochs=0.0,
-    weight_decay=1e-4,
-    weight_decay_mode="decoupled",
-    random_crop=2,
-    horizontal_flip=True,
-    rotation=0.0,
-    color_jitter=0.1,
-    gaussian_noise=0.0,
-    early_stopping_patience=0,
-    precision="float32",
-    strategy="default",
-    calibration_images=16,
-    seed=0,
-    qat_epochs=1,
-    qat_learning_rate_divisor=10.0,
-    evaluate=("float",),
+_SMALL = descriptor.DescriptorRun(
+    people=descriptor.People(
+        image_side=32, photographs=3, test_folds=(0, 1), validation_folds=(4,)
+    ),
+    network=Network("reid_squeezenet", width=0.1),
+    training=recipe.Training(epochs=2, patience=0, precision="float32"),
+    batches=descriptor.Batches(people=6, images=3, groups_per_person=1),
+    loss=descriptor.Loss(lifted_weight=0.5),
+    optimizer=recipe.Optimizer(
+        learning_rate=0.003, schedule="cosine", weight_decay_mode="decoupled"
+    ),
+    augmentation=recipe.Augmentation(
+        random_crop=2, horizontal_flip=True, color_jitter=0.1
+    ),
+    quantization=descriptor.Quantization(calibration_images=16, epochs=1),
     max_false_accept_rate=0.05,
-    workdir=None,
 )
+
+
+def _changed(config: descriptor.DescriptorRun, **flags) -> descriptor.DescriptorRun:
+    """The config with other values of some flags."""
+    return fields.replaced(config, flags)
 
 
 def _source() -> people.People:
     """The photographs of `_SMALL`, by the arguments of the driver's own call."""
     return verification_sets.load(
-        _SMALL.dataset, data_dir=None, pairs=None, side=32, photographs=3
+        _SMALL.people.dataset, data_dir=None, pairs=None, side=32, photographs=3
     )
 
 
@@ -103,7 +74,7 @@ def drawn_once():
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
     folder = tmp_path_factory.mktemp("descriptor")
-    config = dataclasses.replace(_SMALL, workdir=str(folder))
+    config = _changed(_SMALL, workdir=str(folder))
     return config, folder, train_descriptor.run(config)
 
 
@@ -158,7 +129,7 @@ def test_a_finished_run_is_not_trained_again_for_other_forms(finished, monkeypat
     weights = (folder / "float" / "weights.npz").read_bytes()
     monkeypatch.delattr(loop, "train")
     forms = ("float", "gap8_8", "gap8_16")
-    found = train_descriptor.run(dataclasses.replace(config, evaluate=forms))
+    found = train_descriptor.run(_changed(config, evaluate=forms))
     assert list(found["verification"]) == ["float", "gap8_16", "gap8_8"]
     assert found["verification"]["float"] == results["verification"]["float"]
     assert (folder / "float" / "weights.npz").read_bytes() == weights
@@ -167,11 +138,11 @@ def test_a_finished_run_is_not_trained_again_for_other_forms(finished, monkeypat
 @pytest.mark.slow
 def test_the_application_gets_integers_and_a_threshold(finished):
     config, folder, _ = finished
-    train_descriptor.run(dataclasses.replace(config, evaluate=("gap8_16",)))
+    train_descriptor.run(_changed(config, evaluate=("gap8_16",)))
     kept = network.load(folder)
     assert (kept.side, kept.length) == (32, 512)
     source = _source()
-    pairs = source.pairs.take(config.validation_folds)
+    pairs = source.pairs.take(config.people.validation_folds)
     rows = kept.describe(source.images)
     distances = verification.squared_distances(rows, pairs.first, pairs.second)
     record = json.loads((folder / "export/gap8" / network.THRESHOLD_FILE).read_text())
@@ -186,10 +157,10 @@ def test_the_application_gets_integers_and_a_threshold(finished):
 @pytest.mark.slow
 def test_another_rate_gives_another_threshold(finished):
     config, folder, _ = finished
-    config = dataclasses.replace(config, evaluate=("gap8_16",))
-    first = train_descriptor.run(dataclasses.replace(config, max_false_accept_rate=0))
+    config = _changed(config, evaluate=("gap8_16",))
+    first = train_descriptor.run(_changed(config, max_false_accept_rate=0))
     low = network.load(folder).threshold
-    again = train_descriptor.run(dataclasses.replace(config, max_false_accept_rate=1))
+    again = train_descriptor.run(_changed(config, max_false_accept_rate=1))
     assert low < network.load(folder).threshold
     assert first["verification"] == again["verification"]
 
@@ -200,7 +171,7 @@ def test_both_widths_are_trained_behind_a_finished_run(finished, tmp_path):
     copy = tmp_path / "run"
     shutil.copytree(folder, copy)
     forms = ("gap8_8_qat", "gap8_16_qat")
-    config = dataclasses.replace(config, workdir=str(copy), evaluate=forms)
+    config = _changed(config, workdir=str(copy), evaluate=forms)
     found = train_descriptor.run(config)["verification"]
     assert {"float", *forms} <= set(found)
     assert found["float"] == results["verification"]["float"]
@@ -210,7 +181,9 @@ def test_both_widths_are_trained_behind_a_finished_run(finished, tmp_path):
 
     # What the application gets are the trained network's integers.
     kept = network.load(copy / "export" / "gap8_16_qat")
-    stored = from_gap8.read(storage.load(copy / "gap8_16_qat"), name=config.model)
+    stored = from_gap8.read(
+        storage.load(copy / "gap8_16_qat"), name=config.network.model
+    )
     assert program_file.fingerprint(stored) == kept.fingerprint
     assert kept.threshold is not None
     # The first convolution, which holds the normalization, stayed as it was.
@@ -224,7 +197,7 @@ def test_both_widths_are_trained_behind_a_finished_run(finished, tmp_path):
     )
 
     with pytest.raises(errors.UsageError, match="--qat_epochs was 1 and is now 2"):
-        train_descriptor.run(dataclasses.replace(config, qat_epochs=2))
+        train_descriptor.run(_changed(config, qat_epochs=2))
 
 
 @pytest.mark.slow
@@ -233,7 +206,7 @@ def test_a_killed_quantized_training_ends_with_the_same_weights(finished, tmp_pa
     weights = []
     for name, kill in (("whole", False), ("cut", True)):
         shutil.copytree(folder, tmp_path / name)
-        run = dataclasses.replace(
+        run = _changed(
             config,
             workdir=str(tmp_path / name),
             evaluate=("gap8_8_qat",),
@@ -258,9 +231,9 @@ def _interrupt(*_):
 def test_other_flags_in_the_same_folder_are_refused(finished):
     config, _, _ = finished
     with pytest.raises(errors.UsageError, match="--epochs was 2 and is now 3"):
-        train_descriptor.run(dataclasses.replace(config, epochs=3))
+        train_descriptor.run(_changed(config, epochs=3))
     with pytest.raises(errors.UsageError, match="--precision was None and is now 'b"):
-        train_descriptor.run(dataclasses.replace(config, precision="bfloat16"))
+        train_descriptor.run(_changed(config, precision="bfloat16"))
 
 
 @pytest.mark.parametrize(
@@ -269,21 +242,29 @@ def test_other_flags_in_the_same_folder_are_refused(finished):
         ("early_stopping_patience", 0, 3),
         ("precision", "float32", "auto"),
         ("strategy", "default", "mirrored"),
+        ("learning_rate_decay", 0.1, 0.5),
+        ("learning_rate_milestones", [], [3]),
+        ("momentum", 0.9, 0.5),
+        ("nesterov", False, True),
     ],
 )
 def test_flags_that_came_later_leave_earlier_runs_the_same(name, old, new):
-    assert getattr(_SMALL, name) == old
+    assert fields.identity(_SMALL)[name] == old
     assert name not in _SMALL.identity()
-    other = dataclasses.replace(_SMALL, **{name: new})
+    other = _changed(_SMALL, **{name: new})
     assert other.identity() == {**_SMALL.identity(), name: new}
 
 
 def test_the_best_epoch_is_kept_when_training_stops_early(tmp_path):
-    stopping = dataclasses.replace(
-        _SMALL, workdir=str(tmp_path), epochs=6, early_stopping_patience=1
-    )
     # Without movement the first epoch is never surpassed.
-    results = train_descriptor.run(dataclasses.replace(stopping, learning_rate=0.0))
+    stopping = _changed(
+        _SMALL,
+        workdir=str(tmp_path),
+        epochs=6,
+        early_stopping_patience=1,
+        learning_rate=0.0,
+    )
+    results = train_descriptor.run(stopping)
     assert results["best_epoch"] == 1 and results["epochs"] < 6
 
 
@@ -291,7 +272,7 @@ def test_the_best_epoch_is_kept_when_training_stops_early(tmp_path):
     ("fields", "message"),
     [
         ({"test_folds": (0,), "validation_folds": ()}, "needs --validation_folds"),
-        ({"test_folds": (0, 4)}, "must share none. Received in both: 4"),
+        ({"test_folds": (0, 4)}, "must share none; found in both: 4"),
         ({"test_folds": ()}, "must name at least one fold"),
         (
             {"validation_folds": (), "early_stopping_patience": 3},
@@ -301,12 +282,12 @@ def test_the_best_epoch_is_kept_when_training_stops_early(tmp_path):
 )
 def test_folds_that_do_not_go_together(fields, message):
     with pytest.raises(errors.UsageError, match=message):
-        dataclasses.replace(_SMALL, **fields)
+        _changed(_SMALL, **fields)
 
 
 def test_a_fold_that_is_not_there(tmp_path):
-    config = dataclasses.replace(_SMALL, test_folds=(5, 6), workdir=str(tmp_path))
-    with pytest.raises(errors.UsageError, match=r"has folds 0 to 4\. Received: 5, 6"):
+    config = _changed(_SMALL, test_folds=(5, 6), workdir=str(tmp_path))
+    with pytest.raises(errors.UsageError, match=r"has folds 0 to 4; found 5, 6"):
         train_descriptor.run(config)
     assert not list(tmp_path.iterdir())
 
@@ -315,7 +296,7 @@ def test_a_fold_that_is_not_there(tmp_path):
     ("flags", "message"),
     [
         ("", "--workdir=DIR is missing"),
-        ("--workdir=x --test_folds=a,b", "takes numbers of folds counted from 0"),
+        ("--workdir=x --test_folds=a,b", "takes whole numbers, as in 0,1,2"),
         ("--workdir=x --dataset=lfw", "--dataset=lfw needs --pairs=FILE"),
     ],
 )
@@ -338,7 +319,7 @@ def test_wrong_flags_are_one_line(flags, message, tmp_path):
 def test_a_run_refuses_what_others_wrote(tmp_path, name):
     (tmp_path / name).parent.mkdir(exist_ok=True)
     (tmp_path / name).write_text("mine")
-    config = dataclasses.replace(_SMALL, workdir=str(tmp_path))
+    config = _changed(_SMALL, workdir=str(tmp_path))
     with pytest.raises(errors.ForeignFileError, match="which no run wrote there"):
         train_descriptor.run(config)
     assert folder_trees.files(tmp_path) == {name: b"mine"}
@@ -347,7 +328,7 @@ def test_a_run_refuses_what_others_wrote(tmp_path, name):
 def test_an_edited_result_stays(finished, tmp_path, monkeypatch):
     config, folder, results = finished
     copy = shutil.copytree(folder, tmp_path / "run")
-    config = dataclasses.replace(config, workdir=str(copy))
+    config = _changed(config, workdir=str(copy))
     monkeypatch.setattr(atomic_files, "_WRITTEN", {})
     assert train_descriptor.run(config)["verification"] == results["verification"]
     (copy / "summary.txt").write_text("my notes")

@@ -7,6 +7,7 @@ import pytest
 
 from tfpipeline import errors
 from tfpipeline.compat import keras, tf
+from tfpipeline.configs import descriptor
 from tfpipeline.training import descriptor_heads
 
 
@@ -18,7 +19,7 @@ def _network() -> keras.Model:
 
 def test_the_head_stands_behind_the_network_and_shares_its_layers():
     network = _network()
-    loss = descriptor_heads.LossConfig("arcface")
+    loss = descriptor.Loss("arcface")
     model = descriptor_heads.with_head(network, 5, loss)
     descriptors, scores = model(np.zeros((2, 8, 8, 1), np.float32))
     assert descriptors.shape == (2, 6) and scores.shape == (2, 5)
@@ -29,9 +30,7 @@ def test_the_head_stands_behind_the_network_and_shares_its_layers():
 
 
 def test_the_margin_grows_after_the_warm_up():
-    loss = descriptor_heads.LossConfig(
-        "arcface", arcface_margin=0.6, arcface_warmup_epochs=2
-    )
+    loss = descriptor.Loss("arcface", arcface_margin=0.6, arcface_warmup_epochs=2)
     found = [loss.margin_in(epoch) for epoch in range(6)]
     # Thirds of 0.6 are not exact in float64.
     np.testing.assert_allclose(found, [0, 0, 0.2, 0.4, 0.6, 0.6], rtol=1e-12)
@@ -44,7 +43,7 @@ def test_total_adds_the_weighted_lifted_loss():
     scores, labels = tf.eye(4), tf.constant([0, 0, 1, 1])
 
     def total(**fields):
-        loss = descriptor_heads.LossConfig(**fields)
+        loss = descriptor.Loss(**fields)
         return float(descriptor_heads.total(loss, rows, scores, labels, 0.0))
 
     plain = total(name="cross_entropy")
@@ -57,7 +56,7 @@ def test_total_adds_the_weighted_lifted_loss():
 
 
 def test_losses_that_cannot_be():
-    with pytest.raises(errors.UsageError, match="loss must be one of lifted, cross"):
-        descriptor_heads.LossConfig("triplet")
-    with pytest.raises(errors.UsageError, match="no label smoothing"):
-        descriptor_heads.LossConfig("arcface", label_smoothing=0.1)
+    with pytest.raises(errors.UsageError, match="--loss must be one of lifted, cross"):
+        descriptor.Loss("triplet")
+    with pytest.raises(errors.UsageError, match="--label_smoothing does not go with"):
+        descriptor.Loss("arcface", label_smoothing=0.1)

@@ -7,7 +7,8 @@ import pytest
 
 from tfpipeline import errors, run_folder
 from tfpipeline.compat import keras, tf
-from tfpipeline.training import kept_stages, loop, optimizers, stages, strategies
+from tfpipeline.configs import recipe
+from tfpipeline.training import kept_stages, loop, stages, strategies
 from tfpipeline.training import task as task_lib
 
 
@@ -29,7 +30,7 @@ def _task() -> task_lib.Task:
 
 def _train(folder, name="float", **options) -> kept_stages.Trained:
     stage = loop.StageConfig(
-        name=name, epochs=2, optimizer=optimizers.OptimizerConfig(), patience=0, seed=1
+        name=name, epochs=2, optimizer=recipe.Optimizer(), patience=0, seed=1
     )
     network = _network()
     return kept_stages.train(

@@ -5,7 +5,8 @@ import pytest
 
 from tfpipeline import errors
 from tfpipeline.compat import keras, tf
-from tfpipeline.training import checkpoints, loop, optimizers, progress, stages
+from tfpipeline.configs import recipe
+from tfpipeline.training import checkpoints, loop, progress, stages
 from tfpipeline.training import task as task_lib
 
 _LAYERS = keras.layers
@@ -20,7 +21,7 @@ def _stage(**fields) -> loop.StageConfig:
     values = {
         "name": "float",
         "epochs": 3,
-        "optimizer": optimizers.OptimizerConfig(learning_rate=0.02),
+        "optimizer": recipe.Optimizer(learning_rate=0.02),
         "patience": 0,
         "seed": 5,
     }
@@ -179,7 +180,7 @@ def test_frozen_variables_stay_also_under_weight_decay(tmp_path):
     for mode in ("l2", "decoupled"):
         network, model = _networks()
         before = [variable.numpy() for variable in model.get_layer("trunk").variables]
-        optimizer = optimizers.OptimizerConfig(weight_decay_mode=mode, weight_decay=0.1)
+        optimizer = recipe.Optimizer(weight_decay_mode=mode, weight_decay=0.1)
         stage = _stage(epochs=1, optimizer=optimizer)
         loop.train(
             stage,
@@ -208,7 +209,7 @@ def test_a_teacher_stands_behind_the_loss(tmp_path):
 
     stage = _stage(
         epochs=60,
-        optimizer=optimizers.OptimizerConfig(learning_rate=0.05, weight_decay=0.0),
+        optimizer=recipe.Optimizer(learning_rate=0.05, weight_decay=0.0),
     )
     result = loop.train(
         stage,

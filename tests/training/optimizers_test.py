@@ -7,6 +7,7 @@ import pytest
 
 from tfpipeline import errors
 from tfpipeline.compat import tf
+from tfpipeline.configs import recipe
 from tfpipeline.training import optimizers
 
 
@@ -23,12 +24,12 @@ def _rates(config, epochs=4, steps_per_epoch=5):
 
 
 def test_constant():
-    config = optimizers.OptimizerConfig(learning_rate=0.25, weight_decay=0.0)
+    config = recipe.Optimizer(learning_rate=0.25, weight_decay=0.0)
     assert _rates(config) == [0.25] * 20
 
 
 def test_step_multiplies_after_each_milestone():
-    config = optimizers.OptimizerConfig(
+    config = recipe.Optimizer(
         learning_rate=1.0, schedule="step", milestones=(1, 3), decay=0.5
     )
     # Keras' PiecewiseConstantDecay keeps the old value at the boundary itself.
@@ -37,9 +38,7 @@ def test_step_multiplies_after_each_milestone():
 
 
 def test_cosine_with_warmup_rises_then_falls_to_a_hundredth():
-    config = optimizers.OptimizerConfig(
-        learning_rate=0.1, schedule="cosine", warmup_epochs=1
-    )
+    config = recipe.Optimizer(learning_rate=0.1, schedule="cosine", warmup_epochs=1)
     rates = _rates(config)
     np.testing.assert_allclose(rates[:5], [0.0, 0.02, 0.04, 0.06, 0.08], rtol=1e-6)
     for step in range(15):
@@ -59,7 +58,7 @@ def test_cosine_with_warmup_rises_then_falls_to_a_hundredth():
     ],
 )
 def test_weight_decay_acts_on_kernels_only(mode, expected):
-    config = optimizers.OptimizerConfig(
+    config = recipe.Optimizer(
         name="sgd",
         learning_rate=0.1,
         momentum=0.0,
@@ -80,19 +79,19 @@ def test_weight_decay_acts_on_kernels_only(mode, expected):
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({"name": "lion"}, "name must be one of adam, sgd"),
+        ({"name": "lion"}, "--optimizer must be one of adam, sgd"),
         ({"schedule": "cubic"}, "schedule must be one of constant, cosine, step"),
         ({"weight_decay_mode": "l1"}, "must be one of l2, decoupled"),
-        ({"warmup_epochs": 1.0}, "cosine schedule only"),
-        ({"schedule": "step"}, "needs milestones"),
+        ({"warmup_epochs": 1.0}, "=cosine only; found constant"),
+        ({"schedule": "step"}, "needs --learning_rate_milestones"),
     ],
 )
 def test_refused(fields, message):
     with pytest.raises(errors.UsageError, match=message):
-        optimizers.OptimizerConfig(**fields)
+        recipe.Optimizer(**fields)
 
 
 def test_warmup_longer_than_the_stage_is_refused():
-    config = optimizers.OptimizerConfig(schedule="cosine", warmup_epochs=4)
+    config = recipe.Optimizer(schedule="cosine", warmup_epochs=4)
     with pytest.raises(errors.UsageError, match="less than the 4 epochs"):
         _rates(config)

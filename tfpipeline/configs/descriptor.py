@@ -182,7 +182,7 @@ class Quantization(fields.Config):
 
 
 @dataclasses.dataclass(frozen=True)
-class Descriptor(fields.Config):
+class DescriptorRun(fields.Config):
     """A run; the defaults are those of the flags."""
 
     people: Annotated[People, Group("data")] = People()

@@ -50,6 +50,7 @@ Strategy = Annotated[
 Workdir = Annotated[
     str | None, Flag("Folder of the run; resumed if it holds one.", group="output")
 ]
+PrintConfig = Annotated[bool, Flag("Print the resolved run and stop.", group="output")]
 
 
 @dataclasses.dataclass(frozen=True)

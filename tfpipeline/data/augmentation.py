@@ -6,47 +6,8 @@ All randomness is stateless: the same (seed, step) gives the same batch, which i
 lets an interrupted run resume to the same weights.
 """
 
-import dataclasses
-
-from tfpipeline import errors
 from tfpipeline.compat import tf
-
-
-@dataclasses.dataclass(frozen=True)
-class Augmentation:
-    """Which transforms run, and how strongly.
-
-    Attributes:
-        random_crop: pixels of shift in each direction, at most; the border is
-            reflected. 0: off. 4 is the usual choice for 32x32 images.
-        horizontal_flip: mirror half of the images.
-        rotation: degrees, at most, to either side (bilinear, reflected border).
-        color_jitter: strength of brightness, contrast and saturation changes; each
-            factor is drawn from [1 - strength, 1 + strength].
-        gaussian_noise: standard deviation in units of the full pixel range (0.1 is the
-            study's value); the result is clipped to the pixel range.
-        normalize: see `to_input`.
-    """
-
-    random_crop: int = 0
-    horizontal_flip: bool = False
-    rotation: float = 0.0
-    color_jitter: float = 0.0
-    gaussian_noise: float = 0.0
-    normalize: bool = True
-
-    def __post_init__(self) -> None:
-        for field, low, high in (
-            ("random_crop", 0, 64),
-            ("rotation", 0.0, 180.0),
-            ("color_jitter", 0.0, 1.0),
-            ("gaussian_noise", 0.0, 1.0),
-        ):
-            value = getattr(self, field)
-            if not low <= value <= high:
-                raise errors.UsageError(
-                    f"{field} must be from {low} to {high}. Received: {value}"
-                )
+from tfpipeline.configs import recipe
 
 
 def to_input(pixels: tf.Tensor, normalize: bool) -> tf.Tensor:
@@ -61,7 +22,10 @@ def to_input(pixels: tf.Tensor, normalize: bool) -> tf.Tensor:
 
 
 def augment(
-    images: tf.Tensor, augmentation: Augmentation, seed: tf.Tensor
+    images: tf.Tensor,
+    augmentation: recipe.Augmentation,
+    seed: tf.Tensor,
+    normalize: bool = True,
 ) -> tf.Tensor:
     """Applies the transforms that are switched on, then `to_input`.
 
@@ -69,6 +33,7 @@ def augment(
         images: uint8 [N, H, W, C].
         augmentation: what to apply.
         seed: int32 [2], for example (run seed, step).
+        normalize: see `to_input`.
 
     Returns:
         float32 [N, H, W, C], see `to_input`.
@@ -89,11 +54,11 @@ def augment(
         )
     if augmentation.color_jitter or augmentation.gaussian_noise:
         pixels = tf.clip_by_value(pixels, 0.0, 255.0)
-    return to_input(pixels, augmentation.normalize)
+    return to_input(pixels, normalize)
 
 
 def _shift_and_flip(
-    images: tf.Tensor, augmentation: Augmentation, seed: tf.Tensor
+    images: tf.Tensor, augmentation: recipe.Augmentation, seed: tf.Tensor
 ) -> tf.Tensor:
     """Crops from the reflected image, and mirrors: two gathers, no padded copy."""
     count, height, width = tf.unstack(tf.shape(images)[:3], num=3)

@@ -7,9 +7,8 @@ import tensorflow_datasets as tfds
 
 from tfpipeline import errors
 from tfpipeline.compat import tf
-from tfpipeline.data import lfw_pairs, people, prepared_folders, specs, tfds_source
+from tfpipeline.data import lfw_folder, lfw_pairs, people, specs, tfds_source
 
-FOLDER_NAMES = ("lfw_crop128",)
 SIDE = specs.LFW_SIDE
 _FEATURES = ("image", "label", "filename")
 # ITU-R BT.601 luma in thousandths, as in data/augmentation.
@@ -38,13 +37,7 @@ def read(
             file names, or do not belong together.
     """
     questions = lfw_pairs.read(pairs)
-    root = prepared_folders.default_root() if data_dir is None else data_dir
-    folder = prepared_folders.find(FOLDER_NAMES, root)
-    if folder is None:
-        raise errors.DataError(
-            f"no prepared data set {FOLDER_NAMES[0]} in {root}. Verification needs it: "
-            "photographs of 128x128 with label and filename (docs/reidentification.md)"
-        )
+    folder = lfw_folder.require(data_dir)
     builder = tfds_source.open_prepared(folder)
     absent = [name for name in _FEATURES if name not in builder.info.features]
     if absent:

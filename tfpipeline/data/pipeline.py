@@ -6,6 +6,7 @@ from collections.abc import Callable
 import numpy as np
 
 from tfpipeline.compat import tf
+from tfpipeline.configs import recipe
 from tfpipeline.data import augmentation as augmentation_lib
 from tfpipeline.data import splits
 
@@ -35,8 +36,9 @@ class Source:
 
 def source(
     split: splits.Split,
-    augmentation: augmentation_lib.Augmentation,
+    augmentation: recipe.Augmentation,
     batch_size: int,
+    normalize: bool = True,
 ) -> Source:
     """Copies `split` into TensorFlow's memory.
 
@@ -44,6 +46,7 @@ def source(
         split: the training split.
         augmentation: random transforms.
         batch_size: images a batch.
+        normalize: see augmentation.to_input.
     """
     images, labels = tf.constant(split.images), tf.constant(split.labels)
     shape = (batch_size, *split.images.shape[1:])
@@ -52,7 +55,7 @@ def source(
     def load(seed: tf.Tensor, positions: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         batch = tf.ensure_shape(tf.gather(images, positions), shape)
         return (
-            augmentation_lib.augment(batch, augmentation, seed),
+            augmentation_lib.augment(batch, augmentation, seed, normalize),
             tf.gather(labels, positions),
         )
 

@@ -4,9 +4,9 @@ import dataclasses
 import os
 
 from tfpipeline import errors
-from tfpipeline.data import lfw_people, people, procedural_people
+from tfpipeline.data import lfw_people, people, procedural_people, specs
 
-NAMES = ("lfw", procedural_people.NAME)
+NAMES = specs.VERIFICATION
 # Of each made-up person.
 PROCEDURAL_PHOTOGRAPHS = 12
 

@@ -35,7 +35,7 @@ class Deployment:
         check: (float graph of the untrained network, choices); raises a PipelineError
             that names all that stands in the way of the format; None where training
             and conversion say so themselves.
-        training: how it is trained; raises UsageError for choices that cannot be.
+        training: how it is trained.
         deploy: quantizes, evaluates and, where --export has the format, writes;
             raises VerificationError where integers are not what training promised.
     """

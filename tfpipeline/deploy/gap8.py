@@ -58,17 +58,17 @@ def _deploy(
     name = number_format.name
     _LOG.info("%s: post-training quantization, for comparison", name)
     folded = batch_norm_folding.fold(job.trained.model)
-    g = from_keras.read(folded, name=job.config.model)
+    g = from_keras.read(folded, name=job.network)
     magnitudes = calibrate.calibrate(g, job.calibration)
     p = quantize.quantize(g, magnitudes, num_bits=number_format.activation_bits)
     rows = [job.row(number_format.ptq, _predict(job, p))]
     if name in job.quantized:
         model = job.quantized[name].model
-        g = from_keras.read(float_twin.extract(model), name=job.config.model)
-        p = from_gap8.read(model, name=job.config.model)
+        g = from_keras.read(float_twin.extract(model), name=job.network)
+        p = from_gap8.read(model, name=job.network)
         fake_quantized = job.logits(gap8.exact(model))
         rows += job.trained_rows(number_format, fake_quantized, _predict(job, p))
-    export = _export(job, name, p, g) if name in job.config.export else None
+    export = _export(job, name, p, g) if name in job.quantization.exports else None
     return deployment.Deployed(tuple(rows), g, export)
 
 

@@ -36,12 +36,12 @@ def _convert_ptq(job: jobs.Job) -> bytes:
     model = int8.convert_ptq(
         job.trained.model,
         job.calibration,
-        input_ranges.of_pixels(job.config.normalize),
+        input_ranges.of_pixels(job.choices.normalize),
         activation_bits=16,
     )
     if any(each.name == _LACKING for each in flatbuffer.read(model).operators):
         # A global maximum as the pool that it is, with the same integers.
-        return from_graph.to_bytes(from_tflite.read(model, name=job.config.model))
+        return from_graph.to_bytes(from_tflite.read(model, name=job.network))
     return model
 
 

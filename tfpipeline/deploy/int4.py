@@ -40,8 +40,8 @@ def _training(choices: choices_lib.Choices) -> scheme.Scheme:
 
 def _convert_ptq(job: jobs.Job) -> bytes:
     # The converter has no kernels of 4 bits. Its rules for the rest are `quantize`'s.
-    g = from_keras.read(job.trained.model, name=job.config.model)
-    fixed = input_ranges.of_pixels(job.config.normalize)
+    g = from_keras.read(job.trained.model, name=job.network)
+    fixed = input_ranges.of_pixels(job.choices.normalize)
     observed = {
         **observed_ranges.observe(g, job.calibration),
         g.inputs[0]: (fixed.minimum, fixed.maximum),

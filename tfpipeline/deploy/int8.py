@@ -27,7 +27,7 @@ def _convert_ptq(job: jobs.Job) -> bytes:
     return int8.convert_ptq(
         job.trained.model,
         job.calibration,
-        input_ranges.of_pixels(job.config.normalize),
+        input_ranges.of_pixels(job.choices.normalize),
     )
 
 

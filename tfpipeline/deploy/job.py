@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 
 from tfpipeline import errors, number_formats, run_folder
-from tfpipeline import flags as flags_lib
 from tfpipeline.compat import keras
+from tfpipeline.configs.quantization import Quantization
 from tfpipeline.data import pipeline, splits
 from tfpipeline.deploy import choices as choices_lib
 from tfpipeline.report import summary
-from tfpipeline.training import evaluation, kept_stages, stages
+from tfpipeline.training import evaluation, kept_stages
 
 # The test split is read here for the first time, with every choice made.
 SPLITS = ("validation", "test")
@@ -24,17 +24,21 @@ class Job:
     """What deploying needs of a run.
 
     Attributes:
-        config: of the run.
+        network: its name.
+        quantization: what is done with it.
         choices: of the run.
         dataset: of the run.
+        calibration: train images that set ranges, float32 [N, H, W, C].
         folder: of the run.
         trained: the float network.
         quantized: number format -> the network trained for it; empty without QAT.
     """
 
-    config: flags_lib.RunConfig
+    network: str
+    quantization: Quantization
     choices: choices_lib.Choices
     dataset: splits.Dataset
+    calibration: np.ndarray
     folder: run_folder.RunFolder
     trained: kept_stages.Trained
     quantized: Mapping[str, kept_stages.Trained]
@@ -49,7 +53,7 @@ class Job:
         """Split -> float32 [N, H, W, C], as the network takes them."""
         return {
             split: pipeline.normalized(
-                getattr(self.dataset, split).images, self.config.normalize
+                getattr(self.dataset, split).images, self.choices.normalize
             )
             for split in SPLITS
         }
@@ -59,17 +63,12 @@ class Job:
         """Split -> [N, classes] of the float network."""
         return self.logits(self.trained.model)
 
-    @functools.cached_property
-    def calibration(self) -> np.ndarray:
-        """Train images that set ranges, float32 [N, H, W, C]."""
-        return stages.calibration_images(self.config, self.dataset)[1]
-
     def logits(self, model: keras.Model) -> dict[str, np.ndarray]:
         """Split -> [N, classes] of any Keras network."""
         forward = evaluation.forward_function(model)
         return {
             split: evaluation.logits(
-                forward, getattr(self.dataset, split).images, self.config.normalize
+                forward, getattr(self.dataset, split).images, self.choices.normalize
             )
             for split in SPLITS
         }

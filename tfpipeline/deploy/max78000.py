@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from export.max78000 import files, network
-from tfpipeline import errors, number_formats
+from tfpipeline import number_formats
 from tfpipeline.compat import keras
 from tfpipeline.deploy import choices as choices_lib
 from tfpipeline.deploy import deployment
@@ -38,46 +38,32 @@ def _check(g: graph.Graph, choices: choices_lib.Choices) -> None:
 
 
 def _training(choices: choices_lib.Choices) -> scheme.Scheme:
-    policy = _policy(choices)
-    if policy.start_epoch == 0:
-        raise errors.UsageError(
-            "--quantization_policy has start_epoch 0; quantization starts from a "
-            "trained float network, so it must be 1 or more"
-        )
-    options = max78000.Scheme(policy)
+    options = max78000.Scheme(_policy(choices))
     return scheme.Scheme(
         prepare=lambda model, images: max78000.prepare_qat(model, images, options),
         build=lambda model: max78000.build(model, options),
-        float_epochs=policy.start_epoch,
     )
 
 
 def _policy(choices: choices_lib.Choices) -> policies.Policy:
-    """Weight bits by layer, of the file or of --weight_bits.
-
-    Raises:
-        UsageError: the file is no policy.
-    """
+    """Weight bits by layer, of the file or of --weight_bits."""
     if choices.policy is None:
         return policies.Policy(weight_bits=choices.weight_bits)
-    try:
-        return policies.parse(choices.policy)
-    except errors.UsageError as error:
-        raise errors.UsageError(f"--quantization_policy: {error}") from error
+    return policies.parse(choices.policy)
 
 
 def _deploy(job: jobs.Job) -> deployment.Deployed:
     _LOG.info("post-training quantization in the same integers, for comparison")
     folded = batch_norm_folding.fold(job.trained.model)
     prepared = _training(job.choices).prepare(folded, job.calibration)
-    g, bound = _bind(prepared, job.config.model)
+    g, bound = _bind(prepared, job.network)
     rows = [job.row(_FORMAT.ptq, _predict(job, bound))]
     if _FORMAT.name in job.quantized:
         model = job.quantized[_FORMAT.name].model
         fake_quantized = job.logits(max78000.exact(model))
-        g, bound = _bind(model, job.config.model)
+        g, bound = _bind(model, job.network)
         rows += job.trained_rows(_FORMAT, fake_quantized, _predict(job, bound))
-    export = _export(job, g) if _FORMAT.name in job.config.export else None
+    export = _export(job, g) if _FORMAT.name in job.quantization.exports else None
     return deployment.Deployed(tuple(rows), g, export)
 
 
@@ -85,7 +71,7 @@ def _export(job: jobs.Job, g: graph.Graph) -> dict[str, Any]:
     # The image that the vendor's tool simulates, and whose results the chip compares.
     prepared = network.prepare(g, _integers(job.dataset.test.images[0]))
     folder = job.folder.export(_FORMAT.name)
-    files.write(folder, prepared, f"{job.config.model}_{job.config.dataset}")
+    files.write(folder, prepared, f"{job.network}_{job.dataset.name}")
     size = (folder / files.CHECKPOINT_FILE).stat().st_size
     return {"file": files.DESCRIPTION_FILE, "checkpoint_bytes": size}
 

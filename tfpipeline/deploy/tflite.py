@@ -74,7 +74,7 @@ def _deploy(
         model = job.quantized[name].model
         fake_quant_logits = job.logits(model)
         rows.append(job.row(number_format.fake_quantized, fake_quant_logits))
-        deployed = converters.qat(model, job.config.model)
+        deployed = converters.qat(model, job.network)
         outputs = _predict(job, deployed, number_format.qat)
         rows.append(job.row(number_format.qat, outputs, len(deployed)))
         verify.check_consistency(
@@ -82,12 +82,12 @@ def _deploy(
             outputs["validation"],
             job.labels["validation"],
             fake_quant_logits["validation"],
-            job.config.consistency_tolerance,
+            job.quantization.consistency_tolerance,
         )
     export = None
-    if name in job.config.export:
+    if name in job.quantization.exports:
         export = _export(job, name, deployed, outputs["test"], fake_quant_logits)
-    g = from_tflite.read(deployed, name=job.config.model)
+    g = from_tflite.read(deployed, name=job.network)
     return deployment.Deployed(tuple(rows), g, export)
 
 
@@ -118,8 +118,8 @@ def _export(
         float_logits=job.float_logits["test"],
         fake_quant_logits=fake_quant_logits and fake_quant_logits["test"],
         outputs=outputs,
-        micro_images=job.config.verification_images,
-        tolerance_points=job.config.consistency_tolerance,
+        micro_images=job.quantization.verification_images,
+        tolerance_points=job.quantization.consistency_tolerance,
     )
     verify.write(job.folder.export(name), model, verification)
     return verification.to_dict()

@@ -5,58 +5,16 @@ the head is a layer outside of the network, and training runs on a second model 
 shares the network's layers.
 """
 
-import dataclasses
-
-from tfpipeline import errors
 from tfpipeline.compat import keras, tf
+from tfpipeline.configs import descriptor
 from tfpipeline.training import embedding_losses
 
-LOSSES = ("lifted", "cross_entropy", "arcface")
 _HEAD = "people"
 
 
-@dataclasses.dataclass(frozen=True)
-class LossConfig:
-    """What training minimizes.
-
-    Attributes:
-        name: `lifted`: cross entropy plus `lifted_weight` times the lifted structured
-            loss (the study's); `cross_entropy`: that alone; `arcface`: cross entropy of
-            scaled cosines with an angular margin.
-        lifted_weight: factor of the lifted structured loss.
-        lifted_margin: see embedding_losses.lifted_structured.
-        label_smoothing: share of the target spread over all people; not for arcface.
-        arcface_scale: factor of the cosines.
-        arcface_margin: radians.
-        arcface_warmup_epochs: epochs without margin, then as many in which it grows to
-            its full value: from scratch the full margin does not train.
-    """
-
-    name: str = "lifted"
-    lifted_weight: float = 1.0
-    lifted_margin: float = 1.0
-    label_smoothing: float = 0.0
-    arcface_scale: float = 32.0
-    arcface_margin: float = 0.5
-    arcface_warmup_epochs: int = 5
-
-    def __post_init__(self) -> None:
-        if self.name not in LOSSES:
-            raise errors.UsageError(
-                f"loss must be one of {', '.join(LOSSES)}. Received: {self.name}"
-            )
-        if self.name == "arcface" and self.label_smoothing:
-            raise errors.UsageError("the loss arcface has no label smoothing")
-
-    def margin_in(self, epoch: int) -> float:
-        """The angular margin of an epoch (counted from 0), radians."""
-        warmup = self.arcface_warmup_epochs
-        if epoch >= 2 * warmup:
-            return self.arcface_margin
-        return self.arcface_margin * max(0, epoch - warmup + 1) / (warmup + 1)
-
-
-def with_head(network: keras.Model, num_people: int, loss: LossConfig) -> keras.Model:
+def with_head(
+    network: keras.Model, num_people: int, loss: descriptor.Loss
+) -> keras.Model:
     """The model that training runs on: image to (descriptor, class scores).
 
     It shares the layers of `network`; its weights are the network's followed by the
@@ -67,16 +25,16 @@ def with_head(network: keras.Model, num_people: int, loss: LossConfig) -> keras.
         num_people: classes.
         loss: arcface scores are cosines, the others logits.
     """
-    descriptor = network.outputs[0]
+    output = network.outputs[0]
     if loss.name == "arcface":
         head = embedding_losses.CosineHead(num_people, name=_HEAD)
     else:
         head = keras.layers.Dense(num_people, name=_HEAD)
-    return keras.Model(network.inputs, [descriptor, head(descriptor)])
+    return keras.Model(network.inputs, [output, head(output)])
 
 
 def total(
-    loss: LossConfig,
+    loss: descriptor.Loss,
     descriptors: tf.Tensor,
     scores: tf.Tensor,
     labels: tf.Tensor,

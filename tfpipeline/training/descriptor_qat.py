@@ -15,10 +15,9 @@ from typing import Any
 import numpy as np
 
 from tfpipeline import atomic_files, errors, run_folder
-from tfpipeline import descriptor_flags as flags_lib
 from tfpipeline import descriptor_forms as forms
 from tfpipeline.compat import keras, tf
-from tfpipeline.data import people
+from tfpipeline.configs.descriptor import Quantization
 from tfpipeline.ir import graph
 from tfpipeline.keras_networks import batch_norm_folding
 from tfpipeline.quantization.gap8 import scheme as gap8
@@ -39,22 +38,24 @@ _COMPARED = 8
 
 
 def train(
-    config: flags_lib.DescriptorConfig,
-    source: people.People,
+    descriptors: descriptor_stage.Descriptors,
     form: str,
+    stage: loop.StageConfig,
+    recipe: embedding.Config,
+    quantization: Quantization,
     trained: kept_stages.Trained,
-    folder: run_folder.RunFolder,
-    strategy: tf.distribute.Strategy,
+    calibration: np.ndarray,
 ) -> kept_stages.Trained:
     """Trains, resumed or already done where the folder says so.
 
     Args:
-        config: of the run.
-        source: of the run.
+        descriptors: of the run.
         form: one of descriptor_forms.TRAINED.
+        stage: of the float training.
+        recipe: of the float training.
+        quantization: what is other than there.
         trained: the float network.
-        folder: of the run.
-        strategy: devices.
+        calibration: photographs that set ranges, uint8 [N, S, S, 1].
 
     Raises:
         UsageError: the folder holds this stage with other flags.
@@ -62,21 +63,20 @@ def train(
         TrainingError: the loss is not finite.
         StorageError: a file of the run cannot be read or written.
     """
-    require_same(config, form, folder)
+    folder, strategy = descriptors.folder, descriptors.strategy
+    require_same(quantization, form, folder)
     if strategies.is_chief(strategy):
-        atomic_files.write_json(folder.model(form) / _FLAGS, config.qat_identity())
+        atomic_files.write_json(folder.model(form) / _FLAGS, quantization.identity())
     done = kept_stages.find(folder, form)
     if done is not None:
         return done
     chosen = forms.GAP8[form]
-    _, split = descriptor_stage.training_split(config, source)
-    calibration = descriptor_stage.calibration_images(config, split)
     folded = batch_norm_folding.fold(trained.model)
-    g = from_keras.read(folded, name=config.model)
+    g = from_keras.read(folded, name=descriptors.network.model)
     frozen: list[str] = []
     if chosen.is_raw:
         folded, frozen = _for_raw_pixels(folded, g)
-        g = from_keras.read(folded, name=config.model)
+        g = from_keras.read(folded, name=descriptors.network.model)
     magnitudes = calibrate.calibrate(g, forms.network_input(chosen, calibration))
     prepared = gap8.prepare_qat(
         folded, g, magnitudes, num_bits=chosen.num_bits, raw_input=chosen.is_raw
@@ -84,15 +84,16 @@ def train(
     network = strategies.distributed(
         strategy, prepared, lambda: gap8.build(folded, chosen.num_bits)
     )
-    stage, recipe = _stage(config, form)
     return descriptor_stage.run_stage(
-        config,
-        source,
-        stage,
-        recipe,
+        descriptors,
+        _stage(stage, form, quantization),
+        dataclasses.replace(
+            recipe,
+            # The float network has grown up with the full margin.
+            loss=dataclasses.replace(recipe.loss, arcface_warmup_epochs=0),
+            raw_pixels=chosen.is_raw,
+        ),
         network,
-        folder,
-        strategy,
         rebuild=lambda: prepared,
         earlier=_earlier(trained, form, folder),
         head=_head(trained, folder),
@@ -131,28 +132,21 @@ def integers(
 
 
 def _stage(
-    config: flags_lib.DescriptorConfig, form: str
-) -> tuple[loop.StageConfig, embedding.Config]:
-    stage = descriptor_stage.float_stage(config)
-    recipe = descriptor_stage.recipe(config)
-    stage = dataclasses.replace(
+    stage: loop.StageConfig, form: str, quantization: Quantization
+) -> loop.StageConfig:
+    divisor = quantization.learning_rate_divisor
+    return dataclasses.replace(
         stage,
         name=form,
-        epochs=config.qat_epochs,
+        epochs=quantization.epochs,
         optimizer=dataclasses.replace(
             stage.optimizer,
-            learning_rate=config.learning_rate / config.qat_learning_rate_divisor,
+            learning_rate=stage.optimizer.learning_rate / divisor,
             warmup_epochs=0.0,
         ),
-        seed=config.seed * 10 + 2,
+        # Batches of another order than the float training's.
+        seed=stage.seed + 1,
     )
-    recipe = dataclasses.replace(
-        recipe,
-        # The float network has grown up with the full margin.
-        loss=dataclasses.replace(recipe.loss, arcface_warmup_epochs=0),
-        raw_pixels=forms.GAP8[form].is_raw,
-    )
-    return stage, recipe
 
 
 def _for_raw_pixels(
@@ -214,7 +208,7 @@ def _earlier(
 
 
 def require_same(
-    config: flags_lib.DescriptorConfig, form: str, folder: run_folder.RunFolder
+    quantization: Quantization, form: str, folder: run_folder.RunFolder
 ) -> None:
     """Checks that an earlier start of a form's training, if any, had these flags.
 
@@ -223,7 +217,7 @@ def require_same(
         StorageError: its flags cannot be read.
     """
     path = folder.model(form) / _FLAGS
-    wanted = config.qat_identity()
+    wanted = quantization.identity()
     if not path.exists():
         return
     found = atomic_files.read_json(path)

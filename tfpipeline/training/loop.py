@@ -17,6 +17,7 @@ import numpy as np
 
 from tfpipeline import errors
 from tfpipeline.compat import keras, tf
+from tfpipeline.configs import recipe
 from tfpipeline.training import checkpoints, optimizers, progress
 from tfpipeline.training import task as task_lib
 
@@ -32,14 +33,14 @@ class StageConfig:
     Attributes:
         name: of the stage; also names files.
         epochs: at most this many.
-        optimizer: see optimizers.OptimizerConfig.
+        optimizer: how weights move.
         patience: stop after this many epochs without a better one; 0: never.
         seed: of batch order, augmentation and dropout.
     """
 
     name: str
     epochs: int
-    optimizer: optimizers.OptimizerConfig
+    optimizer: recipe.Optimizer
     patience: int
     seed: int
 

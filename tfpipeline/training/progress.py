@@ -4,7 +4,6 @@ import contextlib
 import json
 import logging
 import pathlib
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -144,16 +143,3 @@ def duration(seconds: float) -> str:
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
-
-
-def log_to_terminal(debug: bool) -> None:
-    """Sends the package's log lines to standard error, plain and without prefix."""
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(logging.Formatter("%(message)s"))
-    root = logging.getLogger("tfpipeline")
-    root.handlers = [handler]
-    root.propagate = False
-    root.setLevel(logging.DEBUG if debug else logging.INFO)
-    # Libraries say "Load dataset info" and the like; a person needs their errors only.
-    for library in ("absl", "tensorflow"):
-        logging.getLogger(library).setLevel(logging.INFO if debug else logging.ERROR)

@@ -16,10 +16,8 @@ class Scheme:
         prepare: (folded model, calibration inputs) -> model for QAT.
         build: (folded model) -> the same structure, with weights as they come.
         after_epoch: applied to the model before it is evaluated.
-        float_epochs: epochs of float training, where the format decides them.
     """
 
     prepare: Callable[[keras.Model, np.ndarray], keras.Model]
     build: Callable[[keras.Model], keras.Model]
     after_epoch: Callable[[keras.Model], None] | None = None
-    float_epochs: int | None = None

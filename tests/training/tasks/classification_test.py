@@ -9,8 +9,9 @@ import pytest
 
 from tfpipeline import errors
 from tfpipeline.compat import keras, tf
-from tfpipeline.data import augmentation, splits
-from tfpipeline.training import checkpoints, loop, optimizers, progress, stages
+from tfpipeline.configs import recipe
+from tfpipeline.data import splits
+from tfpipeline.training import checkpoints, loop, progress, stages
 from tfpipeline.training.tasks import classification
 
 _LAYERS = keras.layers
@@ -43,7 +44,7 @@ def _stage(**fields) -> loop.StageConfig:
     values = {
         "name": "float",
         "epochs": 4,
-        "optimizer": optimizers.OptimizerConfig(
+        "optimizer": recipe.Optimizer(
             name="sgd", learning_rate=0.05, schedule="cosine", nesterov=True
         ),
         "patience": 0,
@@ -55,7 +56,7 @@ def _stage(**fields) -> loop.StageConfig:
 def _config(**fields) -> classification.Config:
     values = {
         "batch_size": 16,
-        "augmentation": augmentation.Augmentation(
+        "augmentation": recipe.Augmentation(
             random_crop=1, horizontal_flip=True, gaussian_noise=0.05
         ),
         "label_smoothing": 0.1,
@@ -174,7 +175,7 @@ def test_best_epoch_has_the_lowest_validation_loss(tmp_path):
 
 
 def test_early_stopping_counts_epochs_without_a_lower_validation_loss(tmp_path):
-    frozen = optimizers.OptimizerConfig(name="sgd", learning_rate=0.0)
+    frozen = recipe.Optimizer(name="sgd", learning_rate=0.0)
 
     # Without movement the validation loss is the first epoch's ever after, but for
     # the moving averages of BatchNormalization; freeze those too.

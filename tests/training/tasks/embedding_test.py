@@ -10,12 +10,12 @@ import pytest
 
 from tfpipeline import errors
 from tfpipeline.compat import keras, tf
-from tfpipeline.data import augmentation, pipeline, splits
+from tfpipeline.configs import descriptor, recipe
+from tfpipeline.data import pipeline, splits
 from tfpipeline.training import (
     checkpoints,
     descriptor_heads,
     loop,
-    optimizers,
     precision,
     progress,
     stages,
@@ -42,7 +42,7 @@ def _stage(**fields) -> loop.StageConfig:
     values = {
         "name": "float",
         "epochs": 3,
-        "optimizer": optimizers.OptimizerConfig(learning_rate=0.01, schedule="cosine"),
+        "optimizer": recipe.Optimizer(learning_rate=0.01, schedule="cosine"),
         "patience": 0,
         "seed": 3,
     }
@@ -54,10 +54,8 @@ def _config(loss="lifted", **fields) -> embedding.Config:
         "people": 3,
         "images": 4,
         "groups_per_person": 2,
-        "loss": descriptor_heads.LossConfig(
-            loss, arcface_scale=8.0, arcface_warmup_epochs=1
-        ),
-        "augmentation": augmentation.Augmentation(random_crop=1, horizontal_flip=True),
+        "loss": descriptor.Loss(loss, arcface_scale=8.0, arcface_warmup_epochs=1),
+        "augmentation": recipe.Augmentation(random_crop=1, horizontal_flip=True),
     }
     return embedding.Config(**{**values, **fields})
 
@@ -113,7 +111,7 @@ def _assert_equal(ours, theirs):
 )
 def test_the_loss_falls(tmp_path, loss):
     # No margin that grows meanwhile, and the loss with it.
-    chosen = descriptor_heads.LossConfig(
+    chosen = descriptor.Loss(
         loss, arcface_scale=8.0, arcface_margin=0.1, arcface_warmup_epochs=0
     )
     config = dataclasses.replace(_config(), loss=chosen)
@@ -226,7 +224,7 @@ def test_a_checkpoint_of_an_earlier_version_is_resumed(tmp_path):
 
 
 def test_a_loss_that_is_not_finite_stops_with_its_step(tmp_path):
-    optimizer = optimizers.OptimizerConfig(name="sgd", learning_rate=1e30)
+    optimizer = recipe.Optimizer(name="sgd", learning_rate=1e30)
     with pytest.raises(errors.TrainingError, match="at epoch 1, step"):
         _train(tmp_path, _stage(optimizer=optimizer, epochs=1))
 
@@ -257,7 +255,7 @@ def test_a_given_head_is_what_training_starts_with(tmp_path):
     network = _network()
     head = [np.full((6, _PEOPLE), 0.5, np.float32), np.ones(_PEOPLE, np.float32)]
     # Steps that float32 cannot see beside a half.
-    still = optimizers.OptimizerConfig(learning_rate=1e-12)
+    still = recipe.Optimizer(learning_rate=1e-12)
     _train(tmp_path, _stage(epochs=1, optimizer=still), network=network, head=head)
     kept = checkpoints.load_newest(tmp_path).weights[len(network.get_weights()) :]
     _assert_equal(head, kept)

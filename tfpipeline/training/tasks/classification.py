@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 
 from tfpipeline import errors
 from tfpipeline.compat import keras, tf
-from tfpipeline.data import augmentation as augmentation_lib
+from tfpipeline.configs import recipe
 from tfpipeline.data import pipeline, splits
 from tfpipeline.training import evaluation, loop
 from tfpipeline.training import task as task_lib
@@ -17,13 +17,15 @@ class Config:
 
     Attributes:
         batch_size: images a step, over all replicas.
-        augmentation: see augmentation.Augmentation.
+        augmentation: random transforms.
         label_smoothing: share of the target spread over all classes.
+        normalize: see data.augmentation.to_input.
     """
 
     batch_size: int
-    augmentation: augmentation_lib.Augmentation
+    augmentation: recipe.Augmentation
     label_smoothing: float
+    normalize: bool = True
 
 
 def task(
@@ -53,7 +55,9 @@ def task(
             f"batch_size {config.batch_size} is larger than the {len(dataset.train)} "
             "training images; choose a smaller --batch_size"
         )
-    data = pipeline.source(dataset.train, config.augmentation, config.batch_size)
+    data = pipeline.source(
+        dataset.train, config.augmentation, config.batch_size, config.normalize
+    )
     forward = evaluation.forward_function(evaluated or model)
 
     def epoch(number: int) -> task_lib.Epoch:
@@ -62,7 +66,7 @@ def task(
 
     def validate() -> dict[str, float]:
         split = dataset.validation
-        logits = evaluation.logits(forward, split.images, config.augmentation.normalize)
+        logits = evaluation.logits(forward, split.images, config.normalize)
         return {
             "val_loss": evaluation.cross_entropy(logits, split.labels),
             "val_accuracy": evaluation.accuracy(logits, split.labels),

@@ -13,7 +13,7 @@ import numpy as np
 
 from tfpipeline import errors
 from tfpipeline.compat import keras, tf
-from tfpipeline.data import augmentation as augmentation_lib
+from tfpipeline.configs import descriptor, recipe
 from tfpipeline.data import identity_batches, pipeline, splits
 from tfpipeline.training import descriptor_heads, evaluation, loop
 from tfpipeline.training import task as task_lib
@@ -29,15 +29,15 @@ class Config:
         images: of each of them.
         groups_per_person: see identity_batches.epoch_order.
         loss: what is minimized.
-        augmentation: see augmentation.Augmentation.
+        augmentation: random transforms.
         raw_pixels: whether the network takes pixels 0 to 255; normalized ones if not.
     """
 
     people: int
     images: int
     groups_per_person: int
-    loss: descriptor_heads.LossConfig
-    augmentation: augmentation_lib.Augmentation
+    loss: descriptor.Loss
+    augmentation: recipe.Augmentation
     raw_pixels: bool = False
 
     def __post_init__(self) -> None:

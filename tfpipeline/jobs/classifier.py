@@ -1,0 +1,242 @@
+"""What a run of tfpipeline.train does: data, stages, evaluation, export, summary."""
+
+import dataclasses
+import logging
+import time
+from typing import Any
+
+import numpy as np
+
+from export.tflite import float32 as float32_export
+from tfpipeline import atomic_files, driver, number_formats, run_folder
+from tfpipeline.configs.run import Run
+from tfpipeline.cost import estimate
+from tfpipeline.data import catalog, pipeline, splits
+from tfpipeline.deploy import catalog as deployments
+from tfpipeline.deploy import choices as choices_lib
+from tfpipeline.deploy import job as jobs
+from tfpipeline.ir import graph, serialize
+from tfpipeline.readers import from_keras
+from tfpipeline.report import costs, summary
+from tfpipeline.targets import catalog as targets
+from tfpipeline.training import kept_stages, loop, precision, stages, strategies
+from tfpipeline.training.tasks import classification
+
+_LOG = logging.getLogger("tfpipeline.train")
+
+
+def run(config: Run) -> dict[str, Any]:
+    """Does, or resumes, the whole job; returns what results.json holds."""
+    started = time.monotonic()
+    folder = run_folder.of(config.workdir)
+    stages.set_up_tensorflow(config.seed)
+    strategy = strategies.create(config.strategy)
+    dataset = _load(config)
+    choices = choices_lib.Choices(
+        normalize=config.images.normalize,
+        weight_bits=config.quantization.weight_bits,
+        policy=config.quantization.policy,
+    )
+    _check(config, choices, dataset)
+    calibrating = splits.calibration_indices(
+        len(dataset.train), config.quantization.calibration_images, config.seed
+    )
+    if strategies.is_chief(strategy):
+        _begin(config, dataset, calibrating, folder)
+    if _is_complete(config.quantization.exports, folder):
+        _LOG.info("this run is complete; its summary:")
+        return atomic_files.read_json(folder.results_json)
+
+    classifier = stages.Classifier(
+        config.network, _recipe(config), dataset, folder, strategy
+    )
+    calibration = pipeline.normalized(
+        dataset.train.images[calibrating], config.images.normalize
+    )
+    trained, quantized = _train(config, classifier, choices, calibration)
+    if not strategies.is_chief(strategy):
+        return {}
+
+    # The test split is touched from here on, once, with every choice made.
+    job = jobs.Job(
+        *(config.network.model, config.quantization, choices),
+        *(dataset, calibration, folder, trained, quantized),
+    )
+    results = {"flags": config.identity(), **_evaluate_and_export(job)}
+    results["seconds_this_start"] = time.monotonic() - started
+    driver.finish(folder, results, summary.render(results, folder))
+    return results
+
+
+def _load(config: Run) -> splits.Dataset:
+    return catalog.load(
+        config.images.dataset,
+        data_dir=config.images.data_dir,
+        seed=config.seed,
+        validation_fraction=config.images.validation_fraction,
+        limit=config.images.train_limit,
+    )
+
+
+def _train(
+    config: Run,
+    classifier: stages.Classifier,
+    choices: choices_lib.Choices,
+    calibration: np.ndarray,
+) -> tuple[kept_stages.Trained, dict[str, kept_stages.Trained]]:
+    """The float network, and by number format those trained for integers."""
+    trained = stages.train_float(
+        classifier, _float_stage(config), precision.resolve(config.training.precision)
+    )
+    quantized: dict[str, kept_stages.Trained] = {}
+    if config.quantization.method == "qat":
+        for each in config.quantization.number_formats:
+            quantized[each.name] = stages.train_qat(
+                classifier,
+                _qat_stage(config, each.stage),
+                deployments.of(each.name).training(choices),
+                trained,
+                calibration,
+                earlier=tuple(quantized.values()),
+            )
+    return trained, quantized
+
+
+def _recipe(config: Run) -> classification.Config:
+    return classification.Config(
+        batch_size=config.classes.batch_size,
+        augmentation=config.augmentation,
+        label_smoothing=config.classes.label_smoothing,
+        normalize=config.images.normalize,
+    )
+
+
+def _float_stage(config: Run) -> loop.StageConfig:
+    return loop.StageConfig(
+        name=kept_stages.FLOAT,
+        epochs=config.float_epochs,
+        optimizer=config.optimizer,
+        patience=config.training.patience,
+        seed=config.seed * 10 + 1,
+    )
+
+
+def _qat_stage(config: Run, name: str) -> loop.StageConfig:
+    qat, optimizer = config.quantization, config.optimizer
+    return loop.StageConfig(
+        name=name,
+        epochs=qat.epochs,
+        optimizer=dataclasses.replace(
+            optimizer,
+            name=optimizer.name if qat.optimizer == "same" else qat.optimizer,
+            learning_rate=optimizer.learning_rate / qat.learning_rate_divisor,
+            schedule=qat.schedule,
+            warmup_epochs=0.0,
+            milestones=(),
+        ),
+        patience=qat.patience,
+        seed=config.seed * 10 + 2,
+    )
+
+
+def _is_complete(exports: tuple[str, ...], folder: run_folder.RunFolder) -> bool:
+    return folder.summary.exists() and all(
+        (folder.export(name) / number_formats.export_file(name)).exists()
+        for name in exports
+    )
+
+
+def _check(config: Run, choices: choices_lib.Choices, dataset: splits.Dataset) -> None:
+    """Refuses, before any training, what a number format has no place for."""
+    for each in config.quantization.number_formats:
+        check = deployments.of(each.name).check
+        if check is None:
+            continue
+        # A network for each check and none without: fresh weights depend on what was
+        # built before them, and those of a seed are to stay what they were.
+        untrained = stages.build(config.network, dataset)
+        check(from_keras.read(untrained, name=config.network.model), choices)
+
+
+def _begin(
+    config: Run,
+    dataset: splits.Dataset,
+    calibrating: np.ndarray,
+    folder: run_folder.RunFolder,
+) -> None:
+    chosen = precision.resolve(config.training.precision)
+    data = {
+        "fingerprint": dataset.fingerprint(),
+        "train": len(dataset.train),
+        "validation": len(dataset.validation),
+        "test": len(dataset.test),
+    }
+    driver.begin(folder, config, data, seed=config.seed, float_precision=chosen)
+    atomic_files.write_json(
+        folder.splits_json,
+        {
+            "validation_indices": dataset.validation_indices.tolist(),
+            "calibration_indices": dataset.train_indices[calibrating].tolist(),
+        },
+    )
+    _LOG.info("%s", dataset.description)
+    _LOG.info(
+        "%s on %s: %d train, %d validation, %d test images %s; float training in %s",
+        config.network.model,
+        config.images.dataset,
+        len(dataset.train),
+        len(dataset.validation),
+        len(dataset.test),
+        "x".join(map(str, dataset.image_shape)),
+        chosen,
+    )
+
+
+def _evaluate_and_export(job: jobs.Job) -> dict[str, Any]:
+    folder, trained = job.folder, job.trained
+    results: dict[str, Any] = {
+        "float": trained.record(),
+        "accuracy": [job.row(summary.FLOAT, job.float_logits)],
+        "exports": {},
+    }
+    for quantized in job.quantized.values():
+        results[quantized.stage] = quantized.record()
+    deployed = {
+        each.name: deployments.of(each.name).deploy(job)
+        for each in job.quantization.number_formats
+    }
+    for name, network in deployed.items():
+        results["accuracy"] += network.rows
+        if network.export is not None:
+            results["exports"][name] = network.export
+    if number_formats.FLOAT in job.quantization.exports:
+        results["exports"][number_formats.FLOAT] = float32_export.export(
+            trained.model, folder.export(number_formats.FLOAT)
+        )
+    if not deployed:
+        g = from_keras.read(trained.model, name=job.network)
+        serialize.write(g, folder.graph)
+        results["estimate"] = _estimate(g)
+    for place, (name, network) in enumerate(deployed.items()):
+        text = _estimate(network.graph, number_formats.named(name))
+        if place == 0:
+            serialize.write(network.graph, folder.graph)
+            results["estimate"] = text
+        else:
+            serialize.write(network.graph, folder.other_graph(name))
+            results.setdefault("other_estimates", {})[name] = text
+    return results
+
+
+def _estimate(
+    g: graph.Graph, number_format: number_formats.NumberFormat | None = None
+) -> str:
+    """The comparison of the targets that run the integers; of all for a float graph."""
+    names, options = targets.NAMES, estimate.Options()
+    if number_format is not None:
+        options = estimate.Options(activation_bits=number_format.activation_bits)
+        starts = number_format.targets or ("",)
+        names = tuple(name for name in names if name.startswith(starts))
+    estimates = targets.estimate_all(g, names, options)
+    notes = {note: None for each in estimates for note in each.notes if "int16" in note}
+    return "\n".join([costs.comparison(estimates), *notes])

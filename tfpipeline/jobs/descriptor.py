@@ -1,0 +1,304 @@
+"""What a run of tfpipeline.train_descriptor does: data, stages, verification."""
+
+import dataclasses
+import logging
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from tfpipeline import atomic_files, driver, errors, run_folder
+from tfpipeline import descriptor_forms as forms
+from tfpipeline.configs.descriptor import DescriptorRun
+from tfpipeline.data import people, splits, verification_sets
+from tfpipeline.identification import matching, network
+from tfpipeline.ir import graph, serialize
+from tfpipeline.readers import from_keras
+from tfpipeline.report import verification as tables
+from tfpipeline.study import verification
+from tfpipeline.targets.gap8 import program_file
+from tfpipeline.training import (
+    descriptor_qat,
+    descriptor_stage,
+    kept_stages,
+    loop,
+    precision,
+    stages,
+    strategies,
+)
+from tfpipeline.training.tasks import embedding
+
+_LOG = logging.getLogger("tfpipeline.train_descriptor")
+# Forms whose integers the run keeps for tfpipeline.identify, and where.
+_APPLICATIONS = {"gap8_16": "gap8", "gap8_16_qat": "gap8_16_qat"}
+# In what is written of a threshold.
+_RATE = "max_false_accept_rate"
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class _Job:
+    """A trained run that is about to be verified.
+
+    Attributes:
+        config: of the run.
+        source: all photographs.
+        calibration: photographs that set ranges, uint8 [N, S, S, 1].
+        folder: of the run.
+        trained: the float network.
+        quantized: form -> the network trained for it, of those trained now.
+        graph: the float network's.
+    """
+
+    config: DescriptorRun
+    source: people.People
+    calibration: np.ndarray
+    folder: run_folder.RunFolder
+    trained: kept_stages.Trained
+    quantized: Mapping[str, kept_stages.Trained]
+    graph: graph.Graph
+
+
+def run(config: DescriptorRun) -> dict[str, Any]:
+    """Does, or resumes, the whole job; returns what results.json holds."""
+    folder = run_folder.of(config.workdir)
+    stages.set_up_tensorflow(config.seed)
+    strategy = strategies.create(config.strategy)
+    source = _load(config)
+    positions, split = descriptor_stage.training_split(
+        source, config.people.held_out, config.people.min_images
+    )
+    if strategies.is_chief(strategy):
+        _begin(config, source, positions, folder)
+    for form in config.evaluate:
+        descriptor_qat.require_same(config.quantization, form, folder)
+    verified = _verified(config, folder)
+    validation = config.people.validation_folds
+    descriptors = descriptor_stage.Descriptors(
+        network=config.network,
+        source=source,
+        split=split,
+        validation=source.pairs.take(validation) if validation else None,
+        folder=folder,
+        strategy=strategy,
+    )
+    forms_to_train = [
+        form
+        for form in config.evaluate
+        if form in forms.TRAINED and form not in verified
+    ]
+    job = _train(config, descriptors, forms_to_train)
+    if not strategies.is_chief(strategy):
+        return {}
+    serialize.write(job.graph, folder.graph)
+
+    # The tested folds are touched from here on, with every choice made.
+    results = {
+        "flags": config.identity(),
+        "people": int(split.labels.max()) + 1,
+        "images": len(split),
+        **job.trained.record(),
+        "verification": _verify(job, verified),
+    }
+    driver.finish(folder, results, _summary(results))
+    return results
+
+
+def _load(config: DescriptorRun) -> people.People:
+    """The photographs.
+
+    Raises:
+        UsageError: they have fewer folds than the run names.
+    """
+    source = verification_sets.load(
+        config.people.dataset,
+        data_dir=config.people.data_dir,
+        pairs=config.people.pairs,
+        side=config.people.image_side,
+        photographs=config.people.photographs,
+    )
+    folds = source.pairs.num_folds
+    unknown = [fold for fold in config.people.held_out if fold >= folds]
+    if unknown:
+        raise errors.UsageError(
+            f"{config.people.dataset} has folds 0 to {folds - 1}; found "
+            f"{', '.join(map(str, unknown))}"
+        )
+    return source
+
+
+def _train(
+    config: DescriptorRun,
+    descriptors: descriptor_stage.Descriptors,
+    forms_to_train: Sequence[str],
+) -> _Job:
+    """Trains in float, and then in every form that is asked for."""
+    stage, recipe = _stage(config), _recipe(config)
+    trained = descriptor_stage.train(
+        descriptors, stage, recipe, precision.resolve(config.training.precision)
+    )
+    split = descriptors.split
+    chosen = splits.calibration_indices(
+        len(split), config.quantization.calibration_images, config.seed
+    )
+    calibration = split.images[chosen]
+    quantized = {
+        form: descriptor_qat.train(
+            *(descriptors, form, stage, recipe, config.quantization),
+            *(trained, calibration),
+        )
+        for form in forms_to_train
+    }
+    return _Job(
+        config=config,
+        source=descriptors.source,
+        calibration=calibration,
+        folder=descriptors.folder,
+        trained=trained,
+        quantized=quantized,
+        graph=from_keras.read(trained.model, name=config.network.model),
+    )
+
+
+def _stage(config: DescriptorRun) -> loop.StageConfig:
+    return loop.StageConfig(
+        name=kept_stages.FLOAT,
+        epochs=config.training.epochs,
+        optimizer=config.optimizer,
+        patience=config.training.patience,
+        seed=config.seed * 10 + 1,
+    )
+
+
+def _recipe(config: DescriptorRun) -> embedding.Config:
+    return embedding.Config(
+        people=config.batches.people,
+        images=config.batches.images,
+        groups_per_person=config.batches.groups_per_person,
+        loss=config.loss,
+        augmentation=config.augmentation,
+    )
+
+
+def _begin(
+    config: DescriptorRun,
+    source: people.People,
+    positions: np.ndarray,
+    folder: run_folder.RunFolder,
+) -> None:
+    data = {"fingerprint": source.fingerprint(), "train": len(positions)}
+    driver.begin(folder, config, data, seed=config.seed)
+    atomic_files.write_json(folder.splits_json, {"train_positions": positions.tolist()})
+    _LOG.info(
+        "%s: %d photographs of %d people to train on, %d pairs to test",
+        config.people.dataset,
+        len(positions),
+        len(np.unique(source.labels[positions])),
+        len(source.pairs.take(config.people.test_folds)),
+    )
+
+
+def _verified(config: DescriptorRun, folder: run_folder.RunFolder) -> dict[str, Any]:
+    """Results of earlier starts by form, without those that have to be had again."""
+    if not folder.results_json.exists():
+        return {}
+    results = atomic_files.read_json(folder.results_json).get("verification", {})
+    return {
+        form: record
+        for form, record in results.items()
+        if form not in config.evaluate or _is_current(config, form, folder)
+    }
+
+
+def _is_current(config: DescriptorRun, form: str, folder: run_folder.RunFolder) -> bool:
+    """Says whether nothing is to be done for a form that has figures.
+
+    Its own training must still be there, and for the application a threshold that was
+    chosen by today's rate.
+    """
+    if form in forms.TRAINED and not folder.model(form).exists():
+        return False
+    if form not in _APPLICATIONS:
+        return True
+    record = network.threshold_record(folder.export(_APPLICATIONS[form]))
+    return record.get(_RATE) == config.max_false_accept_rate
+
+
+def _verify(job: _Job, verified: Mapping[str, Any]) -> dict[str, Any]:
+    """Results by form: `verified`, and those that are asked for besides."""
+    folds = job.config.people
+    results = dict(verified)
+    pairs = job.source.pairs.take(folds.held_out)
+    for form in job.config.evaluate:
+        if form in results:
+            continue
+        describe = _describer(job, form)
+        started = time.monotonic()
+        distances = descriptor_stage.pair_distances(describe, job.source, pairs)
+        _LOG.info("%s: described in %.0f s", form, time.monotonic() - started)
+        results[form] = verification.verify(
+            distances,
+            pairs.same,
+            pairs.folds,
+            test=folds.test_folds,
+            choice=folds.validation_folds,
+        ).record()
+        if form in _APPLICATIONS:
+            _write_threshold(job.config, form, distances, pairs, job.folder)
+    return {form: results[form] for form in forms.NAMES if form in results}
+
+
+def _describer(job: _Job, form: str) -> forms.Describer:
+    """A form of the network; integers for the application are kept in the folder."""
+    if form == forms.FLOAT:
+        return embedding.describer(job.trained.model)
+    chosen = forms.GAP8[form]
+    if chosen.is_trained:
+        p = descriptor_qat.integers(
+            job.quantized[form].model, chosen, job.calibration, job.graph.name
+        )
+    else:
+        p = forms.gap8_program(chosen, job.graph, job.calibration)
+    if form in _APPLICATIONS:
+        export = job.folder.export(_APPLICATIONS[form])
+        program_file.write(export / program_file.FILE_NAME, p)
+    return forms.gap8_describer(chosen, p)
+
+
+def _write_threshold(
+    config: DescriptorRun,
+    form: str,
+    distances: np.ndarray,
+    pairs: people.Pairs,
+    folder: run_folder.RunFolder,
+) -> None:
+    """Writes what tfpipeline.identify takes for one person's, for a network in use.
+
+    Chosen on the validation folds where there are any; the figures of the tested folds
+    have thresholds of their own.
+    """
+    folds = config.people.validation_folds or config.people.test_folds
+    chosen = np.isin(pairs.folds, folds)
+    distances, same = distances[chosen], pairs.same[chosen]
+    rate = config.max_false_accept_rate
+    threshold = matching.choose_threshold(distances, same, rate)
+    network.write_threshold(
+        folder.export(_APPLICATIONS[form]),
+        threshold,
+        {
+            _RATE: rate,
+            "chosen_on": "validation" if config.people.validation_folds else "test",
+            "chosen_on_folds": list(folds),
+            "pairs": len(same),
+            "true_accept_rate": float(np.mean(distances[same] <= threshold)),
+            "false_accept_rate": float(np.mean(distances[~same] <= threshold)),
+        },
+    )
+
+
+def _summary(results: dict[str, Any]) -> str:
+    return (
+        f"trained on {results['images']} photographs of {results['people']} people, "
+        f"epoch {results['best_epoch']} of {results['epochs']}, "
+        f"{results['seconds']:.0f} s\n\n" + tables.table(results["verification"])
+    )
