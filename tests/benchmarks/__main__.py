@@ -1,6 +1,7 @@
 """`make bench`: every benchmark, one after the other."""
 
 from tests.benchmarks import (
+    command_line_bench,
     estimate_bench,
     evaluation_bench,
     gap8_bench,
@@ -11,6 +12,7 @@ from tests.benchmarks import (
 
 def main() -> None:
     """Runs all benchmarks, the short ones first."""
+    command_line_bench.main()
     estimate_bench.main()
     max78000_bench.main()
     gap8_bench.main()
