@@ -249,6 +249,8 @@ def test_a_stored_model_comes_back_with_its_formats(tmp_path, num_bits):
     model = networks.build("residual")
     images = networks.images(model)
     qat = prepared(model, images, num_bits)
+    takers = [each.name for each in storage.SCHEMES if each.options(qat) is not None]
+    assert takers == ["gap8"]
     storage.save(qat, tmp_path / "qat")
     loaded = storage.load(tmp_path / "qat")
     assert gap8.num_bits_of(loaded) == num_bits
