@@ -105,6 +105,8 @@ class _Maker:
         self._calls: list[Call] = []
         self._stacks: dict[str, tuple[str, ...]] = {}
         self._notes: list[str] = []
+        joins = program_steps.network(p).joins
+        self._copied = {join.name: join.copied for join in joins}
 
     def add(self, index: int, layer: program.Layer) -> None:
         """Adds what a layer needs."""
@@ -146,10 +148,10 @@ class _Maker:
         }
 
     def _stack(self, name: str, layer: program.Layer) -> None:
-        """Parts that have a place already, or are given, are copied."""
+        """Whole stacks are copied too, as NNTool does: none lies in another."""
         parts: list[str] = []
         for number, part in enumerate(layer.inputs):
-            if part in self._p.inputs or part in self._joined() or part in parts:
+            if number in self._copied[layer.name] or part in self._stacks:
                 parts.append(self._copy(f"{name}_copy{number}", part))
             else:
                 parts.append(part)

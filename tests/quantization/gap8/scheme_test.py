@@ -153,6 +153,23 @@ def test_places_of_a_concatenation_are_pushed_into_the_branch():
     same(qat, images)
 
 
+def test_a_maximum_behind_a_concatenation_is_computed_in_its_parts():
+    image = layers.Input((6, 6, 4), name="image")
+    parts = [
+        layers.Conv2D(3, size, padding="same", name=f"conv{size}")(image)
+        for size in (1, 3)
+    ]
+    x = layers.Concatenate(name="joined")(parts)
+    x = layers.ReLU()(layers.MaxPooling2D(2)(x))
+    model = keras.Model(image, layers.Conv2D(4, 3, name="behind")(x))
+    networks.set_extreme_weights(model, np.random.default_rng(3))
+    images = networks.images(model)
+    qat = prepared(model, images)
+    kinds = [layer.kind for layer in from_gap8.read(qat).layers]
+    assert kinds == ["Conv", "Conv", "Concat", "Conv"]
+    same(qat, images)
+
+
 def test_inputs_of_a_sum_get_its_format():
     model = networks.build("residual")
     images = networks.images(model)
@@ -232,6 +249,8 @@ def test_a_stored_model_comes_back_with_its_formats(tmp_path, num_bits):
     model = networks.build("residual")
     images = networks.images(model)
     qat = prepared(model, images, num_bits)
+    takers = [each.name for each in storage.SCHEMES if each.options(qat) is not None]
+    assert takers == ["gap8"]
     storage.save(qat, tmp_path / "qat")
     loaded = storage.load(tmp_path / "qat")
     assert gap8.num_bits_of(loaded) == num_bits

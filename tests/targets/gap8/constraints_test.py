@@ -93,6 +93,20 @@ def test_smallest_tiles_fit_where_dory_s_fit():
     assert compared == len(tiles)
 
 
+def _dense(inputs, outputs):
+    g = breaches.net(lambda n: n.dense(outputs), (1, 1, inputs))
+    [step] = fusion.fuse(g).steps
+    return step
+
+
+def test_a_linear_layer_is_cut_by_its_results_or_by_its_inputs():
+    # The inputs, and twice a row of weights, a bias and a result.
+    assert l1_tile.smallest_bytes(_dense(4, 100), 16) == 2 * 4 + 2 * 2 * (4 + 1 + 1)
+    # Twice an input and a weight, all biases and results, and a sum a core.
+    expected = 2 * 2 * 2 + 2 * 2 * 10 + 4 * 8
+    assert l1_tile.smallest_bytes(_dense(50_000, 10), 16) == expected
+
+
 def test_page_lists_the_table_as_it_is():
     text = PAGE.read_text(encoding="utf-8")
     assert page.replace_table(text) == text, "make it anew as page.py says"

@@ -39,7 +39,10 @@ def test_remarks_follow():
     late = memory_map.remarks(_plan(rule=l2_plan.ASYNC, capacity=360 * 1024))
     assert all("find no room before it runs" in line for line in late)
     missing = memory_map.remarks(_plan(capacity=200_000))
-    assert "no plan of L2 for 'layer1': it needs 221,312 bytes of 200,000; " in missing
+    assert (
+        "no plan of L2 for 'layer1': it needs 221,312 bytes of 200,000; the AutoTiler "
+        "may tile its data too"
+    ) in missing
 
 
 def test_svg_draws_every_region_to_scale():

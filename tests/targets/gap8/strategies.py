@@ -24,7 +24,7 @@ def graphs(draw, max_layers=10):
         if draw(st.booleans()):
             net.flatten()
         net.dense(draw(st.integers(1, 20)), bias=draw(st.booleans()))
-    ending = draw(st.sampled_from(["none", "none", "softmax", "sigmoid", "relu6"]))
+    ending = draw(st.sampled_from([*["none", "softmax", "sigmoid"] * 3, "relu6"]))
     if ending == "softmax":
         net.softmax()
     elif ending != "none":
@@ -56,11 +56,10 @@ def _add(draw, net):
     elif kind == "whole_pool":
         net.pool(min(shape[1:3]))
     elif kind == "pad":
-        net.pad(((0, 0), *draw(st.tuples(_PAIRS, _PAIRS)), (0, 0)))
-        if draw(st.booleans()):
-            net.conv(2, padding="same" if min(shape[1:3]) < 3 else "valid")
+        net.pad(((0, 0), *draw(st.sampled_from(_PADS)), (0, 0)))
+        net.conv(2, padding="valid" if min(shape[1:3]) > 2 else "same")
     elif kind == "activation":
-        net.activation(draw(st.sampled_from(["relu", "sigmoid"])))
+        net.activation(draw(st.sampled_from([*["relu"] * 7, "sigmoid"])))
     elif kind == "add":
         net.join(graph.Add, draw(st.sampled_from(same)))
     elif kind == "branch":
@@ -74,7 +73,11 @@ def _add(draw, net):
         net.concat(first)
 
 
-_PAIRS = st.sampled_from([(0, 0), (1, 1), (0, 1), (2, 2)])
+# Rows and columns; the generators know the first four.
+_PADS = (
+    *(((1, 1), (1, 1)), ((1, 1), (1, 1)), ((0, 2), (0, 2)), ((2, 0), (2, 0))),
+    ((0, 1), (1, 1)),
+)
 _KINDS = (
     *("conv", "conv", "depthwise", "pool", "whole_pool", "pad", "activation"),
     *("add", "branch", "concat", "concat", "fire"),

@@ -15,10 +15,6 @@ def _activation_tensors(case: violation.Case) -> Iterator[graph.Tensor]:
                 yield case.graph.tensors[name]
 
 
-def _layers(case: violation.Case) -> tuple[graph.Layer, ...]:
-    return () if case.graph is None else case.graph.layers
-
-
 def _ends(case: violation.Case) -> Iterator[violation.Breach]:
     net = case.net
     computed = {step.output for step in net.steps} | {join.output for join in net.joins}
@@ -42,29 +38,30 @@ def _axes_of_data(case: violation.Case) -> Iterator[violation.Breach]:
 
 
 def _order(case: violation.Case) -> Iterator[violation.Breach]:
-    for layer in _layers(case):
+    if case.graph is None:
+        return
+    for layer in case.graph.layers:
         source = layer.inputs[0]
         if not isinstance(layer, graph.Reshape) or source not in case.net.shapes:
             continue
-        before = case.net.shapes[source]
-        assert case.graph is not None
-        after = case.graph.tensors[layer.output].shape
-        if steps.chip_shape(after) == before or (
-            steps.chip_shape(after) == (steps.elements(before), 1, 1)
-            and all(
-                isinstance(reader, (graph.Dense, graph.Reshape))
-                for reader in _layers(case)
-                if layer.output in reader.inputs
-            )
-        ):
-            continue
-        shape = case.graph.tensors[source].shape
-        yield f"{layer.kind} '{layer.name}'", f"{shape} to {after}"
+        before, after = (
+            case.graph.tensors[name].shape for name in (source, layer.output)
+        )
+        found, lies = steps.chip_shape(after), case.net.shapes[source]
+        is_flat = found == (steps.elements(lies), 1, 1)
+        if found != lies and not (is_flat and _is_put_in_order(case.graph, layer)):
+            yield f"{layer.kind} '{layer.name}'", f"{before} to {after}"
+
+
+def _is_put_in_order(g: graph.Graph, layer: graph.Layer) -> bool:
+    """Whether only layers whose weights can be permuted read a layer's output."""
+    readers = (each for each in g.layers if layer.output in each.inputs)
+    return all(isinstance(each, (graph.Dense, graph.Reshape)) for each in readers)
 
 
 def _zeros(case: violation.Case) -> Iterator[violation.Breach]:
     for step in case.net.steps:
-        if isinstance(step.layer, graph.Pad) and step.name == step.layer.name:
+        if isinstance(step.layer, graph.Pad):
             yield step.subject, f"{step.layer.padding}"
 
 
