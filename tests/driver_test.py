@@ -2,14 +2,12 @@
 
 import dataclasses
 import json
+import logging
 from typing import Any
 
 import pytest
-from absl import flags
-from absl.testing import flagsaver
 
 from tfpipeline import driver, errors, run_folder
-from tfpipeline import train as _  # noqa: F401 defines the flags
 
 
 @dataclasses.dataclass(frozen=True)
@@ -21,27 +19,35 @@ class _Config:
         return {"epochs": self.epochs}
 
 
-def _main(config, run, **values):
-    if not flags.FLAGS.is_parsed():
-        flags.FLAGS(["test"])
-    with flagsaver.flagsaver(**values):
-        driver.main(config, run)
+@pytest.fixture(autouse=True)
+def no_handlers():
+    """What main does to the package's logger ends with the test."""
+    root = logging.getLogger("tfpipeline")
+    handlers, propagates = root.handlers, root.propagate
+    yield
+    root.handlers, root.propagate = handlers, propagates
 
 
 def test_the_configuration_is_printed_instead_of_run(capsys):
     runs = []
-    _main(_Config("folder"), runs.append, print_config=True)
+    driver.main(_Config("folder"), runs.append, print_config=True)
     assert json.loads(capsys.readouterr().out) == {"epochs": 3, "workdir": "folder"}
     assert not runs
 
 
-def test_a_run_needs_a_folder():
-    runs = []
-    _main(_Config("folder"), runs.append)
-    assert runs == [_Config("folder")]
-    with pytest.raises(errors.UsageError, match="--workdir=DIR is missing"):
-        _main(_Config(), runs.append)
-    assert len(runs) == 1
+def test_the_summary_of_a_run_is_printed(tmp_path, capsys):
+    def run(config):
+        results = {"epochs": config.epochs}
+        driver.finish(run_folder.of(config.workdir), results, "three of them\n")
+        return results
+
+    driver.main(_Config(str(tmp_path)), run, print_config=False)
+    assert capsys.readouterr().out == "three of them\n"
+
+
+def test_a_worker_that_has_no_results_prints_nothing(tmp_path, capsys):
+    driver.main(_Config(str(tmp_path)), lambda config: {}, print_config=False)
+    assert capsys.readouterr().out == ""
 
 
 def test_a_folder_holds_one_run(tmp_path):
@@ -61,11 +67,11 @@ def test_a_folder_holds_one_run(tmp_path):
         driver.begin(folder, _Config(), {"fingerprint": "g"}, seed=7)
 
 
-def test_results_are_kept_and_their_summary_printed(tmp_path, capsys):
+def test_results_and_their_summary_are_kept(tmp_path, capsys):
     folder = run_folder.RunFolder(tmp_path)
     driver.finish(folder, {"accuracy": 0.5}, "half of them\n")
     assert json.loads(folder.results_json.read_text(encoding="utf-8")) == {
         "accuracy": 0.5
     }
     assert folder.summary.read_text(encoding="utf-8") == "half of them\n"
-    assert capsys.readouterr().out == "half of them\n"
+    assert capsys.readouterr().out == ""

@@ -56,6 +56,24 @@ def test_a_run_json_without_what_is_needed_is_named(tmp_path):
         run_folder.begin(folder, _record())
 
 
+def test_a_run_needs_a_folder():
+    assert run_folder.of("runs/a").root == pathlib.Path("runs/a")
+    for name in (None, ""):
+        with pytest.raises(errors.UsageError, match="--workdir=DIR is missing"):
+            run_folder.of(name)
+
+
+def test_the_same_run_is_told_without_beginning_it(tmp_path):
+    folder = run_folder.RunFolder(tmp_path / "run")
+    flags = _record()["flags"]
+    assert run_folder.require_same(folder, flags) is None
+    assert not folder.root.exists()
+    run_folder.begin(folder, _record())
+    assert run_folder.require_same(folder, flags) == "f"
+    with pytest.raises(errors.UsageError, match="--epochs was 3 and is now 4"):
+        run_folder.require_same(folder, {"epochs": 4})
+
+
 def test_paths_lie_below_the_root():
     folder = run_folder.RunFolder(pathlib.Path("runs/a"))
     for path in (

@@ -10,8 +10,8 @@ import sys
 import pytest
 from absl import flags
 
-from tfpipeline import errors, train
-from tfpipeline.configs import command_line, network, recipe, run
+from tfpipeline import errors, train, train_descriptor
+from tfpipeline.configs import command_line, help_text, network, recipe, run
 
 _ROOT = pathlib.Path(__file__).resolve().parents[2]
 # Runs programs in one process, each with command lines that cannot be.
@@ -99,6 +99,14 @@ from absl import flags
 print(*[m for m in flags.FLAGS.flags_by_module_dict() if not m.startswith("absl.")])
 """
     assert _ran("-c", code).strip() == ""
+
+
+@pytest.mark.parametrize("program", [train, train_descriptor])
+def test_help_is_in_groups(program):
+    text = help_text.render(program.Command())
+    assert re.findall(r"^(\w+):$", text, re.MULTILINE) == [
+        *("data", "network", "training", "augmentation", "quantization", "output")
+    ]
 
 
 def _defines_flags(path: pathlib.Path) -> bool:
