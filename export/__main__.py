@@ -262,7 +262,7 @@ def _small_weights(data: bytes, name: str, output: pathlib.Path | None) -> list[
 def _read(path: str, number_format: str = "int8") -> bytes:
     file = pathlib.Path(path)
     if file.is_dir():
-        file = file / "export" / number_format / verify.MODEL_FILE
+        file = run_folder.RunFolder(file).export_file(number_format)
     if file.suffix == ".json":
         g = model_source.load(path).graph
         return from_graph.to_bytes(weight_widths.unpacked(g) if _COMPRESS.value else g)

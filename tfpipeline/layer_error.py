@@ -203,10 +203,11 @@ def _of_run(
         UsageError: the run has no float network yet.
     """
     folder = run_folder.RunFolder(path)
-    if not folder.model("float").exists():
+    stored = folder.model(run_folder.FLOAT)
+    if not stored.exists():
         raise errors.UsageError(
-            f"'{path}' has no float network in {folder.model('float')}: is it the "
-            "folder of a run whose float training is done?"
+            f"'{path}' has no float network in {stored}: is it the folder of a run "
+            "whose float training is done?"
         )
     record = atomic_files.read_json(folder.run_json)["flags"]
     # TFDS tells by absl's log where it reads.
@@ -235,7 +236,7 @@ def _of_run(
             (dataset.validation, measured),
         )
     ]
-    trained = storage.load(folder.model("float"))
+    trained = storage.load(stored)
     comparisons: list[_Comparison] = [
         (from_keras.read(trained, name=record["model"]), {})
     ]
@@ -256,10 +257,9 @@ def _of_run(
 def _exported(folder: run_folder.RunFolder) -> dict[str, graph.Graph]:
     """The integer networks that the run exported, by the names of their folders."""
     found: dict[str, graph.Graph] = {}
-    for each in sorted(number_formats.tflite(), key=lambda x: x.name):
-        file = folder.export(each.name) / each.file
+    for name, file in sorted(folder.tflite_files().items()):
         if file.exists():
-            found[each.name] = _integer(file)
+            found[name] = _integer(file)
     return found
 
 

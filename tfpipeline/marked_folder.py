@@ -12,14 +12,13 @@ import pathlib
 import re
 from collections.abc import Iterator, Mapping
 
-from tfpipeline import disk, errors, markers
+from tfpipeline import disk, errors, markers, run_folder
 
 # What `write` does not say of who writes.
 EXPORT = "export"
 
 # A command that is killed may leave its temporary files behind.
 _STAGED = re.compile(re.escape(markers.NAME) + r"-(\d{1,6})\.tmp")
-_RUN_FILE = "run.json"
 
 
 def require(path: str | os.PathLike[str], writer: str = EXPORT) -> None:
@@ -97,7 +96,8 @@ def _standing(
     if not names:
         return empty
     marker = markers.read(folder)
-    if _RUN_FILE in names or (marker and marker.writer == markers.RUN):
+    is_run = run_folder.RunFolder(folder).run_json.name in names
+    if is_run or (marker and marker.writer == markers.RUN):
         raise _refusal(folder, "is the folder of a run")
     if marker is None:
         raise _refusal(folder, f"is not empty, and `{writer}` did not write it")

@@ -3,7 +3,7 @@
 import dataclasses
 import pathlib
 
-from tfpipeline import errors
+from tfpipeline import errors, number_formats, run_folder
 from tfpipeline.ir import from_tflite, graph, serialize
 from tfpipeline.networks import catalog
 
@@ -76,11 +76,12 @@ def load(model: str) -> Source:
 
 
 def _in_folder(folder: pathlib.Path) -> pathlib.Path:
+    run = run_folder.RunFolder(folder)
     candidates = (
         folder / serialize.FILE_NAME,
-        folder / "graph" / serialize.FILE_NAME,
-        folder / "export" / "int8" / "model.tflite",
-        folder / "export" / "float32" / "model.tflite",
+        run.graph / serialize.FILE_NAME,
+        run.export_file("int8"),
+        run.export_file(number_formats.FLOAT),
     )
     for path in candidates:
         if path.exists():

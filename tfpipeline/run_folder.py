@@ -11,15 +11,16 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from tfpipeline import atomic_files, disk, errors, markers
+from tfpipeline import atomic_files, disk, errors, markers, number_formats
 
-# What runs have in their folder: files, and folders of stages, graphs and exports.
-_OWN = re.compile(
-    r"(run|splits|results)\.json|summary\.txt|metrics\.jsonl|layer_error\.(csv|png)"
-    r"|checkpoints|tensorboard|export|float|(qat|graph)(_\w+)?|gap8_\w+"
-)
+# The stage of the float network.
+FLOAT = "float"
+_GRAPH, _EXPORT = "graph", "export"
+_CHECKPOINTS, _TENSORBOARD = "checkpoints", "tensorboard"
+# Stages of other trainings than `train`'s, and graphs of further formats.
+_MORE_STAGES = re.compile(rf"{_GRAPH}_\w+|qat_\w+|gap8_\w+")
 # Whose files have new names each time, or are known by their content.
-_UNLISTED = ("checkpoints", "tensorboard")
+_UNLISTED = (_CHECKPOINTS, _TENSORBOARD)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,6 +54,11 @@ class RunFolder:
         return self.root / "results.json"
 
     @property
+    def metrics(self) -> pathlib.Path:
+        """One JSON object an epoch."""
+        return self.root / "metrics.jsonl"
+
+    @property
     def layer_error_csv(self) -> pathlib.Path:
         """Error by layer and number format."""
         return self.root / "layer_error.csv"
@@ -65,23 +71,62 @@ class RunFolder:
     @property
     def graph(self) -> pathlib.Path:
         """The deployed network as a graph; of the first of several number formats."""
-        return self.root / "graph"
+        return self.root / _GRAPH
 
     def other_graph(self, number_format: str) -> pathlib.Path:
         """The network as a graph, of another number format."""
-        return self.root / f"graph_{number_format}"
+        return self.root / f"{_GRAPH}_{number_format}"
 
     def checkpoints(self, stage: str) -> pathlib.Path:
         """Checkpoints of a stage."""
-        return self.root / "checkpoints" / stage
+        return self.root / _CHECKPOINTS / stage
+
+    def tensorboard(self, stage: str) -> pathlib.Path:
+        """TensorBoard's events of a stage."""
+        return self.root / _TENSORBOARD / stage
 
     def model(self, stage: str) -> pathlib.Path:
-        """The best network of a stage: float, qat, qat_int16x8 or qat_int4."""
+        """The best network of a stage: FLOAT, or that of a number format."""
         return self.root / stage
 
-    def export(self, target: str) -> pathlib.Path:
-        """Files for a target."""
-        return self.root / "export" / target
+    def export(self, name: str) -> pathlib.Path:
+        """Files of a number format, `number_formats.FLOAT` included."""
+        return self.root / _EXPORT / name
+
+    def export_file(self, name: str) -> pathlib.Path:
+        """The file of a number format whose presence says that its export is there."""
+        return self.export(name) / number_formats.export_file(name)
+
+    def tflite_files(self) -> dict[str, pathlib.Path]:
+        """Number format -> its `.tflite`, there or not; the most usual one first."""
+        return {
+            each.name: self.export_file(each.name) for each in number_formats.tflite()
+        }
+
+    def owns(self, name: str) -> bool:
+        """Whether runs have a file or a folder of this name at the root."""
+        files = (
+            *(self.run_json, self.splits_json, self.summary, self.results_json),
+            *(self.metrics, self.layer_error_csv, self.layer_error_png),
+        )
+        folders = (_CHECKPOINTS, _TENSORBOARD, _GRAPH, _EXPORT)
+        stages = (FLOAT, *number_formats.stages())
+        if name in (*(file.name for file in files), *folders, *stages):
+            return True
+        return _MORE_STAGES.fullmatch(name) is not None
+
+
+def telling_name(file: pathlib.Path) -> str:
+    """What a network is called by its file: of a run's export by the run's folder.
+
+    Args:
+        file: absolute; names that every run has tell nothing.
+    """
+    formats = (each.name for each in number_formats.ALL)
+    model = pathlib.Path(number_formats.TFLITE_FILE).stem
+    silent = {_EXPORT, model, number_formats.FLOAT, *formats}
+    names = (file.stem, *(parent.name for parent in file.parents))
+    return next((name for name in names if name not in silent), "")
 
 
 def of(workdir: str | None) -> RunFolder:
@@ -193,7 +238,7 @@ def claim(folder: RunFolder) -> None:
         if marker is None:
             names = {
                 path.relative_to(folder.root).as_posix(): path
-                for path in _files(folder.root)
+                for path in _files(folder)
             }
             digests = {name: disk.digest_at(path) for name, path in names.items()}
             files = {name: (each,) for name, each in digests.items() if each}
@@ -220,7 +265,7 @@ def _require_free(folder: RunFolder) -> None:
     if marker is not None and marker.writer != markers.RUN:
         raise _taken(folder.root, f"what `{marker.writer}` wrote")
     for name in names:
-        if _OWN.fullmatch(name):
+        if folder.owns(name):
             raise _taken(folder.root, f"'{name}', which no run wrote there")
 
 
@@ -231,12 +276,12 @@ def _taken(root: pathlib.Path, what: str) -> errors.ForeignFileError:
     )
 
 
-def _files(root: pathlib.Path) -> Iterator[pathlib.Path]:
+def _files(folder: RunFolder) -> Iterator[pathlib.Path]:
     """Plain files of a run's names, of those that its commands write again."""
-    for path in sorted(root.iterdir()):
-        if path.is_symlink() or not _OWN.fullmatch(path.name):
+    for path in sorted(folder.root.iterdir()):
+        if path.is_symlink() or not folder.owns(path.name):
             continue
-        if path.stem == "layer_error":
+        if path in (folder.layer_error_csv, folder.layer_error_png):
             continue
         if path.is_file():
             yield path

@@ -3,14 +3,12 @@
 import pathlib
 
 from export.gap8 import calibration, files, network
-from tfpipeline import errors, model_source
+from tfpipeline import errors, model_source, number_formats, run_folder
 from tfpipeline.ir import graph, serialize
 from tfpipeline.targets.gap8 import kernels, program, program_file
 
 PRECISIONS = {"double": kernels.DOUBLE, "single": kernels.SINGLE}
 _WIDTHS = (16, 8)
-# Folders of a run's exports that hold programs.
-_EXPORTS = ("gap8", "gap8_8bit")
 
 
 def run(
@@ -65,7 +63,8 @@ def _stored(path: pathlib.Path, weight_bits: int | None) -> program.Program | No
     """
     name = program_file.FILE_NAME
     own = [path, path / name]
-    for place in (*own, *(path / "export" / each / name for each in _EXPORTS)):
+    run, formats = run_folder.RunFolder(path), number_formats.of_scheme("gap8")
+    for place in (*own, *(run.export_file(each.name) for each in formats)):
         if place.suffix != ".npz" or not place.is_file():
             continue
         p = program_file.read(place)
@@ -81,9 +80,10 @@ def _stored(path: pathlib.Path, weight_bits: int | None) -> program.Program | No
 
 def _beside(path: pathlib.Path) -> graph.Graph | None:
     """The float graph of a run, which its program is of."""
-    if not (path / "graph" / serialize.FILE_NAME).is_file():
+    folder = run_folder.RunFolder(path).graph
+    if not (folder / serialize.FILE_NAME).is_file():
         return None
-    g = serialize.read(path / "graph")
+    g = serialize.read(folder)
     return g if _is_float(g) else None
 
 
@@ -132,7 +132,8 @@ def _float_graph(model: str) -> graph.Graph:
     g = model_source.load(model).graph
     if _is_float(g):
         return g
-    beside = pathlib.Path(model) / "export" / "float32" / "model.tflite"
+    run = run_folder.RunFolder(pathlib.Path(model))
+    beside = run.export_file(number_formats.FLOAT)
     if beside.is_file():
         return model_source.load(str(beside)).graph
     raise errors.UsageError(

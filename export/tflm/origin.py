@@ -2,17 +2,7 @@
 
 import pathlib
 
-from tfpipeline import errors
-
-# In the folder of a run, in this order.
-_IN_RUN = (
-    pathlib.Path("export", "int8", "model.tflite"),
-    pathlib.Path("export", "int16x8", "model.tflite"),
-    pathlib.Path("export", "int4", "model.tflite"),
-)
-
-# Folders of a run, and file names, that tell nothing of the network.
-_GENERIC = {"export", "int8", "int16x8", "int4", "model"}
+from tfpipeline import errors, run_folder
 
 
 def find(model: str) -> tuple[pathlib.Path, str]:
@@ -31,20 +21,20 @@ def find(model: str) -> tuple[pathlib.Path, str]:
     """
     path = pathlib.Path(model)
     if path.is_dir():
-        candidates = [path / inside for inside in _IN_RUN]
+        candidates = run_folder.RunFolder(path).tflite_files().values()
         found = [each for each in candidates if each.is_file()]
         if not found:
+            listed = " nor ".join(str(each.relative_to(path)) for each in candidates)
             raise errors.UsageError(
                 f"'{path}' holds no network for TensorFlow Lite Micro: neither "
-                f"{' nor '.join(map(str, _IN_RUN))} is there"
+                f"{listed} is there"
             )
         path = found[0]
     elif path.suffix.lower() != ".tflite":
         raise errors.UsageError(
             f"'{path}' is neither a .tflite file nor the folder of a run"
         )
-    parts = [path.stem, *(each.name for each in path.resolve().parents)]
-    return path, next((each for each in parts if each not in _GENERIC), "")
+    return path, run_folder.telling_name(path.resolve())
 
 
 def read(path: pathlib.Path) -> bytes:

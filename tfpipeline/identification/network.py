@@ -8,12 +8,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tfpipeline import atomic_files, errors
+from tfpipeline import atomic_files, errors, run_folder
 from tfpipeline.targets.gap8 import program, program_file, simulate
 
 THRESHOLD_FILE = "identification.json"
-# Where a folder may hold the program: itself, or as the folder of a run.
-_PLACES = (program_file.FILE_NAME, f"export/gap8/{program_file.FILE_NAME}")
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -62,7 +60,9 @@ def load(path: str | os.PathLike[str]) -> Network:
         UsageError: a network that gives no descriptor of one gray image.
     """
     given = pathlib.Path(path)
-    places = [given] if given.is_file() else [given / place for place in _PLACES]
+    # A folder may hold it itself, or as the folder of a run.
+    within = run_folder.RunFolder(given).export_file("gap8")
+    places = [given] if given.is_file() else [given / program_file.FILE_NAME, within]
     file = next((place for place in places if place.is_file()), None)
     if file is None:
         raise errors.StorageError(

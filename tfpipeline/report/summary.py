@@ -123,7 +123,7 @@ def _agreement_lines(record: dict[str, Any]) -> list[str]:
 
 
 def _file_lines(results: dict[str, Any], folder: run_folder.RunFolder) -> list[str]:
-    entries = [(folder.root / "metrics.jsonl", "one line an epoch")]
+    entries = [(folder.metrics, "one line an epoch")]
     entries += [
         (folder.model(stage), f"the best {stage} network")
         for stage in _stages()
