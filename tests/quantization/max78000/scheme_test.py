@@ -1,5 +1,6 @@
 """The MAX78000 scheme: equal to the device bit for bit, and what it refuses."""
 
+import itertools
 import json
 
 import numpy as np
@@ -20,6 +21,16 @@ from tfpipeline.targets.max78000 import spec as specs
 layers = keras.layers
 
 WIDE_KINDS = ("dense_of_pixels", "dense_of_vector")
+# Every kind with one width in turn, and every width in one kind of each kernel: a kind
+# is a wiring, a width the rounding of a kernel.
+FORWARD = sorted(
+    {
+        *zip(networks.KINDS, itertools.cycle(specs.WEIGHT_BITS)),
+        *itertools.product(
+            ("residual", "conv_1d", "transposed", "dense_of_vector"), specs.WEIGHT_BITS
+        ),
+    }
+)
 
 
 def scheme(bits=8, wide_output=False, **options):
@@ -34,8 +45,7 @@ def same(qat, images, wide_output=False):
     return found
 
 
-@pytest.mark.parametrize("bits", specs.WEIGHT_BITS)
-@pytest.mark.parametrize("kind", networks.KINDS)
+@pytest.mark.parametrize(("kind", "bits"), FORWARD)
 def test_forward_pass_is_the_device_bit_for_bit(kind, bits):
     model = networks.build(kind, seed=bits)
     images = networks.images(model)
