@@ -40,7 +40,7 @@ test-vendor: $(STAMP)  ## tests against other projects' files and tools, where t
 test-emulated: $(STAMP)  ## tests that run cross-compiled C in an emulator, where it is installed
 	@$(BIN)/python -m pytest -m emulated $(PYTEST_FLAGS)
 
-lint: $(STAMP)  ## ruff, and mypy on the NumPy side
+lint: $(STAMP)  ## ruff, and mypy: strict where TensorFlow is not
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy

@@ -5,7 +5,7 @@ import pytest
 
 from tests import graph_builder
 from tests.targets.gap8 import float_networks
-from tfpipeline import descriptor_forms
+from tfpipeline import descriptor_forms, errors
 from tfpipeline.ir import graph
 from tfpipeline.simulate import float_execution
 from tfpipeline.targets.gap8 import fixed_point
@@ -45,10 +45,10 @@ def _float(network, photographs):
     # Of the largest value: 2**-15 and 2**-7 once for each of seven layers, doubled for
     # roundings of weights.
     [
-        ("gap8_16", 14 / 2**15),
-        ("gap8_16_single", 14 / 2**15),
-        ("gap8_8", 14 / 2**7),
-        ("gap8_8_single", 14 / 2**7),
+        ("gap8", 14 / 2**15),
+        ("gap8_single", 14 / 2**15),
+        ("gap8_8bit", 14 / 2**7),
+        ("gap8_8bit_single", 14 / 2**7),
     ],
 )
 def test_integers_are_near_the_float_descriptor(network, photographs, name, tolerance):
@@ -66,6 +66,22 @@ def test_integers_are_near_the_float_descriptor(network, photographs, name, tole
 
 
 def test_16_bits_take_the_camera_s_pixels(network, photographs):
-    form = descriptor_forms.GAP8["gap8_16"]
+    form = descriptor_forms.GAP8["gap8"]
     p = descriptor_forms.gap8_program(form, network, photographs[:8])
     assert p.input.q == 0
+
+
+def test_forms_are_named_after_number_formats_and_stored_as_ever():
+    assert {name: form.stored for name, form in descriptor_forms.GAP8.items()} == {
+        "gap8": "gap8_16",
+        "gap8_qat": "gap8_16_qat",
+        "gap8_8bit": "gap8_8",
+        "gap8_8bit_qat": "gap8_8_qat",
+        "gap8_single": "gap8_16_single",
+        "gap8_8bit_single": "gap8_8_single",
+    }
+    for name in descriptor_forms.NAMES:
+        assert descriptor_forms.named(name) == name
+        assert descriptor_forms.named(descriptor_forms.stored_name(name)) == name
+    with pytest.raises(errors.UsageError, match=r"float, gap8, .*found 'gap9'"):
+        descriptor_forms.named("gap9")

@@ -1,11 +1,12 @@
 """Forms of a trained descriptor network: whatever turns photographs into descriptors.
 
-`float` is the network itself. `gap8_16` and `gap8_8` are its integers for the GAP8,
-computed as the kernels with 32-bit accumulators do; `gap8_16_single` and
-`gap8_8_single` the same integers by the kernels of the study's demo, which saturate
-after every input channel. `gap8_16_qat` and `gap8_8_qat` are the integers of networks
-that were trained further with that rounding. At 16 bits the camera's pixels 0 to 255
-are the input, and what training did to them is folded into the first convolution.
+`float` is the network itself. The others are its integers for the GAP8, named after
+their number format: `gap8` has 16 bits and `gap8_8bit` 8, computed as the kernels with
+32-bit accumulators do; `gap8_single` and `gap8_8bit_single` are the same integers by
+the kernels of the study's demo, which saturate after every input channel. `gap8_qat`
+and `gap8_8bit_qat` are the integers of networks that were trained further with that
+rounding. At 16 bits the camera's pixels 0 to 255 are the input, and what training did
+to them is folded into the first convolution.
 """
 
 import dataclasses
@@ -14,6 +15,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 import numpy.typing as npt
 
+from tfpipeline import errors, number_formats
 from tfpipeline.ir import graph
 from tfpipeline.targets.gap8 import calibrate, folding, program, quantize, simulate
 
@@ -32,32 +34,76 @@ class Gap8Form:
     """Integers for the GAP8.
 
     Attributes:
-        num_bits: of data and weights.
+        number_format: of data and weights.
         precision: of the kernels, see targets.gap8.kernels.
         is_trained: whether training has seen the rounding; else the float network's
             weights are rounded as they are.
     """
 
-    num_bits: int
+    number_format: number_formats.NumberFormat
     precision: str = simulate.DOUBLE
     is_trained: bool = False
+
+    @property
+    def num_bits(self) -> int:
+        """Of data and weights."""
+        return self.number_format.activation_bits
+
+    @property
+    def name(self) -> str:
+        """Of --evaluate and in tables."""
+        return self.number_format.name + self._suffix
+
+    @property
+    def stored(self) -> str:
+        """In results.json, and of its training's folders: as first runs had it."""
+        return f"gap8_{self.num_bits}{self._suffix}"
 
     @property
     def is_raw(self) -> bool:
         """Whether pixels 0 to 255 are the input; 8 bits cannot hold them."""
         return self.num_bits == 16
 
+    @property
+    def _suffix(self) -> str:
+        if self.is_trained:
+            return "_qat"
+        return "_single" if self.precision == simulate.SINGLE else ""
 
-GAP8: Mapping[str, Gap8Form] = {
-    "gap8_16": Gap8Form(16),
-    "gap8_16_qat": Gap8Form(16, is_trained=True),
-    "gap8_8": Gap8Form(8),
-    "gap8_8_qat": Gap8Form(8, is_trained=True),
-    "gap8_16_single": Gap8Form(16, simulate.SINGLE),
-    "gap8_8_single": Gap8Form(8, simulate.SINGLE),
-}
+
+def _forms() -> tuple[Gap8Form, ...]:
+    formats = number_formats.of_scheme("gap8")
+    of_double = (
+        Gap8Form(number_format, is_trained=is_trained)
+        for number_format in formats
+        for is_trained in (False, True)
+    )
+    return (*of_double, *(Gap8Form(each, simulate.SINGLE) for each in formats))
+
+
+GAP8: Mapping[str, Gap8Form] = {form.name: form for form in _forms()}
 NAMES = (FLOAT, *GAP8)
 TRAINED = tuple(name for name, form in GAP8.items() if form.is_trained)
+_STORED = {form.stored: name for name, form in GAP8.items()}
+
+
+def stored_name(name: str) -> str:
+    """What results.json calls the form of this name."""
+    return GAP8[name].stored if name in GAP8 else name
+
+
+def named(text: str) -> str:
+    """The name of a form that is called so, or that results.json calls so.
+
+    Raises:
+        UsageError: there is none; lists those that exist.
+    """
+    name = _STORED.get(text, text)
+    if name not in NAMES:
+        raise errors.UsageError(
+            f"--evaluate must be one of {', '.join(NAMES)}; found '{text}'"
+        )
+    return name
 
 
 def gap8_program(

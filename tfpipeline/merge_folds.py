@@ -10,7 +10,7 @@ import pathlib
 from collections.abc import Mapping
 from typing import Annotated, Any
 
-from tfpipeline import atomic_files, entry, errors, run_folder
+from tfpipeline import atomic_files, descriptor_forms, entry, errors, run_folder
 from tfpipeline.configs import fields
 from tfpipeline.configs.fields import Flag
 from tfpipeline.report import verification as tables
@@ -47,8 +47,10 @@ def results(folder: pathlib.Path) -> Mapping[str, Any]:
     record = atomic_files.read_json(path)
     if not isinstance(record, dict) or not isinstance(record.get("verification"), dict):
         raise errors.StorageError(f"{path} holds no verification of train_descriptor")
-    forms: dict[str, Any] = record["verification"]
-    return forms
+    return {
+        descriptor_forms.named(stored): figures
+        for stored, figures in record["verification"].items()
+    }
 
 
 if __name__ == "__main__":

@@ -50,7 +50,10 @@ _TRAIN = (
     (("--workdir={run}", "--epochs=4"), "--epochs was 3 and is now 4"),
 )
 _DESCRIPTOR = (
-    (("--evaluate=gap9",), "--evaluate must be one of float, gap8_16"),
+    (
+        ("--evaluate=gap9",),
+        "--evaluate must be one of float, gap8, gap8_qat, ",
+    ),
     (("--model=resnet8",), "--model must be one of reid_squeezenet"),
     (("--test_folds=1,2", "--validation_folds=2"), "must share none"),
     (("--workdir=w", "--dataset=lfw"), "needs --pairs=FILE"),

@@ -138,7 +138,7 @@ def test_a_finished_run_is_not_trained_again_for_other_forms(finished, monkeypat
 @pytest.mark.slow
 def test_the_application_gets_integers_and_a_threshold(finished):
     config, folder, _ = finished
-    train_descriptor.run(_changed(config, evaluate=("gap8_16",)))
+    train_descriptor.run(_changed(config, evaluate=("gap8",)))
     kept = network.load(folder)
     assert (kept.side, kept.length) == (32, 512)
     source = _source()
@@ -157,7 +157,7 @@ def test_the_application_gets_integers_and_a_threshold(finished):
 @pytest.mark.slow
 def test_another_rate_gives_another_threshold(finished):
     config, folder, _ = finished
-    config = _changed(config, evaluate=("gap8_16",))
+    config = _changed(config, evaluate=("gap8",))
     first = train_descriptor.run(_changed(config, max_false_accept_rate=0))
     low = network.load(folder).threshold
     again = train_descriptor.run(_changed(config, max_false_accept_rate=1))
@@ -170,10 +170,10 @@ def test_both_widths_are_trained_behind_a_finished_run(finished, tmp_path):
     config, folder, results = finished
     copy = tmp_path / "run"
     shutil.copytree(folder, copy)
-    forms = ("gap8_8_qat", "gap8_16_qat")
+    forms = ("gap8_8bit_qat", "gap8_qat")
     config = _changed(config, workdir=str(copy), evaluate=forms)
     found = train_descriptor.run(config)["verification"]
-    assert {"float", *forms} <= set(found)
+    assert {"float", *map(descriptor_forms.stored_name, forms)} <= set(found)
     assert found["float"] == results["verification"]["float"]
     records = (copy / "metrics.jsonl").read_text().splitlines()
     stages = [json.loads(record)["stage"] for record in records]
@@ -209,7 +209,7 @@ def test_a_killed_quantized_training_ends_with_the_same_weights(finished, tmp_pa
         run = _changed(
             config,
             workdir=str(tmp_path / name),
-            evaluate=("gap8_8_qat",),
+            evaluate=("gap8_8bit_qat",),
             qat_epochs=2,
         )
         if kill:

@@ -33,7 +33,7 @@ def test_a_fold_of_two_runs_is_refused():
 
 def test_table_counts_drops_from_float():
     text = report.table(
-        {"float": _record({0: 0.75, 1: 0.8}), "gap8_16": _record({0: 0.75, 1: 0.79})}
+        {"float": _record({0: 0.75, 1: 0.8}), "gap8": _record({0: 0.75, 1: 0.79})}
     )
     lines = text.splitlines()
     assert " ".join(lines[0].split()) == (
@@ -43,7 +43,7 @@ def test_table_counts_drops_from_float():
         "float 0.7500 0.8000 0.7750 0.0354 0.0000 0.9000 0.2500"
     )
     assert lines[2].split()[5] == "0.0050"
-    [_, alone] = report.table({"gap8_8": _record({0: 0.75, 1: 0.79})}).splitlines()
+    [_, alone] = report.table({"gap8_8bit": _record({0: 0.75, 1: 0.79})}).splitlines()
     assert alone.split()[5] == "-"
 
 

@@ -204,8 +204,9 @@ class DescriptorRun(fields.Config):
     evaluate: Annotated[
         tuple[str, ...],
         Flag(
-            "Form of the network to verify; again for a finished run too.",
-            choices=descriptor_forms.NAMES,
+            "Form of the network to verify; again for a finished run too. One of "
+            f"{', '.join(descriptor_forms.NAMES)}.",
+            check=descriptor_forms.named,
             group="output",
             repeats=True,
         ),
@@ -221,6 +222,11 @@ class DescriptorRun(fields.Config):
         ),
     ] = 0.01
     workdir: recipe.Workdir = None
+
+    @property
+    def forms(self) -> tuple[str, ...]:
+        """The forms of --evaluate by their names of today."""
+        return tuple(map(descriptor_forms.named, self.evaluate))
 
     def check(self) -> None:
         """Checks what is decided in two places."""

@@ -101,7 +101,7 @@ def classify_windows(
     touches = (boxes[:, :2] < high).all(-1) & (boxes[:, 2:] > low).all(-1)
     labels = np.full(len(windows), AMBIGUOUS, np.int32)
     labels[~touches.any(axis=1)] = NO_FACE
-    labels[(holds & is_eligible).any(axis=1)] = FACE
+    labels[np.any(np.logical_and(holds, is_eligible), axis=1)] = FACE
     return labels
 
 
@@ -219,9 +219,10 @@ def _resized_windows(image: Image.Image, windows: np.ndarray, size: int) -> np.n
     """uint8 [M, size, size, 3]; each output pixel is the mean of those it covers."""
     crops = np.empty((len(windows), size, size, 3), np.uint8)
     for crop, (ymin, xmin, ymax, xmax) in zip(crops, windows.tolist(), strict=True):
-        crop[:] = image.resize(
+        resized = image.resize(
             (size, size), Image.Resampling.BOX, box=(xmin, ymin, xmax, ymax)
         )
+        crop[:] = np.asarray(resized)
     return crops
 
 

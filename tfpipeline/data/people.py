@@ -72,7 +72,7 @@ class People:
             *(self.images, self.labels),
             *(pairs.first, pairs.second, pairs.same, pairs.folds),
         ):
-            digest.update(np.ascontiguousarray(array))
+            digest.update(np.ascontiguousarray(array).data)
         return digest.hexdigest()
 
 

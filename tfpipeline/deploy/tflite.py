@@ -116,7 +116,9 @@ def _export(
         job.inputs["test"],
         job.labels["test"],
         float_logits=job.float_logits["test"],
-        fake_quant_logits=fake_quant_logits and fake_quant_logits["test"],
+        fake_quant_logits=(
+            None if fake_quant_logits is None else fake_quant_logits["test"]
+        ),
         outputs=outputs,
         micro_images=job.quantization.verification_images,
         tolerance_points=job.quantization.consistency_tolerance,

@@ -59,8 +59,14 @@ def run(config: Run) -> dict[str, Any]:
 
     # The test split is touched from here on, once, with every choice made.
     job = jobs.Job(
-        *(config.network.model, config.quantization, choices),
-        *(dataset, calibration, folder, trained, quantized),
+        config.network.model,
+        config.quantization,
+        choices,
+        dataset,
+        calibration,
+        folder,
+        trained,
+        quantized,
     )
     results = {"flags": config.identity(), **_evaluate_and_export(job)}
     results["seconds_this_start"] = time.monotonic() - started

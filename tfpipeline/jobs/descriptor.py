@@ -31,7 +31,7 @@ from tfpipeline.training.tasks import embedding
 
 _LOG = logging.getLogger("tfpipeline.train_descriptor")
 # Forms whose integers the run keeps for tfpipeline.identify, and where.
-_APPLICATIONS = {"gap8_16": "gap8", "gap8_16_qat": "gap8_16_qat"}
+_APPLICATIONS = {"gap8": "gap8", "gap8_qat": "gap8_16_qat"}
 # In what is written of a threshold.
 _RATE = "max_false_accept_rate"
 
@@ -70,7 +70,7 @@ def run(config: DescriptorRun) -> dict[str, Any]:
     )
     if strategies.is_chief(strategy):
         _begin(config, source, positions, folder)
-    for form in config.evaluate:
+    for form in config.forms:
         descriptor_qat.require_same(config.quantization, form, folder)
     verified = _verified(config, folder)
     validation = config.people.validation_folds
@@ -83,9 +83,7 @@ def run(config: DescriptorRun) -> dict[str, Any]:
         strategy=strategy,
     )
     forms_to_train = [
-        form
-        for form in config.evaluate
-        if form in forms.TRAINED and form not in verified
+        form for form in config.forms if form in forms.TRAINED and form not in verified
     ]
     job = _train(config, descriptors, forms_to_train)
     if not strategies.is_chief(strategy):
@@ -98,7 +96,10 @@ def run(config: DescriptorRun) -> dict[str, Any]:
         "people": int(split.labels.max()) + 1,
         "images": len(split),
         **job.trained.record(),
-        "verification": _verify(job, verified),
+        "verification": {
+            forms.stored_name(form): record
+            for form, record in _verify(job, verified).items()
+        },
     }
     driver.finish(folder, results, _summary(results))
     return results
@@ -203,10 +204,11 @@ def _verified(config: DescriptorRun, folder: run_folder.RunFolder) -> dict[str, 
     if not folder.results_json.exists():
         return {}
     results = atomic_files.read_json(folder.results_json).get("verification", {})
+    named = {forms.named(stored): record for stored, record in results.items()}
     return {
         form: record
-        for form, record in results.items()
-        if form not in config.evaluate or _is_current(config, form, folder)
+        for form, record in named.items()
+        if form not in config.forms or _is_current(config, form, folder)
     }
 
 
@@ -216,7 +218,7 @@ def _is_current(config: DescriptorRun, form: str, folder: run_folder.RunFolder) 
     Its own training must still be there, and for the application a threshold that was
     chosen by today's rate.
     """
-    if form in forms.TRAINED and not folder.model(form).exists():
+    if form in forms.TRAINED and not folder.model(forms.stored_name(form)).exists():
         return False
     if form not in _APPLICATIONS:
         return True
@@ -229,7 +231,7 @@ def _verify(job: _Job, verified: Mapping[str, Any]) -> dict[str, Any]:
     folds = job.config.people
     results = dict(verified)
     pairs = job.source.pairs.take(folds.held_out)
-    for form in job.config.evaluate:
+    for form in job.config.forms:
         if form in results:
             continue
         describe = _describer(job, form)
@@ -300,5 +302,8 @@ def _summary(results: dict[str, Any]) -> str:
     return (
         f"trained on {results['images']} photographs of {results['people']} people, "
         f"epoch {results['best_epoch']} of {results['epochs']}, "
-        f"{results['seconds']:.0f} s\n\n" + tables.table(results["verification"])
+        f"{results['seconds']:.0f} s\n\n"
+        + tables.table(
+            {forms.named(stored): x for stored, x in results["verification"].items()}
+        )
     )

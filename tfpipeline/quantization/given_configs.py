@@ -39,7 +39,7 @@ def apply(
         return quantize(copy, _Scheme(configs, input_quantizer))
 
 
-class PassConfig(_QUANT.QuantizeConfig):
+class PassConfig(tfmot.quantization.keras.QuantizeConfig):
     """Leaves a layer as it is: what it reads is rounded, and it only moves it."""
 
     def get_weights_and_quantizers(self, layer: Any) -> list[Any]:
@@ -72,7 +72,7 @@ def layers_of(number_format: str) -> Iterator[None]:
         keras.mixed_precision.set_global_policy(before)
 
 
-class _Layout(_QUANT.QuantizeLayoutTransform):
+class _Layout(tfmot.quantization.keras.QuantizeLayoutTransform):
     """Adds a quantizer behind the input, and gives layers their configurations."""
 
     def __init__(
@@ -102,7 +102,7 @@ class _Layout(_QUANT.QuantizeLayoutTransform):
         return type(layer)(self._input_quantizer(), name="quantize_input")
 
 
-class _Registry(_QUANT.QuantizeRegistry):
+class _Registry(tfmot.quantization.keras.QuantizeRegistry):
     """Knows no layers: all configurations are given."""
 
     def supports(self, layer: Any) -> bool:
@@ -112,7 +112,7 @@ class _Registry(_QUANT.QuantizeRegistry):
         return None
 
 
-class _Scheme(_QUANT.QuantizeScheme):
+class _Scheme(tfmot.quantization.keras.QuantizeScheme):
     """What `quantize_apply` asks for."""
 
     def __init__(

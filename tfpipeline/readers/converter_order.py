@@ -127,10 +127,10 @@ def _nodes_by_call(
         parts = name.split("/")
         number = re.search(r"_(\d+)$", name)
         for depth in range(1, len(parts)):
-            scope = scopes.get("/".join(parts[:depth]))
-            if scope is not None:
+            operations = scopes.get("/".join(parts[:depth]))
+            if operations is not None:
                 entry = (int(number[1]) if number else 0, place)
-                scope.setdefault(operation, []).append(entry)
+                operations.setdefault(operation, []).append(entry)
     result: dict[str, list[tuple[int, str]]] = {call.name: [] for call in calls}
     for base, sharing in uses.items():
         for operation, entries in scopes[base].items():

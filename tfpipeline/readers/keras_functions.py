@@ -65,8 +65,8 @@ def _activation(call: Call, draft: Draft, function: str) -> str:
 
 def _space_to_depth(call: Call, draft: Draft) -> str:
     (source,) = call.inputs
-    block = call.keywords.get("block_size", call.arguments[1:2] or None)
-    size = int(block[0] if isinstance(block, tuple) else block)
+    block = call.keywords.get("block_size")
+    size = int(call.arguments[1] if block is None else block)
     batch, height, width, channels = draft.shape(source)
     if call.keywords.get("data_format", "NHWC") != "NHWC":
         raise call.error("data_format must be 'NHWC'")

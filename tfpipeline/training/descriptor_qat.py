@@ -66,8 +66,11 @@ def train(
     folder, strategy = descriptors.folder, descriptors.strategy
     require_same(quantization, form, folder)
     if strategies.is_chief(strategy):
-        atomic_files.write_json(folder.model(form) / _FLAGS, quantization.identity())
-    done = kept_stages.find(folder, form)
+        stage_name = forms.stored_name(form)
+        atomic_files.write_json(
+            folder.model(stage_name) / _FLAGS, quantization.identity()
+        )
+    done = kept_stages.find(folder, forms.stored_name(form))
     if done is not None:
         return done
     chosen = forms.GAP8[form]
@@ -137,7 +140,7 @@ def _stage(
     divisor = quantization.learning_rate_divisor
     return dataclasses.replace(
         stage,
-        name=form,
+        name=forms.stored_name(form),
         epochs=quantization.epochs,
         optimizer=dataclasses.replace(
             stage.optimizer,
@@ -202,7 +205,7 @@ def _earlier(
     found = list(trained.history)
     for other in forms.TRAINED:
         if other != form:
-            done = kept_stages.find(folder, other)
+            done = kept_stages.find(folder, forms.stored_name(other))
             found += done.history if done is not None else ()
     return found
 
@@ -216,7 +219,8 @@ def require_same(
         UsageError: it had others.
         StorageError: its flags cannot be read.
     """
-    path = folder.model(form) / _FLAGS
+    stage_name = forms.stored_name(form)
+    path = folder.model(stage_name) / _FLAGS
     wanted = quantization.identity()
     if not path.exists():
         return
@@ -231,5 +235,6 @@ def require_same(
     if changed:
         raise errors.UsageError(
             f"{path.parent} holds another training: {'; '.join(changed)}. Give the "
-            f"same flags, or remove it and {folder.checkpoints(form)} to train again"
+            f"same flags, or remove it and {folder.checkpoints(stage_name)} to train "
+            "again"
         )

@@ -85,7 +85,7 @@ class Progress:
         """Prints the newest record's line and writes the files."""
         self.stop_bar()
         _LOG.info("%s", line(history, self._epochs))
-        if self._folder is None:
+        if self._folder is None or self._writer is None:
             return
         records = self._earlier + list(history)
         text = "".join(json.dumps(record) + "\n" for record in records)

@@ -18,15 +18,13 @@ from tfpipeline.compat import keras, tf, tfmot
 from tfpipeline.quantization import float_bits
 from tfpipeline.targets.gap8 import fixed_point
 
-_QUANTIZER = tfmot.quantization.keras.quantizers.Quantizer
-
 # Names of the variables; docs of the classes say which each has.
 INPUT_INTEGERS = "input_integers"
 OUTPUT_INTEGERS = "output_integers"
 PLACES = "places"
 
 
-class FormatQuantizer(_QUANTIZER):
+class FormatQuantizer(tfmot.quantization.keras.quantizers.Quantizer):
     """Rounds to a format that variables tell: to the nearest, halves upwards.
 
     Attributes:

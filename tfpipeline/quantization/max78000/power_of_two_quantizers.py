@@ -19,12 +19,10 @@ from tfpipeline.compat import tf, tfmot
 from tfpipeline.quantization import float_bits
 from tfpipeline.targets.max78000 import arithmetic, quantize
 
-_QUANTIZER = tfmot.quantization.keras.quantizers.Quantizer
-
 _STEPS = float(1 << arithmetic.FRACTION_BITS)
 
 
-class _Fixed(_QUANTIZER):
+class _Fixed(tfmot.quantization.keras.quantizers.Quantizer):
     """A quantizer without variables."""
 
     def build(self, tensor_shape: Any, name: str, layer: Any) -> dict[str, Any]:

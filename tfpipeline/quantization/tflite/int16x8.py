@@ -93,7 +93,7 @@ def is_of_scheme(qat_model: keras.Model) -> bool:
 
 # tfmot makes copies of the input's layer, which finds the class by its name.
 @keras.utils.register_keras_serializable(package="tfpipeline")
-class WideFixedQuantizer(_QUANT.quantizers.FixedQuantizer):
+class WideFixedQuantizer(tfmot.quantization.keras.quantizers.FixedQuantizer):
     """tfmot's, which rounds to 8 bits whatever its `num_bits` (tfmot 0.8.1)."""
 
     def __call__(
@@ -105,7 +105,7 @@ class WideFixedQuantizer(_QUANT.quantizers.FixedQuantizer):
         )
 
 
-class PeakQuantizer(_QUANT.quantizers.Quantizer):
+class PeakQuantizer(tfmot.quantization.keras.quantizers.Quantizer):
     """Rounds to 16 bits in a symmetric range that follows the largest magnitudes.
 
     A larger peak than ever widens the range at once, and it falls by `DECAY` of the
@@ -157,7 +157,7 @@ class PeakQuantizer(_QUANT.quantizers.Quantizer):
         return {}
 
 
-class WideConfig(_QUANT.QuantizeConfig):
+class WideConfig(tfmot.quantization.keras.QuantizeConfig):
     """A configuration for 8 bits with `PeakQuantizer` for activations.
 
     Attributes:
@@ -201,7 +201,7 @@ class _Layout(tflite_int8.Layout):
         return model, layer_quantize_map
 
 
-class _Registry(_QUANT.default_8bit.Default8BitQuantizeRegistry):
+class _Registry(tfmot.quantization.keras.default_8bit.Default8BitQuantizeRegistry):
     """tfmot's configurations, widened."""
 
     def get_quantize_config(self, layer: Any) -> WideConfig:
@@ -211,10 +211,10 @@ class _Registry(_QUANT.default_8bit.Default8BitQuantizeRegistry):
 class _Scheme(tflite_int8.Scheme):
     """The int8 scheme with 16 bits for activations."""
 
-    def get_layout_transformer(self) -> _QUANT.QuantizeLayoutTransform:
+    def get_layout_transformer(self) -> Any:
         return _Layout(self._input_quantizer)
 
-    def get_quantize_registry(self) -> _QUANT.QuantizeRegistry:
+    def get_quantize_registry(self) -> Any:
         return _Registry()
 
 

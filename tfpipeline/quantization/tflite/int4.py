@@ -75,7 +75,7 @@ def is_of_scheme(qat_model: keras.Model) -> bool:
     )
 
 
-class NarrowConfig(_QUANT.QuantizeConfig):
+class NarrowConfig(tfmot.quantization.keras.QuantizeConfig):
     """A configuration for 8 bits whose kernel gets 4.
 
     Attributes:
@@ -123,7 +123,7 @@ class _Layout(tflite_int8.Layout):
 class _Scheme(tflite_int8.Scheme):
     """The int8 scheme with 4 bits for kernels."""
 
-    def get_layout_transformer(self) -> _QUANT.QuantizeLayoutTransform:
+    def get_layout_transformer(self) -> Any:
         return _Layout(self._input_quantizer)
 
 

@@ -148,7 +148,7 @@ def apply(folded_model: keras.Model, scheme: "Scheme", name: str) -> keras.Model
 def input_range_of(qat_model: keras.Model) -> input_ranges.InputRange:
     """The input range that `build` gave the model; `SIGNED` where it is another's."""
     for layer in qat_model.layers:
-        quantizer = getattr(layer, "quantizer", None)
+        quantizer: Any = getattr(layer, "quantizer", None)
         if hasattr(quantizer, "init_min"):
             return input_ranges.InputRange(quantizer.init_min, quantizer.init_max)
     return input_ranges.SIGNED
@@ -220,7 +220,7 @@ def representative_dataset(
     return generate
 
 
-class KernelConfig(_QUANT.QuantizeConfig):
+class KernelConfig(tfmot.quantization.keras.QuantizeConfig):
     """Quantizes a layer's kernel, and its output unless a later layer does that.
 
     Attributes:
@@ -258,7 +258,7 @@ class KernelConfig(_QUANT.QuantizeConfig):
         return {"quantize_output": self.quantize_output}
 
 
-class Layout(_QUANT.QuantizeLayoutTransform):
+class Layout(tfmot.quantization.keras.QuantizeLayoutTransform):
     """The default layout with `KernelConfig` and a fixed input range."""
 
     def __init__(self, input_quantizer: Any) -> None:
@@ -283,14 +283,14 @@ class Layout(_QUANT.QuantizeLayoutTransform):
         return model, layer_quantize_map
 
 
-class Scheme(_QUANT.default_8bit.Default8BitQuantizeScheme):
+class Scheme(tfmot.quantization.keras.default_8bit.Default8BitQuantizeScheme):
     """tfmot's default 8-bit scheme with `Layout`."""
 
     def __init__(self, input_quantizer: Any) -> None:
         super().__init__()
         self._input_quantizer = input_quantizer
 
-    def get_layout_transformer(self) -> _QUANT.QuantizeLayoutTransform:
+    def get_layout_transformer(self) -> Any:
         """The changes of the network in front of its quantization."""
         return Layout(self._input_quantizer)
 

@@ -170,7 +170,7 @@ def _extremes(
 
 def _outputs(layer: keras.layers.Layer) -> list[tf.Tensor]:
     """Returns the output tensors of `layer`: one for each place that calls it."""
-    tensors = []
+    tensors: list[tf.Tensor] = []
     while True:
         try:
             tensors.append(layer.get_output_at(len(tensors)))
