@@ -1,5 +1,6 @@
 """What makes two commands the same run."""
 
+import ast
 import pathlib
 
 import pytest
@@ -7,9 +8,11 @@ import pytest
 from tests import folder_trees
 from tfpipeline import (
     atomic_files,
+    descriptor_forms,
     errors,
     marked_folder,
     markers,
+    number_formats,
     run_folder,
 )
 
@@ -148,3 +151,78 @@ def test_an_export_is_no_run(tmp_path):
     atomic_files.write_json(tmp_path / "run.json", _record())
     with pytest.raises(errors.ForeignFileError, match="holds what `export` wrote"):
         run_folder.begin(run_folder.RunFolder(tmp_path), _record())
+
+
+def test_every_number_format_has_its_places():
+    folder = run_folder.RunFolder(pathlib.Path("run"))
+    for each in number_formats.ALL:
+        assert folder.export_file(each.name) == pathlib.Path(
+            "run", "export", each.name, each.file
+        )
+        assert folder.owns(each.stage)
+        assert folder.owns(folder.other_graph(each.name).name)
+    files = folder.tflite_files()
+    assert list(files) == [each.name for each in number_formats.tflite()]
+    assert files["int16x8"] == pathlib.Path("run/export/int16x8/model.tflite")
+    for name in (*descriptor_forms.NAMES, "graph", "tensorboard", "metrics.jsonl"):
+        assert folder.owns(name), name
+    for name in ("notes.txt", "floats", "my_graph", "run.json.txt", ".tfpipeline"):
+        assert not folder.owns(name), name
+
+
+@pytest.mark.parametrize(
+    ("file", "name"),
+    [
+        ("/runs/mine/export/int8/model.tflite", "mine"),
+        ("/runs/mine/export/int16x8/model.tflite", "mine"),
+        ("/nets/kws.tflite", "kws"),
+        ("/nets/kws/model.tflite", "kws"),
+        ("/export/model.tflite", ""),
+    ],
+)
+def test_a_network_is_called_by_the_first_name_that_tells(file, name):
+    assert run_folder.telling_name(pathlib.Path(file)) == name
+
+
+# Names that are a run's alone, and those that are so below another folder only.
+_ALONE = {
+    *("run.json", "splits.json", "summary.txt", "results.json", "metrics.jsonl"),
+    *("history.json", "tensorboard", "checkpoints", "layer_error.csv"),
+}
+_BELOW = {"export", "graph", "float", "qat"}
+
+
+def _spelled(tree: ast.AST) -> set[str]:
+    """Places of a run that a module spells itself."""
+    texts = [node for node in ast.walk(tree) if isinstance(node, ast.Constant)]
+    joined = [
+        node.right
+        for node in ast.walk(tree)
+        if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Div)
+    ]
+    below = [node.value for node in joined if isinstance(node, ast.Constant)]
+    return {n.value for n in texts if n.value in _ALONE} | (_BELOW & set(below))
+
+
+@pytest.mark.parametrize(
+    ("code", "places"),
+    [
+        ("folder / 'export' / name", {"export"}),
+        ("a = 'graph'", set()),
+        ("open('metrics.jsonl')", {"metrics.jsonl"}),
+        ("folder / 'model.tflite'", set()),
+    ],
+)
+def test_what_counts_as_a_place(code, places):
+    assert _spelled(ast.parse(code)) == places
+
+
+def test_nobody_else_spells_the_places_of_a_run():
+    root = pathlib.Path(run_folder.__file__).parents[1]
+    spelled = {
+        path.relative_to(root).as_posix(): places
+        for top in ("tfpipeline", "export")
+        for path in (root / top).rglob("*.py")
+        if (places := _spelled(ast.parse(path.read_text(encoding="utf-8"))))
+    }
+    assert set(spelled) == {"tfpipeline/run_folder.py"}, spelled

@@ -89,6 +89,10 @@ class RunFolder:
         """The best network of a stage: FLOAT, or that of a number format."""
         return self.root / stage
 
+    def history(self, stage: str) -> pathlib.Path:
+        """The epochs of a stage; its presence says that the stage is complete."""
+        return self.model(stage) / "history.json"
+
     def export(self, name: str) -> pathlib.Path:
         """Files of a number format, `number_formats.FLOAT` included."""
         return self.root / _EXPORT / name

@@ -180,11 +180,11 @@ _DESCRIPTOR = "train_descriptor_test.py: test_a_run_refuses_what_others_wrote"
 COMMANDS = {
     "tfpipeline/camera.py": "camera_test.py: test_wrong_uses_name_the_choices",
     "tfpipeline/layer_error.py": "layer_error_test.py: test_files_of_others_stay",
-    "tfpipeline/train.py": _TRAIN,
-    "tfpipeline/train_descriptor.py": _DESCRIPTOR,
+    "tfpipeline/driver.py": _TRAIN,
+    "tfpipeline/jobs/classifier.py": _TRAIN,
+    "tfpipeline/jobs/descriptor.py": _DESCRIPTOR,
     "tfpipeline/training/descriptor_qat.py": _DESCRIPTOR,
-    "tfpipeline/training/descriptor_stage.py": _DESCRIPTOR,
-    "tfpipeline/training/stages.py": _TRAIN,
+    "tfpipeline/training/kept_stages.py": _TRAIN,
 }
 
 
@@ -299,7 +299,10 @@ _OF_MODULES = {
     "shutil": ("copy", "copy2", "copyfile", "copytree", "move", "rmtree"),
 }
 # Called so, modules that write by the sanctioned ones, and the name of a folder.
-_OURS = {"checkpoints.save", "float32_export.export", "folder.export", "storage.save"}
+_OURS = {
+    *("checkpoints.save", "float32_export.export", "storage.save"),
+    *("folder.export", "self.export"),
+}
 # The modules that all writing goes through.
 _SANCTIONED = {
     *("tfpipeline/disk.py", "tfpipeline/markers.py"),

@@ -119,7 +119,7 @@ def _recipe(config: Run) -> classification.Config:
 
 def _float_stage(config: Run) -> loop.StageConfig:
     return loop.StageConfig(
-        name=kept_stages.FLOAT,
+        name=run_folder.FLOAT,
         epochs=config.float_epochs,
         optimizer=config.optimizer,
         patience=config.training.patience,

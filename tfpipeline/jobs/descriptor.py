@@ -163,7 +163,7 @@ def _train(
 
 def _stage(config: DescriptorRun) -> loop.StageConfig:
     return loop.StageConfig(
-        name=kept_stages.FLOAT,
+        name=run_folder.FLOAT,
         epochs=config.training.epochs,
         optimizer=config.optimizer,
         patience=config.training.patience,

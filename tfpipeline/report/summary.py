@@ -65,7 +65,7 @@ def render(results: dict[str, Any], folder: run_folder.RunFolder) -> str:
 
 def _stages() -> tuple[str, ...]:
     """Stages of training, in order."""
-    return ("float", *number_formats.stages())
+    return (run_folder.FLOAT, *number_formats.stages())
 
 
 def _accuracy_lines(rows: list[dict[str, Any]]) -> list[str]:

@@ -188,7 +188,7 @@ def _head(
     trained: kept_stages.Trained, folder: run_folder.RunFolder
 ) -> list[np.ndarray]:
     """The head of the best float epoch, which is in the checkpoints only."""
-    path = folder.checkpoints(kept_stages.FLOAT)
+    path = folder.checkpoints(run_folder.FLOAT)
     state = checkpoints.load_newest(path)
     if state is None:
         raise errors.StorageError(

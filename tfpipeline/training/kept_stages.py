@@ -1,7 +1,6 @@
 """Stages of a run: each is trained once, kept in the run's folder and found there."""
 
 import dataclasses
-import pathlib
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -10,8 +9,6 @@ from tfpipeline.compat import keras, tf
 from tfpipeline.quantization import storage
 from tfpipeline.training import loop, progress, strategies
 from tfpipeline.training import task as task_lib
-
-FLOAT = "float"
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -28,7 +25,7 @@ class Trained:
     model: keras.Model
     best_epoch: int
     history: tuple[dict[str, Any], ...]
-    stage: str = FLOAT
+    stage: str = run_folder.FLOAT
 
     @property
     def seconds(self) -> float:
@@ -87,8 +84,9 @@ def train(
     best.set_weights(result.best_weights)
     if writes:
         storage.save(best, folder.model(stage.name))
+        # Written last.
         atomic_files.write_json(
-            _history_path(folder, stage.name),
+            folder.history(stage.name),
             {"best_epoch": result.best_epoch, "history": result.history},
         )
     return Trained(best, result.best_epoch, result.history, stage.name)
@@ -100,7 +98,7 @@ def find(folder: run_folder.RunFolder, stage: str) -> Trained | None:
     Raises:
         StorageError: its files are damaged.
     """
-    path = _history_path(folder, stage)
+    path = folder.history(stage)
     if not path.exists():
         return None
     record = atomic_files.read_json(path)
@@ -111,8 +109,3 @@ def find(folder: run_folder.RunFolder, stage: str) -> Trained | None:
             f"{path} is not a stage's history; remove {path.parent} to train it again"
         ) from error
     return Trained(storage.load(folder.model(stage)), best_epoch, history, stage)
-
-
-def _history_path(folder: run_folder.RunFolder, stage: str) -> pathlib.Path:
-    # Written last: its presence says that the stage is complete.
-    return folder.model(stage) / "history.json"

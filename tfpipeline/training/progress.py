@@ -10,7 +10,7 @@ from typing import Any
 import rich.console
 import rich.progress
 
-from tfpipeline import atomic_files
+from tfpipeline import atomic_files, run_folder
 from tfpipeline.compat import tf
 
 _LOG = logging.getLogger(__name__)
@@ -47,7 +47,9 @@ class Progress:
         self._console = rich.console.Console(stderr=True)
         self._bar: rich.progress.Progress | None = None
         self._writer = (
-            tf.summary.create_file_writer(str(folder / "tensorboard" / stage))
+            tf.summary.create_file_writer(
+                str(run_folder.RunFolder(folder).tensorboard(stage))
+            )
             if folder
             else None
         )
@@ -89,7 +91,7 @@ class Progress:
             return
         records = self._earlier + list(history)
         text = "".join(json.dumps(record) + "\n" for record in records)
-        atomic_files.write_text(self._folder / "metrics.jsonl", text)
+        atomic_files.write_text(run_folder.RunFolder(self._folder).metrics, text)
         record = history[-1]
         with self._writer.as_default(step=record["epoch"]):
             for name, value in record.items():
