@@ -97,8 +97,8 @@ def classify_windows(
         int32 [M] of `NO_FACE`, `FACE`, `AMBIGUOUS`.
     """
     low, high = windows[:, None, :2], windows[:, None, 2:]
-    holds: np.ndarray = (boxes[:, :2] >= low).all(-1) & (boxes[:, 2:] <= high).all(-1)
-    touches: np.ndarray = (boxes[:, :2] < high).all(-1) & (boxes[:, 2:] > low).all(-1)
+    holds = np.all(boxes[:, :2] >= low, -1) & np.all(boxes[:, 2:] <= high, -1)
+    touches = np.all(boxes[:, :2] < high, -1) & np.all(boxes[:, 2:] > low, -1)
     labels = np.full(len(windows), AMBIGUOUS, np.int32)
     labels[~touches.any(axis=1)] = NO_FACE
     labels[(holds & is_eligible).any(axis=1)] = FACE
