@@ -17,6 +17,7 @@ from tfpipeline.data import specs
 from tfpipeline.ir import graph, serialize
 from tfpipeline.models import registry
 from tfpipeline.targets.gap8 import program_file
+from tfpipeline.training import stages
 
 _ROOT = pathlib.Path(__file__).resolve().parents[2]
 # Small enough for a test, large enough that every stage moves weights.
@@ -300,7 +301,7 @@ def test_as_many_networks_as_ever_stand_before_the_float_one(
     def stop(*_, **__):
         raise errors.TrainingError("here training would begin")
 
-    monkeypatch.setattr(train.stages, "train_float", stop)
+    monkeypatch.setattr(stages, "train_float", stop)
     assert _run(*_TINY, f"--export={export}", f"--workdir={tmp_path}") != 0
     assert len(built) == networks
 
