@@ -2,26 +2,18 @@
 
 import json
 import pathlib
-import subprocess
-import sys
 
 import pytest
 
-from tests import folder_trees
+from tests import folder_trees, programs
 from tfpipeline import run_folder
 
 ROOT = pathlib.Path(__file__).parents[2]
 MODEL = ROOT / "tests" / "golden" / "tflite_int8" / "residual_qat.tflite"
 
 
-def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "export", *arguments],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
+def run(*arguments: str) -> programs.Done:
+    return programs.run("export", *arguments)
 
 
 def test_verifies_a_file_and_a_run_folder(tmp_path):

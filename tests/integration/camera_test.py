@@ -1,16 +1,14 @@
 """`python -m tfpipeline.camera`, as users call it."""
 
-import os
 import pathlib
 import re
 import shlex
-import subprocess
-import sys
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from tests import programs
 from tfpipeline.pictures import camera, camera_dumps
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -22,14 +20,7 @@ FRAME &= np.array([0xF8, 0xFC, 0xF8], np.uint8)
 
 
 def run(folder, *flags):
-    return subprocess.run(
-        (sys.executable, "-m", "tfpipeline.camera", *flags),
-        cwd=folder,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
+    return programs.run("tfpipeline.camera", *flags, folder=folder)
 
 
 def error(folder, *flags):

@@ -1,18 +1,17 @@
 """Every command that the documents show is executed, or at least fully resolved."""
 
 import json
-import os
 import pathlib
 import re
 import shlex
 import subprocess
-import sys
 
 import numpy as np
 import pytest
 
 from export.c import emulation
 from export.tflite import from_graph
+from tests import programs
 from tests.export.gap8 import files_test as gap8_files_test
 from tests.identification import gap8_descriptor
 from tfpipeline import entry, identify, train, train_descriptor
@@ -127,7 +126,7 @@ def test_train_descriptor_command_resolves(command, capfd, monkeypatch):
     [c for c in _COMMANDS if c.startswith("python -m tfpipeline.merge_folds ")],
 )
 def test_merge_folds_command_runs(command, tmp_path):
-    arguments = shlex.split(command)[1:]
+    arguments = shlex.split(command)[2:]
     [runs] = [a[7:].split(",") for a in arguments if a.startswith("--runs=")]
     for fold, run in enumerate(runs):
         result = verification.Verification(
@@ -137,13 +136,7 @@ def test_merge_folds_command_runs(command, tmp_path):
         path = tmp_path / run / "results.json"
         path.parent.mkdir(parents=True)
         path.write_text(json.dumps(record))
-    done = subprocess.run(
-        (sys.executable, *arguments),
-        cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(_ROOT)},
-        capture_output=True,
-        text=True,
-    )
+    done = programs.run(*arguments, folder=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "0.5000" in done.stdout
 
@@ -154,12 +147,7 @@ def test_merge_folds_command_runs(command, tmp_path):
 def test_estimate_command_runs(command, tmp_path):
     g = from_tflite.read_file(_ROOT / "experiments/cifar10/cmsisnet/model.tflite")
     serialize.write(g, tmp_path / "graph")
-    done = subprocess.run(
-        (sys.executable, *shlex.split(command.replace("runs/demo", str(tmp_path)))[1:]),
-        cwd=_ROOT,
-        capture_output=True,
-        text=True,
-    )
+    done = programs.run(*shlex.split(command.replace("runs/demo", str(tmp_path)))[2:])
     assert done.returncode == 0, done.stderr
     assert done.stdout
 
@@ -168,12 +156,7 @@ def test_estimate_command_runs(command, tmp_path):
     "command", [c for c in _COMMANDS if c.startswith("python -m tfpipeline.plan ")]
 )
 def test_plan_command_runs(command, tmp_path):
-    done = subprocess.run(
-        (sys.executable, *shlex.split(command.replace("runs/plan", str(tmp_path)))[1:]),
-        cwd=_ROOT,
-        capture_output=True,
-        text=True,
-    )
+    done = programs.run(*shlex.split(command.replace("runs/plan", str(tmp_path)))[2:])
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "l2_map.svg").exists()
 
@@ -243,12 +226,7 @@ def test_gap8_export_commands_run(tmp_path):
         command = command.replace("runs/demo_images", str(tmp_path / "images"))
         command = command.replace("runs/demo", str(tmp_path / "run"))
         command = command.replace("runs/gap8", str(tmp_path / "gap8"))
-        done = subprocess.run(
-            (sys.executable, *shlex.split(command)[1:]),
-            cwd=_ROOT,
-            capture_output=True,
-            text=True,
-        )
+        done = programs.run(*shlex.split(command)[2:])
         assert done.returncode == 0, done.stderr
         assert "generator calls" in done.stdout
     assert (tmp_path / "gap8_single" / "program.npz").is_file()
@@ -259,12 +237,7 @@ def test_max78000_export_command_runs(command, tmp_path):
     serialize.write(networks.load("facenet_v7"), tmp_path / "run" / "graph")
     command = command.replace("runs/demo_max78000", str(tmp_path / "run"))
     command = command.replace("runs/max78000", str(tmp_path / "files"))
-    done = subprocess.run(
-        (sys.executable, *shlex.split(command)[1:]),
-        cwd=_ROOT,
-        capture_output=True,
-        text=True,
-    )
+    done = programs.run(*shlex.split(command)[2:])
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "files" / "network.yaml").exists()
 
@@ -274,12 +247,7 @@ def test_max78000_export_command_runs(command, tmp_path):
 @pytest.mark.parametrize("command", [c for c in _EXPORTS if "--targets=c " in c])
 def test_c_export_command_runs(command, tmp_path):
     command = command.replace("runs/c", str(tmp_path / "c"))
-    done = subprocess.run(
-        (sys.executable, *shlex.split(command)[1:]),
-        cwd=_ROOT,
-        capture_output=True,
-        text=True,
-    )
+    done = programs.run(*shlex.split(command)[2:])
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("all known answers met") == command.count("cortex-m")
 
@@ -287,12 +255,7 @@ def test_c_export_command_runs(command, tmp_path):
 @pytest.mark.parametrize("command", [c for c in _EXPORTS if "--targets=tflm" in c])
 def test_tflm_export_command_runs(command, tmp_path):
     command = command.replace("runs/tflm", str(tmp_path / "tflm"))
-    done = subprocess.run(
-        (sys.executable, *shlex.split(command)[1:]),
-        cwd=_ROOT,
-        capture_output=True,
-        text=True,
-    )
+    done = programs.run(*shlex.split(command)[2:])
     assert done.returncode == 0, done.stderr
     # What the page shows is what comes out, but the folder.
     page = (_ROOT / "docs" / "targets" / "tflm.md").read_text(encoding="utf-8")
@@ -320,12 +283,7 @@ def test_demo_flagfile_runs_and_its_file_passes_export(tmp_path, capfd, monkeypa
     for command in commands:
         command = command.replace("runs/demo", str(folder))
         command = command.replace("=runs/", f"={tmp_path}/")
-        done = subprocess.run(
-            (sys.executable, *shlex.split(command)[1:]),
-            cwd=_ROOT,
-            capture_output=True,
-            text=True,
-        )
+        done = programs.run(*shlex.split(command)[2:])
         assert done.returncode == 0, f"{command}: {done.stderr}"
     for name in ("checked", "int4", "compressed"):
         assert (tmp_path / name / "verification.json").exists()

@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from tests import graph_builder
+from tests import graph_builder, programs
 from tests.report import costs_test
 from tfpipeline.ir import serialize
 from tfpipeline.networks import catalog as networks
@@ -21,13 +21,7 @@ TFLITE = ROOT / "experiments" / "cifar10" / "cmsisnet" / "model.tflite"
 
 
 def _run(*flags):
-    return subprocess.run(
-        (sys.executable, "-m", "tfpipeline.estimate", *flags),
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
+    return programs.run("tfpipeline.estimate", *flags)
 
 
 def _json(*flags):

@@ -1,14 +1,12 @@
 """`python -m tfpipeline.layer_error` as a user runs it, on files."""
 
 import pathlib
-import subprocess
-import sys
 
 import numpy as np
 import pytest
 
 from export.tflite import from_graph
-from tests import float_graphs, folder_trees
+from tests import float_graphs, folder_trees, programs
 from tfpipeline import run_folder
 from tfpipeline.ir import serialize
 from tfpipeline.precision import formats, quantize, ranges
@@ -17,13 +15,7 @@ ROOT = pathlib.Path(__file__).parents[2]
 
 
 def run(*arguments):
-    return subprocess.run(
-        (sys.executable, "-m", "tfpipeline.layer_error", *map(str, arguments)),
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
+    return programs.run("tfpipeline.layer_error", *arguments)
 
 
 @pytest.fixture(scope="module")

@@ -2,11 +2,10 @@
 
 import json
 import pathlib
-import subprocess
-import sys
 
 import pytest
 
+from tests import programs
 from tfpipeline.study import verification
 
 _ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -24,12 +23,7 @@ def _run(folder, folds, forms=("float",)):
 
 def _merge(*runs, flags=()):
     runs = f"--runs={','.join(runs)}"
-    return subprocess.run(
-        (sys.executable, "-m", "tfpipeline.merge_folds", runs, *flags),
-        cwd=_ROOT,
-        capture_output=True,
-        text=True,
-    )
+    return programs.run("tfpipeline.merge_folds", runs, *flags)
 
 
 def test_forms_of_all_runs_are_printed(tmp_path):

@@ -2,23 +2,15 @@
 
 import json
 import pathlib
-import subprocess
-import sys
 
-from tests import folder_trees, graph_builder
+from tests import folder_trees, graph_builder, programs
 from tfpipeline.ir import serialize
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 
 def _run(*flags):
-    return subprocess.run(
-        (sys.executable, "-m", "tfpipeline.plan", *flags),
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
+    return programs.run("tfpipeline.plan", *flags)
 
 
 def _error(*flags):

@@ -1,14 +1,12 @@
 """`python -m export --targets=max78000`: files, or one line that says why not."""
 
 import pathlib
-import subprocess
-import sys
 
 import numpy as np
 import pytest
 
 from export.max78000 import files
-from tests import graph_builder
+from tests import graph_builder, programs
 from tests.export.max78000 import vendor_networks
 from tfpipeline.ir import serialize
 from tfpipeline.pictures import png_images
@@ -19,13 +17,7 @@ TFLITE = ROOT / "tests" / "golden" / "tflite_int8" / "plain_qat.tflite"
 
 
 def run(*arguments):
-    return subprocess.run(
-        [sys.executable, "-m", "export", "--targets=max78000", *arguments],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
+    return programs.run("export", "--targets=max78000", *arguments)
 
 
 def network(size=3):

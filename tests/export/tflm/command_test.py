@@ -1,13 +1,12 @@
 """`--targets=tflm` from the user's side: what it says, and what it refuses."""
 
 import pathlib
-import subprocess
-import sys
 
 import numpy as np
 import pytest
 
 from export.tflm import command, goldens, origin
+from tests import programs
 from tests.ir import tflite_models as models
 from tfpipeline import errors
 from tfpipeline.ir import tflite_file
@@ -35,15 +34,9 @@ def test_command_line(tmp_path):
     output = PROGRAM.tensors[PROGRAM.outputs[0]]
     labels.write_text("".join(f"class {i}\n" for i in range(output.shape[-1])))
     np.save(sample, np.zeros(PROGRAM.tensors[PROGRAM.inputs[0]].shape, np.int8))
-    done = subprocess.run(
-        (
-            *(sys.executable, "-m", "export", "--targets=tflm", f"--model={MODEL}"),
-            *(f"--output={tmp_path / 'out'}", f"--labels={labels}"),
-            f"--sample={sample}",
-        ),
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
+    done = programs.run(
+        *("export", "--targets=tflm", f"--model={MODEL}", f"--labels={labels}"),
+        *(f"--sample={sample}", f"--output={tmp_path / 'out'}"),
     )
     assert done.returncode == 0, done.stderr
     assert "answers    2, of TensorFlow Lite Micro's interpreter" in done.stdout
