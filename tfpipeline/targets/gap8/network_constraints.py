@@ -18,15 +18,15 @@ def _activation_tensors(case: violation.Case) -> Iterator[graph.Tensor]:
 def _ends(case: violation.Case) -> Iterator[violation.Breach]:
     net = case.net
     computed = {step.output for step in net.steps} | {join.output for join in net.joins}
-    found = []
+    wrong = []
     if len(net.inputs) != 1:
-        found.append(f"{len(net.inputs)} inputs")
+        wrong.append(f"{len(net.inputs)} inputs")
     if len(net.outputs) != 1:
-        found.append(f"{len(net.outputs)} results")
+        wrong.append(f"{len(net.outputs)} results")
     elif not computed.issuperset(net.outputs):
-        found.append("a result that no layer computes")
-    if found:
-        yield f"network '{net.name}'", " and ".join(found)
+        wrong.append("a result that no layer computes")
+    if wrong:
+        yield f"network '{net.name}'", " and ".join(wrong)
 
 
 def _axes_of_data(case: violation.Case) -> Iterator[violation.Breach]:

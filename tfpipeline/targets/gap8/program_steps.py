@@ -35,16 +35,16 @@ def network(p: program.Program) -> steps.Network:
         else:
             computed.append(step(p, layer))
     stacked = stacks.stack(joins, shapes, p.inputs, shifted)
-    made = stacks.in_order(computed, stacked)
+    ordered = stacks.in_order(computed, stacked)
     names = [*p.inputs]
     for each in p.layers:
         names += [*each.inputs, each.output]
     names += stacked.inside
     places = {name: stacked.place(name) for name in names}
-    shapes |= {each.output: each.result for each in made}
+    shapes |= {each.output: each.result for each in ordered}
     return steps.Network(
         name=p.name,
-        steps=made,
+        steps=ordered,
         inputs=p.inputs,
         outputs=p.outputs,
         places=places,
