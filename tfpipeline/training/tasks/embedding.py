@@ -130,7 +130,7 @@ def _require_shared(people: int, replicas: int) -> None:
 
 
 def _loss(
-    config: descriptor_heads.LossConfig,
+    config: descriptor.Loss,
     outputs: Sequence[tf.Tensor],
     labels: tf.Tensor,
     values: Mapping[str, tf.Tensor],
