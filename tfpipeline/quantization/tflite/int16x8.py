@@ -87,7 +87,7 @@ def build(folded_model: keras.Model) -> keras.Model:
 def is_of_scheme(qat_model: keras.Model) -> bool:
     """Whether `build` or `prepare_qat` made the model."""
     quantizers = [getattr(layer, "quantizer", None) for layer in qat_model.layers]
-    return any(getattr(each, "num_bits", None) == NUM_BITS for each in quantizers)
+    return any(isinstance(each, WideFixedQuantizer) for each in quantizers)
 
 
 # tfmot makes copies of the input's layer, which finds the class by its name.
