@@ -11,6 +11,7 @@ from tfpipeline.ir import graph
 from tfpipeline.targets.max78000 import (
     assemble,
     cost,
+    lost_weights,
     lowering,
     placement,
     policy,
@@ -65,11 +66,12 @@ def prepare(
         QuantizationError: a layer that has no such integers.
         TargetError: what the device cannot run and where it is too small, all of it.
     """
-    notes = []
+    notes: list[str] = []
     if _is_float(g):
         weights = weights or policy.Policy()
         # The device's own reasons come before those of the quantization, and all.
         place(lowering.lower(g, weight_bits=_bits(g, weights)))
+        notes += lost_weights.notes(g, weights)
         g = quantize.quantize(g, weights)
         notes.append(
             "quantized after training: activations beyond -1..127/128 saturate"
@@ -80,6 +82,7 @@ def prepare(
             raise errors.UsageError(
                 f"'{g.name}' is quantized already: leave out --weight_bits"
             )
+        notes += lost_weights.notes_of_integers(g)
     is_wide = any(g.tensors[name].dtype == "int32" for name in g.outputs)
     lowered = lowering.lower(g, wide_output=is_wide)
     placed = place(lowered)

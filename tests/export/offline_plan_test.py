@@ -14,7 +14,9 @@ from tests.export import tflite_graphs
 from tests.simulate import micro
 from tests.simulate import operator_cases as cases
 from tfpipeline import errors
+from tfpipeline.cost import estimate
 from tfpipeline.ir import from_tflite, graph
+from tfpipeline.targets.tflm import estimate as tflm
 
 ROOT = pathlib.Path(__file__).parents[2]
 GOLDENS = sorted((ROOT / "tests/golden").glob("*_int*/*.tflite"))
@@ -75,7 +77,11 @@ def test_visual_wake_words(capfd):
 
 @pytest.mark.parametrize("path", GOLDENS, ids=lambda p: f"{p.parent.name}/{p.stem}")
 def test_goldens(path, capfd):
-    assert_as_promised(path.read_bytes(), capfd)
+    model = path.read_bytes()
+    plan = assert_as_promised(model, capfd)
+    # Of the graph, what is estimated before there is a file is the same.
+    estimated = tflm.estimate_graph(from_tflite.read(model), estimate.Options()).memory
+    assert estimated["arena_greedy_bytes"] == plan.greedy_bytes
 
 
 @pytest.mark.parametrize("case", SCRATCH)

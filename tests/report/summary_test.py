@@ -43,3 +43,7 @@ def test_cost_is_in_points_against_float():
     assert "runs/a/export/float32/model.tflite" in text
     assert "\n  target  latency\n  chip    1 ms\n" in text
     assert "qat" not in text
+    assert "notes" not in text
+    results["notes"] = {"max78000": ["first note", "second"]}
+    text = summary.render(results, run_folder.RunFolder(pathlib.Path("runs/a")))
+    assert "\nnotes on max78000:\n  first note\n  second\n" in text

@@ -54,6 +54,18 @@ def test_residual_networks_keep_both_branches_in_memory():
     assert found.memory["data_bytes"] == 3 * 256
 
 
+def test_every_output_stays_in_the_memory_of_the_max78000():
+    builder = graph_builder.Builder((16, 16, 64))
+    heads = [builder.conv(64, 1, source="input") for _ in range(3)]
+    g = dataclasses.replace(builder.build(), outputs=tuple(heads))
+    [found] = catalog.estimate_all(g, ["max78000"], OPTIONS)
+    assert found.violations == ()
+    assert found.memory["data_bytes"] == 4 * 16_384
+    one = dataclasses.replace(g, outputs=tuple(heads[-1:]))
+    [found] = catalog.estimate_all(one, ["max78000"], OPTIONS)
+    assert found.memory["data_bytes"] == 2 * 16_384
+
+
 def test_unknown_targets_are_refused_with_the_names():
     with pytest.raises(errors.UsageError, match="unknown target 'a', 'b'; choose of: "):
         catalog.require_known(["max78000", "a", "b"])

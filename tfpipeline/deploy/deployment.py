@@ -19,11 +19,13 @@ class Deployed:
         rows: of the accuracy table, PTQ first.
         graph: of the network that is deployed: QAT's, else PTQ's.
         export: what results.json says of the files; `None` where none were asked for.
+        notes: what a user must know of the integers, one line each.
     """
 
     rows: tuple[dict[str, Any], ...]
     graph: graph.Graph
     export: dict[str, Any] | None
+    notes: tuple[str, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)

@@ -15,7 +15,13 @@ from tfpipeline.ir import graph
 from tfpipeline.keras_networks import batch_norm_folding
 from tfpipeline.quantization.max78000 import scheme as max78000
 from tfpipeline.readers import from_max78000
-from tfpipeline.targets.max78000 import assemble, lowering, program, simulate
+from tfpipeline.targets.max78000 import (
+    assemble,
+    lost_weights,
+    lowering,
+    program,
+    simulate,
+)
 from tfpipeline.targets.max78000 import policy as policies
 from tfpipeline.training import scheme
 
@@ -55,8 +61,8 @@ def _policy(choices: choices_lib.Choices) -> policies.Policy:
 def _deploy(job: jobs.Job) -> deployment.Deployed:
     _LOG.info("post-training quantization in the same integers, for comparison")
     folded = batch_norm_folding.fold(job.trained.model)
-    prepared = _training(job.choices).prepare(folded, job.calibration)
-    g, bound = _bind(prepared, job.network)
+    model = _training(job.choices).prepare(folded, job.calibration)
+    g, bound = _bind(model, job.network)
     rows = [job.row(_FORMAT.ptq, _predict(job, bound))]
     if _FORMAT.name in job.quantized:
         model = job.quantized[_FORMAT.name].model
@@ -64,7 +70,9 @@ def _deploy(job: jobs.Job) -> deployment.Deployed:
         g, bound = _bind(model, job.network)
         rows += job.trained_rows(_FORMAT, fake_quantized, _predict(job, bound))
     export = _export(job, g) if _FORMAT.name in job.quantization.exports else None
-    return deployment.Deployed(tuple(rows), g, export)
+    float_graph, options = from_max78000.float_network(model)
+    notes = lost_weights.notes(float_graph, options.policy)
+    return deployment.Deployed(tuple(rows), g, export, notes)
 
 
 def _export(job: jobs.Job, g: graph.Graph) -> dict[str, Any]:

@@ -215,6 +215,8 @@ def _evaluate_and_export(job: jobs.Job) -> dict[str, Any]:
         results["accuracy"] += network.rows
         if network.export is not None:
             results["exports"][name] = network.export
+        if network.notes:
+            results.setdefault("notes", {})[name] = list(network.notes)
     if number_formats.FLOAT in job.quantization.exports:
         results["exports"][number_formats.FLOAT] = float32_export.export(
             trained.model, folder.export(number_formats.FLOAT)

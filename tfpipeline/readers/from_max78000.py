@@ -23,6 +23,18 @@ def read(qat_model: keras.Model, *, name: str | None = None) -> graph.Graph:
         QuantizationError: the model is of another scheme.
         GraphError: a layer that the graph does not have.
     """
+    g, scheme = float_network(qat_model, name=name)
+    return quantize.quantize(g, scheme.policy, wide_output=scheme.wide_output)
+
+
+def float_network(
+    qat_model: keras.Model, *, name: str | None = None
+) -> tuple[graph.Graph, max78000.Scheme]:
+    """The float network that `read` rounds, and by which scheme.
+
+    Raises:
+        QuantizationError, GraphError: as `read`.
+    """
     scheme = max78000.scheme_of(qat_model)
     if scheme is None:
         raise errors.QuantizationError(
@@ -30,5 +42,4 @@ def read(qat_model: keras.Model, *, name: str | None = None) -> graph.Graph:
             "tfpipeline.quantization.max78000.scheme.prepare_qat"
         )
     twin = float_twin.extract(qat_model)
-    g = from_keras.read(twin, name=name or qat_model.name)
-    return quantize.quantize(g, scheme.policy, wide_output=scheme.wide_output)
+    return from_keras.read(twin, name=name or qat_model.name), scheme

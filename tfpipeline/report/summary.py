@@ -54,6 +54,8 @@ def render(results: dict[str, Any], folder: run_folder.RunFolder) -> str:
         if "end_to_end" in record:
             title = "" if name == number_formats.ALL[0].name else f"{name}, "
             lines += ["", *_tflite_lines(title, record)]
+    for name, notes in results.get("notes", {}).items():
+        lines += ["", f"notes on {name}:", *(f"  {note}" for note in notes)]
     lines += ["", "what it costs, by models (python -m tfpipeline.estimate):"]
     lines += [f"  {line}" for line in results["estimate"].splitlines()]
     for name, text in results.get("other_estimates", {}).items():

@@ -14,8 +14,11 @@ RNG = np.random.default_rng(9)
 def weights(kernel, bias, bits, quantile=1.0):
     """Kernel and bias behind their quantizer."""
     parts = tuple(tf.Variable(x) for x in (kernel, bias) if x is not None)
-    quantizer = quantizers.WeightQuantizer(bits, quantile, parts)
-    return [quantizer(part, training=True, weights={}).numpy() for part in parts]
+    kinds = (quantizers.WeightQuantizer, quantizers.BiasQuantizer)
+    return [
+        kind(bits, quantile, parts)(part, training=True, weights={}).numpy()
+        for kind, part in zip(kinds, parts, strict=False)
+    ]
 
 
 def _kernels():
@@ -31,6 +34,9 @@ def _kernels():
     yield "subnormal", np.float32([1e-40, -1e-42]), None
     yield "zero", normal * 0, RNG.normal(0, 0, 5)
     yield "large", normal * np.float32(1e20), None
+    for factor in (3, 15.9, 16, 20, 3000):
+        bias = np.float32([factor, -factor, factor / 3]) * np.abs(normal).max()
+        yield f"bias {factor} times as large", normal, bias
     yield "one", np.float32([-0.7]), None
 
 

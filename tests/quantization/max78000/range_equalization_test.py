@@ -75,12 +75,14 @@ def test_the_largest_weight_ends_where_the_range_does(folded, images, bits):
 def _unused(model, name, bits):
     """Bits that the scale of a layer is larger than its weights need."""
     kernel, bias = model.get_layer(name).get_weights()
-    values = np.concatenate([kernel.ravel(), bias])
     shift = quantize.weight_shift(kernel, bias, weight_bits=bits)
-    steps = 2.0 ** (bits - 1)
-    reach = max(-values.min(), values.max() * steps / (steps - 0.5))
+    reaches = []
+    for values, width in ((kernel, bits), (bias, 8)):
+        steps = 2.0 ** (width - 1)
+        reach = max(-values.min(), values.max() * steps / (steps - 0.5))
+        reaches.append(reach * 2.0 ** (bits - width))
     # A positive end that is rounded to its neighbor may be half a step beyond.
-    return abs(shift - np.log2(reach))
+    return abs(shift - np.log2(max(reaches)))
 
 
 def test_tensors_of_a_sum_share_a_factor(folded, images):

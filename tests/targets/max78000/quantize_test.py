@@ -98,6 +98,23 @@ def test_a_large_bias_takes_bits_from_the_weights():
     assert found.weights.tolist() == [16, -8]
 
 
+@pytest.mark.parametrize(("bits", "bias"), [(4, 127), (2, 32), (1, 16)])
+def test_a_bias_of_eight_bits_leaves_fewer_bits_to_the_weights(bits, bias):
+    kernel = floats(0.0625, -0.0625, 0.03)
+    # Sixteen times the kernel: 128 steps of 4 bits.
+    found = quantize.quantize_layer(kernel, floats(1.0), bits)
+    alone = quantize.quantize_layer(kernel, None, bits)
+    assert found.shift == alone.shift == -4
+    assert found.weights.tolist() == alone.weights.tolist()
+    assert found.bias.tolist() == [bias]
+
+
+def test_a_bias_still_larger_takes_bits_again():
+    found = quantize.quantize_layer(floats(0.0625), floats(1.01), 4)
+    assert (found.shift, found.bias.tolist()) == (-3, [65])
+    assert found.weights.tolist() == [4]
+
+
 def test_activations_round_halves_up_and_saturate():
     values = floats(-2, -1, -1.5 / 128, -0.5 / 128, 0.5 / 128, 0.996, 1, 7)
     found = quantize.quantize_activations(values)

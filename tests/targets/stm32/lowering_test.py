@@ -1,5 +1,7 @@
 """Graphs as CMSIS-NN's calls: MACs survive, shapes are the kernels'."""
 
+import dataclasses
+
 import pytest
 
 from tests import graph_builder
@@ -95,24 +97,20 @@ def test_every_other_kind_is_free():
     assert found.kind == cost.FREE
 
 
-# Sizes from the rules of the sources that `scratch_bytes` names.
-SCRATCH = [
-    (lambda b: b.conv(6), (2 * 2 * 36,)),
-    (lambda b: b.conv(6, groups=2), (2 * 2 * 20,)),
-    (lambda b: b.conv(6, 1), ()),
-    (lambda b: b.depthwise(), ()),
-    (lambda b: b.depthwise(5), (2 * 25 * 4,)),
-    (lambda b: b.depthwise(5, multiplier=2), ()),
-    (lambda b: b.mean(), (16,)),
-    (lambda b: b.pool(kind=graph.AveragePool), (16,)),
-    (lambda b: b.pool(), ()),
-]
-
-
-@pytest.mark.parametrize("build, expected", SCRATCH)
-def test_scratch_memory(build, expected):
-    g, layer, _ = _one((8, 8, 4), build)
-    assert tuple(lowering.scratch_bytes(g, layer)) == expected
+def test_what_two_layers_share_is_stored_once():
+    b = graph_builder.Builder((8, 8, 4))
+    b.conv(4)
+    b.conv(4)
+    g = b.build()
+    first, second = g.layers
+    both = {"weights": first.weights, "bias": first.bias}
+    for shared in ({}, {"weights": first.weights}, both):
+        layers = (first, dataclasses.replace(second, **shared))
+        found = lowering.lower(dataclasses.replace(g, layers=layers))
+        memory = cost.footprint_q7(found)
+        assert memory.weight_bytes == 144 * (1 if "weights" in shared else 2)
+        assert memory.bias_bytes == 4 * (1 if "bias" in shared else 2)
+        assert [each.macs for each in found] == [9216, 9216]
 
 
 def test_stand_ins_are_named():

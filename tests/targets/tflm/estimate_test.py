@@ -1,9 +1,7 @@
 """Memory of TFLite Micro from the graph equals what the interpreter records."""
 
-import dataclasses
 import pathlib
 
-from tests import graph_builder
 from tests.cost import recorded_head_test
 from tfpipeline.cost import estimate
 from tfpipeline.ir import from_tflite
@@ -47,18 +45,3 @@ def test_a_quantized_network_keeps_its_own_width():
 
 def _estimate(path):
     return tflm.estimate_graph(from_tflite.read_file(path), estimate.Options())
-
-
-def test_scratch_memory_of_transposed_convolutions_and_four_bits():
-    builder = graph_builder.Builder((4, 4, 3))
-    builder.transposed(5)
-    g = builder.build()
-    assert tflm.scratch_bytes(g, g.layers[0]) == (4 * 8 * 8 * 5,)
-    g = from_tflite.read_file(FILES[-1])
-    conv = g.layers[0]
-    assert tflm.scratch_bytes(g, conv) == ()
-    kernel = g.tensors[conv.weights]
-    quant = dataclasses.replace(kernel.quant, num_bits=4)
-    narrow = dataclasses.replace(kernel, quant=quant)
-    g = dataclasses.replace(g, tensors={**g.tensors, kernel.name: narrow})
-    assert tflm.scratch_bytes(g, conv) == (kernel.num_elements,)

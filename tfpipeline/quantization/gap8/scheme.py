@@ -25,6 +25,7 @@ from tfpipeline.keras_networks import (
     batch_norm_folding,
     float_twin,
     layer_traits,
+    same_function,
     topology,
 )
 from tfpipeline.quantization import given_configs, stored_scheme
@@ -58,13 +59,15 @@ def prepare_qat(
 
     Raises:
         TargetError: the chip cannot run the network.
-        QuantizationError: a layer that the scheme cannot quantize, or missing ranges.
+        QuantizationError: a layer that the scheme cannot quantize, missing ranges, or
+            tfmot made another network of it.
     """
     draft = lowering.lower(g, num_bits)
     shared = shared_around_sums(draft, magnitudes)
     p = quantize.quantize(g, shared, num_bits=num_bits, raw_input=raw_input)
     model = build(folded_model, num_bits)
     _set_formats(model, draft, shared, p)
+    same_function.require_float_twin(model, folded_model)
     return model
 
 

@@ -57,10 +57,14 @@ class WeightedConfig(OutputConfig):
     def get_weights_and_quantizers(self, layer: Any) -> list[Any]:
         names = layers.weight_names(layer)
         parts = tuple(getattr(layer, name) for name in names)
-        quantizer = power_of_two_quantizers.WeightQuantizer(
-            self.weight_bits, self.shift_quantile, parts
+        kinds = (
+            power_of_two_quantizers.WeightQuantizer,
+            power_of_two_quantizers.BiasQuantizer,
         )
-        return [(part, quantizer) for part in parts]
+        return [
+            (part, kind(self.weight_bits, self.shift_quantile, parts))
+            for part, kind in zip(parts, kinds, strict=False)
+        ]
 
     def set_quantize_weights(self, layer: Any, quantize_weights: list[Any]) -> None:
         names = layers.weight_names(layer)

@@ -82,12 +82,12 @@ class AverageQuantizer(_Fixed):
 
 
 class WeightQuantizer(_Fixed):
-    """Rounds a kernel or a bias at the scale that both together have.
+    """Rounds a kernel at the scale that it has together with the bias.
 
     Attributes:
         weight_bits: 1, 2, 4 or 8.
         shift_quantile: as in `targets.max78000.quantize`.
-        parts: the layer's variables, of which the scale is made.
+        parts: kernel and bias, the layer's variables, of which the scale is made.
     """
 
     def __init__(
@@ -101,14 +101,15 @@ class WeightQuantizer(_Fixed):
         self, inputs: tf.Tensor, training: bool, weights: dict[str, Any], **_: Any
     ) -> tf.Tensor:
         """Returns `inputs` rounded, of the same shape and type."""
-        exponent = self._shift() - self.weight_bits + 1
+        shift = self._shift(arithmetic.BIAS_BITS)
+        exponent = shift - self.weight_bits + 1
         unit, inverse = map(float_bits.power_of_two, (exponent, -exponent))
-        low, high = arithmetic.weight_range(self.weight_bits)
+        low, high = self._ends(shift)
 
         @tf.custom_gradient
         def rounded(x: tf.Tensor) -> tuple[tf.Tensor, Callable[..., tf.Tensor]]:
             steps = tf.floor(tf.cast(x, tf.float32) * inverse + 0.5)
-            result = tf.clip_by_value(steps, float(low), float(high)) * unit
+            result = tf.clip_by_value(steps, low, high) * unit
             return tf.cast(result, x.dtype), lambda gradient: gradient
 
         return rounded(tf.convert_to_tensor(inputs))
@@ -117,9 +118,16 @@ class WeightQuantizer(_Fixed):
         """Returns the constructor's arguments, but for the layer's own variables."""
         return {"weight_bits": self.weight_bits, "shift_quantile": self.shift_quantile}
 
-    def _shift(self) -> tf.Tensor:
+    def _ends(self, shift: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Returns the smallest and the largest integer, float32 []."""
+        del shift
+        return _range(self.weight_bits)
+
+    def _shift(self, bias_bits: int) -> tf.Tensor:
         """Returns `quantize.weight_shift` of the parts, int32 []."""
         parts = [tf.reshape(tf.cast(part, tf.float32), [-1]) for part in self.parts]
+        reach = 2.0 ** (bias_bits - self.weight_bits)
+        parts[1:] = [bias / reach for bias in parts[1:]]
         magnitudes = tf.abs(tf.concat(parts, axis=0))
         count = magnitudes.shape[0]
         below, above, weight = quantize.quantile_position(count, self.shift_quantile)
@@ -131,6 +139,21 @@ class WeightQuantizer(_Fixed):
             largest = ordered[below] + difference
         shift = float_bits.ceil_log2(largest)
         return tf.clip_by_value(shift, *quantize.shift_limits(self.weight_bits))
+
+
+class BiasQuantizer(WeightQuantizer):
+    """Rounds a bias in steps of the kernel beside it, to 8 bits where it needs them."""
+
+    def _ends(self, shift: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        narrow, wide = _range(self.weight_bits), _range(arithmetic.BIAS_BITS)
+        fits = tf.equal(shift, self._shift(self.weight_bits))
+        low, high = (tf.where(fits, *pair) for pair in zip(narrow, wide, strict=True))
+        return low, high
+
+
+def _range(num_bits: int) -> tuple[tf.Tensor, tf.Tensor]:
+    low, high = arithmetic.weight_range(num_bits)
+    return tf.constant(low, tf.float32), tf.constant(high, tf.float32)
 
 
 def _limited(

@@ -29,8 +29,8 @@ from tfpipeline import errors
 from tfpipeline.compat import keras, tf
 from tfpipeline.keras_networks import topology
 from tfpipeline.quantization.max78000 import layers
+from tfpipeline.targets.max78000 import arithmetic, quantize
 from tfpipeline.targets.max78000 import policy as policies
-from tfpipeline.targets.max78000 import quantize
 
 COVERAGE = 1.0
 """Part of the calibration images on which no value of a group saturates."""
@@ -148,14 +148,26 @@ def _reach(
 ) -> float:
     """Returns the largest magnitude of kernel * factor and bias.
 
-    Of n steps below zero there are n - 1 above it, and half a step that is rounded.
+    Of n steps below zero there are n - 1 above it, and half a step that is rounded. A
+    bias that is larger than the weights may take 8 bits, and counts less then.
     """
-    steps = 2.0 ** (policy.bits(name) - 1)
+    bits = policy.bits(name)
     kernel, *bias = weights
-    parts = [np.ravel(kernel) * np.float32(factor), *map(np.ravel, bias)]
-    values = np.concatenate(parts).astype(np.float32)
-    ends = np.where(values > 0, values * np.float32(steps / (steps - 0.5)), -values)
+    ends = _ends(np.ravel(kernel) * np.float32(factor), bits)
+    for part in bias:
+        further = _ends(np.ravel(part), bits)
+        if further.max() > ends.max():
+            further = _ends(np.ravel(part), arithmetic.BIAS_BITS)
+            further /= np.float32(quantize.bias_reach(bits))
+        ends = np.concatenate([ends, further])
     return float(quantize.quantile_of(ends, policy.shift_quantile))
+
+
+def _ends(values: np.ndarray, num_bits: int) -> np.ndarray:
+    """How far values reach towards the ends of integers of this width, float32."""
+    steps = 2.0 ** (num_bits - 1)
+    values = values.astype(np.float32)
+    return np.where(values > 0, values * np.float32(steps / (steps - 0.5)), -values)
 
 
 def _groups(model: keras.Model, sources: dict[str, list[str]]) -> dict[str, str]:

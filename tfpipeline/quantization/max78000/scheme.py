@@ -24,7 +24,12 @@ from typing import Any
 import numpy as np
 
 from tfpipeline.compat import keras, tfmot
-from tfpipeline.keras_networks import float_twin, layer_traits, topology
+from tfpipeline.keras_networks import (
+    float_twin,
+    layer_traits,
+    same_function,
+    topology,
+)
 from tfpipeline.quantization import given_configs, input_ranges, stored_scheme
 from tfpipeline.quantization.max78000 import (
     layer_configs,
@@ -81,7 +86,8 @@ def prepare_qat(
 
     Raises:
         QuantizationError: a layer that the scheme cannot quantize, or images of
-            another type, shape or scale than the network's input.
+            another type, shape or scale than the network's input; or tfmot made
+            another network of it.
         UsageError: the policy names a layer that the model does not have.
     """
     scheme = scheme or Scheme()
@@ -92,7 +98,10 @@ def prepare_qat(
     equalized = range_equalization.equalize(
         model, images, scheme.policy, wide, coverage
     )
-    return build(equalized, scheme)
+    qat_model = build(equalized, scheme)
+    same_function.require(equalized, model, up_to_scale=True)
+    same_function.require_float_twin(qat_model, equalized)
+    return qat_model
 
 
 def build(folded_model: keras.Model, scheme: Scheme | None = None) -> keras.Model:

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from tfpipeline.compat import keras, tfmot
+from tfpipeline.keras_networks import same_function
 from tfpipeline.quantization import input_ranges, stored_scheme
 from tfpipeline.quantization.tflite import channel_quantizer, ranges
 from tfpipeline.quantization.tflite import int8 as tflite_int8
@@ -43,12 +44,14 @@ def prepare_qat(
 
     Raises:
         QuantizationError: a layer that the scheme cannot quantize, or images of
-            another type, shape or scale than the network's input.
+            another type, shape or scale than the network's input; or tfmot made
+            another network of it.
     """
     images = input_ranges.check_calibration_images(folded_model, images, input_range)
     qat_model = build(folded_model, input_range)
     ranges.set_from_weights(qat_model)
     ranges.calibrate(qat_model, folded_model, images)
+    same_function.require_float_twin(qat_model, folded_model)
     return qat_model
 
 

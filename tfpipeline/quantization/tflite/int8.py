@@ -29,7 +29,12 @@ import numpy as np
 
 from tfpipeline import errors
 from tfpipeline.compat import keras, tf, tfmot
-from tfpipeline.keras_networks import batch_norm_folding, layer_traits, topology
+from tfpipeline.keras_networks import (
+    batch_norm_folding,
+    layer_traits,
+    same_function,
+    topology,
+)
 from tfpipeline.quantization import input_ranges, stored_scheme
 from tfpipeline.quantization.tflite import channel_quantizer, ranges
 
@@ -85,12 +90,14 @@ def prepare_qat(
 
     Raises:
         QuantizationError: a layer that the scheme cannot quantize, or images of
-            another type, shape or scale than the network's input.
+            another type, shape or scale than the network's input; or tfmot made
+            another network of it.
     """
     images = input_ranges.check_calibration_images(folded_model, images, input_range)
     qat_model = build(folded_model, input_range)
     ranges.set_from_weights(qat_model)
     ranges.calibrate(qat_model, folded_model, images)
+    same_function.require_float_twin(qat_model, folded_model)
     return qat_model
 
 
@@ -268,7 +275,12 @@ class Layout(tfmot.quantization.keras.QuantizeLayoutTransform):
         self, model: keras.Model, layer_quantize_map: dict[str, Any]
     ) -> tuple[keras.Model, dict[str, Any]]:
         default = _QUANT.default_8bit.Default8BitQuantizeLayoutTransform()
-        model, layer_quantize_map = default.apply(model, layer_quantize_map)
+        # What tfmot decides about rounding is taken, not the network that it rewrites:
+        # a Concatenate would read its inputs in the order of the layers' list. Told of
+        # no other layer, it puts the quantizer behind the input and changes no more.
+        inputs: dict[str, Any] = {name: {} for name in model.input_names}
+        _, layer_quantize_map = default.apply(model, layer_quantize_map)
+        model, _ = default.apply(model, inputs)
         readers = topology.consumers(topology.to_dict(model))
         for layer in model.layers:
             if not isinstance(layer, _KERNEL_LAYERS):

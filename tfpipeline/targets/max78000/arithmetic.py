@@ -25,6 +25,10 @@ Array = graph.Array
 FRACTION_BITS = 7
 MIN_VALUE, MAX_VALUE = -128, 127
 
+# Of a bias, whatever the width of the weights that it is in steps of: the tool's
+# checkpoint.py, `bias_quantization`, "always 8".
+BIAS_BITS = 8
+
 # Of the output shift in either direction (tool: accepts -15 to 15).
 MAX_OUTPUT_SHIFT = 15
 

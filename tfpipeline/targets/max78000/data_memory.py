@@ -109,6 +109,29 @@ def plan(
     )
 
 
+def live_bytes(
+    layers: Layers,
+    operands: Operands,
+    outputs: Collection[int],
+    *,
+    input_format: str = "HWC",
+    spec: specs.Spec = specs.MAX78000,
+) -> int:
+    """The most bytes that tensors take at one time, wherever `plan` places them.
+
+    Words count in all instances of a tensor's processors. Arguments as those of `plan`.
+    """
+    tensors = _tensors(layers, operands, outputs, input_format, spec)
+    return max(
+        sum(
+            WORD_BYTES * tensor.words * len(tensor.instances)
+            for tensor in tensors
+            if tensor.first_step <= step <= tensor.last_step
+        )
+        for step in range(INPUT, len(layers) + 1)
+    )
+
+
 @dataclasses.dataclass(frozen=True)
 class _Tensor:
     """A tensor before it has a place.

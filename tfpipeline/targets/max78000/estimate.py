@@ -3,14 +3,13 @@
 import dataclasses
 from collections.abc import Sequence
 
-from tfpipeline.cost import estimate, liveness
+from tfpipeline.cost import estimate
 from tfpipeline.ir import graph
 from tfpipeline.targets.max78000 import (
     cost,
-    geometry,
+    data_memory,
     graph_cost,
     latency,
-    limits,
     lowering,
     report,
     splitting,
@@ -112,29 +111,15 @@ def _memory(
         "weight_available_bytes": spec.weight_bytes,
         "bias_bytes": result.bias_bytes,
         "bias_available_bytes": spec.bias_bytes,
-        "data_bytes": liveness.lower_bound_bytes(_buffers(lowered, spec)),
+        "data_bytes": data_memory.live_bytes(
+            lowered.layers,
+            [step.operands for step in lowered.steps],
+            lowered.outputs,
+            input_format=lowered.input_format,
+            spec=spec,
+        ),
         "data_available_bytes": instances * spec.memory_instance_bytes,
     }
-
-
-def _buffers(
-    lowered: lowering.Lowered, spec: specs.Spec
-) -> tuple[liveness.Buffer, ...]:
-    """Data memory of the input and each output while it is used, gaps included."""
-    first = lowered.layers[0]
-    pixels = first.in_dim[0] * first.in_dim[1]
-    sizes = {str(lowering.INPUT): first.in_channels * pixels}
-    steps = []
-    for index, step in enumerate(lowered.steps):
-        layer = step.layer
-        processors = layer.output_processors.bit_count()
-        touched = geometry.round_up(processors, spec.processors_per_memory)
-        instances = touched // spec.processors_per_memory
-        sizes[str(index)] = instances * limits.output_instance_bytes(layer, spec)
-        reads = {str(i) for parts in step.operands for i in parts}
-        steps.append(liveness.Step(str(index), tuple(sorted(reads)), (str(index),)))
-    last = str(len(steps) - 1)
-    return liveness.find_buffers(sizes, steps, [str(lowering.INPUT)], [last])
 
 
 def _sections(

@@ -3,16 +3,19 @@
 Activations are int8 in steps of 1/128, from -1 to 127/128. The kernel and the bias of a
 layer share one scale, a power of two: with n = 2**(bits - 1) and
 
-    shift = ceil(log2(the largest magnitude of kernel and bias))
+    shift = ceil(log2(the largest magnitude of kernel and bias / 2**(8 - bits)))
 
 an integer is clip(floor(value * n / 2**shift + 1/2), -n, n - 1) and stands for
-integer * 2**shift / n. `shift_quantile` below 1 replaces the largest magnitude by that
-quantile of all magnitudes, so that larger ones are clipped and the others finer.
+integer * 2**shift / n. A bias that is larger than 2**shift is clipped to -128 and 127
+instead, because the device's biases have 8 bits beside weights of any width.
+`shift_quantile` below 1 replaces the largest magnitude by that quantile of all
+magnitudes, so that larger ones are clipped and the others finer.
 
 Source: the vendor's ai8x-training c3d4eb1 (ai8x.py) and the quantizer of ai8x-synthesis
-ab4f4c0 (quantize.py), which write the shift as -floor(log2(1 / magnitude)). Here it is
-taken from the exponent of the float32, so that no rounding of a logarithm decides; and
-it keeps within what the register of the device holds, as in quantize.py.
+ab4f4c0 (quantize.py), which write the shift as -floor(log2(1 / magnitude)) and keep a
+bias to the width of the weights always, so that a large one makes zeros of them. Here
+the shift is taken from the exponent of the float32, so that no rounding of a logarithm
+decides; and it keeps within what the register of the device holds, as in quantize.py.
 
 In the quantized graph a bias is int32 at the scale input * kernel, as everywhere: 128
 times the integer that the device stores. So scales say all, and shifts follow.
@@ -59,7 +62,7 @@ class LayerIntegers:
 
     Attributes:
         weights: int8, in the range of `weight_bits`, shaped as the kernel.
-        bias: int8 likewise, in the same unit, or `None`.
+        bias: int8 in the same unit, or `None`.
         shift: one of `weights` stands for 2**shift / 2**(weight_bits - 1).
         weight_bits: 1, 2, 4 or 8.
     """
@@ -103,12 +106,18 @@ def quantile_of(magnitudes: Array, quantile: float) -> np.float32:
     return np.float32(ordered[below] + difference)
 
 
+def bias_reach(weight_bits: int) -> float:
+    """How many times as far as weights of this width a bias of 8 bits reaches."""
+    return 2.0 ** (arithmetic.BIAS_BITS - weight_bits)
+
+
 def weight_shift(
     kernel: Array,
     bias: Array | None,
     shift_quantile: float = 1.0,
     *,
     weight_bits: int = 8,
+    bias_bits: int = arithmetic.BIAS_BITS,
 ) -> int:
     """Binary places by which a layer's weights reach beyond [-1, 1], negative inside.
 
@@ -117,10 +126,13 @@ def weight_shift(
         bias: float32, or `None`.
         shift_quantile: 1.0 for the largest magnitude.
         weight_bits: decides what the device's register leaves room for.
+        bias_bits: those that the bias may take, 8 or as many as weights.
     """
-    parts = [kernel] if bias is None else [kernel, bias]
-    magnitudes = np.abs(np.concatenate([np.ravel(part) for part in parts]))
-    largest = quantile_of(magnitudes.astype(np.float32), shift_quantile)
+    parts = [np.ravel(kernel).astype(np.float32)]
+    if bias is not None:
+        reach = np.float32(2.0 ** (bias_bits - weight_bits))
+        parts.append(np.ravel(bias).astype(np.float32) / reach)
+    largest = quantile_of(np.abs(np.concatenate(parts)), shift_quantile)
     least, most = shift_limits(weight_bits)
     if not largest > 0:
         return least
@@ -137,18 +149,27 @@ def quantize_layer(
     shift_quantile: float = 1.0,
 ) -> LayerIntegers:
     """The integers of one layer; arguments as those of `weight_shift`."""
-    shift = weight_shift(kernel, bias, shift_quantile, weight_bits=weight_bits)
-    low, high = arithmetic.weight_range(weight_bits)
+    shift, as_weights = (
+        weight_shift(
+            *(kernel, bias, shift_quantile), weight_bits=weight_bits, bias_bits=bits
+        )
+        for bits in (arithmetic.BIAS_BITS, weight_bits)
+    )
+    bias_bits = weight_bits if shift == as_weights else arithmetic.BIAS_BITS
     unit = np.float32(2.0 ** (shift - weight_bits + 1))
 
-    def rounded(values: Array) -> Array:
+    def rounded(values: Array, num_bits: int) -> Array:
         # In float32, as the vendor's tools and the fake quantizer compute it.
         steps = np.floor(values.astype(np.float32) / unit + np.float32(0.5))
-        result: Array = np.clip(steps, low, high).astype(np.int8)
+        ends = arithmetic.weight_range(num_bits)
+        result: Array = np.clip(steps, *ends).astype(np.int8)
         return result
 
     return LayerIntegers(
-        rounded(kernel), None if bias is None else rounded(bias), shift, weight_bits
+        rounded(kernel, weight_bits),
+        None if bias is None else rounded(bias, bias_bits),
+        shift,
+        weight_bits,
     )
 
 

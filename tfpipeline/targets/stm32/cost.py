@@ -55,7 +55,8 @@ _Q7_RELATIVE_ERROR = 0.15
 class Layer:
     """One layer: `output_shape` is (height, width, channels), `kernel` (height, width).
 
-    A dense layer has a kernel of (1, 1) and all its inputs as `in_channels`.
+    A dense layer has a kernel of (1, 1) and all its inputs as `in_channels`. Weights
+    and biases that an earlier layer has are not the layer's own.
 
     Raises:
         UsageError: unknown kind, or a size below 1.
@@ -66,6 +67,8 @@ class Layer:
     output_shape: tuple[int, int, int]
     in_channels: int = 1
     kernel: tuple[int, int] = (1, 1)
+    has_own_weights: bool = True
+    has_own_biases: bool = True
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
@@ -108,7 +111,9 @@ class Layer:
 
     @property
     def weights(self) -> int:
-        """Weights, as int8 bytes."""
+        """Weights of its own, as int8 bytes."""
+        if not self.has_own_weights:
+            return 0
         taps = math.prod(self.kernel) * self.output_shape[2]
         if self.kind in (CONV, DENSE):
             return taps * self.in_channels
@@ -116,8 +121,9 @@ class Layer:
 
     @property
     def biases(self) -> int:
-        """Biases: 1 byte each in the q7 kernels, 4 in the s8 kernels."""
-        return self.output_shape[2] if self.weights else 0
+        """Biases of its own: 1 byte each in the q7 kernels, 4 in the s8 kernels."""
+        has_biases = self.kind in (CONV, DENSE, DEPTHWISE) and self.has_own_biases
+        return self.output_shape[2] if has_biases else 0
 
 
 @dataclasses.dataclass(frozen=True)

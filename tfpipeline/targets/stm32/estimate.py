@@ -1,5 +1,6 @@
 """What a graph costs on an STM32 board: the target's part of `tfpipeline.estimate`."""
 
+import functools
 from collections.abc import Mapping, Sequence
 
 from tfpipeline import errors
@@ -11,7 +12,7 @@ from tfpipeline.cost import (
     weights,
 )
 from tfpipeline.ir import graph
-from tfpipeline.targets.stm32 import cost, lowering, spec
+from tfpipeline.targets.stm32 import cost, lowering, scratch, spec
 
 # The only board of the 2018 paper; its cycles hold for this core and memory.
 _Q7_BOARD = "stm32f746"
@@ -73,12 +74,11 @@ def _joules(latency: cost.Latency, board: spec.Board) -> float | None:
 def _memory(
     g: graph.Graph, board: spec.Board, options: estimate.Options
 ) -> dict[str, int]:
+    bits = options.activation_bits
     buffers = activations.find_buffers(
-        g, bits=options.activation_bits, scratch=lowering.scratch_bytes
+        g, bits=bits, scratch=functools.partial(scratch.of_layer, bits=bits)
     )
-    weight_bytes, bias_bytes = weights.graph_bytes(
-        g, activation_bits=options.activation_bits
-    )
+    weight_bytes, bias_bytes = weights.graph_bytes(g, activation_bits=bits)
     return {
         "weight_bytes": weight_bytes,
         "bias_bytes": bias_bytes,

@@ -1,8 +1,10 @@
 """A graph as the calls of CMSIS-NN that run it: layers of the cost model."""
 
+import dataclasses
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
+from tfpipeline.cost import weights
 from tfpipeline.ir import graph
 from tfpipeline.targets.stm32 import cost
 
@@ -18,7 +20,7 @@ STAND_INS: dict[type[graph.Layer], str] = {
 
 def lower(g: graph.Graph) -> tuple[cost.Layer, ...]:
     """One layer of the cost model for each layer of a well-formed graph."""
-    return tuple(_RULES[type(layer)](g, layer) for layer in g.layers)
+    return tuple(_own(g, layer, _RULES[type(layer)](g, layer)) for layer in g.layers)
 
 
 def stand_ins(g: graph.Graph) -> tuple[str, ...]:
@@ -31,30 +33,16 @@ def stand_ins(g: graph.Graph) -> tuple[str, ...]:
     )
 
 
-def scratch_bytes(g: graph.Graph, layer: graph.Layer) -> Sequence[int]:
-    """Scratch memory in bytes that the s8 kernel asks for on a core with DSP.
-
-    Convolution: two columns of int16, their length rounded up to 4; none for 1x1
-    without padding. Depthwise: one window of int16; none for 3x3 with at most a pixel
-    of padding, with a channel multiplier, or dilated. Averages: an int32 a channel.
-    Source: CMSIS-NN 098d54a, arm_convolve_get_buffer_sizes_s8.c,
-    arm_depthwise_conv_get_buffer_sizes_s8.c, arm_avgpool_s8.c.
-    """
-    channels = g.tensors[layer.inputs[0]].shape[-1]
-    if isinstance(layer, (graph.Conv1D, graph.Conv2D)):
-        kernel = g.tensors[layer.weights].shape
-        if math.prod(kernel[1:-1]) == 1 and not any(map(any, layer.padding)):
-            return ()
-        column = -(-math.prod(kernel[1:]) // 4) * 4
-        return (2 * 2 * column,)
-    if isinstance(layer, graph.DepthwiseConv2D):
-        kernel = g.tensors[layer.weights].shape
-        is_plain = channels == kernel[-1] and max(layer.dilation) == 1
-        is_small = kernel[1:-1] == (3, 3) and max(map(max, layer.padding)) <= 1
-        return (2 * math.prod(kernel[1:]),) if is_plain and not is_small else ()
-    if isinstance(layer, (graph.AveragePool, graph.Mean)):
-        return (4 * channels,)
-    return ()
+def _own(g: graph.Graph, layer: graph.Layer, lowered: cost.Layer) -> cost.Layer:
+    """`lowered` without what an earlier layer has stored."""
+    if not isinstance(layer, graph.Weighted):
+        return lowered
+    is_stored = layer.bias is not None and weights.bias_bytes(g, layer) == 0
+    return dataclasses.replace(
+        lowered,
+        has_own_weights=weights.weight_bytes(g, layer) > 0,
+        has_own_biases=not is_stored,
+    )
 
 
 def _output_shape(g: graph.Graph, layer: graph.Layer) -> tuple[int, int, int]:

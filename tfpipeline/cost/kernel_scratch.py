@@ -1,0 +1,40 @@
+"""Scratch memory that TensorFlow Lite Micro's reference kernels ask for.
+
+It lies in the arena while the layer runs. A target whose own kernels stand in for some
+of these asks here for the others.
+"""
+
+from tfpipeline.cost import activations
+from tfpipeline.ir import graph
+
+# Bytes of a sum that a transposed convolution keeps, by bits of its data.
+_SUM_BYTES = {8: 4, 16: 8}
+
+
+def reference(
+    g: graph.Graph, layer: graph.Layer, *, bits: int = activations.DEFAULT_BITS
+) -> tuple[int, ...]:
+    """Bytes of each block.
+
+    MEAN: an int32 sum an output, and two lists of int32, of the input's dimensions and
+    of the axes. TRANSPOSE_CONV: a sum an output, of 32 bits beside int8 and of 64
+    beside int16. Kernels of 4 bits: a byte a weight, unpacked. Source: tensorflow/lite/
+    micro/kernels/reduce_common.cc, transpose_conv.cc, conv_common.cc,
+    depthwise_conv_common.cc, fully_connected.cc.
+
+    Args:
+        g: a well-formed graph.
+        layer: of it.
+        bits: width of an activation where the graph is not quantized.
+    """
+    source = g.tensors[layer.inputs[0]]
+    outputs = g.tensors[layer.output].num_elements
+    if isinstance(layer, graph.Mean):
+        return (4 * outputs, 4 * len(source.shape), 4 * len(layer.axes))
+    if isinstance(layer, graph.TransposeConv2D):
+        width = 8 * activations.element_bytes(source, bits)
+        return (_SUM_BYTES[width] * outputs,)
+    if isinstance(layer, graph.Weighted):
+        kernel = g.tensors[layer.weights]
+        return (kernel.num_elements,) if kernel.num_bits == 4 else ()
+    return ()
