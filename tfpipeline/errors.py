@@ -2,8 +2,15 @@
 
 Libraries raise one of these; `main` of an entry point prints the message as one line
 and exits with a non-zero code (`--debug` shows the traceback instead). A message says
-what is wrong, where, and what to do.
+what is wrong, where, and what to do, in one line of up to 400 characters: `listed` and
+`brief` are for what a file may make longer.
 """
+
+import reprlib
+from collections.abc import Collection
+
+# Characters of a name or a value in a message.
+_MAX_CHARACTERS = 80
 
 
 class PipelineError(Exception):
@@ -48,3 +55,36 @@ class StorageError(PipelineError):
 
 class ForeignFileError(StorageError):
     """Something is in the way that this program did not write, and does not replace."""
+
+
+class DamagedFileError(StorageError):
+    """The content of a file is not what it should be."""
+
+
+def listed(names: Collection[object], limit: int = 8) -> str:
+    """Names for a message, with a comma between; of many the first and how many more.
+
+    Args:
+        names: of things; each is shortened.
+        limit: how many are told.
+    """
+    told = [_shortened(str(name)) for name, _ in zip(names, range(limit), strict=False)]
+    more = len(names) - len(told)
+    return ", ".join(told) + (f" and {more:,} more" if more else "")
+
+
+def brief(value: object) -> str:
+    """A value, or an error with its class, for a message: `repr` up to a length."""
+    if isinstance(value, BaseException):
+        text = str(value).strip().split("\n")[0]
+        return f"{type(value).__name__} {_shortened(text)}".strip()
+    if isinstance(value, str):
+        return repr(_shortened(value))
+    # `repr` itself may never end: lists can share their parts.
+    return _shortened(reprlib.repr(value))
+
+
+def _shortened(text: str) -> str:
+    if len(text) <= _MAX_CHARACTERS:
+        return text
+    return f"{text[: _MAX_CHARACTERS - 3]}..."

@@ -13,17 +13,17 @@ import io
 import json
 import os
 import pathlib
-import zipfile
 from typing import Any
 
 import numpy as np
 
 from tfpipeline import atomic_files, errors
 from tfpipeline.compat import keras, tfmot
-from tfpipeline.keras_networks import float_twin, topology
+from tfpipeline.keras_networks import descriptions, float_twin, topology
 from tfpipeline.quantization.gap8 import scheme as gap8
 from tfpipeline.quantization.max78000 import scheme as max78000
 from tfpipeline.quantization.tflite import int4, int8, int16x8
+from tfpipeline.untrusted import arrays, json_values
 
 _ARCHITECTURE = "architecture.json"
 _WEIGHTS = "weights.npz"
@@ -66,19 +66,22 @@ def load(folder: str | os.PathLike[str]) -> keras.Model:
 
     Raises:
         StorageError: a file is absent, truncated, or does not belong to the other.
+        GraphError: the architecture names what no file may (`descriptions`).
     """
     path = pathlib.Path(folder) / _ARCHITECTURE
-    description = atomic_files.read_json(path)
+    description = json_values.read(path)
     try:
-        scheme = description["scheme"]
-        expected = description["arrays"]
-        model = topology.from_dict(description["architecture"])
+        scheme, expected = description["scheme"], description["arrays"]
         options = description.get("options", {})
-    except (KeyError, TypeError, ValueError) as error:
-        raise errors.StorageError(
-            f"{path} does not describe a network: {error!r}"
+        architecture = descriptions.checked(description["architecture"])
+        with descriptions.bounded_sizes():
+            model = _build(path, topology.from_dict(architecture), scheme, options)
+    except (errors.DamagedFileError, errors.GraphError) as error:
+        raise type(error)(f"{path}: {error}") from error
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise errors.DamagedFileError(
+            f"{path} does not describe a network: {errors.brief(error)}"
         ) from error
-    model = _build(path, model, scheme, options)
     values = _read_weights(pathlib.Path(folder) / _WEIGHTS)
     shapes = [list(value.shape) for value in values]
     if expected != _arrays(model) or shapes != [shape for _, shape in expected]:
@@ -124,11 +127,12 @@ def _build(
             *(errors.UsageError, errors.QuantizationError),
         ) as error:
             raise errors.StorageError(
-                f"{path}: the options are not those of the {name} scheme: {error!r}"
+                f"{path}: the options are not those of the {name} scheme: "
+                f"{errors.brief(error)}"
             ) from error
     names = ", ".join((_FLOAT, *(scheme.name for scheme in SCHEMES)))
     raise errors.StorageError(
-        f"{path}: scheme must be one of {names}. Received: {name!r}."
+        f"{path}: scheme must be one of {names}. Received: {errors.brief(name)}."
     )
 
 
@@ -139,10 +143,8 @@ def _arrays(model: keras.Model) -> list[Any]:
 
 
 def _read_weights(path: pathlib.Path) -> list[np.ndarray]:
+    values = arrays.read_npz(path)
     try:
-        # Read first: np.load leaves a file that it cannot read open.
-        stream = io.BytesIO(path.read_bytes())
-        with np.load(stream, allow_pickle=False) as archive:
-            return [archive[f"arr_{index}"] for index in range(len(archive.files))]
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-        raise errors.StorageError(f"cannot read {path}: {error}") from error
+        return [values[f"arr_{index}"] for index in range(len(values))]
+    except KeyError as error:
+        raise errors.DamagedFileError(f"{path} lacks the array {error}") from error

@@ -1,30 +1,37 @@
 """Keras models in files: `.keras`, `.h5`, and the folders of `quantization.storage`.
 
-The description of a file is read before Keras builds anything from it, because a Lambda
-layer holds code that building would run.
+Anybody may have made them. The description of a network is checked before Keras builds
+anything from it (`keras_networks.descriptions`), and Keras gets a copy of the file that
+holds what was checked and nothing else.
 """
 
 import json
 import pathlib
+import tempfile
 import zipfile
+from collections.abc import Callable
 from typing import Any
-
-import h5py
 
 from tfpipeline import errors
 from tfpipeline.compat import keras, tfmot
+from tfpipeline.keras_networks import descriptions
 from tfpipeline.quantization import storage
 from tfpipeline.quantization.tflite import channel_quantizer
 from tfpipeline.quantization.tflite import int8 as tflite_int8
+from tfpipeline.untrusted import archives, content, damage, hdf5, json_values
 
-_HDF5_SUFFIXES = (".h5", ".hdf5")
 _SUPPORTED = ".keras, .h5, .hdf5, or a folder with architecture.json"
 # Classes in quantization-aware models, besides those of tfmot.
 _CUSTOM_OBJECTS = {
     kind.__name__: kind
     for kind in (channel_quantizer.ChannelQuantizer, tflite_int8.KernelConfig)
 }
-_MAX_REASON_CHARACTERS = 300
+_KIND = "a Keras model"
+# Members of a `.keras` file.
+_METADATA, _CONFIG, _WEIGHTS = "metadata.json", "config.json", "model.weights.h5"
+# The attribute of an `.h5` file.
+_HDF5_CONFIG = "model_config"
+_MAX_DESCRIPTION_BYTES = 1 << 26
 
 
 def load(path: pathlib.Path) -> keras.Model:
@@ -32,87 +39,88 @@ def load(path: pathlib.Path) -> keras.Model:
 
     Raises:
         StorageError: it is absent, damaged, or of another format.
-        GraphError: it holds a Lambda layer, or was written by Keras 3.
+        GraphError: it describes what no file may (code, functions, files), more than
+            any network has, or was written by Keras 3.
     """
-    if not path.exists():
+    if not content.exists(path):
         raise errors.StorageError(f"{path} does not exist")
     if path.is_dir():
         return _load_folder(path)
-    if path.suffix == ".keras":
-        description = _read_zip
-    elif path.suffix in _HDF5_SUFFIXES:
-        description = _read_hdf5
-    else:
+    reader = _READERS.get(path.suffix)
+    if reader is None:
         raise errors.StorageError(
             f"{path} is not a Keras model by its name; supported are {_SUPPORTED}"
         )
+    data = content.read(path)
     # Keras, h5py and zipfile raise errors of every class on damaged files.
     try:
-        config = description(path)
+        return reader(data)
+    except errors.DamagedFileError as error:
+        raise errors.DamagedFileError(f"cannot read {path}: {error}") from error
+    except errors.PipelineError as error:
+        raise type(error)(f"{path}: {error}") from error
     except Exception as error:
-        raise _unreadable(path, error) from error
-    _check_lambdas(path, config)
-    try:
-        with tfmot.quantization.keras.quantize_scope(_CUSTOM_OBJECTS):
-            return keras.models.load_model(path, compile=False)
-    except Exception as error:
-        raise _unreadable(path, error) from error
+        raise errors.DamagedFileError(
+            f"cannot read {path} as {_KIND}: {damage.reason(error)}"
+        ) from error
 
 
 def _load_folder(path: pathlib.Path) -> keras.Model:
-    try:
+    with damage.reported(str(path), "the folder of a network"):
         return storage.load(path)
-    except errors.PipelineError:
-        raise
-    except Exception as error:
-        raise _unreadable(path, error) from error
 
 
-def _read_zip(path: pathlib.Path) -> Any:
-    with zipfile.ZipFile(path) as archive:
-        metadata = json.loads(archive.read("metadata.json"))
-        version = str(metadata["keras_version"])
-        if not version.startswith("2."):
+def _load_zip(data: bytes) -> keras.Model:
+    with damage.reported("the file", _KIND), archives.opened(data) as archive:
+        version = _member(archive, _METADATA)["keras_version"]
+        if not str(version).startswith("2."):
             raise errors.GraphError(
                 f"written by Keras {version}; save the network with tf_keras (Keras 2)"
             )
-        return json.loads(archive.read("config.json"))
+        description = descriptions.checked(_member(archive, _CONFIG))
+        weights = archive.read(_WEIGHTS)
+    with hdf5.opened(weights, _WEIGHTS):
+        pass
+    with tempfile.TemporaryDirectory(prefix="tfpipeline-") as folder:
+        copy = pathlib.Path(folder) / "model.keras"
+        with zipfile.ZipFile(copy, "w") as archive:
+            archive.writestr(_METADATA, json.dumps({"keras_version": version}))
+            archive.writestr(_CONFIG, json.dumps(description))
+            archive.writestr(_WEIGHTS, weights)
+        return _build(copy)
 
 
-def _read_hdf5(path: pathlib.Path) -> Any:
-    with h5py.File(path, "r") as file:
-        config = file.attrs.get("model_config")
+def _member(archive: zipfile.ZipFile, name: str) -> Any:
+    data = archives.read(archive, name, _MAX_DESCRIPTION_BYTES)
+    return json_values.parse(data, name)
+
+
+def _load_hdf5(data: bytes) -> keras.Model:
+    with hdf5.opened(data, "the file") as file:
+        config = file.attrs.get(_HDF5_CONFIG)
         if config is None:
             raise errors.GraphError(
                 "it holds weights or other data but no network; save the whole model"
             )
-        return json.loads(config)
+        if not isinstance(config, str | bytes):
+            raise errors.DamagedFileError(f"{_HDF5_CONFIG} is no text")
+        described = json_values.parse(config, _HDF5_CONFIG)
+        description = descriptions.checked(described, quantized=True)
+        file.attrs[_HDF5_CONFIG] = json.dumps(description)
+        return _build(file)
 
 
-def _check_lambdas(path: pathlib.Path, config: Any) -> None:
-    names = list(_lambdas(config))
-    if names:
-        raise errors.GraphError(
-            f"{path}: layer {', '.join(map(repr, names))} (Lambda): not supported; "
-            "write the function as Keras layers"
-        )
+def _build(source: Any) -> keras.Model:
+    """The model in a checked copy of a file."""
+    with (
+        descriptions.bounded_sizes(),
+        tfmot.quantization.keras.quantize_scope(_CUSTOM_OBJECTS),
+    ):
+        return keras.models.load_model(source, compile=False)
 
 
-def _lambdas(value: Any) -> Any:
-    """Names of the Lambda layers anywhere in a description."""
-    if isinstance(value, dict):
-        if value.get("class_name") == "Lambda":
-            yield value.get("config", {}).get("name", "lambda")
-        for part in value.values():
-            yield from _lambdas(part)
-    elif isinstance(value, list):
-        for part in value:
-            yield from _lambdas(part)
-
-
-def _unreadable(path: pathlib.Path, error: Exception) -> errors.PipelineError:
-    if isinstance(error, errors.PipelineError):
-        return type(error)(f"{path}: {error}")
-    lines = str(error).strip().splitlines()
-    reason = (lines[0] if lines else type(error).__name__)[:_MAX_REASON_CHARACTERS]
-    return errors.StorageError(f"cannot read {path} as a Keras model: {reason}")
+_READERS: dict[str, Callable[[bytes], keras.Model]] = {
+    ".keras": _load_zip,
+    ".h5": _load_hdf5,
+    ".hdf5": _load_hdf5,
+}
