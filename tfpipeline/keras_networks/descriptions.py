@@ -59,7 +59,7 @@ def checked(description: Any, *, quantized: bool = False) -> dict[str, Any]:
         raise errors.DamagedFileError(
             f"it does not describe a network: {errors.brief(error)}"
         ) from error
-    return result  # type: ignore[no-any-return]
+    return result
 
 
 @contextlib.contextmanager
