@@ -87,34 +87,6 @@ def start(
     )
 
 
-def run(
-    main: Callable[[Sequence[str]], int | None],
-    name: str,
-    argv: Sequence[str] | None = None,
-    verbs: Sequence[str] = (),
-) -> None:
-    """As `start`, for a program whose flags are in absl's FLAGS.
-
-    Args:
-        main: takes the arguments left after flags; returns an exit code, None for 0.
-        name: of the program, for the line.
-        argv: program and flags; None for those of the process.
-        verbs: if given, the first argument must be one of these.
-    """
-    if "debug" not in flags.FLAGS:
-        command_line.define(_Session(), flags.FLAGS)
-
-    def work(argv: Sequence[str]) -> int | None:
-        _require_arguments(name, argv[1:], verbs)
-        return main(argv)
-
-    app.run(
-        lambda argv: _guarded(name, work, argv, flags.FLAGS),
-        argv=list(argv) if argv is not None else None,
-        flags_parser=lambda argv: _parsed(name, flags.FLAGS, argv),
-    )
-
-
 def log_to_terminal() -> None:
     """Sends the package's log lines to standard error, plain and without prefix."""
     handler = logging.StreamHandler(sys.stderr)

@@ -94,7 +94,7 @@ def main(command: Command) -> None:
     """Prints the table, and writes the CSV file and the plot."""
     output = pathlib.Path(command.output) if command.output else None
     if output is not None and not run_folder.is_run(run_folder.RunFolder(output)):
-        marked_folder.require(output, _WRITER)
+        marked_folder.require(output, writer=_WRITER)
     if command.run:
         comparisons, calibration, images = _of_run(
             pathlib.Path(command.run), command.data_dir, command.num_images

@@ -10,7 +10,7 @@ import contextlib
 import os
 import pathlib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 
 from tfpipeline import disk, errors, markers, run_folder
 
@@ -21,8 +21,17 @@ EXPORT = "export"
 _STAGED = re.compile(re.escape(markers.NAME) + r"-(\d{1,6})\.tmp")
 
 
-def require(path: str | os.PathLike[str], writer: str = EXPORT) -> None:
-    """Checks that `write` may fill a folder, as far as that is known without the files.
+def require(
+    path: str | os.PathLike[str],
+    contents: Collection[str] | None = None,
+    writer: str = EXPORT,
+) -> None:
+    """Checks that `write` may fill a folder, before anything is written.
+
+    Args:
+        path: of the folder.
+        contents: names of the files; as much is checked as can be without.
+        writer: the command.
 
     Raises:
         ForeignFileError: it holds what this program did not write, or what was edited
@@ -31,7 +40,9 @@ def require(path: str | os.PathLike[str], writer: str = EXPORT) -> None:
     """
     folder = pathlib.Path(path)
     with _as_storage_errors(folder):
-        _standing(folder, writer)
+        marker, _ = _standing(folder, writer)
+        if contents is not None and folder.is_dir():
+            _require_free(folder, contents, marker)
 
 
 def write(
@@ -73,6 +84,10 @@ def write(
             )
             if marker == done and standing.keys() == files.keys():
                 return
+            special = _special(folder)
+            # One that was killed goes on.
+            if special and not marker.staged and _is_filled(folder):
+                raise _refusal(folder, f"is {special}, and not empty")
             _require_free(folder, files, marker)
             try:
                 _replace(folder, files, marker, standing, done)
@@ -117,6 +132,10 @@ def _standing(
     return marker, found
 
 
+def _is_filled(folder: pathlib.Path) -> bool:
+    return os.path.lexists(folder / markers.NAME)
+
+
 def _special(folder: pathlib.Path) -> str:
     """What a folder is besides; empty for one like any other."""
     if folder.is_symlink():
@@ -131,16 +150,9 @@ def _special(folder: pathlib.Path) -> str:
 
 
 def _require_free(
-    folder: pathlib.Path, files: Mapping[str, bytes], marker: markers.Marker
+    folder: pathlib.Path, files: Collection[str], marker: markers.Marker
 ) -> None:
-    """Checks that nobody else's file stands where one of ours goes.
-
-    Folders that nobody means to be filled again are taken empty, or to go on after a
-    kill.
-    """
-    special = _special(folder)
-    if special and not marker.staged and os.path.lexists(folder / markers.NAME):
-        raise _refusal(folder, f"is {special}, and not empty")
+    """Checks that nobody else's file stands where one of ours goes."""
     for name in files:
         _require_own_folders(folder, name)
         if name not in marker.files and os.path.lexists(folder / name):

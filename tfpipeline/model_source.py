@@ -75,6 +75,20 @@ def load(model: str) -> Source:
     raise errors.UsageError(f"'{path}' is no network: give {FORMS}")
 
 
+def with_weights(model: str) -> Source:
+    """As `load`, for a network that is not only a name.
+
+    Raises:
+        UsageError: it is one.
+    """
+    if model in catalog.names():
+        raise errors.UsageError(
+            f"'{model}' is a network without weights; give the folder of a run, or a "
+            "file"
+        )
+    return load(model)
+
+
 def _in_folder(folder: pathlib.Path) -> pathlib.Path:
     run = run_folder.RunFolder(folder)
     candidates = (

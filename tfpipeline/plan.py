@@ -70,7 +70,7 @@ def main(command: Command) -> None:
         )
     if not command.output:
         raise errors.UsageError("say where the files go: --output=FOLDER")
-    marked_folder.require(command.output, plan_files.WRITER)
+    marked_folder.require(command.output, writer=plan_files.WRITER)
     source = model_source.load(command.model)
     types = {
         tensor.dtype

@@ -39,16 +39,23 @@ def write(
         StorageError: the folder cannot be written.
     """
     found = network.prepare(g, name)
+    marked_folder.write(path, contents(found, images))
+    return found
+
+
+def contents(
+    found: network.Network, images: graph.Array | None = None
+) -> dict[str, str]:
+    """All files by their place in the folder; `images` as for `write`."""
     if images is None:
         images = _random_images(found.input)
-    marked_folder.write(path, texts(found, images, execution.predict(g, images)))
-    return found
+    return texts(found, images, execution.predict(found.g, images))
 
 
 def texts(
     found: network.Network, images: graph.Array, answers: graph.Array
 ) -> dict[str, str]:
-    """All files by their place in the folder."""
+    """As `contents`, with answers that are computed already."""
     own = {
         f"{found.name}.c": network.source(found),
         f"{found.name}.h": network.header(found),

@@ -1,9 +1,15 @@
-"""What `python -m export --targets=gap8` does, and the lines that it prints."""
+"""`python -m export --targets=gap8`: what the AutoTiler and NNTool take, and C."""
 
+import dataclasses
+import functools
 import pathlib
+from typing import Annotated
 
 from export.gap8 import calibration, files, network
+from export.target import Prepared, Target
 from tfpipeline import errors, model_source, number_formats, run_folder
+from tfpipeline.configs import fields
+from tfpipeline.configs.fields import Flag
 from tfpipeline.ir import graph, serialize
 from tfpipeline.targets.gap8 import kernels, program, program_file
 
@@ -11,48 +17,64 @@ PRECISIONS = {"double": kernels.DOUBLE, "single": kernels.SINGLE}
 _WIDTHS = (16, 8)
 
 
-def run(
-    model: str,
-    output: pathlib.Path | None,
-    *,
-    images: str | None = None,
-    weight_bits: int | None = None,
-    precision: str = "double",
-    pixels: str = calibration.SIGNED,
-) -> list[str]:
-    """Writes all files for a network.
+@dataclasses.dataclass(frozen=True)
+class Flags(fields.Config):
+    """What the command line says of this target."""
+
+    images: Annotated[
+        str | None,
+        Flag(
+            "Images that decide the formats of a float network: a folder of .png or "
+            ".npy, or one .npy or .npz of [N, rows, columns, channels].",
+            name="calibration",
+        ),
+    ] = None
+    pixels: Annotated[
+        str,
+        Flag(
+            "What the network takes of a .png's pixel: (pixel - 128) / 128, pixel / "
+            "256, or the pixel as it is, which then is the chip's input too.",
+            choices=calibration.PIXELS,
+        ),
+    ] = calibration.SIGNED
+    weight_bits: Annotated[
+        int | None,
+        Flag("Width of a float network's weights and data: 16 if not given, or 8."),
+    ] = None
+    precision: Annotated[
+        str,
+        Flag(
+            "Which of the library's convolutions the AutoTiler's model calls: those "
+            "with 32-bit sums, as NNTool, or those of 2019.",
+            choices=tuple(PRECISIONS),
+        ),
+    ] = "double"
+
+
+def prepare(model: str, given: Flags) -> Prepared:
+    """All files of a network.
 
     Args:
         model: the folder of a run, a graph or a `.tflite`, of floats; or a
             `program.npz`, or the folder of a run or an export that holds one.
-        output: the folder that gets the files.
-        images: for calibration; see `calibration.read`.
-        weight_bits: of a float network's integers, data included; 16 without.
-        precision: of `PRECISIONS`.
-        pixels: of `calibration.PIXELS`.
-
-    Returns:
-        Lines for the user.
+        given: flags.
 
     Raises:
         UsageError: what does not go together, or is missing.
-        PipelineError: as `network.from_float` and `files.write`.
+        PipelineError: as `network.from_float`.
     """
-    if output is None:
-        raise errors.UsageError("say where the files go: --output=FOLDER")
     path = pathlib.Path(model)
-    stored = _stored(path, weight_bits)
+    stored = _stored(path, given.weight_bits)
     if stored is not None:
         found = network.from_program(
             stored,
-            precision=PRECISIONS[precision],
+            precision=PRECISIONS[given.precision],
             g=_beside(path),
-            images=_images(images, stored.input.shape, pixels),
+            images=_images(given, stored.input.shape),
         )
     else:
-        found = _from_float(model, images, weight_bits, precision, pixels)
-    files.write(output, found)
-    return _report(found, output)
+        found = _from_float(model, given)
+    return Prepared(files.contents(found), functools.partial(_report, found))
 
 
 def _stored(path: pathlib.Path, weight_bits: int | None) -> program.Program | None:
@@ -91,24 +113,14 @@ def _is_float(g: graph.Graph) -> bool:
     return all(tensor.dtype == "float32" for tensor in g.tensors.values())
 
 
-def _from_float(
-    model: str,
-    images: str | None,
-    weight_bits: int | None,
-    precision: str,
-    pixels: str,
-) -> network.Network:
-    if model in model_source.names():
+def _from_float(model: str, given: Flags) -> network.Network:
+    if given.weight_bits not in (None, *_WIDTHS):
         raise errors.UsageError(
-            f"'{model}' is a network without weights; give the folder of a run, or a "
-            "file"
-        )
-    if weight_bits not in (None, *_WIDTHS):
-        raise errors.UsageError(
-            f"GAP8 has integers of 16 and 8 bits; found --weight_bits={weight_bits}"
+            "GAP8 has integers of 16 and 8 bits; found --weight_bits="
+            f"{given.weight_bits}"
         )
     g = _float_graph(model)
-    if images is None:
+    if given.images is None:
         raise errors.UsageError(
             "the formats come from images: give --calibration=FOLDER of .png or .npy, "
             "or an .npz"
@@ -116,10 +128,10 @@ def _from_float(
     shape = g.tensors[g.inputs[0]].shape[1:]
     return network.from_float(
         g,
-        calibration.read(images, shape, pixels),
-        num_bits=weight_bits or 16,
-        precision=PRECISIONS[precision],
-        pixels=pixels,
+        calibration.read(given.images, shape, given.pixels),
+        num_bits=given.weight_bits or 16,
+        precision=PRECISIONS[given.precision],
+        pixels=given.pixels,
     )
 
 
@@ -129,7 +141,7 @@ def _float_graph(model: str) -> graph.Graph:
     Raises:
         UsageError: there are integers only.
     """
-    g = model_source.load(model).graph
+    g = model_source.with_weights(model).graph
     if _is_float(g):
         return g
     run = run_folder.RunFolder(pathlib.Path(model))
@@ -142,14 +154,14 @@ def _float_graph(model: str) -> graph.Graph:
     )
 
 
-def _images(path: str | None, shape: program.Shape, pixels: str) -> graph.Array | None:
-    if path is None:
+def _images(given: Flags, shape: program.Shape) -> graph.Array | None:
+    if given.images is None:
         return None
     channels, rows, columns = shape
-    return calibration.read(path, (rows, columns, channels), pixels)
+    return calibration.read(given.images, (rows, columns, channels), given.pixels)
 
 
-def _report(found: network.Network, output: pathlib.Path) -> list[str]:
+def _report(found: network.Network, output: pathlib.Path | None) -> list[str]:
     p = found.program
     peak = "not planned"
     if found.plan is not None:
@@ -164,3 +176,12 @@ def _report(found: network.Network, output: pathlib.Path) -> list[str]:
         *(f"note       {note}" for note in found.notes),
         f"written    {output}; {files.README_FILE} has the vendor's commands",
     ]
+
+
+TARGET = Target(
+    name="gap8",
+    title="AutoTiler and NNTool",
+    takes="a .tflite file, a graph.json or a Keras file, of floats, or a program.npz",
+    flags=Flags(),
+    prepare=prepare,
+)

@@ -29,15 +29,19 @@ _L2_BYTES = 300_000
 
 
 def write(path: str | os.PathLike[str], found: network.Network) -> None:
-    """Writes all files, in place of those of an earlier export to `path`.
+    """Writes `contents`, in place of those of an earlier export to `path`.
 
     Raises:
         ForeignFileError: the folder holds what is not ours.
         StorageError: the folder cannot be written.
     """
+    marked_folder.write(path, contents(found))
+
+
+def contents(found: network.Network) -> dict[str, str | bytes]:
+    """All files by name."""
     answers = known_answers(found)
-    contents: dict[str, str | bytes] = dict(_texts(found, answers))
-    marked_folder.write(path, contents | dict(_binaries(found, answers)))
+    return {**dict(_texts(found, answers)), **dict(_binaries(found, answers))}
 
 
 def _texts(

@@ -17,33 +17,35 @@ README_FILE = "README.txt"
 
 
 def write(path: str | os.PathLike[str], found: network.Network, name: str) -> None:
-    """Writes all files, in place of those of an earlier export to `path`.
-
-    Args:
-        path: of the folder.
-        found: the network.
-        name: of network and data set, for the tool and for names of files.
+    """Writes `contents`, in place of those of an earlier export to `path`.
 
     Raises:
         ForeignFileError: the folder holds what is not ours.
         StorageError: the folder cannot be written.
     """
+    marked_folder.write(path, contents(found, name))
+
+
+def contents(found: network.Network, name: str) -> dict[str, str | bytes]:
+    """All files by name.
+
+    Args:
+        found: the network.
+        name: of network and data set, for the tool and for names of files.
+    """
     name = description.identifier(name)
     sample_file = f"sample_{name}.npy"
     state = weights.state(found.lowered, found.program)
-    marked_folder.write(
-        path,
-        {
-            sample_file: _sample(found),
-            KNOWN_ANSWER_FILE: _known_answer(found),
-            DESCRIPTION_FILE: description.text(
-                found.lowered, found.placed, found.program, name
-            ),
-            REPORT_FILE: text.report(found),
-            README_FILE: text.readme(found, name, sample_file),
-            CHECKPOINT_FILE: checkpoint.to_bytes(arch=name, state=state),
-        },
-    )
+    return {
+        sample_file: _sample(found),
+        KNOWN_ANSWER_FILE: _known_answer(found),
+        DESCRIPTION_FILE: description.text(
+            found.lowered, found.placed, found.program, name
+        ),
+        REPORT_FILE: text.report(found),
+        README_FILE: text.readme(found, name, sample_file),
+        CHECKPOINT_FILE: checkpoint.to_bytes(arch=name, state=state),
+    }
 
 
 def channels_first(values: graph.Array, is_line: bool = False) -> graph.Array:

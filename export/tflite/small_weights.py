@@ -7,14 +7,13 @@ give what our simulation gives, compressed ones what the file gives uncompressed
 
 import dataclasses
 import hashlib
-import os
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from export.tflite import compression, from_graph, weight_widths
-from tfpipeline import atomic_files, errors, marked_folder
+from tfpipeline import atomic_files, errors
 from tfpipeline.ir import from_tflite, graph
 from tfpipeline.simulate import execution
 from tfpipeline.targets.tflm import arena, flatbuffer, interpreter
@@ -137,15 +136,10 @@ def make(
     )
 
 
-def write(path: str | os.PathLike[str], made: SmallWeights) -> None:
-    """Writes `model.tflite` and `verification.json` as the folder `path`.
-
-    Raises:
-        ForeignFileError: the folder holds what is not ours.
-        StorageError: it cannot be written.
-    """
+def contents(made: SmallWeights) -> dict[str, str | bytes]:
+    """`model.tflite` and `verification.json`."""
     record = atomic_files.json_text(made.to_dict())
-    marked_folder.write(path, {MODEL_FILE: made.model, VERIFICATION_FILE: record})
+    return {MODEL_FILE: made.model, VERIFICATION_FILE: record}
 
 
 def report(made: SmallWeights) -> list[str]:

@@ -306,17 +306,26 @@ def sha256(model: bytes) -> str:
 def write(
     path: str | os.PathLike[str], model: bytes, verification: Verification
 ) -> None:
-    """Writes `model.tflite` and `verification.json` as the folder `path`.
+    """Writes `contents` as the folder `path`.
 
     Raises:
         ForeignFileError: the folder holds what is not ours.
         StorageError: it cannot be written.
         ExportError: `verification` is of another model.
     """
+    marked_folder.write(path, contents(model, verification))
+
+
+def contents(model: bytes, verification: Verification) -> dict[str, str | bytes]:
+    """`model.tflite` and `verification.json`.
+
+    Raises:
+        ExportError: `verification` is of another model.
+    """
     if verification.model_sha256 != sha256(model):
         raise errors.ExportError("the verification is of another model than the one")
     record = atomic_files.json_text(verification.to_dict())
-    marked_folder.write(path, {MODEL_FILE: model, VERIFICATION_FILE: record})
+    return {MODEL_FILE: model, VERIFICATION_FILE: record}
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

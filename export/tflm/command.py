@@ -1,46 +1,55 @@
 """`python -m export --targets=tflm`: a bundle, and what is told of it."""
 
+import dataclasses
+import functools
 import pathlib
+from typing import Annotated
 
+from export.target import Prepared, Target
 from export.tflm import bundle, files, origin
-from tfpipeline import errors
+from tfpipeline.configs import fields
+from tfpipeline.configs.fields import Flag
 
 
-def run(
-    model: str,
-    output: pathlib.Path | None,
-    *,
-    with_plan: bool = False,
-    sample: str | None = None,
-    labels: str | None = None,
-) -> list[str]:
-    """Writes the bundle of a network.
+@dataclasses.dataclass(frozen=True)
+class Flags(fields.Config):
+    """What the command line says of this target."""
+
+    offline_plan: Annotated[
+        bool,
+        Flag("Write our plan of the arena into the file, where that saves memory."),
+    ] = False
+    sample: Annotated[
+        str | None,
+        Flag("A .npy, the input whose answer is recorded beside a random one's."),
+    ] = None
+    labels: Annotated[
+        str | None, Flag("A text file with the name of each output, one a line.")
+    ] = None
+
+
+def prepare(model: str, given: Flags) -> Prepared:
+    """The bundle of a network.
 
     Args:
         model: a `.tflite` file, or the folder of a run.
-        output: folder that gets the files.
-        with_plan: whether our plan of the arena goes into the file where it saves.
-        sample: a `.npy`, the input whose answer is recorded beside a random one's.
-        labels: a text file with the name of each output, one a line.
-
-    Returns:
-        Lines for the user.
+        given: flags.
 
     Raises:
-        PipelineError: as `origin`, `bundle.prepare` and `files.write`; a UsageError
-            without `output`.
+        PipelineError: as `origin` and `bundle.prepare`.
     """
-    if output is None:
-        raise errors.UsageError("say where the files go: --output=FOLDER")
     file, name = origin.find(model)
     made = bundle.prepare(
         origin.read(file),
         name,
-        with_plan=with_plan,
-        sample=sample,
-        labels=origin.read_labels(labels) if labels else (),
+        with_plan=given.offline_plan,
+        sample=given.sample,
+        labels=origin.read_labels(given.labels) if given.labels else (),
     )
-    files.write(output, made)
+    return Prepared(files.contents(made), functools.partial(_report, made))
+
+
+def _report(made: bundle.Bundle, output: pathlib.Path | None) -> list[str]:
     saved = made.plan.greedy_bytes - made.plan.head_bytes
     how = "saved by the file" if made.is_planned else "to save with --offline_plan"
     return [
@@ -54,3 +63,12 @@ def run(
         f"answers    {len(made.cases)}, of TensorFlow Lite Micro's interpreter",
         f"written    {output}; README.md says how to build and check it",
     ]
+
+
+TARGET = Target(
+    name="tflm",
+    title="the same as sources for a project, with known answers",
+    takes="a .tflite file",
+    flags=Flags(),
+    prepare=prepare,
+)

@@ -24,11 +24,16 @@ def texts(bundle: Bundle) -> dict[str, str]:
     }
 
 
+def contents(bundle: Bundle) -> dict[str, str | bytes]:
+    """All files by name."""
+    return {MODEL_FILE: bundle.model, **texts(bundle)}
+
+
 def write(path: str | os.PathLike[str], bundle: Bundle) -> None:
-    """Writes all files, in place of those of an earlier export to `path`.
+    """Writes `contents`, in place of those of an earlier export to `path`.
 
     Raises:
         ForeignFileError: the folder holds what is not ours.
         StorageError: the folder cannot be written.
     """
-    marked_folder.write(path, {MODEL_FILE: bundle.model, **texts(bundle)})
+    marked_folder.write(path, contents(bundle))

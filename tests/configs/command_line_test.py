@@ -1,11 +1,15 @@
 """Configs of parsed flags."""
 
+import dataclasses
+from typing import Annotated
+
 import pytest
 from absl import flags
 
 from tests.configs import example
 from tfpipeline import errors
-from tfpipeline.configs import command_line, fields
+from tfpipeline.configs import command_line, fields, help_text
+from tfpipeline.configs.fields import Flag, Group
 
 
 def _config(*arguments, defaults=None):
@@ -92,3 +96,41 @@ def test_nothing_is_added_to_the_flags_of_the_process():
     before = set(flags.FLAGS)
     _config()
     assert set(flags.FLAGS) == before
+
+
+@dataclasses.dataclass(frozen=True)
+class _Narrow(fields.Config):
+    bits: Annotated[int | None, Flag("Of one.", high=8)] = None
+
+
+@dataclasses.dataclass(frozen=True)
+class _Wide(fields.Config):
+    bits: Annotated[int | None, Flag("Of another.")] = None
+
+
+@dataclasses.dataclass(frozen=True)
+class _Both(fields.Config):
+    narrow: Annotated[_Narrow, Group("narrow")] = _Narrow()
+    wide: Annotated[_Wide, Group("wide")] = _Wide()
+
+
+def test_two_configs_may_have_one_flag():
+    config = _config("--bits=4", defaults=_Both())
+    assert (config.narrow.bits, config.wide.bits) == (4, 4)
+    text = help_text.render(_Both())
+    assert text.count("--bits=N") == 2
+    assert "Of one. [8 or less]" in text and "Of another." in text
+
+
+@pytest.mark.parametrize(
+    ("kind", "default"), [(int | None, 3), (float | None, None), (str | None, None)]
+)
+def test_one_flag_has_one_type_and_one_default(kind, default):
+    other = dataclasses.make_dataclass(
+        "Other",
+        [("bits", Annotated[kind, Flag("Another.")], default)],
+        bases=(_Both,),
+        frozen=True,
+    )
+    with pytest.raises(TypeError, match="two fields make different flags --bits"):
+        command_line.define(other(), flags.FlagValues())

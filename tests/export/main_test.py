@@ -2,11 +2,19 @@
 
 import json
 import pathlib
+import re
+import subprocess
+import sys
 
 import pytest
+from absl import flags
 
+from export import catalog
+from export.tflite import verify
 from tests import folder_trees, programs
+from tests.export import commands
 from tfpipeline import run_folder
+from tfpipeline.configs import command_line, fields, help_text
 
 ROOT = pathlib.Path(__file__).parents[2]
 MODEL = ROOT / "tests" / "golden" / "tflite_int8" / "residual_qat.tflite"
@@ -14,6 +22,61 @@ MODEL = ROOT / "tests" / "golden" / "tflite_int8" / "residual_qat.tflite"
 
 def run(*arguments: str) -> programs.Done:
     return programs.run("export", *arguments)
+
+
+_INSPECTED: dict[bytes, verify.Verification] = {}
+
+
+@pytest.fixture(autouse=True)
+def inspected_once(monkeypatch):
+    """The interpreter needs ten seconds for a network, which is always the same."""
+    inspect = verify.inspect
+
+    def once(model, **options):
+        if model not in _INSPECTED:
+            _INSPECTED[model] = inspect(model, **options)
+        return _INSPECTED[model]
+
+    monkeypatch.setattr(verify, "inspect", once)
+
+
+def test_the_program_and_its_help():
+    done = subprocess.run(
+        (sys.executable, "-m", "export", "--help"),
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    groups = re.findall(r"^([\w ]+):$", done.stdout, re.MULTILINE)
+    names = [target.name for target in catalog.ALL]
+    assert groups == ["all targets", *names, "of every program"]
+
+
+def test_each_target_has_a_room_with_its_flags():
+    text = help_text.render(commands.program.Command())
+    for target in catalog.ALL:
+        assert target.prepare.__module__ == type(target.flags).__module__
+        assert target.prepare.__module__.endswith(".command")
+        for leaf, _ in fields.leaves(target.flags):
+            assert f"{leaf.name}" in text
+            # Help says by its group whose a flag is.
+            assert not leaf.flag.help.startswith(f"{target.name}:")
+    assert text.count("--weight_bits=N") == 3 and text.count("--sample=TEXT") == 2
+
+
+def test_a_flag_of_several_targets_is_one():
+    values = flags.FlagValues()
+    command_line.define(commands.program.Command(), values)
+    arguments = ["--weight_bits=4", "--sample=a.npy", "--offline_plan", "--pixels=unit"]
+    values(["export", *arguments])
+    command = command_line.from_flags(commands.program.Command(), values)
+    for name in ("int8", "max78000", "gap8"):
+        assert getattr(command, name).weight_bits == 4
+    assert command.max78000.sample == command.tflm.sample == "a.npy"
+    assert command.int16x8.offline_plan and command.tflm.offline_plan
+    assert command.gap8.pixels == "unit"
 
 
 def test_verifies_a_file_and_a_run_folder(tmp_path):
@@ -100,6 +163,17 @@ def test_of_several_targets_none_is_written_where_one_is_refused(tmp_path):
     assert (tmp_path / "c" / "residual_qat.c").exists()
     assert (tmp_path / "int8" / "model.tflite").exists()
     assert (tmp_path / "main.c").read_text() == "int main;"
+
+
+def test_of_several_targets_none_is_written_where_a_file_is_in_the_way(tmp_path):
+    commands.run("c", MODEL.with_name("plain_qat.tflite"), tmp_path / "c")
+    # The folder is ours, the file is not: another network would write it.
+    (tmp_path / "c" / "residual_qat.c").write_text("mine")
+    before = folder_trees.tree(tmp_path)
+    done = run(f"--model={MODEL}", "--targets=int8,c", f"--output={tmp_path}")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert f"{tmp_path / 'c' / 'residual_qat.c'} stands where" in done.stderr
+    assert folder_trees.tree(tmp_path) == before
 
 
 def test_the_folder_of_a_run_takes_no_export_at_its_root(tmp_path):

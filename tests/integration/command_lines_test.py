@@ -97,7 +97,7 @@ def test_programs_are_imported_into_one_process_and_define_no_flag():
     code = """
 import tfpipeline.train, tfpipeline.train_descriptor, tfpipeline.estimate
 import tfpipeline.plan, tfpipeline.camera, tfpipeline.identify
-import tfpipeline.layer_error, tfpipeline.merge_folds
+import tfpipeline.layer_error, tfpipeline.merge_folds, export.__main__
 from absl import flags
 print(*[m for m in flags.FLAGS.flags_by_module_dict() if not m.startswith("absl.")])
 """
@@ -123,8 +123,7 @@ def _defines_flags(path: pathlib.Path) -> bool:
 def test_flags_come_from_configs_alone(top):
     paths = sorted((_ROOT / top).rglob("*.py"))
     found = {str(path.relative_to(_ROOT)) for path in paths if _defines_flags(path)}
-    # The export's own come with its targets.
-    assert found <= {"tfpipeline/configs/command_line.py", "export/__main__.py"}
+    assert found <= {"tfpipeline/configs/command_line.py"}
 
 
 def test_the_run_of_the_page_is_that_of_its_flags(monkeypatch):

@@ -6,7 +6,8 @@ import hypothesis
 import numpy as np
 import pytest
 
-from export.gap8 import command, network
+from export.gap8 import network
+from tests.export import commands
 from tests.targets.gap8 import breaches, networks, strategies
 from tfpipeline import errors
 from tfpipeline.cost import estimate as options
@@ -149,9 +150,8 @@ def test_the_command_refuses_before_it_writes(tmp_path):
     shape = breaking.tensors[breaking.inputs[0]].shape[1:]
     np.savez(tmp_path / "images.npz", images=np.ones((2, *shape), np.float32))
     with pytest.raises(errors.TargetError, match="GAP8-ACT-01"):
-        command.run(
-            str(tmp_path / "graph"),
-            tmp_path / "out",
+        commands.run(
+            *("gap8", tmp_path / "graph", tmp_path / "out"),
             images=str(tmp_path / "images.npz"),
         )
     assert not (tmp_path / "out").exists()

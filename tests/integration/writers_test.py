@@ -15,10 +15,11 @@ from export.gap8 import files as gap8_files
 from export.gap8 import network as gap8_network
 from export.max78000 import files as max78000_files
 from export.max78000 import network as max78000_network
-from export.tflite import float32, small_weights, verify
+from export.tflite import float32, verify
 from export.tflm import bundle
 from export.tflm import files as tflm_files
 from tests import folder_trees
+from tests.export import commands
 from tests.export.gap8 import programs
 from tests.identification import gap8_descriptor
 from tfpipeline import atomic_files, errors, markers, run_folder
@@ -66,11 +67,6 @@ def _int8(folder: pathlib.Path) -> None:
     verify.write(folder, model(), cast(verify.Verification, told))
 
 
-def _small_weights(folder: pathlib.Path) -> None:
-    told = types.SimpleNamespace(model=model(), to_dict=dict)
-    small_weights.write(folder, cast(small_weights.SmallWeights, told))
-
-
 def _float32(folder: pathlib.Path) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(float32, "convert", lambda network: model())
@@ -99,13 +95,13 @@ def _plan(folder: pathlib.Path) -> None:
 
 # Module -> what makes it fill a folder: those that go by `marked_folder`.
 FOLDERS: dict[str, Callable[[pathlib.Path], object]] = {
+    "export/__main__.py": lambda folder: commands.run("c", GOLDEN, folder),
     "export/c/files.py": lambda folder: c_files.write(folder, golden(), "net"),
     "export/gap8/files.py": lambda folder: gap8_files.write(folder, _gap8()),
     "export/max78000/files.py": lambda folder: max78000_files.write(
         folder, _max78000(), "net"
     ),
     "export/tflite/float32.py": _float32,
-    "export/tflite/small_weights.py": _small_weights,
     "export/tflite/verify.py": _int8,
     "export/tflm/files.py": lambda folder: tflm_files.write(folder, _bundle()),
     "tfpipeline/targets/gap8/plan_files.py": _plan,

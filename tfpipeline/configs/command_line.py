@@ -15,11 +15,20 @@ _KINDS = {int: "a whole number", float: "a number"}
 def define(config: fields.Config, values: flags.FlagValues) -> None:
     """Defines the flags of a config and of those in it.
 
+    Fields of several configs may have one flag, of one type and one default.
+
     Args:
         config: its values are the flags' defaults.
         values: what the flags are added to.
     """
+    defined: dict[str, tuple[type, bool, Any]] = {}
     for leaf, default in fields.leaves(config):
+        kind = (leaf.base, leaf.is_tuple, default)
+        if leaf.name in defined:
+            if defined[leaf.name] != kind:
+                raise TypeError(f"two fields make different flags --{leaf.name}")
+            continue
+        defined[leaf.name] = kind
         name, text, more = leaf.name, leaf.flag.help, {"flag_values": values}
         if leaf.flag.repeats:
             flags.DEFINE_multi_string(name, list(default), text, **more)

@@ -10,8 +10,9 @@ import subprocess
 import numpy as np
 import pytest
 
-from export.gap8 import calibration, command, files, network
+from export.gap8 import calibration, files, network
 from tests import folder_trees, graph_builder
+from tests.export import commands
 from tests.export.c import compiler
 from tests.targets.gap8 import networks
 from tfpipeline import errors
@@ -149,14 +150,14 @@ def test_command_quantizes_and_exports_integers_again(tmp_path):
     serialize.write(fire_graph(), tmp_path / "run" / "graph")
     np.savez(tmp_path / "images.npz", images=images())
     arguments = {"images": str(tmp_path / "images.npz"), "weight_bits": 8}
-    lines = command.run(
-        str(tmp_path / "run"), tmp_path / "out", precision="single", **arguments
+    lines = commands.run(
+        *("gap8", tmp_path / "run", tmp_path / "out"), precision="single", **arguments
     )
     assert lines[0].startswith("model      7 layers of 8 bits")
     assert "single precision" in lines[2]
     p = program_file.read(tmp_path / "out" / program_file.FILE_NAME)
     assert p.num_bits == 8
-    again = command.run(str(tmp_path / "out"), tmp_path / "again")
+    again = commands.run("gap8", tmp_path / "out", tmp_path / "again")
     assert any("random input" in line for line in again)
     stored = program_file.read(tmp_path / "again" / program_file.FILE_NAME)
     assert program_file.fingerprint(stored) == program_file.fingerprint(p)
@@ -168,14 +169,14 @@ def test_command_takes_a_runs_integers_and_its_float_graph(tmp_path):
     serialize.write(fire_graph(), run / "graph")
     np.savez(tmp_path / "images.npz", images=images())
     given = {"images": str(tmp_path / "images.npz")}
-    command.run(str(run), run / "export" / "gap8_8bit", weight_bits=8, **given)
-    lines = command.run(str(run), tmp_path / "out", **given)
+    commands.run("gap8", run, run / "export" / "gap8_8bit", weight_bits=8, **given)
+    lines = commands.run("gap8", run, tmp_path / "out", **given)
     assert "layers of 8 bits" in lines[0]
     assert (tmp_path / "out" / "nntool" / "fire_net.tflite").is_file()
-    lines = command.run(str(run), tmp_path / "wide", weight_bits=16, **given)
+    lines = commands.run("gap8", run, tmp_path / "wide", weight_bits=16, **given)
     assert "layers of 16 bits" in lines[0]
     with pytest.raises(errors.UsageError, match="integers of 8 bits already"):
-        command.run(str(tmp_path / "out"), tmp_path / "no", weight_bits=16, **given)
+        commands.run("gap8", tmp_path / "out", tmp_path / "no", weight_bits=16, **given)
 
 
 @pytest.mark.parametrize(
@@ -199,13 +200,13 @@ def test_wrong_use_is_said(tmp_path, arguments, message):
         **arguments,
     }
     with pytest.raises(errors.UsageError, match=re.escape(message)):
-        command.run(given.pop("model"), given.pop("output"), **given)
+        commands.run("gap8", given.pop("model"), given.pop("output"), **given)
     assert not (tmp_path / "out").exists()
 
 
 def test_integers_of_another_target_are_refused(tmp_path):
     with pytest.raises(errors.UsageError, match="integers of another target"):
-        command.run(str(INTEGERS), tmp_path / "out", images="images.npz")
+        commands.run("gap8", INTEGERS, tmp_path / "out", images="images.npz")
 
 
 class TestCalibration:

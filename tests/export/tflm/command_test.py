@@ -5,8 +5,9 @@ import pathlib
 import numpy as np
 import pytest
 
-from export.tflm import command, goldens, origin
+from export.tflm import goldens, origin
 from tests import programs
+from tests.export import commands
 from tests.ir import tflite_models as models
 from tfpipeline import errors
 from tfpipeline.ir import tflite_file
@@ -21,7 +22,7 @@ def refused(tmp_path, model, error, **options):
     file = tmp_path / "network.tflite"
     file.write_bytes(model)
     with pytest.raises(error) as caught:
-        command.run(str(file), tmp_path / "out", **options)
+        commands.run("tflm", file, tmp_path / "out", **options)
     assert sorted(each.name for each in tmp_path.iterdir()) == sorted(
         {"network.tflite", *(pathlib.Path(each).name for each in options.values())}
     )
@@ -111,26 +112,26 @@ def test_labels(tmp_path, text, message):
         file.write_text(text)
     model = MODEL.read_bytes()
     with pytest.raises(errors.DataError, match=message):
-        command.run(str(MODEL), tmp_path / "out", labels=str(file))
+        commands.run("tflm", MODEL, tmp_path / "out", labels=str(file))
     assert not (tmp_path / "out").exists()
     assert MODEL.read_bytes() == model
 
 
 def test_unusable_paths(tmp_path):
     with pytest.raises(errors.UsageError, match="--output=FOLDER"):
-        command.run(str(MODEL), None)
+        commands.run("tflm", MODEL, None)
     with pytest.raises(errors.UsageError, match=r"neither a \.tflite file"):
-        command.run(str(tmp_path / "network.h5"), tmp_path / "out")
+        commands.run("tflm", tmp_path / "network.h5", tmp_path / "out")
     with pytest.raises(errors.ExportError, match=r"cannot read .*: No such file"):
-        command.run(str(tmp_path / "absent.tflite"), tmp_path / "out")
+        commands.run("tflm", tmp_path / "absent.tflite", tmp_path / "out")
     with pytest.raises(
         errors.UsageError, match=r"neither export/int8/model\.tflite nor"
     ):
-        command.run(str(tmp_path), tmp_path / "out")
+        commands.run("tflm", tmp_path, tmp_path / "out")
     blocked = tmp_path / "file"
     blocked.write_text("no folder")
     with pytest.raises(errors.StorageError, match="cannot write"):
-        command.run(str(MODEL), blocked / "out")
+        commands.run("tflm", MODEL, blocked / "out")
     assert [each.name for each in tmp_path.iterdir()] == ["file"]
 
 

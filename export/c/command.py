@@ -1,0 +1,67 @@
+"""`python -m export --targets=c`: a network as C99, and what an emulator says of it."""
+
+import dataclasses
+import pathlib
+from typing import Annotated
+
+from export.c import emulation, files, network
+from export.target import Prepared, Target
+from tfpipeline import errors, model_source
+from tfpipeline.configs import fields
+from tfpipeline.configs.fields import Flag
+
+
+@dataclasses.dataclass(frozen=True)
+class Flags(fields.Config):
+    """What the command line says of this target."""
+
+    emulate: Annotated[
+        tuple[str, ...],
+        Flag(
+            "Run it in QEMU on these cores, of cortex-m3, cortex-m4 and cortex-m7, and "
+            "count the instructions of each layer."
+        ),
+    ] = ()
+
+
+def prepare(model: str, given: Flags) -> Prepared:
+    """C that computes a network, and a program that tests it.
+
+    Args:
+        model: a file, a graph or the folder of a run, of integers.
+        given: flags.
+
+    Raises:
+        PipelineError: as `emulation.require`, `model_source.load` and
+            `network.prepare`; the report a VerificationError where an emulated core
+            does not meet the known answers.
+    """
+    emulation.require(given.emulate)
+    g = model_source.with_weights(model).graph
+    found = network.prepare(g, g.name)
+
+    def report(output: pathlib.Path | None) -> list[str]:
+        lines = [
+            f"model      {len(g.layers)} layers as C99, no runtime",
+            f"arena      {found.plan.peak_bytes:,} bytes, static",
+            f"written    {output}; compile all of it and run it, for the test",
+        ]
+        if output is None:
+            return lines
+        for core in given.emulate:
+            ran = emulation.run(output, found, core)
+            lines += emulation.to_text(found, ran)
+            if ran.exit_code:
+                raise errors.VerificationError("\n".join(lines))
+        return lines
+
+    return Prepared(files.contents(found), report)
+
+
+TARGET = Target(
+    name="c",
+    title="portable C99 without a runtime",
+    takes="a .tflite file or a graph.json, of integers",
+    flags=Flags(),
+    prepare=prepare,
+)

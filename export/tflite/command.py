@@ -1,0 +1,204 @@
+"""`python -m export --targets=int8` and int16x8: verifies a `.tflite`, narrows it."""
+
+import dataclasses
+import functools
+import pathlib
+from typing import Annotated
+
+from export.target import Prepared, Target
+from export.tflite import (
+    from_graph,
+    offline_plan,
+    small_weights,
+    verify,
+    weight_widths,
+)
+from tfpipeline import errors, model_source, run_folder
+from tfpipeline.configs import fields
+from tfpipeline.configs.fields import Flag
+
+_OfflinePlan = Annotated[
+    bool,
+    Flag(
+        "Write our plan of the arena into the file, where TensorFlow Lite Micro takes "
+        "it instead of making its own."
+    ),
+]
+
+
+@dataclasses.dataclass(frozen=True)
+class Int8Flags(fields.Config):
+    """What the command line says of int8."""
+
+    offline_plan: _OfflinePlan = False
+    weight_bits: Annotated[
+        int | None,
+        Flag(
+            "4 quantizes the weights of the network to 4 bits, as TensorFlow Lite "
+            "Micro reads them; with --compress 2 to 7."
+        ),
+    ] = None
+    float_model: Annotated[
+        str | None,
+        Flag(
+            "With --weight_bits: the float network that --model was quantized from, "
+            "for its weights; those of 8 bits are rounded a second time."
+        ),
+    ] = None
+    compress: Annotated[
+        bool,
+        Flag(
+            "Store weights of few different values as indices into tables, which "
+            "TensorFlow Lite Micro decodes."
+        ),
+    ] = False
+
+    @property
+    def weights_change(self) -> bool:
+        """Whether the file is to get other weights, or other forms of them."""
+        narrows = self.weight_bits not in (None, 8)
+        return self.compress or self.float_model is not None or narrows
+
+
+@dataclasses.dataclass(frozen=True)
+class Int16x8Flags(fields.Config):
+    """What the command line says of int16x8."""
+
+    offline_plan: _OfflinePlan = False
+
+
+def prepare_int8(model: str, given: Int8Flags) -> Prepared:
+    """A verified TFLite network, with its weights narrowed or compressed if asked.
+
+    Args:
+        model: a file, a graph or the folder of a run.
+        given: flags.
+
+    Raises:
+        UsageError: flags that do not go together.
+        PipelineError: as `verify.inspect` and `small_weights.make`.
+    """
+    data = _read(model, "int8", unpack=given.compress)
+    if given.weights_change:
+        return _small_weights(data, pathlib.Path(model).stem, given)
+    return _verified(data, "int8", given.offline_plan)
+
+
+def prepare_int16x8(model: str, given: Int16x8Flags) -> Prepared:
+    """As `prepare_int8`, for 16-bit activations beside 8-bit weights."""
+    return _verified(_read(model, "int16x8"), "int16", given.offline_plan)
+
+
+def _verified(data: bytes, dtype: str, with_plan: bool) -> Prepared:
+    if with_plan:
+        data = offline_plan.with_plan(data)
+    verification = verify.inspect(data, types=[dtype])
+    return Prepared(
+        verify.contents(data, verification),
+        functools.partial(_report, _lines(verification)),
+    )
+
+
+def _small_weights(data: bytes, name: str, given: Int8Flags) -> Prepared:
+    """Narrows or compresses the weights of a TFLite network, and verifies it."""
+    if given.offline_plan:
+        raise errors.UsageError(
+            "--offline_plan does not go with --weight_bits and --compress: the plan is "
+            "of the tensors of the file as it is"
+        )
+    bits = None if given.weight_bits == 8 else given.weight_bits
+    float_graph = None
+    if given.float_model is not None:
+        if bits is None:
+            raise errors.UsageError("--float_model needs --weight_bits")
+        float_graph = model_source.load(given.float_model).graph
+    made = small_weights.make(
+        data,
+        weight_bits=bits,
+        compress=given.compress,
+        float_graph=float_graph,
+        name=name,
+    )
+    return Prepared(
+        small_weights.contents(made),
+        functools.partial(_report, small_weights.report(made)),
+    )
+
+
+def _read(path: str, number_format: str, *, unpack: bool = False) -> bytes:
+    """The bytes of a `.tflite`, or of what a graph becomes.
+
+    Args:
+        path: of a file, a graph, or the folder of a run.
+        number_format: of a run's export.
+        unpack: whether weights of a graph of fewer than 8 bits are to have 8.
+    """
+    file = pathlib.Path(path)
+    if file.is_dir():
+        file = run_folder.RunFolder(file).export_file(number_format)
+    if file.suffix == ".json":
+        g = model_source.load(path).graph
+        return from_graph.to_bytes(weight_widths.unpacked(g) if unpack else g)
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        raise errors.ExportError(
+            f"cannot read {file}: {error.strerror or error}"
+        ) from error
+
+
+def _report(lines: list[str], output: pathlib.Path | None) -> list[str]:
+    return lines if output is None else [*lines, f"written    {output}"]
+
+
+def _lines(verification: verify.Verification) -> list[str]:
+    arena = verification.arena
+    smallest = "smallest" if arena.is_smallest else "not proven the smallest"
+    return [
+        f"model      {verification.model_bytes} bytes, "
+        f"{len(verification.operators)} operators, full integer",
+        f"input      {verification.input.dtype} {verification.input.shape}, "
+        f"scale {verification.input.scale:g}, "
+        f"zero point {verification.input.zero_point}",
+        f"output     {verification.output.dtype} {verification.output.shape}, "
+        f"scale {verification.output.scale:g}, "
+        f"zero point {verification.output.zero_point}",
+        f"arena      {arena.arena_bytes} bytes on this 64-bit machine ({smallest})",
+        *_agreement(verification),
+    ]
+
+
+def _agreement(verification: verify.Verification) -> list[str]:
+    lines = []
+    if compared := verification.operator_agreement:
+        results = sum(row.elements for row in compared)
+        inexact = sum(row.differing for row in compared)
+        lines.append(
+            f"agreement  TFLite's reference equals TFLite Micro in "
+            f"{results - inexact} of {results} results, "
+            f"at most {max(row.max_lsb for row in compared)} LSB apart"
+        )
+    if verification.simulated_images is not None:
+        lines.append(
+            f"simulated  {verification.simulated_images} images equal to the last bit, "
+            "as kernels of 4 bits need"
+        )
+    return lines
+
+
+INT8 = Target(
+    name="int8",
+    title="a .tflite for TensorFlow Lite Micro, verified",
+    takes="a .tflite file or a graph.json",
+    flags=Int8Flags(),
+    prepare=prepare_int8,
+    needs_output=False,
+)
+INT16X8 = Target(
+    name="int16x8",
+    title="the same with 16-bit activations",
+    takes="a .tflite file or a graph.json",
+    flags=Int16x8Flags(),
+    prepare=prepare_int16x8,
+    needs_output=False,
+)

@@ -1,0 +1,34 @@
+"""`python -m export` in this process."""
+
+import dataclasses
+import importlib
+import os
+
+from export import catalog
+
+# The program; a module cannot be imported by this name with `from`.
+program = importlib.import_module("export.__main__")
+
+
+def run(
+    target: str,
+    model: str | os.PathLike[str],
+    output: str | os.PathLike[str] | None = None,
+    **flags: object,
+) -> list[str]:
+    """Exports for one target; returns the lines for the user.
+
+    Args:
+        target: its name.
+        model: of --model.
+        output: of --output.
+        **flags: fields of the target's flags.
+    """
+    given = dataclasses.replace(catalog.named(target).flags, **flags)
+    command = program.Command(
+        model=os.fspath(model),
+        targets=(target,),
+        output=None if output is None else os.fspath(output),
+        **{target: given},
+    )
+    return list(program.run(command))
