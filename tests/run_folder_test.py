@@ -164,7 +164,8 @@ def test_every_number_format_has_its_places():
     files = folder.tflite_files()
     assert list(files) == [each.name for each in number_formats.tflite()]
     assert files["int16x8"] == pathlib.Path("run/export/int16x8/model.tflite")
-    for name in (*descriptor_forms.NAMES, "graph", "tensorboard", "metrics.jsonl"):
+    stored = map(descriptor_forms.stored_name, descriptor_forms.NAMES)
+    for name in (*stored, "graph", "tensorboard", "metrics.jsonl"):
         assert folder.owns(name), name
     for name in ("notes.txt", "floats", "my_graph", "run.json.txt", ".tfpipeline"):
         assert not folder.owns(name), name
