@@ -14,8 +14,6 @@ import sys
 import warnings
 from unittest import mock
 
-from absl import flags
-
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 
 
@@ -48,18 +46,7 @@ def run(module: str, *arguments: object, folder: str | os.PathLike[str] = ROOT) 
             code: object = 0
         except SystemExit as stopped:
             code = stopped.code or 0
-        finally:
-            _forget_flags()
     if not isinstance(code, int):
         err.write(f"{code}\n")
         code = 1
     return Done(code, out.getvalue(), err.getvalue())
-
-
-def _forget_flags() -> None:
-    """The export defines its flags among absl's own, each time that it runs."""
-    for module, defined in flags.FLAGS.flags_by_module_dict().items():
-        if not module.startswith("absl."):
-            for flag in list(defined):
-                if flag.name in flags.FLAGS:
-                    delattr(flags.FLAGS, flag.name)

@@ -5,6 +5,7 @@
 writes docs/rooms.svg again after a change of the table; a test holds them together.
 """
 
+import ast
 import io
 import pathlib
 
@@ -42,9 +43,11 @@ def ranks(tree: room_table.Tree) -> dict[str, int]:
 
 def side(tree: room_table.Tree, room: str) -> str:
     """Whether a room is an entry point, needs TensorFlow, or does not."""
-    modules = [source for source in tree.sources if tree.room(source.module) == room]
     if any(
-        "entry" in {x.split(".")[-1] for x in tree.imports[s.module]} for s in modules
+        isinstance(node, ast.Constant) and node.value == "__main__"
+        for source in tree.sources
+        if tree.room(source.module) == room
+        for node in ast.walk(source.tree)
     ):
         return "entry"
     reached, ahead = set(), [room]
