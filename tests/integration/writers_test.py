@@ -24,7 +24,12 @@ from tests.export.gap8 import programs
 from tests.identification import gap8_descriptor
 from tfpipeline import atomic_files, errors, markers, run_folder
 from tfpipeline.compat import keras
-from tfpipeline.data import procedural, procedural_objects, tfds_source
+from tfpipeline.data import (
+    procedural,
+    procedural_objects,
+    tfds_download,
+    tfds_source,
+)
 from tfpipeline.identification import network as identification
 from tfpipeline.identification import people
 from tfpipeline.ir import from_tflite, graph, serialize
@@ -265,6 +270,15 @@ def test_a_writer_of_files_refuses_what_others_wrote(module, tmp_path, new_proce
 def test_a_page_without_its_lines_is_refused(tmp_path):
     (tmp_path / "page.md").write_text("mine")
     refused(_page, tmp_path)
+
+
+def test_a_download_refuses_what_others_wrote(tmp_path):
+    (tmp_path / "cifar10" / ".config").mkdir(parents=True)
+    (tmp_path / "cifar10" / ".config" / "metadata.json").write_text('{"mine": 1}')
+    refused(
+        lambda folder: tfds_download.prepare("cifar10", folder, "https://x.invalid/"),
+        tmp_path,
+    )
 
 
 def test_the_lock_of_the_people_leaves_another_file_of_its_name(tmp_path):
