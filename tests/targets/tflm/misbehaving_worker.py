@@ -26,6 +26,3 @@ def main(folder: pathlib.Path) -> None:
         print(f"{line} bytes", file=sys.stderr)
     (folder / "values.json").write_text("{}", encoding="utf-8")
     np.savez(folder / "results.npz", outputs=np.zeros((1, 10), np.int8))
-
-
-main(pathlib.Path(sys.argv[1]))

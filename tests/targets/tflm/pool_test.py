@@ -2,6 +2,8 @@
 
 import os
 import pathlib
+import subprocess
+import sys
 import time
 
 import numpy as np
@@ -54,8 +56,54 @@ def test_time_limit_ends_the_child(misbehaving):
 
     assert time.monotonic() - start < 30
     assert all(reply.timed_out for reply in replies)
-    with pytest.raises(ChildProcessError):
-        os.waitpid(-1, os.WNOHANG)
+    [server] = pool._idle
+    assert _children(server.process_id) == []
+
+
+def _children(process_id):
+    folder = pathlib.Path(f"/proc/{process_id}/task/{process_id}")
+    return (folder / "children").read_text().split()
+
+
+def test_a_job_that_ends_late_is_not_the_next_callers(misbehaving):
+    pool.run([pool.Job("sleep", MODEL)] * 2, timeout_seconds=0.5)
+    [reply] = pool.run([pool.Job("crash", MODEL)])
+    assert reply.failure == "crashed with SIGSEGV"
+
+
+def test_jobs_go_when_we_are_killed(tmp_path):
+    program = (
+        "from tfpipeline.targets.tflm import pool\n"
+        "pool.WORKER = 'tests.targets.tflm.misbehaving_worker'\n"
+        "pool.run([pool.Job('sleep', b'')])\n"
+    )
+    environment = {**os.environ, "TMPDIR": str(tmp_path), "PYTHONPATH": str(ROOT)}
+    process = subprocess.Popen([sys.executable, "-c", program], env=environment)
+    try:
+        while not list(tmp_path.rglob("stderr.txt")):
+            assert process.poll() is None
+            time.sleep(0.02)
+        [server] = map(int, _children(process.pid))
+        [job] = map(int, _children(server))
+    finally:
+        process.kill()
+        process.wait()
+    deadline = time.monotonic() + 30
+    while any(pathlib.Path(f"/proc/{each}").exists() for each in (server, job)):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def test_a_process_that_cannot_start_jobs_says_why(monkeypatch):
+    monkeypatch.setattr(pool, "WORKER", "tests.targets.tflm.absent")
+    with pytest.raises(errors.VerificationError, match=r"No module named .*absent"):
+        pool.run([pool.Job("sleep", MODEL)])
+
+
+def test_what_a_job_prints_is_no_answer(monkeypatch):
+    monkeypatch.setattr(pool, "WORKER", "tests.targets.tflm.talking_worker")
+    [reply] = pool.run([pool.Job("talk", MODEL)])
+    assert (reply.failure, reply.stderr) == (None, "to stderr\n")
 
 
 def test_full_temporary_folder_is_one_clear_error(monkeypatch, tmp_path):
@@ -65,6 +113,7 @@ def test_full_temporary_folder_is_one_clear_error(monkeypatch, tmp_path):
 
 
 def test_works_in_a_folder_with_misleading_modules(tmp_path, monkeypatch):
+    pool.close_idle()  # another one starts, in that folder
     (tmp_path / "numpy.py").write_text("raise SystemExit('the wrong numpy')")
     monkeypatch.chdir(tmp_path)
     images = np.zeros((1, 8, 8, 3), np.int8)

@@ -1,22 +1,25 @@
 """Jobs that run in child processes, because the interpreters are C++ and may crash.
 
 An arena that is too small, or a damaged file, can end a process by a signal. Each job
-therefore runs in a child of its own (`worker.py`), which never imports TensorFlow and
-starts in about 0.3 s; a crash becomes a value here.
+therefore runs in a child of its own (`worker.py`), which never imports TensorFlow; a
+crash becomes a value here. Children are forks of one process that has imported what
+they need (`job_server.py`); it is started by the first job and lives as long as we do.
 """
 
+import atexit
 import collections
 import contextlib
 import dataclasses
 import json
 import os
 import pathlib
+import select
 import signal
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -27,15 +30,15 @@ from tfpipeline import errors
 
 Arrays = Mapping[str, npt.NDArray[Any]]
 
-# How often running children are looked at. A child takes 0.3 s at least.
-POLL_SECONDS = 0.01
-
 # How much of a failed child's stderr is quoted.
 MAX_MESSAGE_CHARACTERS = 400
 
 DEFAULT_TIMEOUT_SECONDS = 3600.0
 
 WORKER = "tfpipeline.targets.tflm.worker"
+
+_SERVER = "tfpipeline.targets.tflm.job_server"
+_READ_BYTES = 1 << 16
 
 
 @dataclasses.dataclass(frozen=True)
@@ -76,31 +79,25 @@ def run(
         StorageError: the temporary folder cannot be written.
     """
     deadline = time.monotonic() + timeout_seconds
-    waiting = collections.deque(enumerate(jobs))
-    replies: list[Reply] = [Reply()] * len(jobs)
-    with _temporary_folder() as root, contextlib.ExitStack() as stack:
-        running: dict[int, _Child] = {}
+    waiting = collections.deque(range(len(jobs)))
+    late = Reply(failure=f"was not done after {timeout_seconds:g} s", timed_out=True)
+    replies = [late] * len(jobs)
+    with _temporary_folder() as root, _server() as server:
+        folders = [root / str(number) for number in range(len(jobs))]
+        running: dict[int, int] = {}  # the server's number -> ours
         while waiting or running:
             while waiting and len(running) < processes:
-                number, job = waiting.popleft()
-                running[number] = stack.enter_context(_start(job, root / str(number)))
-            for number, child in list(running.items()):
-                code = child.process.poll()
-                late = time.monotonic() > deadline
-                if code is not None:
-                    replies[number] = _reply(child.folder, code)
-                    del running[number]
-                    if done is not None:
-                        done(number)
-                elif late:
-                    child.process.kill()
-                    child.process.wait()
-                    replies[number] = Reply(
-                        failure=f"was not done after {timeout_seconds:g} s",
-                        timed_out=True,
-                    )
-                    del running[number]
-            time.sleep(POLL_SECONDS)
+                number = waiting.popleft()
+                _write(jobs[number], folders[number])
+                running[server.start(folders[number])] = number
+            for started, code in server.ended(deadline - time.monotonic()):
+                number = running.pop(started)
+                replies[number] = _reply(folders[number], code)
+                if done is not None:
+                    done(number)
+            if time.monotonic() > deadline:
+                server.kill(running)
+                break
     return replies
 
 
@@ -149,12 +146,6 @@ def map_images(
     return [reply.arrays for reply in replies]
 
 
-@dataclasses.dataclass(frozen=True)
-class _Child:
-    process: subprocess.Popen[bytes]
-    folder: pathlib.Path
-
-
 @contextlib.contextmanager
 def _temporary_folder() -> Iterator[pathlib.Path]:
     try:
@@ -167,38 +158,126 @@ def _temporary_folder() -> Iterator[pathlib.Path]:
         ) from error
 
 
-@contextlib.contextmanager
-def _start(job: Job, folder: pathlib.Path) -> Iterator[_Child]:
+def _write(job: Job, folder: pathlib.Path) -> None:
     folder.mkdir()
     (folder / "model.tflite").write_bytes(job.model)
     arrays: dict[str, Any] = dict(job.arrays)
     np.savez(folder / "arrays.npz", **arrays)
     request = {"task": job.task, "options": dict(job.options)}
     (folder / "request.json").write_text(json.dumps(request), encoding="utf-8")
-    environment = dict(os.environ)
-    # A process a core is the caller's choice; more threads in each would only wait.
-    environment["OPENBLAS_NUM_THREADS"] = "1"
-    # The child must find this very package whatever the parent's sys.path came from.
-    package_root = str(pathlib.Path(tfpipeline.__file__).resolve().parent.parent)
-    environment["PYTHONPATH"] = os.pathsep.join(
-        filter(None, [package_root, environment.get("PYTHONPATH")])
-    )
-    with (folder / "stderr.txt").open("wb") as stderr:
-        process = subprocess.Popen(
-            # -P: the working folder is no place to import from.
-            [sys.executable, "-P", "-m", WORKER, str(folder)],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=stderr,
-            env=environment,
+
+
+class _Server:
+    """A running `job_server.py`, which forks the children."""
+
+    def __init__(self, worker: str):
+        self.worker = worker
+        self.owner = os.getpid()
+        self._last = 0
+        self._answers = b""
+        environment = dict(os.environ)
+        # A process a core is the caller's choice; more threads in each would only
+        # wait, and a process of one thread is one that can be forked.
+        environment["OPENBLAS_NUM_THREADS"] = "1"
+        # The child must find this very package whatever our sys.path came from.
+        package_root = str(pathlib.Path(tfpipeline.__file__).resolve().parent.parent)
+        environment["PYTHONPATH"] = os.pathsep.join(
+            filter(None, [package_root, environment.get("PYTHONPATH")])
         )
+        self._stderr = tempfile.TemporaryFile()  # noqa: SIM115, closed by `close`
+        self._process = subprocess.Popen(
+            # -P: the working folder is no place to import from.
+            [sys.executable, "-P", "-m", _SERVER, worker],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._stderr,
+            env=environment,
+            bufsize=0,
+        )
+
+    @property
+    def process_id(self) -> int:
+        """Of the server."""
+        return self._process.pid
+
+    def start(self, folder: pathlib.Path) -> int:
+        """Starts the job in `folder`; returns the number by which it is known."""
+        self._last += 1
+        self._ask("run", self._last, str(folder))
+        return self._last
+
+    def ended(self, seconds: float | None) -> list[tuple[int, int]]:
+        """Waits for the next jobs that end, at most `seconds`: numbers, exit codes."""
+        stream = self._process.stdout
+        assert stream is not None
+        if seconds is not None:
+            ready, _, _ = select.select([stream], [], [], max(seconds, 0.0))
+            if not ready:
+                return []
+        data = os.read(stream.fileno(), _READ_BYTES)
+        if not data:
+            raise self._lost()
+        *lines, self._answers = (self._answers + data).split(b"\n")
+        return [tuple(json.loads(line)) for line in lines]
+
+    def kill(self, numbers: Collection[int]) -> None:
+        """Ends the jobs of `numbers` and waits until they are gone."""
+        for number in numbers:
+            self._ask("kill", number)
+        left = set(numbers)
+        while left:
+            left -= {number for number, _ in self.ended(None)}
+
+    def close(self) -> None:
+        """Ends all jobs and the process itself."""
+        if self.owner == os.getpid():
+            # On a closed stdin it kills its jobs and goes.
+            self._process.communicate()
+            self._stderr.close()
+
+    def _ask(self, *request: Any) -> None:
+        stream = self._process.stdin
+        assert stream is not None
+        try:
+            stream.write(json.dumps(request).encode() + b"\n")
+        except BrokenPipeError:
+            raise self._lost() from None
+
+    def _lost(self) -> errors.VerificationError:
+        code = self._process.wait()
+        self._stderr.seek(0)
+        stderr = self._stderr.read().decode("utf-8", "replace")
+        return errors.VerificationError(
+            f"the process that starts the interpreters {_failure(code, stderr)}"
+        )
+
+
+_idle: list[_Server] = []
+
+
+@contextlib.contextmanager
+def _server() -> Iterator[_Server]:
+    """A server that nobody else uses; kept for the next call unless this one fails."""
+    server = None
+    while server is None and _idle:
+        server = _idle.pop()
+        if server.worker != WORKER or server.owner != os.getpid():
+            server.close()
+            server = None
+    server = server or _Server(WORKER)
     try:
-        yield _Child(process, folder)
-    finally:
-        # Reached early only when the parent is interrupted.
-        if process.poll() is None:
-            process.kill()
-            process.wait()
+        yield server
+    except BaseException:
+        server.close()
+        raise
+    _idle.append(server)
+
+
+@atexit.register
+def close_idle() -> None:
+    """Ends the processes that wait for jobs."""
+    while _idle:
+        _idle.pop().close()
 
 
 def _reply(folder: pathlib.Path, code: int) -> Reply:

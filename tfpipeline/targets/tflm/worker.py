@@ -1,17 +1,23 @@
 """The child process of `pool.py`: runs one task on one network, without TensorFlow.
 
-`python -m tfpipeline.targets.tflm.worker FOLDER` reads `request.json`, `model.tflite`
-and `arrays.npz` there, and leaves `values.json` and `results.npz`.
+`main(FOLDER)` reads `request.json`, `model.tflite` and `arrays.npz` there, and leaves
+`values.json` and `results.npz`. What the tasks need is imported at the top, once for
+all jobs.
 """
 
 import json
 import pathlib
-import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from ai_edge_litert import interpreter as litert
+from tflite_micro import runtime
+
+from tfpipeline.ir import from_tflite
+from tfpipeline.simulate import execution
+from tfpipeline.targets.tflm import detach
 
 Arrays = Mapping[str, npt.NDArray[Any]]
 Result = tuple[dict[str, npt.NDArray[Any]], dict[str, Any]]
@@ -53,9 +59,6 @@ def tflite_predict(model: bytes, arrays: Arrays, options: Mapping[str, Any]) -> 
 
 def simulate(model: bytes, arrays: Arrays, options: Mapping[str, Any]) -> Result:
     """Runs `arrays["images"]` through our own kernels, without an interpreter."""
-    from tfpipeline.ir import from_tflite
-    from tfpipeline.simulate import execution
-
     del options
     g = from_tflite.read(model)
     return {"outputs": execution.predict(g, arrays["images"])}, {}
@@ -70,9 +73,6 @@ def compare_operators(
     Micro's operator read. Returns, an operator result: how many elements were compared,
     how many differ and by how much at most.
     """
-    # Imported here: the schema's classes cost 0.2 s, and only this task needs them.
-    from tfpipeline.targets.tflm import detach
-
     detached, forced, produced = detach.detach(model)
     micro = _micro(model, options["arena_bytes"], preserve=True)
     reference = _lite(detached, "reference")
@@ -123,8 +123,6 @@ def main(folder: pathlib.Path) -> None:
 
 
 def _micro(model: bytes, arena_bytes: int, *, preserve: bool) -> Any:
-    from tflite_micro import runtime
-
     configuration = runtime.InterpreterConfig
     return runtime.Interpreter.from_bytes(
         model,
@@ -138,8 +136,6 @@ def _micro(model: bytes, arena_bytes: int, *, preserve: bool) -> Any:
 
 
 def _lite(model: bytes, kernels: str) -> Any:
-    from ai_edge_litert import interpreter as litert
-
     resolver = litert.OpResolverType
     interpreter = litert.Interpreter(
         model_content=model,
@@ -150,11 +146,3 @@ def _lite(model: bytes, kernels: str) -> Any:
     )
     interpreter.allocate_tensors()
     return interpreter
-
-
-if __name__ == "__main__":
-    try:
-        main(pathlib.Path(sys.argv[1]))
-    except Exception as error:
-        # One line after what C++ wrote to stderr; the parent quotes its end.
-        sys.exit(f"{type(error).__name__}: {error}")
