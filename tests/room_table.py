@@ -6,6 +6,7 @@ of this project, the one that it lies in by default.
 
 import ast
 import dataclasses
+import functools
 import pathlib
 import re
 from collections.abc import Iterator, Mapping
@@ -68,6 +69,7 @@ class Tree:
         }
 
 
+@functools.cache
 def read(root: pathlib.Path = ROOT) -> Tree:
     """Reads and parses the tree at `root`.
 

@@ -41,15 +41,20 @@ def ranks(tree: room_table.Tree) -> dict[str, int]:
     return floors
 
 
-def side(tree: room_table.Tree, room: str) -> str:
-    """Whether a room is an entry point, needs TensorFlow, or does not."""
-    if any(
-        isinstance(node, ast.Constant) and node.value == "__main__"
+def sides(tree: room_table.Tree) -> dict[str, str]:
+    """Room -> whether it is an entry point, needs TensorFlow, or does not."""
+    entries = {
+        tree.room(source.module)
         for source in tree.sources
-        if tree.room(source.module) == room
         for node in ast.walk(source.tree)
-    ):
-        return "entry"
+        if isinstance(node, ast.Constant) and node.value == "__main__"
+    }
+    return {
+        room: "entry" if room in entries else _below(tree, room) for room in tree.rooms
+    }
+
+
+def _below(tree: room_table.Tree, room: str) -> str:
     reached, ahead = set(), [room]
     while ahead:
         for other in tree.rooms[ahead.pop()] - reached:
@@ -67,8 +72,9 @@ def draw(tree: room_table.Tree) -> str:
         axes = drawing.add_axes((0, 0, 1, 1))
         axes.set(xlim=(0, _WIDTH), ylim=(0, height))
         axes.axis("off")
+        kinds = sides(tree)
         for index, rooms in enumerate(lines):
-            _row(axes, tree, rooms, (index + 1) * _ROW_HEIGHT)
+            _row(axes, kinds, rooms, (index + 1) * _ROW_HEIGHT)
         _legend(axes)
         stream = io.StringIO()
         drawing.savefig(stream, format="svg", metadata={"Date": None})
@@ -98,7 +104,7 @@ def _name(room: str) -> str:
     return room.removeprefix("tfpipeline/")
 
 
-def _row(axes, tree: room_table.Tree, rooms: list[str], bottom: float) -> None:
+def _row(axes, kinds: dict[str, str], rooms: list[str], bottom: float) -> None:
     left = (_WIDTH - sum(map(_width, rooms))) / 2
     for room in rooms:
         width = _width(room) - _GAP
@@ -107,7 +113,7 @@ def _row(axes, tree: room_table.Tree, rooms: list[str], bottom: float) -> None:
             width,
             _ROW_HEIGHT * 0.7,
             boxstyle="round,pad=0,rounding_size=0.06",
-            facecolor=_COLORS[side(tree, room)],
+            facecolor=_COLORS[kinds[room]],
             edgecolor="#555555",
             linewidth=0.7,
         )

@@ -20,7 +20,7 @@ def test_every_room_is_drawn_above_what_it_imports():
 
 def test_sides_are_told_apart():
     tree = room_table.read()
-    sides = {room: rooms_picture.side(tree, room) for room in tree.rooms}
+    sides = rooms_picture.sides(tree)
     assert sides["tfpipeline/train"] == sides["tfpipeline/estimate"] == "entry"
     assert sides["tfpipeline/training"] == "TensorFlow"
     assert sides["tfpipeline/ir"] == sides["tfpipeline/targets/gap8"] == "NumPy"
