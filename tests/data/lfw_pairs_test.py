@@ -42,5 +42,5 @@ def test_a_file_that_is_something_else_is_refused(tmp_path, old, new, message):
 
 
 def test_an_absent_file_is_refused(tmp_path):
-    with pytest.raises(errors.DataError, match="cannot read the pairs"):
+    with pytest.raises(errors.DataError, match="the pairs: cannot read"):
         lfw_pairs.read(tmp_path / "absent.txt")

@@ -1,6 +1,5 @@
 """Configs from command lines: absl's flags, defined on values that the caller gives."""
 
-import pathlib
 from typing import Any
 
 from absl import flags
@@ -8,6 +7,7 @@ from absl import flags
 from tfpipeline import errors
 from tfpipeline.configs import fields
 from tfpipeline.configs.fields import ConfigT
+from tfpipeline.untrusted import content
 
 _KINDS = {int: "a whole number", float: "a number"}
 
@@ -105,7 +105,6 @@ def _whole_numbers(name: str, texts: list[str]) -> list[int]:
 
 def _text(name: str, path: str) -> str:
     try:
-        return pathlib.Path(path).read_text(encoding="utf-8")
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise errors.StorageError(f"cannot read --{name}={path}: {reason}") from error
+        return content.read_text(path)
+    except errors.StorageError as error:
+        raise type(error)(f"--{name}: {error}") from error

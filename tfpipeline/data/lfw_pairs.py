@@ -7,10 +7,11 @@ person, and then as many lines `NAME NUMBER NAME NUMBER`, of two people.
 
 import dataclasses
 import os
-import pathlib
 
 from tfpipeline import errors
+from tfpipeline.untrusted import content
 
+_MAX_BYTES = 1 << 28
 # Files hold as many pairs as they say; this many at most, to refuse a corrupt number.
 _MAX_PAIRS = 10_000_000
 
@@ -53,9 +54,9 @@ def read(path: str | os.PathLike[str]) -> tuple[Question, ...]:
             the line is named.
     """
     try:
-        lines = pathlib.Path(path).read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise errors.DataError(f"cannot read the pairs in {path}: {error}") from error
+        lines = content.read_text(path, _MAX_BYTES).splitlines()
+    except errors.StorageError as error:
+        raise errors.DataError(f"the pairs: {error}") from error
     folds, each = _head(path, lines)
     if len(lines) != 1 + folds * 2 * each:
         raise errors.DataError(
@@ -76,7 +77,7 @@ def _head(path: str | os.PathLike[str], lines: list[str]) -> tuple[int, int]:
             return folds, each
     raise errors.DataError(
         f"{path}: the first line must hold the number of folds and of pairs of each "
-        f"kind; found {lines[0] if lines else 'an empty file'!r}"
+        f"kind; found {errors.brief(lines[0] if lines else 'an empty file')}"
     )
 
 
@@ -99,6 +100,6 @@ def _question(
     ):
         kind = "NAME NUMBER NUMBER" if place < each else "NAME NUMBER NAME NUMBER"
         raise errors.DataError(
-            f"{path}: line {number + 1} must be {kind}; found {line!r}"
+            f"{path}: line {number + 1} must be {kind}; found {errors.brief(line)}"
         )
     return Question(fold, first, second)
