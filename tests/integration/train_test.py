@@ -474,22 +474,6 @@ def test_a_run_takes_no_folder_of_an_export(tmp_path, capfd):
     assert folder_trees.tree(tmp_path) == before
 
 
-@pytest.mark.parametrize("name", ["results.json", "export/int8/verification.json"])
-def test_a_run_that_goes_on_replaces_no_edited_file(
-    whole_run, tmp_path, capfd, monkeypatch, name
-):
-    folder = shutil.copytree(whole_run, tmp_path / "run")
-    (folder / "summary.txt").unlink()
-    (folder / name).write_text("edited")
-    # As a new process, which knows what the marker says.
-    monkeypatch.setattr(atomic_files, "_WRITTEN", {})
-    assert _run(*_TINY, f"--workdir={folder}") == 2
-    assert name in capfd.readouterr().err
-    assert (folder / name).read_text() == "edited"
-    (folder / name).unlink()
-    assert _run(*_TINY, f"--workdir={folder}") == 0
-
-
 def test_a_run_of_before_there_were_markers_goes_on(whole_run, tmp_path, monkeypatch):
     folder = shutil.copytree(whole_run, tmp_path / "run")
     shutil.rmtree(folder / "export")

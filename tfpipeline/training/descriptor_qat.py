@@ -222,7 +222,7 @@ def require_same(
     stage_name = forms.stored_name(form)
     path = folder.model(stage_name) / _FLAGS
     wanted = quantization.identity()
-    if not path.exists():
+    if form in forms.TRAINED and not path.exists():
         data = atomic_files.json_text(wanted).encode("utf-8")
         was_begun = folder.history(stage_name).exists() or checkpoints.newest_path(
             folder.checkpoints(stage_name)
@@ -233,6 +233,7 @@ def require_same(
                 f"are lost. Remove it and {folder.checkpoints(stage_name)} to train "
                 "again"
             )
+    if not path.exists():
         return
     found = atomic_files.read_json(path)
     if not isinstance(found, dict):
