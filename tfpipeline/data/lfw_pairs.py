@@ -9,7 +9,7 @@ import dataclasses
 import os
 
 from tfpipeline import errors
-from tfpipeline.untrusted import content
+from tfpipeline.untrusted import content, numbers
 
 _MAX_BYTES = 1 << 28
 # Files hold as many pairs as they say; this many at most, to refuse a corrupt number.
@@ -71,10 +71,12 @@ def read(path: str | os.PathLike[str]) -> tuple[Question, ...]:
 
 def _head(path: str | os.PathLike[str], lines: list[str]) -> tuple[int, int]:
     words = lines[0].split() if lines else []
-    if len(words) == 2 and all(word.isascii() and word.isdigit() for word in words):
-        folds, each = int(words[0]), int(words[1])
-        if folds >= 1 and each >= 1 and folds * each <= _MAX_PAIRS:
-            return folds, each
+    try:
+        folds, each = map(numbers.whole, words)
+    except ValueError:
+        folds = each = 0
+    if folds >= 1 and each >= 1 and folds * each <= _MAX_PAIRS:
+        return folds, each
     raise errors.DataError(
         f"{path}: the first line must hold the number of folds and of pairs of each "
         f"kind; found {errors.brief(lines[0] if lines else 'an empty file')}"
@@ -89,10 +91,11 @@ def _question(
     try:
         if place < each:
             name, one, two = words
-            first, second = Photograph(name, int(one)), Photograph(name, int(two))
+            other = name
         else:
             name, one, other, two = words
-            first, second = Photograph(name, int(one)), Photograph(other, int(two))
+        first = Photograph(name, numbers.whole(one))
+        second = Photograph(other, numbers.whole(two))
     except ValueError:
         first = second = Photograph("", 0)
     if min(first.number, second.number) < 1 or (first.name == second.name) != (
