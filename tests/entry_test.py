@@ -174,6 +174,19 @@ def test_a_flagfile_without_text_is_one_line(tmp_path, capfd):
     assert f"--flagfile: {path} is no text" in capfd.readouterr().err
 
 
+def test_a_flag_without_an_end_is_unknown(tmp_path, capfd):
+    path = tmp_path / "x.flags"
+    path.write_text(f"--{'a' * 100_000}=1")
+    assert _run(None, f"--flagfile={path}") == 2
+    line = capfd.readouterr().err
+    assert line.startswith("tool: error: unknown flag '--aaa") and len(line) < 200
+
+
+def test_a_value_with_nul_is_refused(capfd):
+    assert _run(None, "--workdir=a\0b") == 2
+    assert "--workdir holds the character NUL" in capfd.readouterr().err
+
+
 def test_flags_after_a_flagfile_override_it(tmp_path):
     path = tmp_path / "x.flags"
     path.write_text("# a comment\n--bits=1\n--rate=0.25\n")

@@ -22,6 +22,7 @@ EXIT_UNEXPECTED = 1
 EXIT_EXPLAINED = 2
 EXIT_INTERRUPTED = 130
 
+_MAX_FLAG_CHARACTERS = 100
 # Flags that say where a program writes.
 _PLACES = ("workdir", "output", "people", "data_dir")
 
@@ -154,7 +155,13 @@ def _define(values: flags.FlagValues, config: fields.Config, about: str) -> None
 def _parsed(name: str, values: flags.FlagValues, argv: Sequence[str]) -> Sequence[str]:
     """Program and arguments left after flags; exits for what is no flag."""
     try:
-        rest: Sequence[str] = values([argv[0], *flagfiles.expanded(argv[1:])])
+        given = flagfiles.expanded(argv[1:])
+        for argument in given:
+            # absl would look for what is meant, by recursion over every character.
+            name_of_flag = argument.partition("=")[0]
+            if argument.startswith("-") and len(name_of_flag) > _MAX_FLAG_CHARACTERS:
+                raise errors.UsageError(f"unknown flag {errors.brief(name_of_flag)}")
+        rest: Sequence[str] = values([argv[0], *given])
         return rest
     except flags.UnrecognizedFlagError as error:
         close = difflib.get_close_matches(error.flagname, list(values), n=1)
@@ -162,6 +169,8 @@ def _parsed(name: str, values: flags.FlagValues, argv: Sequence[str]) -> Sequenc
         text = f"unknown flag --{error.flagname}{tip}"
     except flags.Error as error:
         text = str(error).removeprefix("ERROR:: ")
+    except errors.UsageError as error:
+        text = str(error)
     except errors.PipelineError as error:
         text = f"--flagfile: {error}"
     raise SystemExit(_line(name, f"{text}; see --help", EXIT_EXPLAINED))

@@ -58,8 +58,13 @@ def read_labels(file: str) -> tuple[str, ...]:
     except errors.StorageError as error:
         raise errors.DataError(f"the labels: {error}") from error
     labels = tuple(line.strip() for line in lines)
+    if not labels:
+        raise errors.DataError(f"the labels {file}: it has no line")
+    seen: set[str] = set()
     for number, label in enumerate(labels, 1):
-        if not label or label in labels[: number - 1]:
-            what = "is empty" if not label else f"'{label}' is there twice"
+        if not label or label in seen:
+            told = errors.brief(label)
+            what = "is empty" if not label else f"{told} is there twice"
             raise errors.DataError(f"the labels {file}: line {number} {what}")
+        seen.add(label)
     return labels

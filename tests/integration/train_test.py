@@ -421,7 +421,7 @@ def test_a_wrong_flag_names_the_choices(arguments, parts, capfd):
         (("--workdir=w", "--scheme=max78000", "--nonormalize"), ("[-1, 127/128]",)),
         (
             ("--workdir=w", "--quantization_policy=absent.yaml"),
-            ("cannot read --quantization_policy=absent.yaml: No such",),
+            ("--quantization_policy: cannot read absent.yaml: No such",),
         ),
         (
             ("--workdir=w", "--scheme=max78000", "--model=resnet8"),

@@ -59,6 +59,8 @@ def from_flags(config: ConfigT, values: flags.FlagValues) -> ConfigT:
     given = {}
     for leaf, default in fields.leaves(config):
         value = values[leaf.name].value
+        if "\0" in str(value):
+            raise errors.UsageError(f"--{leaf.name} holds the character NUL")
         if leaf.flag.reads_file:
             value = default if value is None else _text(leaf.name, value)
         elif leaf.flag.repeats:

@@ -102,6 +102,7 @@ def test_damaged_files(tmp_path, content, error, message):
     [
         ("a\nb\n", "found 2"),
         ("a\n\nb\n", "line 2 is empty"),
+        ("", "it has no line"),
         ("a\nb\na\n", "line 3 'a' is there twice"),
         (None, "the labels: cannot read"),
     ],
