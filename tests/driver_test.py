@@ -70,8 +70,8 @@ def test_a_folder_holds_one_run(tmp_path):
 def test_results_and_their_summary_are_kept(tmp_path, capsys):
     folder = run_folder.RunFolder(tmp_path)
     driver.finish(folder, {"accuracy": 0.5}, "half of them\n")
-    assert json.loads(folder.results_json.read_text(encoding="utf-8")) == {
-        "accuracy": 0.5
-    }
+    results = json.loads(folder.results_json.read_text(encoding="utf-8"))
+    assert results["accuracy"] == 0.5
+    assert results["artifacts"].keys() == {"summary.txt"}
     assert folder.summary.read_text(encoding="utf-8") == "half of them\n"
     assert capsys.readouterr().out == ""

@@ -1,12 +1,15 @@
 """How a program starts and ends: its flags, its help, its exit code, and one line."""
 
+import dataclasses
 import logging
+from typing import Annotated
 
 import pytest
 from absl import flags
 
 from tests.configs import example
 from tfpipeline import entry, errors
+from tfpipeline.configs import fields
 
 
 def _start(main, *arguments):
@@ -41,13 +44,66 @@ def _run(raised, *arguments):
         (
             MemoryError(),
             2,
-            "tool: error: out of memory; try a smaller --batch_size\n",
+            "tool: error: out of memory\n",
+        ),
+        (
+            FileNotFoundError(2, "No such file or directory", "here"),
+            2,
+            "tool: error: cannot use 'here': No such file or directory\n",
+        ),
+        (
+            OSError("odd"),
+            1,
+            "tool: error: unexpected OSError: odd (--debug shows where)\n",
+        ),
+        (
+            errors.DataError("red \x1b[31m and \u202e"),
+            2,
+            "tool: error: red \\x1b[31m and \\u202e\n",
         ),
     ],
 )
 def test_an_error_is_one_line(raised, code, text, capfd):
     assert _run(raised) == code
     assert capfd.readouterr().err == text
+
+
+def test_a_line_has_an_end(capfd):
+    text = f"/{'long' * 1000}/file is bad: {'many words ' * 1000}: choose another"
+    assert _run(errors.DataError(text)) == 2
+    line = capfd.readouterr().err
+    assert len(line) == errors.MAX_LINE_CHARACTERS + 1
+    assert line.startswith("tool: error: /long") and "gfile is" not in line
+    assert line.endswith("many words : choose another\n")
+
+
+@pytest.mark.parametrize(
+    ("flag", "advice"),
+    [
+        (None, "another place"),
+        ("--workdir={}", "another --workdir"),
+        ("--workdir={}/run", "another place"),
+        ("--workdir={}/file", "another --workdir"),
+    ],
+)
+def test_advice_names_the_flag_of_the_place(flag, advice, tmp_path, capfd):
+    error = errors.WriteError(f"{tmp_path}/file", OSError(28, "No space left"))
+    assert _run(error, *([flag.format(tmp_path)] if flag else [])) == 2
+    told = capfd.readouterr().err
+    assert f": No space left. Free space or choose {advice}; nothing" in told
+
+
+def test_out_of_memory_tells_of_batches_where_there_are_any(capfd):
+    @dataclasses.dataclass(frozen=True)
+    class Training(fields.Config):
+        batch_size: Annotated[int, fields.Flag("Images.")] = 8
+
+    def main(config):
+        raise MemoryError
+
+    with pytest.raises(SystemExit):
+        entry.start(main, "tool", Training(), ["tool"])
+    assert "out of memory; try a smaller --batch_size" in capfd.readouterr().err
 
 
 def test_success_says_nothing(capfd):
@@ -115,7 +171,20 @@ def test_a_flagfile_without_text_is_one_line(tmp_path, capfd):
     path = tmp_path / "x.flags"
     path.write_bytes(b"\xff\xfe")
     assert _run(None, f"--flagfile={path}") == 2
-    assert "a flagfile holds no text" in capfd.readouterr().err
+    assert f"--flagfile: {path} is no text" in capfd.readouterr().err
+
+
+def test_a_flag_without_an_end_is_unknown(tmp_path, capfd):
+    path = tmp_path / "x.flags"
+    path.write_text(f"--{'a' * 100_000}=1")
+    assert _run(None, f"--flagfile={path}") == 2
+    line = capfd.readouterr().err
+    assert line.startswith("tool: error: unknown flag '--aaa") and len(line) < 200
+
+
+def test_a_value_with_nul_is_refused(capfd):
+    assert _run(None, "--workdir=a\0b") == 2
+    assert "--workdir holds the character NUL" in capfd.readouterr().err
 
 
 def test_flags_after_a_flagfile_override_it(tmp_path):

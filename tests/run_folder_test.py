@@ -34,7 +34,7 @@ def test_other_flags_are_named(tmp_path):
     with pytest.raises(errors.UsageError) as raised:
         run_folder.begin(folder, _record(seed=2, epochs=4))
     text = str(raised.value)
-    assert "--epochs was 3 and is now 4; --seed was 1 and is now 2" in text
+    assert "--epochs was 3 and is now 4, --seed was 1 and is now 2" in text
     assert atomic_files.read_json(folder.run_json) == _record(seed=1)
 
 

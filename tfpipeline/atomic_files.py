@@ -12,7 +12,8 @@ import tempfile
 from collections.abc import Callable, Iterator
 from typing import Any, BinaryIO
 
-from tfpipeline import disk, errors, markers
+from tfpipeline import disk, errors, leftovers, markers
+from tfpipeline.untrusted import json_values
 
 # Says whether the file at a path is of the kind that the caller writes.
 Recognize = Callable[[pathlib.Path], bool]
@@ -44,8 +45,9 @@ def open_for_replace(
     temporary = None
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
+        leftovers.remove(target.parent)
         descriptor, temporary = tempfile.mkstemp(
-            dir=target.parent, prefix=f".{target.name}.", suffix=".tmp"
+            dir=target.parent, prefix=leftovers.prefix(target.name), suffix=".tmp"
         )
         with os.fdopen(descriptor, "wb") as stream:
             yield stream
@@ -60,10 +62,7 @@ def open_for_replace(
         _WRITTEN[os.path.abspath(target)] = digest
         disk.sync_folder(target.parent)
     except OSError as error:
-        raise errors.StorageError(
-            f"cannot write {target}: {error.strerror or error}. "
-            "Free space or choose another --workdir; nothing already written was lost."
-        ) from error
+        raise errors.WriteError(os.fspath(target), error) from error
     finally:
         if temporary is not None:
             with contextlib.suppress(OSError):
@@ -81,8 +80,11 @@ def write_bytes(
 def write_text(
     path: str | os.PathLike[str], text: str, is_ours: Recognize | None = None
 ) -> None:
-    """Writes `text` to `path` atomically, as UTF-8; see `open_for_replace`."""
-    write_bytes(path, text.encode("utf-8"), is_ours)
+    """Writes `text` to `path` atomically, as UTF-8; see `open_for_replace`.
+
+    What UTF-8 lacks, parts of file names that are none themselves, becomes an escape.
+    """
+    write_bytes(path, text.encode("utf-8", "backslashreplace"), is_ours)
 
 
 def write_json(
@@ -98,19 +100,12 @@ def json_text(value: Any) -> str:
 
 
 def read_json(path: str | os.PathLike[str]) -> Any:
-    """Reads a JSON file.
+    """Reads what `write_json` wrote, if nobody changed it since.
 
     Raises:
         StorageError: the file is absent, unreadable or not JSON.
     """
-    try:
-        return json.loads(pathlib.Path(path).read_text(encoding="utf-8"))
-    except OSError as error:
-        raise errors.StorageError(
-            f"cannot read {path}: {error.strerror or error}"
-        ) from error
-    except ValueError as error:
-        raise errors.StorageError(f"{path} is not valid JSON: {error}") from error
+    return json_values.read(path)
 
 
 def _claim(target: pathlib.Path, digest: str, is_ours: Recognize | None) -> bool:

@@ -12,6 +12,8 @@ from tfpipeline import errors
 
 # Characters of a path in a message, which is one line of up to 400.
 _SHOWN = 150
+# Of the name of a file that is set aside.
+_STEM_BYTES = 240
 
 
 def digest(data: bytes) -> str:
@@ -46,6 +48,21 @@ def write_new(path: pathlib.Path, data: bytes) -> None:
         stream.write(data)
         stream.flush()
         os.fsync(stream.fileno())
+
+
+def set_aside(path: pathlib.Path) -> pathlib.Path:
+    """Gives what stands at `path` a name that nothing has, `NAME.damaged1`; says which.
+
+    Raises:
+        OSError: the folder cannot be written.
+    """
+    number = 1
+    # Room for the rest, of the 255 bytes that a name may have.
+    stem = os.fsencode(path.name)[:_STEM_BYTES].decode("utf-8", "ignore")
+    while os.path.lexists(aside := path.with_name(f"{stem}.damaged{number}")):
+        number += 1
+    os.rename(path, aside)
+    return aside
 
 
 def sync_folder(folder: pathlib.Path) -> None:

@@ -5,7 +5,16 @@ import logging
 from collections.abc import Callable
 from typing import Any, Protocol, TypeVar
 
-from tfpipeline import atomic_files, entry, environment, run_folder
+from tfpipeline import (
+    atomic_files,
+    disk,
+    entry,
+    environment,
+    leftovers,
+    run_artifacts,
+    run_folder,
+)
+from tfpipeline.untrusted import content
 
 _LOG = logging.getLogger(__name__)
 
@@ -46,7 +55,7 @@ def main(
         return
     entry.log_to_terminal()
     if run(config):
-        print(run_folder.of(config.workdir).summary.read_text("utf-8"), end="")
+        print(content.read_text(run_folder.of(config.workdir).summary), end="")
 
 
 def begin(
@@ -73,16 +82,30 @@ def begin(
         **others,
         **environment.describe(),
     }
-    if run_folder.begin(folder, record):
+    leftovers.remove(folder.root, deep=True)
+    if run_folder.begin(folder, record, run_artifacts.restore):
         _LOG.info("resuming the run in %s", folder.root)
 
 
-def finish(folder: run_folder.RunFolder, results: dict[str, Any], summary: str) -> None:
+def finish(
+    folder: run_folder.RunFolder, results: dict[str, Any], summary: str
+) -> dict[str, Any]:
     """Keeps a run's results and their summary.
+
+    Returns:
+        The results with the digests of the run's files, as results.json has them.
 
     Raises:
         StorageError: they cannot be written.
     """
+    results = {
+        **results,
+        run_artifacts.ENTRY: {
+            **run_artifacts.digests(folder),
+            folder.summary.name: disk.digest(summary.encode("utf-8")),
+        },
+    }
     atomic_files.write_json(folder.results_json, results)
     # Written last: its presence says that the run is complete.
     atomic_files.write_text(folder.summary, summary)
+    return results

@@ -1,8 +1,10 @@
 """How every entry point starts and ends: absl, one line for an error, an exit code."""
 
+import contextlib
 import dataclasses
 import difflib
 import logging
+import pathlib
 import sys
 import traceback
 from collections.abc import Callable, Mapping, Sequence
@@ -10,14 +12,19 @@ from typing import Annotated, Any
 
 from absl import app, flags
 
-from tfpipeline import errors
+from tfpipeline import errors, streams
 from tfpipeline.configs import command_line, fields, help_text
+from tfpipeline.untrusted import flagfiles
 
 # Exit codes: 1 an unexpected error, 2 an error that the message explains,
-# 130 interrupted from the keyboard (128 + SIGINT).
+# 130 interrupted from the keyboard (128 + SIGINT); of other signals `streams`.
 EXIT_UNEXPECTED = 1
 EXIT_EXPLAINED = 2
 EXIT_INTERRUPTED = 130
+
+_MAX_FLAG_CHARACTERS = 100
+# Flags that say where a program writes.
+_PLACES = ("workdir", "output", "people", "data_dir")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,7 +59,9 @@ def start(
     A PipelineError, or a flag that cannot be, becomes one line on standard error and
     exit code 2. Everything else that is raised is a defect or a broken machine: one
     line as well, exit code 1. `--debug` prints the traceback before the line. `--help`
-    prints the docstring of main's module and the flags, with exit code 0.
+    prints the docstring of main's module and the flags, with exit code 0. A reader of
+    standard output that leaves ends the program quietly. A line has up to
+    `errors.MAX_LINE_CHARACTERS` characters.
 
     Args:
         main: takes the config that the command line says; returns an exit code, None
@@ -80,17 +89,13 @@ def start(
         chosen = mains[argv[1] if verbs else ""]
         return chosen(command_line.from_flags(config, values))
 
-    app.run(
-        lambda argv: _guarded(name, work, argv, values),
-        argv=list(argv) if argv is not None else None,
-        flags_parser=parsed,
-    )
+    _run(name, values, parsed, work, argv)
 
 
 def log_to_terminal() -> None:
     """Sends the package's log lines to standard error, plain and without prefix."""
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(logging.Formatter("%(message)s"))
+    handler.setFormatter(_Lines("%(message)s"))
     root = logging.getLogger("tfpipeline")
     root.handlers = [handler]
     root.propagate = False
@@ -98,6 +103,14 @@ def log_to_terminal() -> None:
     level = logging.INFO if root.isEnabledFor(logging.DEBUG) else logging.ERROR
     for library in ("absl", "tensorflow"):
         logging.getLogger(library).setLevel(level)
+
+
+class _Lines(logging.Formatter):
+    """Keeps warnings, which may quote what a file holds, to a line."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        text = super().format(record)
+        return errors.one_line(text) if record.levelno >= logging.WARNING else text
 
 
 class _HelpFlag(flags.BooleanFlag):  # type: ignore[misc]
@@ -142,7 +155,13 @@ def _define(values: flags.FlagValues, config: fields.Config, about: str) -> None
 def _parsed(name: str, values: flags.FlagValues, argv: Sequence[str]) -> Sequence[str]:
     """Program and arguments left after flags; exits for what is no flag."""
     try:
-        rest: Sequence[str] = values(argv)
+        given = flagfiles.expanded(argv[1:])
+        for argument in given:
+            # absl would look for what is meant, by recursion over every character.
+            name_of_flag = argument.partition("=")[0]
+            if argument.startswith("-") and len(name_of_flag) > _MAX_FLAG_CHARACTERS:
+                raise errors.UsageError(f"unknown flag {errors.brief(name_of_flag)}")
+        rest: Sequence[str] = values([argv[0], *given])
         return rest
     except flags.UnrecognizedFlagError as error:
         close = difflib.get_close_matches(error.flagname, list(values), n=1)
@@ -150,34 +169,68 @@ def _parsed(name: str, values: flags.FlagValues, argv: Sequence[str]) -> Sequenc
         text = f"unknown flag --{error.flagname}{tip}"
     except flags.Error as error:
         text = str(error).removeprefix("ERROR:: ")
-    except UnicodeDecodeError as error:
-        text = f"a flagfile holds no text: {error}"
+    except errors.UsageError as error:
+        text = str(error)
+    except errors.PipelineError as error:
+        text = f"--flagfile: {error}"
     raise SystemExit(_line(name, f"{text}; see --help", EXIT_EXPLAINED))
 
 
-def _guarded(
+def _run(
     name: str,
-    work: Callable[[Sequence[str]], int | None],
-    argv: Sequence[str],
     values: flags.FlagValues,
-) -> int:
+    parse: Callable[[Sequence[str]], Sequence[str]],
+    work: Callable[[Sequence[str]], int | None],
+    argv: Sequence[str] | None,
+) -> None:
+    """Parses, works, and exits with the code of whatever came of it."""
+    given = list(argv) if argv is not None else None
+    code: Any
     try:
-        return work(argv) or 0
-    except (Exception, KeyboardInterrupt) as error:  # of a program, not of a library
-        if values["debug"].value:
-            traceback.print_exc()
-        return _line(name, *_explained(error))
+        with streams.prepared():
+            app.run(lambda rest: work(rest) or 0, argv=given, flags_parser=parse)
+    except SystemExit as ended:
+        code = ended.code
+    # Of a program, not of a library.
+    except (Exception, KeyboardInterrupt, streams.EndedError) as error:
+        # An error of a file has its name.
+        is_nameless = isinstance(error, OSError) and error.filename is None
+        code = _output_code(name, probe=is_nameless)
+        if code is None:
+            if "debug" in values and values["debug"].value:
+                traceback.print_exc()
+            code = _line(name, *_explained(error, values))
+    unwritten = _output_code(name)
+    raise SystemExit(code if unwritten is None else unwritten)
 
 
-def _explained(error: BaseException) -> tuple[str, int]:
+def _output_code(name: str, *, probe: bool = False) -> int | None:
+    """The exit code of a program whose output was not taken; None if it was."""
+    failure = streams.failure(sys.stdout, probe=probe)
+    if failure is None:
+        return None
+    if isinstance(failure, BrokenPipeError):
+        return streams.EXIT_CLOSED
+    text = f"cannot write to standard output: {failure.strerror or failure}"
+    return _line(name, text, EXIT_EXPLAINED)
+
+
+def _explained(error: BaseException, values: flags.FlagValues) -> tuple[str, int]:
     """What is told of an error, and the exit code."""
     match error:
+        case errors.WriteError():
+            return _with_place(error, values), EXIT_EXPLAINED
         case errors.PipelineError():
             return str(error), EXIT_EXPLAINED
         case KeyboardInterrupt():
-            return "interrupted; the same command resumes", EXIT_INTERRUPTED
+            return f"interrupted{_resumes(values)}", EXIT_INTERRUPTED
+        case streams.EndedError():
+            return f"ended by {error}{_resumes(values)}", error.exit_code
         case MemoryError():
-            return "out of memory; try a smaller --batch_size", EXIT_EXPLAINED
+            tip = "; try a smaller --batch_size" if "batch_size" in values else ""
+            return f"out of memory{tip}", EXIT_EXPLAINED
+        case OSError(filename=str(path)) if error.strerror:
+            return f"cannot use '{path}': {error.strerror}", EXIT_EXPLAINED
     first = next(iter(str(error).strip().splitlines()), "")
     text = f"unexpected {type(error).__name__}: {first} (--debug shows where)"
     return text, EXIT_UNEXPECTED
@@ -197,6 +250,23 @@ def _require_arguments(
         )
 
 
+def _with_place(error: errors.WriteError, values: flags.FlagValues) -> str:
+    """The message, with the flag that chose the place instead of "place"."""
+    path = pathlib.Path(error.path).absolute()
+    for name in (name for name in _PLACES if name in values and values[name].value):
+        place = pathlib.Path(values[name].value).absolute()
+        if place == path or place in path.parents:
+            return str(error).replace("another place", f"another --{name}")
+    return str(error)
+
+
+def _resumes(values: flags.FlagValues) -> str:
+    return "; the same command resumes" if "workdir" in values else ""
+
+
 def _line(name: str, text: str, code: int) -> int:
-    sys.stderr.write(f"{name}: error: {' '.join(text.split())}\n")
+    # Nobody may read it; the code says as much.
+    with contextlib.suppress(OSError, ValueError):
+        sys.stderr.write(f"{errors.one_line(f'{name}: error: {text}')}\n")
+        sys.stderr.flush()
     return code

@@ -9,8 +9,14 @@ what is wrong, where, and what to do, in one line of up to 400 characters: `list
 import reprlib
 from collections.abc import Collection
 
-# Characters of a name or a value in a message.
+# Of a line that a program writes for an error.
+MAX_LINE_CHARACTERS = 400
+# Of a name or a value in a message.
 _MAX_CHARACTERS = 80
+# Of what has no space in it, such as a path.
+_MAX_WORD_CHARACTERS = 120
+# Of the end of a message that is too long: it says what to do.
+_END_CHARACTERS = 140
 
 
 class PipelineError(Exception):
@@ -57,6 +63,21 @@ class ForeignFileError(StorageError):
     """Something is in the way that this program did not write, and does not replace."""
 
 
+class WriteError(StorageError):
+    """A file cannot be written, which another place might take; the old one stays.
+
+    Attributes:
+        path: of the file.
+    """
+
+    def __init__(self, path: str, error: OSError) -> None:
+        super().__init__(
+            f"cannot write {path}: {error.strerror or error}. Free space or choose "
+            "another place; nothing already written was lost"
+        )
+        self.path = path
+
+
 class DamagedFileError(StorageError):
     """The content of a file is not what it should be."""
 
@@ -82,6 +103,25 @@ def brief(value: object) -> str:
         return repr(_shortened(value))
     # `repr` itself may never end: lists can share their parts.
     return _shortened(reprlib.repr(value))
+
+
+def one_line(text: str, limit: int = MAX_LINE_CHARACTERS) -> str:
+    """A message as one line of printable characters, cut in its middle if too long."""
+    words = [_cut(word, _MAX_WORD_CHARACTERS, 50) for word in text.split()]
+    line = "".join(
+        # Control characters would act on a terminal.
+        each if each.isprintable() else each.encode("unicode_escape").decode()
+        for each in " ".join(words)
+    )
+    return _cut(line, limit, _END_CHARACTERS)
+
+
+def _cut(text: str, limit: int, end: int) -> str:
+    """The begin of a text and its last `end` characters."""
+    if len(text) <= limit:
+        return text
+    end = min(end, limit // 3)
+    return f"{text[: limit - end - 3]}...{text[-end:]}"
 
 
 def _shortened(text: str) -> str:

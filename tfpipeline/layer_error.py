@@ -31,6 +31,7 @@ from tfpipeline.ir import from_tflite, graph
 from tfpipeline.precision import formats, layer_error, quantize, ranges
 from tfpipeline.report import layer_errors
 from tfpipeline.simulate import float_execution, support
+from tfpipeline.untrusted import arrays
 
 # Of the marker in a folder of its own.
 _WRITER = "layer_error"
@@ -170,12 +171,7 @@ def _of_files(
         raise errors.UsageError(
             f"'{float_model}' is a network without weights; give a file"
         )
-    try:
-        images = np.load(command.images, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        raise errors.StorageError(
-            f"cannot read images from {command.images}, no .npy of numbers"
-        ) from error
+    images = arrays.read_npy(command.images)
     if images.ndim < 2 or len(images) < 2:
         raise errors.UsageError(
             f"{command.images} must hold two images or more, [N, ...]; found "

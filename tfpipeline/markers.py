@@ -17,6 +17,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from tfpipeline import disk, errors
+from tfpipeline.untrusted import json_values
 
 NAME = ".tfpipeline"
 TEMPORARY = f"{NAME}.tmp"
@@ -64,10 +65,13 @@ def read(folder: pathlib.Path) -> Marker | None:
         return None
     if not stat.S_ISREG(mode.st_mode) or mode.st_size > _MAX_BYTES:
         raise _damaged(path)
+    data = path.read_bytes()
     try:
-        content = json.loads(path.read_bytes())
-        return _marker(content)
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        return _marker(json_values.parse(data, NAME))
+    except (
+        *(errors.DamagedFileError, ValueError, KeyError),
+        *(TypeError, AttributeError),
+    ) as error:
         raise _damaged(path) from error
 
 

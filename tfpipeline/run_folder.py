@@ -8,7 +8,7 @@ import dataclasses
 import os
 import pathlib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from tfpipeline import atomic_files, disk, errors, markers, number_formats
@@ -93,9 +93,14 @@ class RunFolder:
         """The epochs of a stage; its presence says that the stage is complete."""
         return self.model(stage) / "history.json"
 
+    @property
+    def exports(self) -> pathlib.Path:
+        """A folder for each number format."""
+        return self.root / _EXPORT
+
     def export(self, name: str) -> pathlib.Path:
         """Files of a number format, `number_formats.FLOAT` included."""
-        return self.root / _EXPORT / name
+        return self.exports / name
 
     def export_file(self, name: str) -> pathlib.Path:
         """The file of a number format whose presence says that its export is there."""
@@ -144,13 +149,19 @@ def of(workdir: str | None) -> RunFolder:
     return RunFolder(pathlib.Path(workdir))
 
 
-def begin(folder: RunFolder, record: dict[str, Any]) -> bool:
+def begin(
+    folder: RunFolder,
+    record: dict[str, Any],
+    restore: Callable[[RunFolder], None] | None = None,
+) -> bool:
     """Records a new run, or checks that the folder holds the same one.
 
     Args:
         folder: of the run.
         record: for run.json; `record["flags"]` decides what is the same run, as does
             `record["data"]["fingerprint"]`.
+        restore: called for a folder that holds the same run, before anything of it is
+            used; may set damaged files aside.
 
     Returns:
         True when an earlier run of the same command is resumed.
@@ -170,6 +181,10 @@ def begin(folder: RunFolder, record: dict[str, Any]) -> bool:
             f"{folder.root} holds a run on other images than --data_dir gives now. "
             "Choose another --workdir"
         )
+    if restore is not None:
+        restore(folder)
+    if not os.path.lexists(folder.run_json):
+        atomic_files.write_json(folder.run_json, record)
     claim(folder)
     return True
 
@@ -194,13 +209,13 @@ def require_same(folder: RunFolder, flags: Mapping[str, Any]) -> Any:
         return None
     old, fingerprint = _identity(folder)
     changed = [
-        f"--{name} was {old.get(name)!r} and is now {flags.get(name)!r}"
+        f"--{name} was {_told(old.get(name))} and is now {_told(flags.get(name))}"
         for name in sorted(old.keys() | flags.keys())
         if old.get(name) != flags.get(name)
     ]
     if changed:
         raise errors.UsageError(
-            f"{folder.root} holds another run: {'; '.join(changed)}. "
+            f"{folder.root} holds another run: {errors.listed(changed)}. "
             "Choose another --workdir, or give the same flags to resume"
         )
     return fingerprint
@@ -221,7 +236,10 @@ def _identity(folder: RunFolder) -> tuple[dict[str, Any], Any]:
     Raises:
         StorageError: there is none.
     """
-    record = atomic_files.read_json(folder.run_json)
+    try:
+        record = atomic_files.read_json(folder.run_json)
+    except errors.DamagedFileError as error:
+        raise errors.DamagedFileError(f"{error}. Choose another --workdir") from error
     try:
         return dict(record["flags"]), record["data"]["fingerprint"]
     except (KeyError, TypeError, ValueError) as error:
@@ -271,6 +289,11 @@ def _require_free(folder: RunFolder) -> None:
     for name in names:
         if folder.owns(name):
             raise _taken(folder.root, f"'{name}', which no run wrote there")
+
+
+def _told(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 18 else f"{text[:15]}..."
 
 
 def _taken(root: pathlib.Path, what: str) -> errors.ForeignFileError:

@@ -11,11 +11,10 @@ import pathlib
 import re
 import shutil
 import subprocess
-import tempfile
 from collections.abc import Sequence
 
 from export.c import cortex_m, network
-from tfpipeline import errors
+from tfpipeline import errors, leftovers
 from tfpipeline.cost import macs
 from tfpipeline.targets.stm32 import cost, lowering, spec
 
@@ -89,7 +88,7 @@ def run(
         TargetError: it does not compile, does not fit the board's 4 MB of code or of
             data, faults, or does not end.
     """
-    with tempfile.TemporaryDirectory() as build:
+    with leftovers.scratch_folder() as build:
         command = (
             *("make", "-s", "-C", str(pathlib.Path(folder, cortex_m.FOLDER)), "run"),
             *(f"CORE={core}", f"CFLAGS={flags}", f"BUILD={build}"),

@@ -1,13 +1,13 @@
 """Array for calibration, from the user's files, as the network takes them."""
 
 import pathlib
-import zipfile
 
 import numpy as np
 
 from tfpipeline import errors
 from tfpipeline.ir import graph
 from tfpipeline.pictures import png_images
+from tfpipeline.untrusted import arrays, content
 
 Array = graph.Array
 
@@ -57,8 +57,8 @@ def _image(file: pathlib.Path, shape: tuple[int, ...], pixels: str) -> Array:
         stored: Array = _checked(file, _array(file)[np.newaxis], shape)[0]
         return stored
     try:
-        found: Array = png_images.read(file.read_bytes()).astype(np.float32)
-    except (OSError, errors.DataError) as error:
+        found: Array = png_images.read(content.read(file)).astype(np.float32)
+    except (errors.StorageError, errors.DataError) as error:
         raise errors.DataError(f"cannot read {file}: {error}") from error
     if pixels == SIGNED:
         found = (found - np.float32(128)) / np.float32(128)
@@ -71,20 +71,19 @@ def _image(file: pathlib.Path, shape: tuple[int, ...], pixels: str) -> Array:
 def _array(file: pathlib.Path) -> Array:
     """The array of a `.npy`, or the one of an `.npz`, called `images` if of several."""
     try:
-        found = np.load(file, allow_pickle=False)
-        if isinstance(found, np.ndarray):
-            return found
-        with found:
-            arrays: dict[str, Array] = {name: found[name] for name in found.files}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise errors.DataError(f"cannot read {file}: {error}") from error
-    if "images" in arrays:
-        return arrays["images"]
-    if len(arrays) == 1:
-        return next(iter(arrays.values()))
+        data = content.read(file)
+        if arrays.is_npy(data):
+            return arrays.parse_npy(data, str(file))
+        stored = arrays.parse_npz(data, str(file))
+    except errors.StorageError as error:
+        raise errors.DataError(str(error)) from error
+    if "images" in stored:
+        return stored["images"]
+    if len(stored) == 1:
+        return next(iter(stored.values()))
     raise errors.DataError(
         f"{file} must hold one array, or one called 'images'; it has "
-        f"{', '.join(arrays) or 'none'}"
+        f"{errors.listed(stored) or 'none'}"
     )
 
 

@@ -9,6 +9,7 @@ import numpy.typing as npt
 from tfpipeline import errors
 from tfpipeline.pictures import png_images
 from tfpipeline.targets.max78000 import arithmetic
+from tfpipeline.untrusted import arrays, content
 
 SUFFIXES = (".npy", ".png")
 
@@ -35,12 +36,13 @@ def read(file: str, shape: Sequence[int]) -> npt.NDArray[np.int8]:
         )
     try:
         if path.suffix.lower() == ".png":
-            values = png_images.read(path.read_bytes()).astype(np.int64)
+            values = png_images.read(content.read(path)).astype(np.int64)
             values += arithmetic.MIN_VALUE
         else:
-            values = np.moveaxis(np.load(path, allow_pickle=False), 0, -1)
-    except (OSError, ValueError, EOFError) as error:
-        raise errors.DataError(f"cannot read the sample {path}: {error}") from error
+            stored = arrays.read_npy(path)
+            values = np.moveaxis(stored, 0, -1) if stored.ndim else stored
+    except errors.StorageError as error:
+        raise errors.DataError(f"the sample: {error}") from error
     if values.shape != tuple(shape) or values.dtype.kind not in "iu":
         raise errors.DataError(
             f"the sample {path} must hold integers of shape {tuple(shape)}, channels "

@@ -16,6 +16,7 @@ from export.tflite import (
 from tfpipeline import errors, model_source, run_folder
 from tfpipeline.configs import fields
 from tfpipeline.configs.fields import Flag
+from tfpipeline.untrusted import content
 
 _OfflinePlan = Annotated[
     bool,
@@ -139,12 +140,7 @@ def _read(path: str, number_format: str, *, unpack: bool = False) -> bytes:
     if file.suffix == ".json":
         g = model_source.load(path).graph
         return from_graph.to_bytes(weight_widths.unpacked(g) if unpack else g)
-    try:
-        return file.read_bytes()
-    except OSError as error:
-        raise errors.ExportError(
-            f"cannot read {file}: {error.strerror or error}"
-        ) from error
+    return content.read(file)
 
 
 def _report(lines: list[str], output: pathlib.Path | None) -> list[str]:

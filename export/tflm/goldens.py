@@ -14,6 +14,7 @@ from tfpipeline.cost import liveness
 from tfpipeline.ir import tflite_file
 from tfpipeline.numerics import affine
 from tfpipeline.targets.tflm import pool
+from tfpipeline.untrusted import arrays
 
 IntArray = npt.NDArray[np.signedinteger[Any]]
 
@@ -70,9 +71,9 @@ def read_sample(file: str, program: tflite_file.Program) -> IntArray:
             "its type, or reals as the float network reads them"
         )
     try:
-        values = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        raise errors.DataError(f"cannot read the sample {path}: {error}") from error
+        values = arrays.read_npy(path)
+    except errors.StorageError as error:
+        raise errors.DataError(f"the sample: {error}") from error
     tensor = program.tensors[program.inputs[0]]
     if values.shape not in (tensor.shape, tensor.shape[1:]):
         raise errors.DataError(

@@ -3,6 +3,7 @@
 import pathlib
 
 from tfpipeline import errors, run_folder
+from tfpipeline.untrusted import content
 
 
 def find(model: str) -> tuple[pathlib.Path, str]:
@@ -41,14 +42,9 @@ def read(path: pathlib.Path) -> bytes:
     """The file.
 
     Raises:
-        ExportError: it cannot be read.
+        StorageError: it cannot be read.
     """
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise errors.ExportError(
-            f"cannot read {path}: {error.strerror or error}"
-        ) from error
+    return content.read(path)
 
 
 def read_labels(file: str) -> tuple[str, ...]:
@@ -58,12 +54,17 @@ def read_labels(file: str) -> tuple[str, ...]:
         DataError: it cannot be read, or a label is empty or there twice.
     """
     try:
-        lines = pathlib.Path(file).read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise errors.DataError(f"cannot read the labels {file}: {error}") from error
+        lines = content.read_text(file).splitlines()
+    except errors.StorageError as error:
+        raise errors.DataError(f"the labels: {error}") from error
     labels = tuple(line.strip() for line in lines)
+    if not labels:
+        raise errors.DataError(f"the labels {file}: it has no line")
+    seen: set[str] = set()
     for number, label in enumerate(labels, 1):
-        if not label or label in labels[: number - 1]:
-            what = "is empty" if not label else f"'{label}' is there twice"
+        if not label or label in seen:
+            told = errors.brief(label)
+            what = "is empty" if not label else f"{told} is there twice"
             raise errors.DataError(f"the labels {file}: line {number} {what}")
+        seen.add(label)
     return labels

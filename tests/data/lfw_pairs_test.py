@@ -31,6 +31,8 @@ def test_pairs_stand_in_folds(tmp_path):
         ("2\t1", "2\t2", "need 9 lines; found 5"),
         ("Ann\t1\t4", "Ann\t1", "line 2 must be NAME NUMBER NUMBER"),
         ("Ann\t1\t4", "Ann\t1\tx", "line 2 must be NAME NUMBER NUMBER"),
+        ("Ann\t1\t4", "Ann\t1\t" + "4" * 5000, "line 2 must be NAME NUMBER NUMBER"),
+        ("2\t1", "2\t" + "1" * 5000, "first line must hold"),
         ("Ann\t1\t4", "Ann\t0\t4", "line 2 must be NAME NUMBER NUMBER"),
         ("Ann\t2\tBob\t1", "Bob\t2\tBob\t1", "line 3 must be NAME NUMBER NAME NUMBER"),
     ],
@@ -42,5 +44,5 @@ def test_a_file_that_is_something_else_is_refused(tmp_path, old, new, message):
 
 
 def test_an_absent_file_is_refused(tmp_path):
-    with pytest.raises(errors.DataError, match="cannot read the pairs"):
+    with pytest.raises(errors.DataError, match="the pairs: cannot read"):
         lfw_pairs.read(tmp_path / "absent.txt")

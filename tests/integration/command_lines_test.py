@@ -39,10 +39,13 @@ _TRAIN = (
     (("--dataset=cifar",), "unknown data set 'cifar'"),
     (("--epochs=many",), "it must be a whole number"),
     (("--learning_rate=inf",), "--learning_rate must be a finite number"),
-    (("--flagfile=absent.flags",), "Unable to open flagfile"),
+    (("--flagfile=absent.flags",), "cannot read absent.flags"),
     (("--workdir=w", "stray"), "unexpected argument 'stray'"),
     ((), "--workdir=DIR is missing"),
-    (("--workdir=w", "--quantization_policy=absent"), "cannot read --quantization_"),
+    (
+        ("--workdir=w", "--quantization_policy=absent"),
+        "--quantization_policy: cannot read absent",
+    ),
     (("--workdir=w", "--scheme=max78000", "--nonormalize"), "needs pixels in"),
     (("--workdir=w", "--export=max78000"), "--export takes int8"),
     (("--workdir=w", "--warmup_epochs=1"), "=cosine only"),
@@ -57,13 +60,13 @@ _DESCRIPTOR = (
     (("--model=resnet8",), "--model must be one of reid_squeezenet"),
     (("--test_folds=1,2", "--validation_folds=2"), "must share none"),
     (("--workdir=w", "--dataset=lfw"), "needs --pairs=FILE"),
-    (("--workdir=w", "--dataset=lfw", "--pairs=absent"), "cannot read the pairs"),
+    (("--workdir=w", "--dataset=lfw", "--pairs=absent"), "the pairs: cannot read"),
 )
 _LAYER_ERROR = (
     ((), "give either --run=FOLDER or --float_model=FILE"),
     (("--run=absent",), "has no float network"),
     (("--run=absent", "--formats=wi3_ai8"), "--formats must be one of"),
-    (("--float_model=absent.keras", "--images=absent.npy"), "cannot read images"),
+    (("--float_model=absent.keras", "--images=absent.npy"), "cannot read absent.npy"),
 )
 
 

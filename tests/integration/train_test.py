@@ -270,16 +270,35 @@ def test_the_same_command_again_prints_the_summary_and_does_nothing(whole_run, c
     assert {path: path.stat().st_mtime_ns for path in files} == stamps
 
 
-def test_a_removed_export_is_made_again_without_training(whole_run):
-    model = (whole_run / "export" / "int8" / "model.tflite").read_bytes()
-    results = json.loads((whole_run / "results.json").read_text())
+def test_damage_in_a_complete_run_is_made_good_without_training(whole_run, capfd):
+    before = folder_trees.files(whole_run)
     stamp = (whole_run / "qat" / "weights.npz").stat().st_mtime_ns
-    shutil.rmtree(whole_run / "export")
+    damaged = {
+        "export/int8/model.tflite": before["export/int8/model.tflite"][:3000],
+        "summary.txt": b"",
+        "metrics.jsonl": b"{",
+    }
+    for name, content in damaged.items():
+        (whole_run / name).write_bytes(content)
+    shutil.rmtree(whole_run / "graph")
+    (whole_run / "export" / "notes.txt").write_text("mine")
     assert _run(*_TINY, f"--workdir={whole_run}") == 0
-    assert (whole_run / "export" / "int8" / "model.tflite").read_bytes() == model
+    error = capfd.readouterr().err
+    assert "this run is complete" not in error
+    after = folder_trees.files(whole_run)
+    for name, content in damaged.items():
+        assert f"{name} is not as this run wrote it" in error
+        assert after[f"{name}.damaged1"] == content
+    assert "graph/graph.json is gone, and is made again" in error
+    assert after["export/notes.txt"] == b"mine"
+    lasting = ("metrics.jsonl", *(n for n in before if n.startswith(("export", "gra"))))
+    assert {name: after[name] for name in lasting} == {n: before[n] for n in lasting}
+    results = [json.loads(each["results.json"]) for each in (before, after)]
+    assert results[0]["accuracy"] == results[1]["accuracy"]
+    assert results[0]["artifacts"].keys() == results[1]["artifacts"].keys()
     assert (whole_run / "qat" / "weights.npz").stat().st_mtime_ns == stamp
-    again = json.loads((whole_run / "results.json").read_text())
-    assert again["accuracy"] == results["accuracy"]
+    assert _run(*_TINY, f"--workdir={whole_run}") == 0
+    assert "this run is complete" in capfd.readouterr().err
 
 
 def test_another_command_in_the_same_workdir_is_refused(whole_run, capfd):
@@ -406,7 +425,7 @@ def test_a_wrong_flag_names_the_choices(arguments, parts, capfd):
         (("--workdir=w", "--scheme=max78000", "--nonormalize"), ("[-1, 127/128]",)),
         (
             ("--workdir=w", "--quantization_policy=absent.yaml"),
-            ("cannot read --quantization_policy=absent.yaml: No such",),
+            ("--quantization_policy: cannot read absent.yaml: No such",),
         ),
         (
             ("--workdir=w", "--scheme=max78000", "--model=resnet8"),
@@ -457,28 +476,6 @@ def test_a_run_takes_no_folder_of_an_export(tmp_path, capfd):
     assert _run(*_TINY, f"--workdir={tmp_path}") == 2
     assert "holds what `export` wrote" in capfd.readouterr().err
     assert folder_trees.tree(tmp_path) == before
-
-
-@pytest.mark.parametrize(
-    "name",
-    [
-        "results.json",
-        pytest.param("export/int8/verification.json", marks=pytest.mark.slow),
-    ],
-)
-def test_a_run_that_goes_on_replaces_no_edited_file(
-    whole_run, tmp_path, capfd, monkeypatch, name
-):
-    folder = shutil.copytree(whole_run, tmp_path / "run")
-    (folder / "summary.txt").unlink()
-    (folder / name).write_text("edited")
-    # As a new process, which knows what the marker says.
-    monkeypatch.setattr(atomic_files, "_WRITTEN", {})
-    assert _run(*_TINY, f"--workdir={folder}") == 2
-    assert name in capfd.readouterr().err
-    assert (folder / name).read_text() == "edited"
-    (folder / name).unlink()
-    assert _run(*_TINY, f"--workdir={folder}") == 0
 
 
 @pytest.mark.slow

@@ -433,6 +433,27 @@ def test_damage_names_the_part_and_its_offset():
         from_tflite.read(model)
 
 
+def test_a_variable_is_refused():
+    def remember(model):
+        model.subgraphs[0].tensors[3].isVariable = True
+
+    model = models.edited(GOLDENS[0].read_bytes(), remember)
+    with pytest.raises(errors.GraphError, match=r"tensor 3 .* a variable, which lasts"):
+        from_tflite.read(model)
+
+
+def test_a_dilation_without_an_end_is_refused():
+    def dilate(model):
+        for operator in model.subgraphs[0].operators:
+            if hasattr(operator.builtinOptions, "dilationWFactor"):
+                operator.builtinOptions.dilationWFactor = 1 << 26
+
+    model = models.edited(GOLDENS[0].read_bytes(), dilate)
+    with pytest.raises(errors.GraphError) as caught:
+        from_tflite.read(model)
+    assert "elements" in str(caught.value) and len(str(caught.value)) < 2000
+
+
 def test_reading_agrees_with_the_interpreters_reader():
     model = CMSISNET.read_bytes()
     program = tflite_file.parse(model)

@@ -85,6 +85,7 @@ BROKEN = {
     "IR-SHAPES": [
         with_tensor(RESULT, shape=(1, 0)),
         with_tensor(RESULT, shape=(1,) * 9),
+        with_tensor(RESULT, shape=(1, 1 << 27)),
         with_tensor(GOOD.inputs[0], shape=(2, 8, 8, 3)),
     ],
     "IR-TYPES": [with_tensor(RESULT, dtype="float16", quant=None)],
@@ -144,6 +145,10 @@ BROKEN = {
         with_tensor(CONV.output, shape=()),
         pooled((1, 4, 3, 3)),
         pooled((1, 4, 4, 4)),
+    ],
+    "IR-EXTENT": [
+        with_layer(0, dilation=(1 << 26, 1), padding=((1 << 26, 1 << 26), (1, 1))),
+        with_layer(0, dilation=(1, 1 << 40), padding=((1, 1), (1 << 40, 1 << 40))),
     ],
     "IR-RESULT": [
         with_layer(3, axes=(1,)),

@@ -1,5 +1,6 @@
 """Checkpoints: whole or absent, the newest readable one wins."""
 
+import json
 import logging
 
 import numpy as np
@@ -63,6 +64,55 @@ def test_flipped_byte_in_an_array_is_noticed(tmp_path):
     data[position] ^= 1
     newest.write_bytes(bytes(data))
     assert checkpoints.load_newest(tmp_path).epoch == 1
+
+
+def _edited(path, edit):
+    """A sound file whose content is another."""
+    with np.load(path) as archive:
+        arrays = dict(archive)
+    head = json.loads(arrays["head"].tobytes())
+    head = edit(arrays, head) or head
+    arrays["head"] = np.frombuffer(json.dumps(head).encode(), np.uint8)
+    np.savez(path, **arrays)
+
+
+_EDITS = {
+    "epoch as text": lambda arrays, head: head.update(epoch="x"),
+    "epoch of another file": lambda arrays, head: head.update(epoch=7),
+    "negative epoch": lambda arrays, head: head.update(epoch=-1),
+    "real epoch": lambda arrays, head: head.update(epoch=2.0),
+    "no dictionary": lambda arrays, head: [1],
+    "a text": lambda arrays, head: "head",
+    "nothing": lambda arrays, head: {"a": 1},
+    "no history": lambda arrays, head: head.update(history=[]),
+    "history of numbers": lambda arrays, head: head.update(history=[1, 2]),
+    "history of another epoch": lambda arrays, head: head.update(
+        history=[{"epoch": 1}]
+    ),
+    "another figure": lambda arrays, head: head["history"][0].update(val_loss=0.1),
+    "another array": lambda arrays, head: arrays.update({"foo": np.zeros(1)}),
+    "an array less": lambda arrays, head: arrays.pop("weights/00001") and None,
+    "another shape": lambda arrays, head: arrays.update(
+        {"weights/00000": np.zeros(3, np.float32)}
+    ),
+    "another value": lambda arrays, head: arrays["best_weights/00001"].fill(0),
+}
+
+
+@pytest.mark.parametrize("name", _EDITS)
+def test_what_was_changed_falls_back(name, tmp_path, caplog):
+    checkpoints.save(tmp_path, _checkpoint(1))
+    newest = checkpoints.save(tmp_path, _checkpoint(2))
+    _edited(newest, _EDITS[name])
+    with caplog.at_level(logging.WARNING, logger="tfpipeline"):
+        _assert_equal(checkpoints.load_newest(tmp_path), _checkpoint(1))
+    assert "epoch-00002.npz" in caplog.text
+
+
+def test_a_checkpoint_of_an_earlier_version_is_read(tmp_path):
+    path = checkpoints.save(tmp_path, _checkpoint(1))
+    _edited(path, lambda arrays, head: head.pop("sha256") and None)
+    _assert_equal(checkpoints.load_newest(tmp_path), _checkpoint(1))
 
 
 def test_no_readable_checkpoint_is_an_error_that_says_what_to_do(tmp_path):

@@ -5,10 +5,11 @@ import json
 import numpy as np
 import pytest
 
-from tfpipeline import errors, run_folder
+from tests import folder_trees
+from tfpipeline import errors, run_artifacts, run_folder
 from tfpipeline.compat import keras, tf
 from tfpipeline.configs import recipe
-from tfpipeline.training import kept_stages, loop, stages, strategies
+from tfpipeline.training import checkpoints, kept_stages, loop, stages, strategies
 from tfpipeline.training import task as task_lib
 
 
@@ -94,3 +95,41 @@ def test_a_stage_cut_before_its_history_is_written_ends_with_the_same(tmp_path):
     assert kept_stages.find(folder, "float") is None
     again = _train(folder)
     assert (again.best_epoch, again.history) == (trained.best_epoch, trained.history)
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [("history.json", b"[]"), ("weights.npz", b""), ("architecture.json", None)],
+)
+def test_a_damaged_stage_is_made_again_from_its_checkpoints(name, content, tmp_path):
+    folder = run_folder.RunFolder(tmp_path)
+    record = {"flags": {}, "data": {"fingerprint": "f"}}
+    run_folder.begin(folder, record)
+    trained = _train(folder)
+    kept = folder_trees.files(tmp_path / "float")
+    path = tmp_path / "float" / name
+    path.unlink() if content is None else path.write_bytes(content)
+    newest = checkpoints.newest_path(folder.checkpoints("float"))
+    newest.write_bytes(newest.read_bytes()[:500])
+    assert run_folder.begin(folder, record, run_artifacts.restore)
+    assert kept_stages.find(folder, "float") is None
+    again = _train(folder)
+    np.testing.assert_array_equal(
+        again.model.get_weights()[0], trained.model.get_weights()[0]
+    )
+    after = folder_trees.files(tmp_path / "float")
+    assert after["weights.npz"] == kept["weights.npz"]
+    assert after.pop(f"{name}.damaged1", None) == content
+    assert after.keys() == kept.keys()
+    assert kept_stages.find(folder, "float") is not None
+
+
+def test_lost_metrics_are_those_of_the_stages(tmp_path):
+    folder = run_folder.RunFolder(tmp_path)
+    _train(folder, "qat", earlier=_train(folder).history)
+    before = folder.metrics.read_bytes()
+    kept_stages.restore_metrics(folder, [])
+    assert folder.metrics.read_bytes() == before
+    folder.metrics.unlink()
+    kept_stages.restore_metrics(folder, ["float", "qat", "absent"])
+    assert folder.metrics.read_bytes() == before

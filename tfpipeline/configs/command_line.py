@@ -1,6 +1,5 @@
 """Configs from command lines: absl's flags, defined on values that the caller gives."""
 
-import pathlib
 from typing import Any
 
 from absl import flags
@@ -8,6 +7,7 @@ from absl import flags
 from tfpipeline import errors
 from tfpipeline.configs import fields
 from tfpipeline.configs.fields import ConfigT
+from tfpipeline.untrusted import content
 
 _KINDS = {int: "a whole number", float: "a number"}
 
@@ -59,6 +59,8 @@ def from_flags(config: ConfigT, values: flags.FlagValues) -> ConfigT:
     given = {}
     for leaf, default in fields.leaves(config):
         value = values[leaf.name].value
+        if "\0" in str(value):
+            raise errors.UsageError(f"--{leaf.name} holds the character NUL")
         if leaf.flag.reads_file:
             value = default if value is None else _text(leaf.name, value)
         elif leaf.flag.repeats:
@@ -105,7 +107,6 @@ def _whole_numbers(name: str, texts: list[str]) -> list[int]:
 
 def _text(name: str, path: str) -> str:
     try:
-        return pathlib.Path(path).read_text(encoding="utf-8")
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise errors.StorageError(f"cannot read --{name}={path}: {reason}") from error
+        return content.read_text(path)
+    except errors.StorageError as error:
+        raise type(error)(f"--{name}: {error}") from error

@@ -7,10 +7,11 @@ person, and then as many lines `NAME NUMBER NAME NUMBER`, of two people.
 
 import dataclasses
 import os
-import pathlib
 
 from tfpipeline import errors
+from tfpipeline.untrusted import content, numbers
 
+_MAX_BYTES = 1 << 28
 # Files hold as many pairs as they say; this many at most, to refuse a corrupt number.
 _MAX_PAIRS = 10_000_000
 
@@ -53,9 +54,9 @@ def read(path: str | os.PathLike[str]) -> tuple[Question, ...]:
             the line is named.
     """
     try:
-        lines = pathlib.Path(path).read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise errors.DataError(f"cannot read the pairs in {path}: {error}") from error
+        lines = content.read_text(path, _MAX_BYTES).splitlines()
+    except errors.StorageError as error:
+        raise errors.DataError(f"the pairs: {error}") from error
     folds, each = _head(path, lines)
     if len(lines) != 1 + folds * 2 * each:
         raise errors.DataError(
@@ -70,13 +71,15 @@ def read(path: str | os.PathLike[str]) -> tuple[Question, ...]:
 
 def _head(path: str | os.PathLike[str], lines: list[str]) -> tuple[int, int]:
     words = lines[0].split() if lines else []
-    if len(words) == 2 and all(word.isascii() and word.isdigit() for word in words):
-        folds, each = int(words[0]), int(words[1])
-        if folds >= 1 and each >= 1 and folds * each <= _MAX_PAIRS:
-            return folds, each
+    try:
+        folds, each = map(numbers.whole, words)
+    except ValueError:
+        folds = each = 0
+    if folds >= 1 and each >= 1 and folds * each <= _MAX_PAIRS:
+        return folds, each
     raise errors.DataError(
         f"{path}: the first line must hold the number of folds and of pairs of each "
-        f"kind; found {lines[0] if lines else 'an empty file'!r}"
+        f"kind; found {errors.brief(lines[0] if lines else 'an empty file')}"
     )
 
 
@@ -88,10 +91,11 @@ def _question(
     try:
         if place < each:
             name, one, two = words
-            first, second = Photograph(name, int(one)), Photograph(name, int(two))
+            other = name
         else:
             name, one, other, two = words
-            first, second = Photograph(name, int(one)), Photograph(other, int(two))
+        first = Photograph(name, numbers.whole(one))
+        second = Photograph(other, numbers.whole(two))
     except ValueError:
         first = second = Photograph("", 0)
     if min(first.number, second.number) < 1 or (first.name == second.name) != (
@@ -99,6 +103,6 @@ def _question(
     ):
         kind = "NAME NUMBER NUMBER" if place < each else "NAME NUMBER NAME NUMBER"
         raise errors.DataError(
-            f"{path}: line {number + 1} must be {kind}; found {line!r}"
+            f"{path}: line {number + 1} must be {kind}; found {errors.brief(line)}"
         )
     return Question(fold, first, second)

@@ -1,11 +1,11 @@
 """Where prepared TFDS data sets are; found without TensorFlow."""
 
-import json
 import os
 import pathlib
 import re
 
 from tfpipeline import errors
+from tfpipeline.untrusted import json_values
 
 INFO_FILE = "dataset_info.json"
 # TFDS names the folder that it still writes `incomplete.<random>_<version>`.
@@ -77,14 +77,14 @@ def _version_key(folder: pathlib.Path) -> tuple[int, ...]:
 
 def _checked_name(folder: pathlib.Path, names: tuple[str, ...]) -> pathlib.Path:
     try:
-        found = json.loads((folder / INFO_FILE).read_text(encoding="utf-8"))["name"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        found = json_values.read(folder / INFO_FILE)["name"]
+    except (errors.StorageError, KeyError, TypeError) as error:
         raise errors.DataError(
             f"{folder} is not a readable TFDS folder: {INFO_FILE} has no name"
         ) from error
     if found not in names:
         raise errors.DataError(
-            f"{folder} holds the data set '{found}', not '{names[0]}'. "
+            f"{folder} holds the data set {errors.brief(found)}, not '{names[0]}'. "
             "Give --data_dir the folder above the data set's own."
         )
     return folder

@@ -5,12 +5,11 @@ import dataclasses
 import io
 import os
 import pathlib
-import tempfile
 from collections.abc import Iterator
 
 import tensorflow_datasets as tfds
 
-from tfpipeline import errors
+from tfpipeline import errors, leftovers
 from tfpipeline.compat import tf
 from tfpipeline.data import tfds_source
 
@@ -84,12 +83,14 @@ def prepare(
     download_config = tfds.download.DownloadConfig(try_download_gcs=False)
     try:
         # TFDS creates a folder for downloads even where nothing is downloaded.
-        with _quiet(), tempfile.TemporaryDirectory() as unused:
+        with _quiet(), leftovers.scratch_folder() as unused:
             # TFDS wants a config that the class lists by its name only.
             listed = name in builder_class.builder_configs
             builder_class(
                 data_dir=os.fspath(root), config=name if listed else builder_config
-            ).download_and_prepare(download_dir=unused, download_config=download_config)
+            ).download_and_prepare(
+                download_dir=os.fspath(unused), download_config=download_config
+            )
     except (OSError, tf.errors.OpError) as error:
         # Another process may have finished the same set in the meantime.
         if not _is_complete(folder):

@@ -2,7 +2,6 @@
 
 import io
 import os
-import pathlib
 import warnings
 
 import numpy as np
@@ -11,6 +10,7 @@ from PIL import Image, ImageOps
 
 from tfpipeline import errors
 from tfpipeline.pictures import image_size, luma
+from tfpipeline.untrusted import content, damage
 
 FORMATS = ("PNG", "JPEG")
 # More than any picture of MAX_PIXELS pixels needs.
@@ -32,10 +32,10 @@ def read(path: str | os.PathLike[str], side: int) -> npt.NDArray[np.uint8]:
         uint8 [side, side, 1].
 
     Raises:
-        StorageError: the file cannot be read.
-        DataError: no picture, damaged, too large, or not square.
+        StorageError: the file cannot be read, or is too large.
+        DataError: no picture, damaged, of too many pixels, or not square.
     """
-    data = _content(path)
+    data = content.read(path, _MAX_BYTES)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error")
@@ -48,9 +48,9 @@ def read(path: str | os.PathLike[str], side: int) -> npt.NDArray[np.uint8]:
         raise
     # Damage makes Pillow raise SyntaxError, struct.error, AssertionError and others.
     except Exception as error:
-        reason = str(error) or type(error).__name__
         raise errors.DataError(
-            f"{path} is not a {' or '.join(FORMATS)} picture, or damaged: {reason}"
+            f"{path} is not a {' or '.join(FORMATS)} picture, or damaged: "
+            f"{damage.reason(error)}"
         ) from error
     height, width = pixels.shape[:2]
     if height != width:
@@ -67,18 +67,3 @@ def _resized(pixels: npt.NDArray[np.uint8], side: int) -> npt.NDArray[np.uint8]:
     picture = Image.fromarray(pixels[..., 0])
     small = picture.resize((side, side), Image.Resampling.BILINEAR)
     return np.asarray(small)[..., np.newaxis].copy()
-
-
-def _content(path: str | os.PathLike[str]) -> bytes:
-    try:
-        with pathlib.Path(path).open("rb") as stream:
-            data = stream.read(_MAX_BYTES + 1)
-    except OSError as error:
-        raise errors.StorageError(
-            f"cannot read {path}: {error.strerror or error}"
-        ) from error
-    if len(data) > _MAX_BYTES:
-        raise errors.DataError(
-            f"{path} has over {_MAX_BYTES} bytes: no picture of a face"
-        )
-    return data

@@ -21,6 +21,7 @@ from tfpipeline.ir import (
     tflite_rewrites,
     verify,
 )
+from tfpipeline.untrusted import content
 
 _STORAGE = {"int4": "int8"}
 _NUM_BITS = {"int4": 4, "int8": 8, "uint8": 8, "int16": 16, "int32": 32, "int64": 64}
@@ -34,12 +35,7 @@ def read_file(path: str | os.PathLike[str]) -> graph.Graph:
         GraphError: as `read`.
     """
     file = pathlib.Path(path)
-    try:
-        model = file.read_bytes()
-    except OSError as error:
-        raise errors.StorageError(
-            f"cannot read {file}: {error.strerror or error}"
-        ) from error
+    model = content.read(file)
     try:
         return read(model, name=file.stem)
     except errors.GraphError as error:

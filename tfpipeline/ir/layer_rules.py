@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from tfpipeline.ir import geometry, graph, rule
+from tfpipeline.ir import geometry, graph, rule, structure_rules
 
 # (input, kernel, output) -> types that the bias may have. The integer rows are those of
 # TFLite: quantization spec, https://ai.google.dev/edge/litert/models/quantization_spec,
@@ -140,6 +140,23 @@ def _window_shapes(g: graph.Graph, layer: graph.Layer) -> Iterator[str]:
     channels = source[-1:] if isinstance(layer, graph.Pool) else result[-1:]
     if result != (source[0], *plane, *channels):
         yield f"{result} from {source}; the window gives {plane}"
+
+
+def _extents(g: graph.Graph, layer: graph.Layer) -> Iterator[str]:
+    """Planes that execution makes: padded inputs, and transposed outputs uncropped."""
+    if not isinstance(layer, WINDOWED):
+        return
+    source = g.tensors[layer.inputs[0]].shape
+    kernel, _ = _taps(g, layer)
+    if isinstance(layer, graph.TransposeConv2D):
+        axes = zip(source[1:-1], layer.strides, kernel, strict=False)
+        plane = [(size - 1) * stride + taps for size, stride, taps in axes]
+    else:
+        pairs = zip(source[1:-1], layer.padding, strict=False)
+        plane = [size + sum(pair) for size, pair in pairs]
+    elements = math.prod((*plane, *source[-1:]))
+    if elements > structure_rules.MAX_ELEMENTS:
+        yield f"{elements:,} elements"
 
 
 def _taps(
@@ -288,6 +305,13 @@ OPERAND_RULES = (
         "IR-WINDOW",
         "the output's shape must be what strides, padding and dilation give",
         _each_layer(_window_shapes),
+    ),
+    rule.Rule(
+        "IR-EXTENT",
+        "an input with its padding, which grows with the dilation, may have at most "
+        f"{structure_rules.MAX_ELEMENTS:,} elements, and so may what a transposed "
+        "convolution makes before it is cropped",
+        _each_layer(_extents),
     ),
     rule.Rule(
         "IR-RESULT",

@@ -14,7 +14,6 @@ import io
 import os
 import pathlib
 import re
-import zipfile
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -22,6 +21,7 @@ import numpy as np
 
 from tfpipeline import atomic_files, errors
 from tfpipeline.ir import graph, verify
+from tfpipeline.untrusted import arrays, content
 
 FORMAT = "tfpipeline-graph"
 VERSION = 1
@@ -49,8 +49,8 @@ def write(g: graph.Graph, folder: str | os.PathLike[str]) -> pathlib.Path:
     target = pathlib.Path(folder)
     keys = {name: f"c{i}" for i, name in enumerate(g.constants)}
     stream = io.BytesIO()
-    arrays: dict[str, Any] = {keys[name]: g.constants[name] for name in keys}
-    np.savez_compressed(stream, **arrays)
+    values: dict[str, Any] = {keys[name]: g.constants[name] for name in keys}
+    np.savez_compressed(stream, **values)
     data = stream.getvalue()
     digest = hashlib.sha256(data).hexdigest()
     arrays_name = _arrays_name(digest)
@@ -90,14 +90,16 @@ def read(path: str | os.PathLike[str]) -> graph.Graph:
         raise errors.GraphError(f"{file} is not a graph: it lacks the format {FORMAT}")
     if value.get("version") != VERSION:
         raise errors.GraphError(
-            f"{file} is a graph of version {value.get('version')}; this program reads "
-            f"version {VERSION}. Write it again."
+            f"{file} is a graph of version {errors.brief(value.get('version'))}; this "
+            f"program reads version {VERSION}. Write it again."
         )
     try:
         result = _graph(value, file.parent)
+    except errors.DamagedFileError as error:
+        raise errors.GraphError(f"{file} is damaged: {error}") from error
     except (AttributeError, LookupError, TypeError, ValueError, OverflowError) as error:
         raise errors.GraphError(
-            f"{file} is damaged: {type(error).__name__}: {error}. Write it again."
+            f"{file} is damaged: {errors.brief(error)}. Write it again."
         ) from error
     return verify.require(result)
 
@@ -107,8 +109,8 @@ def _is_named_by_its_digest(path: pathlib.Path) -> bool:
     if not _ARRAYS_NAME.fullmatch(path.name) or path.is_symlink():
         return False
     try:
-        data = path.read_bytes()
-    except OSError:
+        data = content.read(path)
+    except errors.StorageError:
         return False
     return path.name == _arrays_name(hashlib.sha256(data).hexdigest())
 
@@ -154,18 +156,18 @@ def _tensor_value(tensor: graph.Tensor) -> dict[str, Any]:
 def _layer_value(layer: graph.Layer) -> dict[str, Any]:
     value: dict[str, Any] = {"kind": layer.kind}
     for field in dataclasses.fields(layer):
-        content = getattr(layer, field.name)
-        if isinstance(content, graph.Clamp):
-            content = [content.minimum.hex(), content.maximum.hex()]
-        elif isinstance(content, float):
-            content = content.hex()
-        value[field.name] = content
+        held = getattr(layer, field.name)
+        if isinstance(held, graph.Clamp):
+            held = [held.minimum.hex(), held.maximum.hex()]
+        elif isinstance(held, float):
+            held = held.hex()
+        value[field.name] = held
     return value
 
 
 def _integer(value: Any) -> int:
     if not isinstance(value, int) or isinstance(value, bool):
-        raise TypeError(f"an integer is expected, found {value!r}")
+        raise TypeError(f"an integer is expected, found {errors.brief(value)}")
     return value
 
 
@@ -175,7 +177,7 @@ def _integers(value: Any) -> tuple[int, ...]:
 
 def _text(value: Any) -> str:
     if not isinstance(value, str):
-        raise TypeError(f"a text is expected, found {value!r}")
+        raise TypeError(f"a text is expected, found {errors.brief(value)}")
     return value
 
 
@@ -185,7 +187,7 @@ def _texts(value: Any) -> tuple[str, ...]:
 
 def _list(value: Any) -> list[Any]:
     if not isinstance(value, list):
-        raise TypeError(f"a list is expected, found {value!r}")
+        raise TypeError(f"a list is expected, found {errors.brief(value)}")
     return value
 
 
@@ -225,7 +227,7 @@ _FIELDS: dict[str, Callable[[Any], Any]] = {
 def _layer(value: Mapping[str, Any]) -> graph.Layer:
     fields = dict(value)
     kind = _KINDS[fields.pop("kind")]
-    return kind(**{name: _FIELDS[name](content) for name, content in fields.items()})
+    return kind(**{name: _FIELDS[name](stored) for name, stored in fields.items()})
 
 
 def _tensor(value: Mapping[str, Any]) -> graph.Tensor:
@@ -275,17 +277,9 @@ def _constants(
 ) -> dict[str, graph.Array]:
     name = _text(value["file"])
     if not _ARRAYS_NAME.fullmatch(name):
-        raise ValueError(f"{name!r} is not the name of a file of constants")
-    try:
-        data = (folder / name).read_bytes()
-    except OSError as error:
-        raise errors.StorageError(
-            f"cannot read {folder / name}: {error.strerror or error}"
-        ) from error
+        raise ValueError(f"{errors.brief(name)} is not the name of a file of constants")
+    data = content.read(folder / name)
     if hashlib.sha256(data).hexdigest() != value["sha256"]:
         raise ValueError(f"{name} is not the file that was written with it")
-    try:
-        with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
-            return {_text(n): arrays[key] for n, key in value["keys"].items()}
-    except zipfile.BadZipFile as error:
-        raise ValueError(f"{name}: {error}") from error
+    stored = arrays.parse_npz(data, name)
+    return {_text(n): stored[key] for n, key in value["keys"].items()}

@@ -9,6 +9,9 @@ import numpy as np
 from tfpipeline.ir import graph, rule
 
 MAX_RANK = 8
+# 64 MiB of int8 are beyond any microcontroller; what is larger is damage, or would take
+# the memory of this machine.
+MAX_ELEMENTS = 2**26
 
 
 def _names(g: graph.Graph) -> Iterator[rule.Breach]:
@@ -35,8 +38,11 @@ def _kinds(g: graph.Graph) -> Iterator[rule.Breach]:
 
 def _shapes(g: graph.Graph) -> Iterator[rule.Breach]:
     for tensor in g.tensors.values():
-        if len(tensor.shape) > MAX_RANK or any(size < 1 for size in tensor.shape):
-            yield f"tensor '{tensor.name}'", str(tensor.shape)
+        shape = tensor.shape
+        if len(shape) > MAX_RANK or any(size < 1 for size in shape):
+            yield f"tensor '{tensor.name}'", str(shape)
+        elif math.prod(shape) > MAX_ELEMENTS:
+            yield f"tensor '{tensor.name}'", f"{math.prod(shape):,} elements"
     for name in g.inputs:
         if name in g.tensors and g.tensors[name].shape[:1] != (1,):
             yield f"input '{name}'", f"the batch of {g.tensors[name].shape}"
@@ -132,7 +138,8 @@ RULES = (
     ),
     rule.Rule(
         "IR-SHAPES",
-        f"shapes must be positive, of at most {MAX_RANK} dimensions, with a batch of 1",
+        f"shapes must be positive, of at most {MAX_RANK} dimensions and "
+        f"{MAX_ELEMENTS:,} elements, with a batch of 1",
         _shapes,
     ),
     rule.Rule("IR-TYPES", f"the type must be one of {', '.join(graph.DTYPES)}", _types),

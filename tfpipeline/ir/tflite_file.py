@@ -17,14 +17,14 @@ import numpy.typing as npt
 import tflite
 
 from tfpipeline import errors
+from tfpipeline.ir import structure_rules
 
 # The file identifier, bytes 4 to 7: tensorflow/lite schema.fbs.
 FILE_IDENTIFIER = b"TFL3"
 
-# TFLite's own kernels stop at tensors of 8 dimensions, and 64 MiB is beyond any
-# microcontroller; a damaged shape easily exceeds both.
+# TFLite's own kernels stop at tensors of 8 dimensions; a damaged shape easily has more.
 MAX_RANK = 8
-MAX_TENSOR_ELEMENTS = 2**26
+MAX_TENSOR_ELEMENTS = structure_rules.MAX_ELEMENTS
 
 TYPE_NAMES = {
     value: name.lower()
@@ -244,6 +244,8 @@ def _tensor(
     )
     if table.Sparsity() is not None:
         raise ValueError("sparse tensors are not supported")
+    if table.IsVariable():
+        raise ValueError("a variable, which lasts from run to run, is not supported")
     scales, zero_points, axis = _quantization(table.Quantization(), model)
     return FileTensor(
         index=index,

@@ -1,5 +1,6 @@
 """What a run of tfpipeline.train does: data, stages, evaluation, export, summary."""
 
+import contextlib
 import dataclasses
 import logging
 import time
@@ -8,7 +9,14 @@ from typing import Any
 import numpy as np
 
 from export.tflite import float32 as float32_export
-from tfpipeline import atomic_files, driver, number_formats, run_folder
+from tfpipeline import (
+    atomic_files,
+    driver,
+    number_formats,
+    run_artifacts,
+    run_folder,
+    run_lock,
+)
 from tfpipeline.configs.run import Run
 from tfpipeline.cost import estimate
 from tfpipeline.data import catalog, pipeline, splits
@@ -27,6 +35,11 @@ _LOG = logging.getLogger("tfpipeline.train")
 
 def run(config: Run) -> dict[str, Any]:
     """Does, or resumes, the whole job; returns what results.json holds."""
+    with contextlib.ExitStack() as held:
+        return _run(config, held)
+
+
+def _run(config: Run, held: contextlib.ExitStack) -> dict[str, Any]:
     started = time.monotonic()
     folder = run_folder.of(config.workdir)
     stages.set_up_tensorflow(config.seed)
@@ -42,6 +55,7 @@ def run(config: Run) -> dict[str, Any]:
         len(dataset.train), config.quantization.calibration_images, config.seed
     )
     if strategies.is_chief(strategy):
+        held.enter_context(run_lock.held(folder.root))
         _begin(config, dataset, calibrating, folder)
     if _is_complete(config.quantization.exports, folder):
         _LOG.info("this run is complete; its summary:")
@@ -70,8 +84,10 @@ def run(config: Run) -> dict[str, Any]:
     )
     results = {"flags": config.identity(), **_evaluate_and_export(job)}
     results["seconds_this_start"] = time.monotonic() - started
-    driver.finish(folder, results, summary.render(results, folder))
-    return results
+    kept_stages.restore_metrics(
+        folder, [trained.stage, *(each.stage for each in quantized.values())]
+    )
+    return driver.finish(folder, results, summary.render(results, folder))
 
 
 def _load(config: Run) -> splits.Dataset:
@@ -146,9 +162,8 @@ def _qat_stage(config: Run, name: str) -> loop.StageConfig:
 
 
 def _is_complete(exports: tuple[str, ...], folder: run_folder.RunFolder) -> bool:
-    return folder.summary.exists() and all(
-        (folder.export(name) / number_formats.export_file(name)).exists()
-        for name in exports
+    return run_artifacts.is_complete(folder) and all(
+        folder.export_file(name).exists() for name in exports
     )
 
 

@@ -1,5 +1,6 @@
 """What a run of tfpipeline.train_descriptor does: data, stages, verification."""
 
+import contextlib
 import dataclasses
 import logging
 import time
@@ -8,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from tfpipeline import atomic_files, driver, errors, run_folder
+from tfpipeline import atomic_files, driver, errors, run_artifacts, run_folder, run_lock
 from tfpipeline import descriptor_forms as forms
 from tfpipeline.configs.descriptor import DescriptorRun
 from tfpipeline.data import people, splits, verification_sets
@@ -61,6 +62,11 @@ class _Job:
 
 def run(config: DescriptorRun) -> dict[str, Any]:
     """Does, or resumes, the whole job; returns what results.json holds."""
+    with contextlib.ExitStack() as held:
+        return _run(config, held)
+
+
+def _run(config: DescriptorRun, held: contextlib.ExitStack) -> dict[str, Any]:
     folder = run_folder.of(config.workdir)
     stages.set_up_tensorflow(config.seed)
     strategy = strategies.create(config.strategy)
@@ -69,7 +75,9 @@ def run(config: DescriptorRun) -> dict[str, Any]:
         source, config.people.held_out, config.people.min_images
     )
     if strategies.is_chief(strategy):
+        held.enter_context(run_lock.held(folder.root))
         _begin(config, source, positions, folder)
+    config = _with_damaged(config, folder)
     for form in config.forms:
         descriptor_qat.require_same(config.quantization, form, folder)
     verified = _verified(config, folder)
@@ -101,8 +109,9 @@ def run(config: DescriptorRun) -> dict[str, Any]:
             for form, record in _verify(job, verified).items()
         },
     }
-    driver.finish(folder, results, _summary(results))
-    return results
+    trained_stages = [forms.stored_name(form) for form in forms.TRAINED]
+    kept_stages.restore_metrics(folder, [job.trained.stage, *trained_stages])
+    return driver.finish(folder, results, _summary(results))
 
 
 def _load(config: DescriptorRun) -> people.People:
@@ -212,6 +221,20 @@ def _verified(config: DescriptorRun, folder: run_folder.RunFolder) -> dict[str, 
     }
 
 
+def _with_damaged(config: DescriptorRun, folder: run_folder.RunFolder) -> DescriptorRun:
+    """The config, which also asks for forms of earlier starts that are damaged."""
+    if not folder.results_json.exists():
+        return config
+    results = atomic_files.read_json(folder.results_json).get("verification", {})
+    known = {forms.named(stored) for stored in results}
+    damaged = [
+        form
+        for form in forms.NAMES
+        if form in known - set(config.forms) and _is_damaged(form, folder)
+    ]
+    return dataclasses.replace(config, evaluate=(*config.evaluate, *damaged))
+
+
 def _is_current(config: DescriptorRun, form: str, folder: run_folder.RunFolder) -> bool:
     """Says whether nothing is to be done for a form that has figures.
 
@@ -220,10 +243,22 @@ def _is_current(config: DescriptorRun, form: str, folder: run_folder.RunFolder) 
     """
     if form in forms.TRAINED and not folder.model(forms.stored_name(form)).exists():
         return False
+    if _is_damaged(form, folder):
+        return False
     if form not in _APPLICATIONS:
         return True
     record = network.threshold_record(folder.export(_APPLICATIONS[form]))
     return record.get(_RATE) == config.max_false_accept_rate
+
+
+def _is_damaged(form: str, folder: run_folder.RunFolder) -> bool:
+    """Whether a file of a form is not as it was written, or is gone."""
+    places = []
+    if form in forms.TRAINED:
+        places.append(folder.model(forms.stored_name(form)))
+    if form in _APPLICATIONS:
+        places.append(folder.export(_APPLICATIONS[form]))
+    return any(run_artifacts.changed(folder, place) for place in places)
 
 
 def _verify(job: _Job, verified: Mapping[str, Any]) -> dict[str, Any]:

@@ -23,7 +23,7 @@ from tfpipeline.keras_networks import descriptions, float_twin, topology
 from tfpipeline.quantization.gap8 import scheme as gap8
 from tfpipeline.quantization.max78000 import scheme as max78000
 from tfpipeline.quantization.tflite import int4, int8, int16x8
-from tfpipeline.untrusted import arrays, json_values
+from tfpipeline.untrusted import arrays
 
 _ARCHITECTURE = "architecture.json"
 _WEIGHTS = "weights.npz"
@@ -61,6 +61,11 @@ def save(model: keras.Model, folder: str | os.PathLike[str]) -> None:
     atomic_files.write_json(folder / _ARCHITECTURE, description)
 
 
+def files(folder: pathlib.Path) -> tuple[pathlib.Path, ...]:
+    """The files of a model that is stored in `folder`."""
+    return folder / _ARCHITECTURE, folder / _WEIGHTS
+
+
 def load(folder: str | os.PathLike[str]) -> keras.Model:
     """Reads the model that `save` wrote; its outputs are identical to the original's.
 
@@ -69,7 +74,7 @@ def load(folder: str | os.PathLike[str]) -> keras.Model:
         GraphError: the architecture names what no file may (`descriptions`).
     """
     path = pathlib.Path(folder) / _ARCHITECTURE
-    description = json_values.read(path)
+    description = atomic_files.read_json(path)
     try:
         scheme, expected = description["scheme"], description["arrays"]
         options = description.get("options", {})

@@ -125,7 +125,7 @@ def _nodes_by_call(
         if operation in _PASSIVE:
             continue
         parts = name.split("/")
-        number = re.search(r"_(\d+)$", name)
+        number = re.search(r"_(\d{1,18})$", name, re.ASCII)
         for depth in range(1, len(parts)):
             operations = scopes.get("/".join(parts[:depth]))
             if operations is not None:

@@ -7,12 +7,11 @@ holds what was checked and nothing else.
 
 import json
 import pathlib
-import tempfile
 import zipfile
 from collections.abc import Callable
 from typing import Any
 
-from tfpipeline import errors
+from tfpipeline import errors, leftovers
 from tfpipeline.compat import keras, tfmot
 from tfpipeline.keras_networks import descriptions
 from tfpipeline.quantization import storage
@@ -81,8 +80,8 @@ def _load_zip(data: bytes) -> keras.Model:
         weights = archive.read(_WEIGHTS)
     with hdf5.opened(weights, _WEIGHTS):
         pass
-    with tempfile.TemporaryDirectory(prefix="tfpipeline-") as folder:
-        copy = pathlib.Path(folder) / "model.keras"
+    with leftovers.scratch_folder() as folder:
+        copy = folder / "model.keras"
         with zipfile.ZipFile(copy, "w") as archive:
             archive.writestr(_METADATA, json.dumps({"keras_version": version}))
             archive.writestr(_CONFIG, json.dumps(description))

@@ -1,23 +1,24 @@
 """Checkpoints of a training stage: one file each, whole or absent, newest two kept."""
 
 import dataclasses
+import hashlib
 import json
 import logging
-import os
 import pathlib
 import re
-import zipfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from tfpipeline import atomic_files, errors
+from tfpipeline import atomic_files, disk, errors
+from tfpipeline.untrusted import arrays, damage, json_values
 
 _LOG = logging.getLogger(__name__)
 _KEEP = 2
 _NAME = re.compile(r"epoch-\d{5,}\.npz")
-_UNREADABLE = (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile)
+_GROUPS = ("weights", "optimizer", "best_weights")
+_HEAD = "head"
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -47,17 +48,21 @@ def save(folder: pathlib.Path, checkpoint: Checkpoint) -> pathlib.Path:
     Raises:
         StorageError: it cannot be written; older checkpoints stay as they are.
     """
-    path = folder / f"epoch-{checkpoint.epoch:05d}.npz"
-    arrays = {
+    path = folder / _file_name(checkpoint.epoch)
+    stored = {
         f"{group}/{index:05d}": array
-        for group in ("weights", "optimizer", "best_weights")
+        for group in _GROUPS
         for index, array in enumerate(getattr(checkpoint, group))
     }
-    head = json.dumps({"epoch": checkpoint.epoch, "history": checkpoint.history})
-    arrays["head"] = np.frombuffer(head.encode("utf-8"), np.uint8)
+    head = {
+        "epoch": checkpoint.epoch,
+        "history": checkpoint.history,
+        "sha256": _digest(checkpoint.epoch, checkpoint.history, stored),
+    }
+    stored[_HEAD] = np.frombuffer(json.dumps(head).encode("utf-8"), np.uint8)
     with atomic_files.open_for_replace(path, is_ours=_is_checkpoint) as stream:
         _set_aside(path)
-        np.savez(stream, **arrays)
+        np.savez(stream, **stored)
     for old in _paths(folder)[:-_KEEP]:
         if _is_checkpoint(old):
             old.unlink(missing_ok=True)
@@ -72,21 +77,18 @@ def _paths(folder: pathlib.Path) -> list[pathlib.Path]:
 def _is_checkpoint(path: pathlib.Path) -> bool:
     """Whether a file says that it is the checkpoint that its name says."""
     try:
-        with path.open("rb") as stream, np.load(stream) as archive:
-            epoch = json.loads(archive["head"].tobytes().decode("utf-8"))["epoch"]
-    except _UNREADABLE:
+        with damage.reported(path.name, "a checkpoint"):
+            head = _head(arrays.read_npz(path, only=(_HEAD,)))
+            return path.name == _file_name(head["epoch"])
+    except errors.StorageError:
         return False
-    return path.name == f"epoch-{epoch:05d}.npz"
 
 
 def _set_aside(path: pathlib.Path) -> None:
     """Gives another name to a file that has the name of a checkpoint and is none."""
     if not path.is_file() or path.is_symlink() or _is_checkpoint(path):
         return
-    number = 1
-    while os.path.lexists(aside := path.with_name(f"{path.name}.damaged{number}")):
-        number += 1
-    path.rename(aside)
+    aside = disk.set_aside(path)
     _LOG.warning("%s is no checkpoint and is now called %s", path, aside.name)
 
 
@@ -94,25 +96,45 @@ def load(path: pathlib.Path) -> Checkpoint:
     """Reads one checkpoint.
 
     Raises:
-        StorageError: the file is truncated, corrupt, or not a checkpoint.
+        StorageError: the file is truncated, corrupt, changed, or not a checkpoint.
     """
-    try:
-        # NumPy leaves a file open that it opened itself and then could not read.
-        with path.open("rb") as stream, np.load(stream) as archive:
-            arrays = {name: archive[name] for name in archive.files}
-        head = json.loads(arrays.pop("head").tobytes().decode("utf-8"))
-        groups: dict[str, list[np.ndarray]] = {
-            "weights": [],
-            "optimizer": [],
-            "best_weights": [],
-        }
-        for name in sorted(arrays):
-            groups[name.split("/")[0]].append(arrays[name])
-        return Checkpoint(epoch=head["epoch"], history=tuple(head["history"]), **groups)
-    except _UNREADABLE as error:
-        raise errors.StorageError(
-            f"checkpoint {path} cannot be read: {error}"
-        ) from error
+    stored = arrays.read_npz(path)
+    with damage.reported(str(path), "a checkpoint"):
+        head = _head(stored)
+        epoch, history = head["epoch"], tuple(head["history"])
+        if path.name != _file_name(epoch) or history[-1]["epoch"] != epoch:
+            raise ValueError(f"it says epoch {errors.brief(epoch)}")
+        # Those of earlier versions have none.
+        digest = head.get("sha256")
+        del stored[_HEAD]
+        if digest is not None and digest != _digest(epoch, history, stored):
+            raise ValueError("it was changed since it was written")
+        groups: dict[str, list[np.ndarray]] = {group: [] for group in _GROUPS}
+        for name in sorted(stored):
+            groups[name.split("/")[0]].append(stored[name])
+        return Checkpoint(epoch=epoch, history=history, **groups)
+
+
+def _head(stored: Mapping[str, np.ndarray]) -> dict[str, Any]:
+    return json_values.parse(stored[_HEAD].tobytes(), _HEAD)
+
+
+def _file_name(epoch: Any) -> str:
+    return f"epoch-{epoch:05d}.npz"
+
+
+def _digest(
+    epoch: int,
+    history: Sequence[dict[str, Any]],
+    stored: Mapping[str, np.ndarray],
+) -> str:
+    """SHA-256 of all that a checkpoint holds."""
+    digest = hashlib.sha256(json.dumps([epoch, history]).encode("utf-8"))
+    for name in sorted(stored):
+        array = np.asarray(stored[name])
+        digest.update(f"{name} {array.dtype.str} {array.shape}".encode())
+        digest.update(array.tobytes())
+    return digest.hexdigest()
 
 
 def load_newest(folder: pathlib.Path) -> Checkpoint | None:

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from tfpipeline import atomic_files, errors, run_folder
+from tfpipeline import atomic_files, errors, run_artifacts, run_folder
 from tfpipeline import descriptor_forms as forms
 from tfpipeline.compat import keras, tf
 from tfpipeline.configs.descriptor import Quantization
@@ -222,6 +222,17 @@ def require_same(
     stage_name = forms.stored_name(form)
     path = folder.model(stage_name) / _FLAGS
     wanted = quantization.identity()
+    if form in forms.TRAINED and not path.exists():
+        data = atomic_files.json_text(wanted).encode("utf-8")
+        was_begun = folder.history(stage_name).exists() or checkpoints.newest_path(
+            folder.checkpoints(stage_name)
+        )
+        if was_begun and not run_artifacts.was_written(folder, path, data):
+            raise errors.UsageError(
+                f"{path.parent} holds a training with other flags, or of flags that "
+                f"are lost. Remove it and {folder.checkpoints(stage_name)} to train "
+                "again"
+            )
     if not path.exists():
         return
     found = atomic_files.read_json(path)

@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from tfpipeline import atomic_files, errors, run_folder
+from tfpipeline import atomic_files, errors, run_artifacts, run_folder
 from tfpipeline.compat import keras, tf
 from tfpipeline.quantization import storage
 from tfpipeline.training import loop, progress, strategies
@@ -95,11 +95,17 @@ def train(
 def find(folder: run_folder.RunFolder, stage: str) -> Trained | None:
     """The stage called `stage`, if an earlier start of this run got that far.
 
+    None as well where a file of it is gone, or is another one than was kept: it is made
+    again from the checkpoints.
+
     Raises:
         StorageError: its files are damaged.
     """
     path = folder.history(stage)
-    if not path.exists():
+    files = (path, *storage.files(folder.model(stage)))
+    if not all(file.exists() for file in files):
+        return None
+    if run_artifacts.changed(folder, folder.model(stage)):
         return None
     record = atomic_files.read_json(path)
     try:
@@ -109,3 +115,25 @@ def find(folder: run_folder.RunFolder, stage: str) -> Trained | None:
             f"{path} is not a stage's history; remove {path.parent} to train it again"
         ) from error
     return Trained(storage.load(folder.model(stage)), best_epoch, history, stage)
+
+
+def restore_metrics(folder: run_folder.RunFolder, stages: Sequence[str]) -> None:
+    """Writes metrics.jsonl again where it is gone.
+
+    Args:
+        folder: of the run.
+        stages: names of its stages, in their order; some may be absent.
+
+    Raises:
+        StorageError: a history cannot be read, or the file not be written.
+    """
+    if folder.metrics.exists():
+        return
+    histories = [folder.history(stage) for stage in stages]
+    records = [
+        record
+        for path in histories
+        if path.exists()
+        for record in atomic_files.read_json(path)["history"]
+    ]
+    progress.write_metrics(folder.root, records)

@@ -89,15 +89,23 @@ class Progress:
         _LOG.info("%s", line(history, self._epochs))
         if self._folder is None or self._writer is None:
             return
-        records = self._earlier + list(history)
-        text = "".join(json.dumps(record) + "\n" for record in records)
-        atomic_files.write_text(run_folder.RunFolder(self._folder).metrics, text)
+        write_metrics(self._folder, self._earlier + list(history))
         record = history[-1]
         with self._writer.as_default(step=record["epoch"]):
             for name, value in record.items():
                 if isinstance(value, float):
                     tf.summary.scalar(name, value)
         self._writer.flush()
+
+
+def write_metrics(folder: pathlib.Path, records: Sequence[dict[str, Any]]) -> None:
+    """Writes metrics.jsonl into the run's folder.
+
+    Raises:
+        StorageError: it cannot be written.
+    """
+    text = "".join(json.dumps(record) + "\n" for record in records)
+    atomic_files.write_text(run_folder.RunFolder(folder).metrics, text)
 
 
 @contextlib.contextmanager

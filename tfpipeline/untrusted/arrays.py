@@ -3,6 +3,7 @@
 import io
 import math
 import os
+from collections.abc import Collection
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -20,14 +21,20 @@ _MAGIC = b"\x93NUMPY"
 _SUFFIX = ".npy"
 
 
-def read_npz(path: str | os.PathLike[str]) -> dict[str, Array]:
-    """Reads all arrays of an `.npz` file.
+def read_npz(
+    path: str | os.PathLike[str], only: Collection[str] | None = None
+) -> dict[str, Array]:
+    """Reads the arrays of an `.npz` file.
+
+    Args:
+        path: of the file.
+        only: names of those to read; None for all.
 
     Raises:
         StorageError: as `content.read`.
         DamagedFileError: as `parse_npz`.
     """
-    return parse_npz(content.read(path), os.fspath(path))
+    return parse_npz(content.read(path), os.fspath(path), only)
 
 
 def read_npy(path: str | os.PathLike[str]) -> Array:
@@ -45,12 +52,15 @@ def is_npy(data: bytes) -> bool:
     return data.startswith(_MAGIC)
 
 
-def parse_npz(data: bytes, what: str) -> dict[str, Array]:
+def parse_npz(
+    data: bytes, what: str, only: Collection[str] | None = None
+) -> dict[str, Array]:
     """The arrays of an `.npz` file by name.
 
     Args:
         data: of the file.
         what: names it in an error.
+        only: names of those to read; None for all.
 
     Raises:
         DamagedFileError: it is no archive of arrays of numbers, or inflates too far.
@@ -61,6 +71,8 @@ def parse_npz(data: bytes, what: str) -> dict[str, Array]:
             name = member.filename
             if not name.endswith(_SUFFIX):
                 raise ValueError(f"'{name}' is no array")
+            if only is not None and name.removesuffix(_SUFFIX) not in only:
+                continue
             with archive.open(member) as stream:
                 arrays[name.removesuffix(_SUFFIX)] = _array(stream, member.file_size)
     return arrays

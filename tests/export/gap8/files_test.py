@@ -241,8 +241,8 @@ class TestCalibration:
             (np.zeros((0, *SHAPE)), r"found float64 \(0, 17, 17, 1\)"),
             (np.zeros((2, 16, 16, 1)), "must hold numbers of shape"),
             (np.full((1, *SHAPE), np.nan), "not a finite number"),
-            (np.full((1, *SHAPE), "x"), "must hold numbers"),
-            (b"no array", "cannot read"),
+            (np.full((1, *SHAPE), "x"), "is not an .npy of numbers"),
+            (b"no array", "is not an .npz of numbers"),
         ],
         ids=["none", "shape", "nan", "text", "damaged"],
     )

@@ -102,8 +102,9 @@ def test_damaged_files(tmp_path, content, error, message):
     [
         ("a\nb\n", "found 2"),
         ("a\n\nb\n", "line 2 is empty"),
+        ("", "it has no line"),
         ("a\nb\na\n", "line 3 'a' is there twice"),
-        (None, "cannot read the labels"),
+        (None, "the labels: cannot read"),
     ],
 )
 def test_labels(tmp_path, text, message):
@@ -122,7 +123,7 @@ def test_unusable_paths(tmp_path):
         commands.run("tflm", MODEL, None)
     with pytest.raises(errors.UsageError, match=r"neither a \.tflite file"):
         commands.run("tflm", tmp_path / "network.h5", tmp_path / "out")
-    with pytest.raises(errors.ExportError, match=r"cannot read .*: No such file"):
+    with pytest.raises(errors.StorageError, match=r"cannot read .*: No such file"):
         commands.run("tflm", tmp_path / "absent.tflite", tmp_path / "out")
     with pytest.raises(
         errors.UsageError, match=r"neither export/int8/model\.tflite nor"
@@ -194,8 +195,8 @@ def test_samples_that_do_not_fit(tmp_path, values, message):
 def test_sample_files(tmp_path):
     with pytest.raises(errors.UsageError, match=r"must be a \.npy"):
         goldens.read_sample("image.png", PROGRAM)
-    with pytest.raises(errors.DataError, match="cannot read the sample"):
+    with pytest.raises(errors.DataError, match=r"^the sample: "):
         goldens.read_sample(str(tmp_path / "absent.npy"), PROGRAM)
     (tmp_path / "text.npy").write_text("no array")
-    with pytest.raises(errors.DataError, match="cannot read the sample"):
+    with pytest.raises(errors.DataError, match=r"^the sample: "):
         goldens.read_sample(str(tmp_path / "text.npy"), PROGRAM)

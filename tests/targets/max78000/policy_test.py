@@ -56,8 +56,11 @@ def test_only_two_keys_are_needed():
         (GOOD.replace("0.998", "high"), "a number from 0 to 1; found 'high'"),
         ("{start_epoch: 1, weight_bits: 8, overrides: [a]}", r"values; found \['a'\]"),
         ("{start_epoch: 1, weight_bits: 8, overrides: {a: 4}}", "of 'a' must give"),
-        ("a: b: c", "not YAML: mapping values are not allowed here"),
-        ("!!python/object/apply:os.getcwd []", "not YAML: could not determine"),
+        (
+            "a: b: c",
+            "not valid YAML, or damaged: line 1: mapping values are not allowed here",
+        ),
+        ("!!python/object/apply:os.getcwd []", "line 1 has the tag"),
     ],
 )
 def test_one_line_says_what_is_wrong(text, message):

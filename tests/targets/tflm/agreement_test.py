@@ -72,3 +72,12 @@ def test_detached_operators_read_only_inputs():
     assert forced[1:] == produced[:-1]
     with pytest.raises(errors.ExportError, match="one input and one output"):
         flatbuffer.read(detached)
+
+
+def test_an_output_that_has_ones_more_is_the_same():
+    micro = np.arange(40, dtype=np.int8).reshape(4, 10)
+    model = golden("concat_qat")
+    result = agreement.compare_outputs(model, micro[:, np.newaxis], micro)
+    assert (result.differing_images, result.same_class) == (0, 4)
+    with pytest.raises(errors.VerificationError, match=r"\(9,\), TFLite Micro \(10,\)"):
+        agreement.compare_outputs(model, micro[:, :9], micro)

@@ -10,9 +10,6 @@ import hashlib
 import io
 import json
 import os
-import pathlib
-import zipfile
-import zlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -20,6 +17,7 @@ import numpy as np
 
 from tfpipeline import atomic_files, errors
 from tfpipeline.targets.gap8 import fixed_point, program
+from tfpipeline.untrusted import arrays, content, damage, json_values
 
 Array = program.Array
 
@@ -29,20 +27,6 @@ _VERSION = 1
 _HEADER = "program"
 _ARRAYS = ("weights", "bias")
 _KINDS = {kind.__name__: kind for kind in program.LAYER_KINDS}
-# What tells a damaged or foreign file: zip, zlib, JSON, NumPy, missing or wrong fields.
-_DAMAGE = (
-    zipfile.BadZipFile,
-    zlib.error,
-    EOFError,
-    KeyError,
-    TypeError,
-    ValueError,
-    NotImplementedError,
-    RuntimeError,
-    OverflowError,
-    AttributeError,
-    errors.GraphError,
-)
 
 
 def write(path: str | os.PathLike[str], p: program.Program) -> None:
@@ -60,18 +44,12 @@ def read(path: str | os.PathLike[str]) -> program.Program:
     Raises:
         StorageError: no file, or not one of a program.
     """
-    try:
-        data = pathlib.Path(path).read_bytes()
-    except OSError as error:
-        raise errors.StorageError(
-            f"cannot read {path}: {error.strerror or error}"
-        ) from error
+    data = content.read(path)
     try:
         return from_bytes(data)
-    except _DAMAGE as error:
-        reason = str(error) or type(error).__name__
-        raise errors.StorageError(
-            f"{path} is not a GAP8 program, or damaged: {reason}"
+    except errors.DamagedFileError as error:
+        raise errors.DamagedFileError(
+            f"{path} is not a GAP8 program, or damaged: {error}"
         ) from error
 
 
@@ -104,22 +82,29 @@ def _content(p: program.Program) -> dict[str, Array]:
         "notes": p.notes,
     }
     text = json.dumps(header).encode("utf-8")
-    arrays: dict[str, Array] = {_HEADER: np.frombuffer(text, np.uint8)}
+    result: dict[str, Array] = {_HEADER: np.frombuffer(text, np.uint8)}
     for index, layer in enumerate(p.layers):
         if isinstance(layer, program.Weighted):
-            arrays |= {f"{name}/{index}": getattr(layer, name) for name in _ARRAYS}
-    return arrays
+            result |= {f"{name}/{index}": getattr(layer, name) for name in _ARRAYS}
+    return result
 
 
 def from_bytes(data: bytes) -> program.Program:
     """The program of a file's bytes.
 
     Raises:
-        ValueError, GraphError or another of `_DAMAGE`: no such file.
+        DamagedFileError: they are not one of a program.
     """
-    with np.load(io.BytesIO(data), allow_pickle=False) as archive:
-        arrays = {name: archive[name] for name in archive.files}
-    header = json.loads(arrays.pop(_HEADER).tobytes().decode("utf-8"))
+    stored = arrays.parse_npz(data, "it")
+    try:
+        with damage.reported("it", "what was written"):
+            header = json_values.parse(stored.pop(_HEADER).tobytes(), _HEADER)
+            return _program(header, stored)
+    except errors.GraphError as error:
+        raise errors.DamagedFileError(str(error)) from error
+
+
+def _program(header: Mapping[str, Any], stored: Mapping[str, Array]) -> program.Program:
     if (header["format"], header["version"]) != (_FORMAT, _VERSION):
         raise ValueError(f"version {header['version']} of {header['format']}")
     tensors = [
@@ -131,7 +116,7 @@ def from_bytes(data: bytes) -> program.Program:
         num_bits=header["num_bits"],
         tensors={tensor.name: tensor for tensor in tensors},
         layers=tuple(
-            _layer(fields, index, arrays)
+            _layer(fields, index, stored)
             for index, fields in enumerate(header["layers"])
         ),
         inputs=tuple(header["inputs"]),
@@ -148,12 +133,12 @@ def _layer_fields(layer: program.Layer) -> dict[str, Any]:
 
 
 def _layer(
-    fields: Mapping[str, Any], index: int, arrays: Mapping[str, Array]
+    fields: Mapping[str, Any], index: int, stored: Mapping[str, Array]
 ) -> program.Layer:
     kind = _KINDS[fields["kind"]]
     values = {name: _frozen(value) for name, value in fields.items() if name != "kind"}
     if issubclass(kind, program.Weighted):
-        values |= {name: arrays[f"{name}/{index}"] for name in _ARRAYS}
+        values |= {name: stored[f"{name}/{index}"] for name in _ARRAYS}
         values["format"] = fixed_point.Format(**fields["format"])
     for name in ("pool", "window"):
         if isinstance(fields.get(name), dict):

@@ -11,13 +11,12 @@ The file is the vendor's (ai8x-training c3d4eb1, policies/*.yaml):
 """
 
 import dataclasses
-from collections.abc import Hashable, Mapping
+from collections.abc import Mapping
 from typing import Any
-
-import yaml  # type: ignore[import-untyped]
 
 from tfpipeline import errors
 from tfpipeline.targets.max78000 import spec as specs
+from tfpipeline.untrusted import yaml_values
 
 _REQUIRED = ("start_epoch", "weight_bits")
 _OPTIONAL = ("shift_quantile", "overrides")
@@ -50,12 +49,13 @@ class Policy:
         quantile = self.shift_quantile
         if not _is_number(quantile) or not 0.0 <= quantile <= 1.0:
             raise errors.UsageError(
-                f"shift_quantile must be a number from 0 to 1; found {quantile!r}"
+                "shift_quantile must be a number from 0 to 1; found "
+                f"{errors.brief(quantile)}"
             )
         epoch = self.start_epoch
         if epoch is not None and (not _is_number(epoch, int) or epoch < 0):
             raise errors.UsageError(
-                f"start_epoch must be an integer from 0; found {epoch!r}"
+                f"start_epoch must be an integer from 0; found {errors.brief(epoch)}"
             )
 
     def bits(self, name: str) -> int:
@@ -72,7 +72,7 @@ class Policy:
         if unknown:
             raise errors.UsageError(
                 f"weight bits for '{unknown[0]}', which is no layer with weights of "
-                f"'{network}'; it has {', '.join(names)}"
+                f"'{network}'; it has {errors.listed(names)}"
             )
 
 
@@ -84,15 +84,14 @@ def parse(text: str) -> Policy:
             that the device does not have.
     """
     try:
-        # A subclass of the safe loader: it makes plain values only.
-        content = yaml.load(text, Loader=_Loader)
-    except yaml.YAMLError as error:
-        raise errors.UsageError(f"not YAML: {' '.join(str(error).split())}") from error
-    values = _mapping(content, "the file", _REQUIRED, _OPTIONAL)
+        parsed = yaml_values.parse(text, "the text")
+    except errors.DamagedFileError as error:
+        raise errors.UsageError(str(error)) from error
+    values = _mapping(parsed, "the file", _REQUIRED, _OPTIONAL)
     listed = values.pop("overrides", None) or {}
     if not isinstance(listed, dict):
         raise errors.UsageError(
-            f"overrides must give keys and values; found {listed!r}"
+            f"overrides must give keys and values; found {errors.brief(listed)}"
         )
     overrides = {
         str(name): _mapping(entry, f"overrides of '{name}'", ("weight_bits",), ())
@@ -102,30 +101,19 @@ def parse(text: str) -> Policy:
     return Policy(**values, overrides=bits)
 
 
-class _Loader(yaml.SafeLoader):  # type: ignore[misc]
-    """Refuses a key that is there twice, of which YAML would keep the last."""
-
-    def construct_mapping(
-        self, node: yaml.MappingNode, deep: bool = False
-    ) -> dict[Hashable, Any]:
-        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
-        for key in keys:
-            if keys.count(key) > 1:
-                raise errors.UsageError(f"the key {key!r} is there twice")
-        result: dict[Hashable, Any] = super().construct_mapping(node, deep)
-        return result
-
-
 def _mapping(
     value: Any, what: str, required: tuple[str, ...], optional: tuple[str, ...]
 ) -> dict[str, Any]:
     valid = (*required, *optional)
     if not isinstance(value, dict):
-        raise errors.UsageError(f"{what} must give {', '.join(valid)}; found {value!r}")
+        raise errors.UsageError(
+            f"{what} must give {', '.join(valid)}; found {errors.brief(value)}"
+        )
     for key in value:
         if key not in valid:
             raise errors.UsageError(
-                f"{what} has the unknown key {key!r}; valid are {', '.join(valid)}"
+                f"{what} has the unknown key {errors.brief(key)}; valid are "
+                f"{', '.join(valid)}"
             )
     for key in required:
         if key not in value:
@@ -136,7 +124,9 @@ def _mapping(
 def _check_bits(what: str, bits: Any) -> None:
     if not _is_number(bits, int) or bits not in specs.WEIGHT_BITS:
         valid = ", ".join(map(str, specs.WEIGHT_BITS))
-        raise errors.UsageError(f"{what} must be one of {valid}; found {bits!r}")
+        raise errors.UsageError(
+            f"{what} must be one of {valid}; found {errors.brief(bits)}"
+        )
 
 
 def _is_number(value: Any, *kinds: type) -> bool:

@@ -115,8 +115,17 @@ def compare_outputs(
     """Compares the outputs `[N, classes]` of both interpreters.
 
     Raises:
-        VerificationError: they differ by more than the network's tolerance.
+        VerificationError: they differ by more than the network's tolerance, or in size.
     """
+    if reference.size != micro.size:
+        raise errors.VerificationError(
+            f"TFLite's reference gives an output of shape {reference.shape[1:]}, "
+            f"TFLite Micro {micro.shape[1:]}: the file has another shape than its "
+            "operators give"
+        )
+    # TFLite computes a shape, TFLite Micro takes the file's; they may differ by ones.
+    reference = reference.reshape(len(reference), -1)
+    micro = micro.reshape(len(micro), -1)
     error = np.abs(reference.astype(np.int64) - micro.astype(np.int64))
     result = EndToEnd(
         images=len(micro),

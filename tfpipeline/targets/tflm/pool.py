@@ -26,7 +26,7 @@ import numpy as np
 import numpy.typing as npt
 
 import tfpipeline
-from tfpipeline import errors
+from tfpipeline import errors, leftovers
 
 Arrays = Mapping[str, npt.NDArray[Any]]
 
@@ -149,8 +149,8 @@ def map_images(
 @contextlib.contextmanager
 def _temporary_folder() -> Iterator[pathlib.Path]:
     try:
-        with tempfile.TemporaryDirectory(prefix="tfpipeline-") as root:
-            yield pathlib.Path(root)
+        with leftovers.scratch_folder() as root:
+            yield root
     except OSError as error:
         raise errors.StorageError(
             f"cannot write to the temporary folder {tempfile.gettempdir()}: "

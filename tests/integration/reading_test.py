@@ -1,0 +1,76 @@
+"""Files of others are read in one room, which bounds them: no reader elsewhere."""
+
+import ast
+import pathlib
+
+_ROOT = pathlib.Path(__file__).resolve().parents[2]
+_ROOM = _ROOT / "tfpipeline" / "untrusted"
+
+# Calls that read or parse, by the end of their dotted names.
+_READERS = {
+    *("json.load", "json.loads", "pickle.load", "pickle.loads", "marshal.loads"),
+    *("np.load", "numpy.load", "np.fromfile", "np.loadtxt", "np.genfromtxt"),
+    *("yaml.load", "yaml.safe_load", "yaml.parse", "yaml.unsafe_load"),
+    *("zipfile.ZipFile", "h5py.File", "Image.open", "gzip.open", "tarfile.open"),
+    *("open", ".open", ".read_text", ".read_bytes"),
+}
+# Modules that read without the room -> (calls, why they may).
+_ALLOWED = {
+    "export/max78000/checkpoint.py": ({"zipfile.ZipFile"}, "writes"),
+    "tfpipeline/camera.py": ({".open"}, "up to a size, and devices too"),
+    "tfpipeline/disk.py": ({"open"}, "hashes a file of any size"),
+    "tfpipeline/environment.py": ({".read_text"}, "of the system"),
+    "tfpipeline/identification/people.py": ({".open"}, "a lock, not read"),
+    "tfpipeline/identification/pictures.py": ({"Image.open"}, "bytes, any error"),
+    "tfpipeline/keras_networks/topology.py": ({"json.loads"}, "of Keras in memory"),
+    "tfpipeline/markers.py": ({".open", ".read_bytes"}, "up to a size"),
+    "tfpipeline/models/table.py": ({".read_text"}, "a page of the source tree"),
+    "tfpipeline/pictures/png_images.py": ({"Image.open"}, "bytes, any error"),
+    "tfpipeline/quantization/storage.py": ({"json.loads"}, "of json.dumps"),
+    "tfpipeline/readers/keras_calls.py": ({".open"}, "a method of its own"),
+    "tfpipeline/readers/keras_files.py": ({"zipfile.ZipFile"}, "writes"),
+    "tfpipeline/streams.py": ({"open"}, "nowhere, for a closed stream"),
+    "tfpipeline/targets/tflm/pool.py": (
+        {"json.loads", "np.load", ".read_text", ".open"},
+        "of its own child process",
+    ),
+    "tfpipeline/targets/tflm/worker.py": (
+        {"json.loads", "np.load", ".read_text", ".read_bytes"},
+        "of its own parent process",
+    ),
+    "tfpipeline/training/precision.py": ({".read_text"}, "of the system"),
+}
+
+
+def _calls(path):
+    """The calls in a module that read, as `_READERS` or with the module's name."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if not isinstance(node, ast.Call):
+            continue
+        name = ast.unparse(node.func)
+        method = f".{name.rpartition('.')[2]}"
+        if name in _READERS:
+            found.add(name)
+        elif method in _READERS and not name.startswith(("content.", "os.")):
+            found.add(method)
+    return found
+
+
+def _modules():
+    for top in ("tfpipeline", "export"):
+        for path in sorted((_ROOT / top).rglob("*.py")):
+            if _ROOM not in path.parents:
+                yield path.relative_to(_ROOT).as_posix(), _calls(path)
+
+
+def test_files_are_read_in_the_room_for_it():
+    reading = {name: calls for name, calls in _modules() if calls}
+    allowed = {name: calls for name, (calls, _) in _ALLOWED.items()}
+    assert reading == allowed
+
+
+def test_a_reader_is_found(tmp_path):
+    path = tmp_path / "module.py"
+    path.write_text("json.load(open(p)); p.read_text(); content.read_text(p)")
+    assert _calls(path) == {"json.load", "open", ".read_text"}

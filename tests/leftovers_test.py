@@ -1,0 +1,78 @@
+"""Temporary files of dead processes go; all else stays."""
+
+import os
+import pathlib
+import subprocess
+import sys
+import tempfile
+
+import pytest
+
+from tfpipeline import atomic_files, leftovers
+
+
+@pytest.fixture(scope="module")
+def dead():
+    """How names of a process begin that has ended."""
+    code = "from tfpipeline import leftovers; print(leftovers.prefix('model.tflite'))"
+    root = pathlib.Path(__file__).resolve().parents[1]
+    done = subprocess.run(
+        (sys.executable, "-c", code),
+        cwd=root,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return done.stdout.strip()
+
+
+def test_what_a_dead_process_left_goes(dead, tmp_path):
+    deep = tmp_path / "export" / "int8"
+    deep.mkdir(parents=True)
+    folder = tmp_path / f"{dead.removeprefix('.model.tflite.')}abc"
+    folder.mkdir()
+    (folder / "inner").write_text("x")
+    for place in (tmp_path, deep):
+        (place / f"{dead}abc.tmp").write_text("x")
+    assert sorted(leftovers.remove(tmp_path)) == sorted([folder.name, f"{dead}abc.tmp"])
+    assert [path.name for path in deep.iterdir()] == [f"{dead}abc.tmp"]
+    assert leftovers.remove(tmp_path, deep=True) == [f"{dead}abc.tmp"]
+    assert leftovers.remove(tmp_path / "absent") == []
+
+
+def test_what_is_not_left_stays(dead, tmp_path):
+    host, process = dead.split("-")[1:3]
+    names = [
+        f"{leftovers.prefix('model.tflite')}abc.tmp",
+        # Of a process that runs, here this one's parent.
+        f"{dead.replace(f'-{process}-', f'-{os.getppid()}-')}abc.tmp",
+        f"{dead.replace(host, '0' * 8)}abc.tmp",
+        *(f"{dead}abc.tmp.txt", f"my{dead}abc.tmp", f"{dead}.tmp"),
+        *(".model.tflite.x1y2z3.tmp", "model.tflite", "tfpipeline-notes"),
+    ]
+    for name in names:
+        (tmp_path / name).write_text("x")
+    (tmp_path / f"{dead}link.tmp").symlink_to(tmp_path / "model.tflite")
+    os.mkfifo(tmp_path / f"{dead}pipe.tmp")
+    assert leftovers.remove(tmp_path) == []
+    assert len(list(tmp_path.iterdir())) == len(names) + 2
+
+
+def test_a_file_that_is_written_again_takes_the_place_of_its_leftovers(dead, tmp_path):
+    (tmp_path / f"{dead}abc.tmp").write_text("half")
+    atomic_files.write_text(tmp_path / "model.tflite", "whole")
+    assert [path.name for path in tmp_path.iterdir()] == ["model.tflite"]
+
+
+def test_a_long_name_leaves_room(tmp_path):
+    name = "é" * 120 + ".txt"
+    atomic_files.write_text(tmp_path / name, "x")
+    assert (tmp_path / name).read_text() == "x"
+
+
+def test_a_scratch_folder_goes_and_takes_those_of_the_dead(dead, tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    (tmp_path / f"{dead.removeprefix('.model.tflite.')}abc").mkdir()
+    with leftovers.scratch_folder() as folder:
+        assert [path for path in tmp_path.iterdir()] == [folder]
+    assert not list(tmp_path.iterdir())
