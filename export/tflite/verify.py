@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from export.tflite import narrow_kernels, trained_outputs
+from export.tflite import narrow_kernels, sound_scales, trained_outputs
 from tfpipeline import atomic_files, errors, marked_folder
 from tfpipeline.targets.tflm import (
     agreement,
@@ -171,6 +171,7 @@ def verify(
             names both numbers.
     """
     program = flatbuffer.require_integer(model)
+    sound_scales.require(model)
     logits = {
         "float": float_logits,
         "fake-quantized": fake_quant_logits,
@@ -299,10 +300,12 @@ def inspect(
     reference, and finds its arena; there are no accuracies.
 
     Raises:
-        ExportError: not a TFLite file, damaged, or not full integer.
+        ExportError: not a TFLite file, damaged, not full integer, or TFLite Micro
+            computes other numbers than its scales say.
         VerificationError: TFLite and TFLite Micro disagree.
     """
     program = flatbuffer.require_integer(model, types)
+    sound_scales.require(model)
     random = interpreter.random_images(program, images)
     compared = _compare(model, random, processes, timeout_seconds)
     return _verification(model, compared)
