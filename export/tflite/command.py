@@ -16,6 +16,8 @@ from export.tflite import (
 from tfpipeline import errors, model_source, run_folder
 from tfpipeline.configs import fields
 from tfpipeline.configs.fields import Flag
+from tfpipeline.ir import tflite_file
+from tfpipeline.numerics import lost_weights
 from tfpipeline.untrusted import content
 
 _OfflinePlan = Annotated[
@@ -96,7 +98,7 @@ def _verified(data: bytes, dtype: str, with_plan: bool) -> Prepared:
     verification = verify.inspect(data, types=[dtype])
     return Prepared(
         verify.contents(data, verification),
-        functools.partial(_report, _lines(verification)),
+        functools.partial(_report, [*_lines(verification), *_lost(data)]),
     )
 
 
@@ -122,7 +124,7 @@ def _small_weights(data: bytes, name: str, given: Int8Flags) -> Prepared:
     )
     return Prepared(
         small_weights.contents(made),
-        functools.partial(_report, small_weights.report(made)),
+        functools.partial(_report, [*small_weights.report(made), *_lost(made.model)]),
     )
 
 
@@ -162,6 +164,11 @@ def _lines(verification: verify.Verification) -> list[str]:
         f"arena      {arena.arena_bytes} bytes on this 64-bit machine ({smallest})",
         *_agreement(verification),
     ]
+
+
+def _lost(data: bytes) -> list[str]:
+    notes = lost_weights.notes_of_file(tflite_file.parse(data))
+    return [f"note       {note}" for note in notes]
 
 
 def _agreement(verification: verify.Verification) -> list[str]:

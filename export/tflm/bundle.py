@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import tflite
 
-from export.tflite import offline_plan
+from export.tflite import offline_plan, sound_scales
 from export.tflm import arena, goldens, limits, operators, spelling, structures
 from tfpipeline import errors
 from tfpipeline.ir import tflite_file
@@ -98,6 +98,7 @@ def prepare(
         )
     if found:
         raise errors.ExportError(f"not for TensorFlow Lite Micro: {'; '.join(found)}")
+    sound_scales.require(model)
     _check_labels(labels, program)
     inputs = {"random": goldens.random_input(program, SEED)}
     if sample is not None:

@@ -34,9 +34,12 @@ def networks(name, dtype):
     """The function between all pairs of scales that it is free to have."""
     shape = (1, len(every(dtype)))
     fixed = affine.FIXED_OUTPUTS.get((name, dtype))
-    outputs = OUTPUTS[:1] if fixed else OUTPUTS
+    # RELU6 is not rescaled.
+    outputs = OUTPUTS[:1] if fixed or name == "relu6" else OUTPUTS
     for (scale, zero), (factor, other) in itertools.product(INPUTS[dtype], outputs):
         free = (scale * factor, 0 if dtype == "int16" else other)
+        if name == "relu6":
+            free = (scale, zero)
         source = Value(shape, dtype, scale, zero)
         result = Value(shape, dtype, *(fixed or free))
         yield cases.models.one_operator(OPERATORS[name], [source], result)
@@ -98,7 +101,7 @@ def test_sloped_activations_are_refused_by_the_reader(name, options):
     [
         ("LOGISTIC", Value((1, 4), "int8", 1 / 256, 0), "sigmoid of int8 writes"),
         ("TANH", Value((1, 4), "int16", 1 / 256, 0), "must be the same|tanh of int16"),
-        ("HARD_SWISH", Value((1, 4), "int8", 1e-4, 0), "at least a 127th"),
+        ("HARD_SWISH", Value((1, 4), "int8", 1e-4, 0), "more than a 128th"),
     ],
 )
 def test_outputs_that_no_kernel_writes_are_refused(name, result, reason):
@@ -106,6 +109,57 @@ def test_outputs_that_no_kernel_writes_are_refused(name, result, reason):
     g = from_tflite.read(cases.models.one_operator(name, [source], result))
     with pytest.raises(errors.GraphError, match=reason):
         execution.predict(g, micro.random_images(g, 1))
+
+
+@pytest.mark.parametrize("dtype", ["int8", "int16"])
+@pytest.mark.parametrize("change", [{"scale": 0.2}, {"zero_point": 5}])
+def test_a_relu6_between_two_scales_is_refused(dtype, change):
+    if dtype == "int16" and "zero_point" in change:
+        pytest.skip("int16 has none")
+    source = Value((1, 4), dtype, 0.1, 0)
+    result = dataclasses.replace(source, **change)
+    g = from_tflite.read(cases.models.one_operator("RELU6", [source], result))
+    (reason,) = support.reasons(g)
+    assert "does not rescale RELU6" in reason and len(reason) < 300
+    # It is so: its integers are compared with zero and six, and written as they are.
+    images = np.array([[-100, -1, 7, 127]], dtype)
+    model = cases.models.one_operator("RELU6", [source], result)
+    assert micro.predict(model, images).tolist() == [[0, 0, 7, 60]]
+
+
+@pytest.mark.parametrize("scale", [7.9, 8.0, 12.0, 8e5, 2.0**34])
+@pytest.mark.parametrize("name", ["sigmoid", "tanh"])
+def test_curves_of_coarse_integers_are_bit_exact(name, scale):
+    """From 8 on, where their argument has no integer but zero, zero is the lowest."""
+    images = every("int8")[np.newaxis]
+    source = Value(images.shape, "int8", scale, 3)
+    result = Value(images.shape, "int8", *affine.FIXED_OUTPUTS[name, "int8"])
+    model = cases.models.one_operator(OPERATORS[name], [source], result)
+    expected = micro.predict(model, images)
+    g = from_tflite.read(model)
+    np.testing.assert_array_equal(execution.predict(g, images), expected)
+    np.testing.assert_array_equal(execution.predict_readable(g, images), expected)
+    assert (expected[0, 131] == -128) == (scale >= 8)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "scale", "fits"),
+    [
+        ("int8", 2.0**-29, False),
+        ("int8", 2.0**35, False),
+        ("int8", 2.0**-28, True),
+        ("int16", 2.66, True),
+        ("int16", 2.67, False),
+    ],
+)
+@pytest.mark.parametrize("name", ["sigmoid", "tanh"])
+def test_curves_beyond_their_integers_are_refused(name, dtype, scale, fits):
+    source = Value((1, 4), dtype, scale, 0)
+    result = Value((1, 4), dtype, *affine.FIXED_OUTPUTS[name, dtype])
+    model = cases.models.one_operator(OPERATORS[name], [source], result)
+    found = support.reasons(from_tflite.read(model))
+    assert (found == []) == fits
+    assert fits or f"found {scale:.3g}" in found[0]
 
 
 def test_int16_softmax_is_bit_exact_over_both_tables():

@@ -76,6 +76,15 @@ def _relu6(source: graph.QuantParams, result: graph.QuantParams) -> Function:
     return lambda value: min(max(value, zero), six)
 
 
+def unscaled(source: tuple[float, int], result: tuple[float, int]) -> str:
+    """Why a RELU6 between these scales and zero points is not what the file says."""
+    return (
+        "TFLite Micro does not rescale RELU6, which must write the scale and zero "
+        f"point that it reads, {source[0]:.4g} and {source[1]}; found {result[0]:.4g} "
+        f"and {result[1]}; put a QUANTIZE in front, or fuse it into the layer before"
+    )
+
+
 def _abs(source: graph.QuantParams, result: graph.QuantParams) -> Function:
     """elementwise.cc, `AbsEvalQuantized`."""
     factor = _rescale_factor(source, result)
@@ -103,8 +112,11 @@ def _of_fixed_point(curve: Callable[[int], int], result_bits: int) -> Builder:
 
         def evaluate(value: int) -> int:
             centered = value - zero_in
-            if abs(centered) >= radius:
-                return high if centered > 0 else low
+            # In this order: of a scale of 8 or more the radius is 0, and zero is low.
+            if centered <= -radius:
+                return low
+            if centered >= radius:
+                return high
             exact = curve(fixed_point.scale(centered, *factor))
             rounded = fixed_point.rounding_shift_right(exact, 31 - result_bits)
             return _clamped(rounded + zero_out, result)
@@ -223,6 +235,13 @@ BUILDERS: dict[tuple[str, str], Builder] = {
 }
 
 _NO_OPERATOR = "TFLite Micro has no operator for it; use relu or relu6"
+# LOGISTIC and TANH shift 1 by the exponent of `scale * 2**27`, as a 64-bit integer:
+# CalculateInputRadius of quantization_util.cc.
+CURVE_SCALES = (2.0**-28, 2.0**35)
+# In int16 they multiply by 3 * 2**12 times the scale, in 16 bits: TFLITE_DCHECK_LE of
+# logistic_common.cc and tanh.cc.
+CURVE16_END = 2.0**15 / _TABLE_UNIT
+
 NOT_SUPPORTED: dict[tuple[str, str], str] = {
     ("hard_swish", "int16"): "TFLite Micro has it for int8 only",
     ("relu_0_to_1", "int8"): _NO_OPERATOR,

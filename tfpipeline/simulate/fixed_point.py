@@ -11,6 +11,10 @@ from tfpipeline.numerics import rounding
 
 INT32_MIN = -(2**31)
 INT32_MAX = 2**31 - 1
+# MultiplyByQuantizedMultiplier of common.cc: sums of 32 bits are multiplied by
+# `1 << shift`, an int; for those of 64 bits it asserts `shift < 8`.
+MAX_SHIFT = 30
+MAX_WIDE_SHIFT = 7
 
 
 def quantize_multiplier(real: float) -> tuple[int, int]:
@@ -20,7 +24,8 @@ def quantize_multiplier(real: float) -> tuple[int, int]:
         real: not negative; computed in double precision.
 
     Returns:
-        multiplier and shift; (0, 0) for what is below 2**-32.
+        multiplier and shift; (0, 0) for what is below 2**-32. Shifts of more than
+        `MAX_SHIFT` are for `support` to refuse: no kernel computes with them.
     """
     fraction, shift = math.frexp(real)
     multiplier = rounding.half_away_integer(fraction * 2**31)
@@ -29,8 +34,6 @@ def quantize_multiplier(real: float) -> tuple[int, int]:
         shift += 1
     if multiplier == 0 or shift < -31:
         return 0, 0
-    if shift > 30:
-        return INT32_MAX, 30
     return multiplier, shift
 
 

@@ -1,12 +1,13 @@
 """Which graphs can be simulated, as tables; each limit is one of TFLite Micro's own."""
 
+import math
 from collections.abc import Iterator
 
 import numpy as np
 
 from tfpipeline.ir import graph, layer_rules
 from tfpipeline.numerics import affine
-from tfpipeline.simulate import activation_functions, derived
+from tfpipeline.simulate import activation_functions, derived, fixed_point
 
 BOTH = ("int8", "int16")
 
@@ -64,6 +65,20 @@ def reasons(g: graph.Graph) -> list[str]:
     return found
 
 
+def misread(g: graph.Graph) -> list[str]:
+    """Where TFLite Micro runs a file, and computes what its scales do not say.
+
+    Args:
+        g: a verified integer graph, as a file has it.
+    """
+    return [
+        f"{layer.kind} '{layer.name}': {reason}"
+        for layer in g.layers
+        if not any(_of_types(g, layer))
+        for reason in _of_scales(g, layer)
+    ]
+
+
 def undeployable(g: graph.Graph) -> list[str]:
     """What is simulated for studies and run by no target: no writer takes it."""
     wide = [
@@ -96,6 +111,12 @@ def lacking(layer: graph.Layer, dtype: str) -> Iterator[str]:
 
 
 def _of_layer(g: graph.Graph, layer: graph.Layer) -> Iterator[str]:
+    found = list(_of_types(g, layer))
+    # Rules of scales need those of types.
+    yield from found or _of_scales(g, layer)
+
+
+def _of_types(g: graph.Graph, layer: graph.Layer) -> Iterator[str]:
     names = (*layer.inputs, layer.output)
     dtypes = [g.tensors[name].dtype for name in names]
     if isinstance(layer, graph.Requantize):
@@ -114,16 +135,88 @@ def _of_layer(g: graph.Graph, layer: graph.Layer) -> Iterator[str]:
             yield f"'{name}' of {tensor.num_bits} bits must fill its {dtype}"
         if dtype == "int16" and derived.zero_point(g, name) != 0:
             yield f"the zero point of the int16 tensor '{name}' must be 0"
+    if isinstance(layer, (graph.Activation, graph.Softmax)):
+        name = _function(layer)
+        reason = activation_functions.NOT_SUPPORTED.get((name, dtypes[0]))
+        if reason is not None:
+            yield f"{name} of {dtypes[0]}: {reason}"
+
+
+def _function(layer: graph.Activation | graph.Softmax) -> str:
+    return layer.function if isinstance(layer, graph.Activation) else "softmax"
+
+
+def _of_scales(g: graph.Graph, layer: graph.Layer) -> Iterator[str]:
+    yield from _of_clamp(g, layer)
+    yield from _of_factors(g, layer)
     if isinstance(layer, graph.Weighted):
-        yield from _of_wide_kernel(g, layer)
-    if isinstance(layer, _INT64_BIAS_ONLY):
-        is_wide = derived.has_wide_sums(g, layer)
-        if dtypes[0] == "int16" and not is_wide:
-            yield "beside int16 its bias must be int64; found int32"
+        yield from _of_bias(g, layer)
     if isinstance(layer, (graph.Add, graph.Sub)):
         yield from _of_sum(g, layer)
     if isinstance(layer, (graph.Activation, graph.Softmax)):
-        yield from _of_function(g, layer, dtypes[0])
+        yield from _of_function(g, layer)
+
+
+def _of_clamp(g: graph.Graph, layer: graph.Layer) -> Iterator[str]:
+    """`Quantize` of kernel_util.cc, which fails where an int32 does not hold it."""
+    clamp: graph.Clamp = getattr(layer, "clamp", graph.NO_CLAMP)
+    ends = [abs(end) for end in (clamp.minimum, clamp.maximum) if math.isfinite(end)]
+    step = derived.scale(g, layer.output)
+    if ends and max(ends) / step >= 2**31:
+        yield (
+            f"its clamp at {max(ends):g} is beyond int32 in steps of its output's "
+            f"scale {step:.3g}"
+        )
+
+
+def _of_factors(g: graph.Graph, layer: graph.Layer) -> Iterator[str]:
+    """Shifts that no kernel computes: `fixed_point.MAX_SHIFT`."""
+    factors: list[derived.Factor] = []
+    most = fixed_point.MAX_SHIFT
+    match layer:
+        case graph.Weighted():
+            factors = derived.channel_factors(g, layer)
+            if derived.has_wide_sums(g, layer):
+                most = fixed_point.MAX_WIDE_SHIFT
+        case graph.Mul():
+            factors = [derived.product_factor(g, layer)]
+        case graph.Mean() | graph.Requantize():
+            factors = [derived.rescale_factor(g, layer)]
+        case graph.Activation(function="relu" | "abs"):
+            factors = [derived.rescale_factor(g, layer)]
+        case graph.Softmax() if g.tensors[layer.output].dtype == "int16":
+            factors = [derived.softmax16_factor(g, layer)]
+    largest = max((shift for _, shift in factors), default=0)
+    if largest > most:
+        yield (
+            f"its integers grow by 2**{largest} from scale to scale, more than the "
+            f"2**{most} that TFLite Micro computes; its output's scale is "
+            f"{derived.scale(g, layer.output):.3g}"
+        )
+
+
+def _of_bias(g: graph.Graph, layer: graph.Weighted) -> Iterator[str]:
+    is_wide = derived.has_wide_sums(g, layer)
+    is_int16 = g.tensors[layer.inputs[0]].dtype == "int16"
+    if isinstance(layer, _INT64_BIAS_ONLY) and is_int16 and not is_wide:
+        yield "beside int16 its bias must be int64; found int32"
+    if is_wide:
+        yield from _of_wide_sums(g, layer)
+    if isinstance(layer, graph.Dense) and layer.bias is not None:
+        yield from _of_dense_bias(g, layer, layer.bias)
+
+
+def _of_dense_bias(g: graph.Graph, layer: graph.Dense, name: str) -> Iterator[str]:
+    """GetQuantizedConvolutionMultipler of kernel_util.cc, for one scale a kernel."""
+    kernel, bias = derived.quant(g, layer.weights), g.tensors[name].quant
+    if bias is None or len(kernel.scale) > 1:
+        return
+    sums = derived.scale(g, layer.inputs[0]) * kernel.scale[0]
+    if abs(sums - bias.scale[0]) > 0.02 * derived.scale(g, layer.output):
+        yield (
+            f"its bias must have the scale of its sums, {sums:.3g}; found "
+            f"{bias.scale[0]:.3g}"
+        )
 
 
 def _of_sum(g: graph.Graph, layer: graph.Layer) -> Iterator[str]:
@@ -138,31 +231,59 @@ def _of_sum(g: graph.Graph, layer: graph.Layer) -> Iterator[str]:
         )
 
 
-def _of_wide_kernel(g: graph.Graph, layer: graph.Weighted) -> Iterator[str]:
-    if g.tensors[layer.weights].dtype != "int16":
-        return
+def _of_wide_sums(g: graph.Graph, layer: graph.Weighted) -> Iterator[str]:
     kernel = derived.kernel_values(g, layer)
     axis = layer_rules.channel_axis(layer, kernel.shape)
     others = tuple(i for i in range(kernel.ndim) if i != axis)
     sums = int(np.abs(kernel).sum(axis=others).max()) * 2**15
-    largest = sums + int(np.abs(derived.bias_values(g, layer)).max())
-    if largest >= affine.MAX_WIDE_SUM:
+    largest = sums + max(abs(int(end)) for end in _ends(derived.bias_values(g, layer)))
+    if largest > affine.MAX_WIDE_SUM:
         yield f"its sums reach {largest}; they must stay below {affine.MAX_WIDE_SUM}"
 
 
+def _ends(values: graph.Array) -> tuple[int, int]:
+    return int(values.min()), int(values.max())
+
+
 def _of_function(
-    g: graph.Graph, layer: graph.Activation | graph.Softmax, dtype: str
+    g: graph.Graph, layer: graph.Activation | graph.Softmax
 ) -> Iterator[str]:
-    name = layer.function if isinstance(layer, graph.Activation) else "softmax"
+    name, dtype = _function(layer), g.tensors[layer.output].dtype
     source, result = derived.quant(g, layer.inputs[0]), derived.quant(g, layer.output)
-    reason = activation_functions.NOT_SUPPORTED.get((name, dtype))
-    if reason is not None:
-        yield f"{name} of {dtype}: {reason}"
     wanted = affine.FIXED_OUTPUTS.get((name, dtype))
     if wanted is not None and wanted != (result.scale[0], result.zero_point[0]):
         yield (
             f"{name} of {dtype} writes the scale {wanted[0]:g} and the zero point "
             f"{wanted[1]}; found {result.scale[0]:g} and {result.zero_point[0]}"
         )
-    if name == "hard_swish" and source.scale[0] >= 127 * result.scale[0]:
-        yield "the output's scale must be at least a 127th of the input's"
+    if name == "hard_swish" and source.scale[0] >= 128 * result.scale[0]:
+        yield "the output's scale must be more than a 128th of the input's"
+    if name == "relu6" and source != result:
+        yield activation_functions.unscaled(
+            (source.scale[0], source.zero_point[0]),
+            (result.scale[0], result.zero_point[0]),
+        )
+    if name in ("sigmoid", "tanh"):
+        yield from _of_curve(name, dtype, source.scale[0])
+    if isinstance(layer, graph.Softmax) and dtype == "int8":
+        # QuantizeMultiplierGreaterThanOne ends the program: quantization_util.cc.
+        least = 2.0 ** (derived.SOFTMAX_DIFF_BITS - 31) / layer.beta
+        if source.scale[0] <= least:
+            yield f"its input's scale must be more than {least:.3g}"
+
+
+def _of_curve(name: str, dtype: str, scale: float) -> Iterator[str]:
+    if dtype == "int16":
+        end = activation_functions.CURVE16_END
+        if scale >= end:
+            yield (
+                f"{name} of int16 needs an input's scale below {end:.4g}, beyond which "
+                f"TFLite Micro's 16 bits overflow; found {scale:.3g}"
+            )
+        return
+    low, end = activation_functions.CURVE_SCALES
+    if not low <= scale < end:
+        yield (
+            f"{name} needs an input's scale from {low:.3g} to {end:.3g}; found "
+            f"{scale:.3g}"
+        )
