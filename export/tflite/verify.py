@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from export.tflite import narrow_kernels
+from export.tflite import narrow_kernels, offline_plan
 from tfpipeline import atomic_files, errors, marked_folder
 from tfpipeline.targets.tflm import (
     agreement,
@@ -354,17 +354,31 @@ def _compare(
     kernels = "reference" if has_reference else "fast"
     outputs = reference.predict(model, images, kernels=kernels, **limits)
     micro = interpreter.predict(model, images, **limits)
+    plain = offline_plan.without_plan(model)
+    if plain != model:
+        _require_as_without_plan(micro, interpreter.predict(plain, images, **limits))
     # The slowest comparisons, and every result of every operator counts in one.
     chosen = _evenly_spaced(len(images), MIN_COMPARED_IMAGES)
     if has_reference:
         exact = outputs
-        rows = agreement.compare_operators(model, images[chosen], **limits)
+        rows = agreement.compare_operators(plain, images[chosen], **limits)
         end_to_end = agreement.compare_outputs(model, exact, micro)
     if narrow_kernels.find(program) is not None:
         simulated = simulation.predict(model, images[chosen], **limits)
         narrow_kernels.require_equal(SIMULATED, simulated, micro[chosen])
         simulated_images = len(chosen)
     return _Compared(micro, exact, rows, end_to_end, simulated_images)
+
+
+def _require_as_without_plan(planned: IntArray, plain: IntArray) -> None:
+    """Checks that a plan of the arena lets no tensor overwrite another in use."""
+    different = np.flatnonzero((planned != plain).any(axis=tuple(range(1, plain.ndim))))
+    if len(different):
+        raise errors.VerificationError(
+            f"TensorFlow Lite Micro computes something else with the file's plan of "
+            f"the arena, for {len(different)} of {len(plain)} images: tensors overlap "
+            "in it. Export without --offline_plan, from a file without a plan"
+        )
 
 
 def _verification(model: bytes, compared: _Compared) -> Verification:

@@ -61,6 +61,7 @@ def _report(made: bundle.Bundle, output: pathlib.Path | None) -> list[str]:
         f"{made.plan.greedy_bytes:,} by TensorFlow Lite Micro's"
         + (f"; {saved:,} {how}" if saved > 0 else ""),
         f"answers    {len(made.cases)}, of TensorFlow Lite Micro's interpreter",
+        *(f"changed    {note}" for note in made.notes),
         f"written    {output}; README.md says how to build and check it",
     ]
 

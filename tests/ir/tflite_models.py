@@ -123,31 +123,51 @@ def _add(model: Any, graph: Any, value: Value | None, name: str) -> int:
 
 def with_float_border(model: bytes) -> bytes:
     """An int8 network as the converter writes it by default: float in, float out."""
+    return _with_border(model, ("QUANTIZE", "DEQUANTIZE"), "float32", None)
+
+
+def with_byte_border(model: bytes, zero_point: int | None = None) -> bytes:
+    """An int8 network as the converter writes it for uint8: the same reals.
+
+    Args:
+        model: with int8 input and output.
+        zero_point: of the input's bytes, instead of 128 more than that of the integers.
+    """
+    return _with_border(model, ("QUANTIZE", "QUANTIZE"), "uint8", zero_point)
+
+
+def _with_border(
+    model: bytes, names: tuple[str, str], dtype: str, zero_point: int | None
+) -> bytes:
     value = schema.ModelT.InitFromPackedBuf(model, 0)
     [subgraph] = value.subgraphs
-    for name in ("QUANTIZE", "DEQUANTIZE"):
+    codes = len(value.operatorCodes)
+    for name in names:
         code = getattr(schema.BuiltinOperator, name)
         value.operatorCodes.append(
             schema.OperatorCodeT(builtinCode=code, deprecatedBuiltinCode=code)
         )
-    codes = len(value.operatorCodes)
 
-    def border(tensor: int, name: str) -> int:
-        shape = subgraph.tensors[tensor].shape
-        subgraph.tensors.append(
-            schema.TensorT(shape=shape, type=TYPES["float32"], name=name)
-        )
+    def border(index: int, name: str) -> int:
+        inner = subgraph.tensors[index]
+        tensor = schema.TensorT(shape=inner.shape, type=TYPES[dtype], name=name)
+        if dtype == "uint8":
+            tensor.quantization = schema.QuantizationParametersT(
+                scale=list(inner.quantization.scale),
+                zeroPoint=[int(inner.quantization.zeroPoint[0]) + 128],
+            )
+        subgraph.tensors.append(tensor)
         return len(subgraph.tensors) - 1
 
     def operator(code: int, source: int, result: int) -> schema.OperatorT:
         return schema.OperatorT(opcodeIndex=code, inputs=[source], outputs=[result])
 
-    first, last = subgraph.inputs[0], subgraph.outputs[0]
+    first, last = int(subgraph.inputs[0]), int(subgraph.outputs[0])
     given, result = border(first, "given"), border(last, "result")
-    subgraph.operators.insert(0, operator(codes - 2, given, first))
-    subgraph.operators.append(operator(codes - 1, last, result))
+    if zero_point is not None:
+        subgraph.tensors[given].quantization.zeroPoint = [zero_point]
+    subgraph.operators.insert(0, operator(codes, given, first))
+    subgraph.operators.append(operator(codes + 1, last, result))
     subgraph.inputs, subgraph.outputs = [given], [result]
     value.signatureDefs = []
-    builder = flatbuffers.Builder(1024)
-    builder.Finish(value.Pack(builder), tflite_file.FILE_IDENTIFIER)
-    return bytes(builder.Output())
+    return pack(value)
