@@ -139,6 +139,7 @@ def _read(path: str, number_format: str, *, unpack: bool = False) -> bytes:
         unpack: whether weights of a graph of fewer than 8 bits are to have 8.
     """
     file = pathlib.Path(path)
+    model_source.require_no_saved_model(file)
     if file.is_dir():
         file = run_folder.RunFolder(file).export_file(number_format)
     if file.suffix == ".json":

@@ -107,3 +107,25 @@ def test_several_inputs_are_no_damage(target, tmp_path):
     with pytest.raises(errors.PipelineError, match="one input") as caught:
         found.prepare(str(file), found.flags)
     assert "damaged" not in str(caught.value)
+
+
+@pytest.mark.parametrize("target", [each.name for each in catalog.ALL])
+def test_a_saved_model_is_named_as_what_it_is(target, tmp_path):
+    (tmp_path / "saved_model.pb").write_bytes(b"")
+    found = catalog.named(target)
+    with pytest.raises(
+        errors.UsageError, match=r"is a SavedModel .* \.keras"
+    ) as caught:
+        found.prepare(str(tmp_path), found.flags)
+    assert len(str(caught.value)) < 400 + len(str(tmp_path))
+
+
+@pytest.mark.parametrize("target", ["tflm", "c"])
+def test_names_with_spaces_and_accents_become_names_of_c(target, tmp_path):
+    file = tmp_path / "mon modèle é.tflite"
+    file.write_bytes(MODEL)
+    found = catalog.named(target)
+    contents = found.prepare(str(file), found.flags).contents
+    text = "".join(each for each in contents.values() if isinstance(each, str))
+    assert all(name.isascii() and " " not in name for name in contents)
+    assert "mon_modele_e" in text

@@ -177,5 +177,4 @@ def _emit_call(
 def _advice(call: keras_calls.Call) -> str:
     if isinstance(call.layer, keras.layers.Lambda):
         return "write the function as Keras layers"
-    names = sorted(layer.__name__ for layer in keras_layers.READERS)
-    return f"supported are {', '.join(names)}"
+    return "docs/ir.md lists the layers that are"

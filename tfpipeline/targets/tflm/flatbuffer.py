@@ -29,6 +29,8 @@ _BORDER_ADVICE = dict.fromkeys(
     "; convert with inference_input_type=tf.int8 and inference_output_type=tf.int8",
 )
 
+_OTHER_TARGET = {"int8": "--targets=int8", "int16": "--targets=int16x8"}
+
 Tensor = tflite_file.FileTensor
 Operator = tflite_file.Operator
 Program = tflite_file.Program
@@ -100,10 +102,13 @@ def require_integer(model: bytes, types: Sequence[str] = INTEGER_TYPES) -> Progr
     for role, tensor in (("input", program.input), ("output", program.output)):
         is_integer = tensor.dtype in types and len(tensor.scales) == 1
         if not is_integer or not 0 < tensor.scales[0] < math.inf:
+            advice = _BORDER_ADVICE.get(tensor.dtype, "")
+            if tensor.dtype in INTEGER_TYPES and tensor.dtype not in types:
+                advice = f"; that is a network for {_OTHER_TARGET[tensor.dtype]}"
             raise errors.ExportError(
-                f"the network's {role} '{tensor.name}' must be {' or '.join(types)} "
-                f"with one positive scale; found {tensor.dtype} with the scales "
-                f"{tensor.scales[:3]}{_BORDER_ADVICE.get(tensor.dtype, '')}"
+                f"the network's {role} '{tensor.name[:60]}' must be "
+                f"{' or '.join(types)} with one positive scale; found {tensor.dtype} "
+                f"with the scales {tensor.scales[:3]}{advice}"
             )
         if len(tensor.shape) < 2 or tensor.shape[0] != 1 or 0 in tensor.shape:
             raise errors.ExportError(
