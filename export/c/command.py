@@ -9,6 +9,7 @@ from export.target import Prepared, Target
 from tfpipeline import errors, model_source
 from tfpipeline.configs import fields
 from tfpipeline.configs.fields import Flag
+from tfpipeline.numerics import lost_weights
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,6 +45,7 @@ def prepare(model: str, given: Flags) -> Prepared:
         lines = [
             f"model      {len(g.layers)} layers as C99, no runtime",
             f"arena      {found.plan.peak_bytes:,} bytes, static",
+            *(f"note       {note}" for note in lost_weights.notes(g)),
             f"written    {output}; compile all of it and run it, for the test",
         ]
         if output is None:

@@ -8,6 +8,7 @@ import numpy.typing as npt
 
 from tfpipeline import errors
 from tfpipeline.ir import graph
+from tfpipeline.numerics import lost_weights as lost_integers
 from tfpipeline.targets.max78000 import (
     assemble,
     cost,
@@ -82,7 +83,7 @@ def prepare(
             raise errors.UsageError(
                 f"'{g.name}' is quantized already: leave out --weight_bits"
             )
-        notes += lost_weights.notes_of_integers(g)
+        notes += lost_integers.notes(g)
     is_wide = any(g.tensors[name].dtype == "int32" for name in g.outputs)
     lowered = lowering.lower(g, wide_output=is_wide)
     placed = place(lowered)

@@ -17,6 +17,8 @@ from export.tflite import (
 from tfpipeline import errors, model_source, run_folder
 from tfpipeline.configs import fields
 from tfpipeline.configs.fields import Flag
+from tfpipeline.ir import tflite_file
+from tfpipeline.numerics import lost_weights
 
 _OfflinePlan = Annotated[
     bool,
@@ -96,7 +98,9 @@ def _verified(found: normal_form.Normal, dtype: str, with_plan: bool) -> Prepare
     verification = verify.inspect(data, types=[dtype])
     return Prepared(
         verify.contents(data, verification),
-        functools.partial(_report, _lines(verification) + _noted(found)),
+        functools.partial(
+            _report, [*_lines(verification), *_lost(data), *_noted(found)]
+        ),
     )
 
 
@@ -126,7 +130,10 @@ def _small_weights(found: normal_form.Normal, name: str, given: Int8Flags) -> Pr
     )
     return Prepared(
         small_weights.contents(made),
-        functools.partial(_report, small_weights.report(made) + _noted(found)),
+        functools.partial(
+            _report,
+            [*small_weights.report(made), *_lost(made.model), *_noted(found)],
+        ),
     )
 
 
@@ -172,6 +179,11 @@ def _lines(verification: verify.Verification) -> list[str]:
         f"arena      {arena.arena_bytes} bytes on this 64-bit machine ({smallest})",
         *_agreement(verification),
     ]
+
+
+def _lost(data: bytes) -> list[str]:
+    notes = lost_weights.notes_of_file(tflite_file.parse(data))
+    return [f"note       {note}" for note in notes]
 
 
 def _agreement(verification: verify.Verification) -> list[str]:

@@ -1,7 +1,7 @@
-"""Keras networks as full-integer `.tflite` files, by TensorFlow's converter.
+"""Keras networks as full-integer `.tflite` files of int8, or of int16 beside it.
 
-int8 of any network; int16 activations beside int8 weights of a float network only,
-because the converter refuses one that was trained for them.
+TensorFlow's converter makes those of float networks, with calibration images. Those
+that were trained for the integers are written from their graph (`trained`).
 """
 
 import contextlib
@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import numpy.typing as npt
 
-from export.tflite import tracing
+from export.tflite import tracing, trained
 from tfpipeline import errors
 from tfpipeline.compat import keras, tf
 from tfpipeline.quantization import input_ranges
@@ -53,17 +53,11 @@ def convert_qat(qat_model: keras.Model) -> bytes:
         in convolutions) and int32 biases.
 
     Raises:
-        ExportError: the network does not convert, or an operator stays in float; names
-            the operator and the tensor.
+        ExportError: a layer has no such form, or stays in float; names it.
     """
-    if not any("Quantize" in type(layer).__name__ for layer in qat_model.layers):
-        raise errors.ExportError(
-            f"'{qat_model.name}' has no fake quantizers: convert it with calibration "
-            "images (--quantization=ptq), or train it quantization-aware first"
-        )
-    # supported_ops stays at its default: with TFLITE_BUILTINS_INT8 the converter asks
-    # for a representative data set although the ranges are in the network.
-    return _convert(qat_model, _INT8, None)
+    model = trained.convert(qat_model)
+    flatbuffer.require_integer(model, ["int8"])
+    return model
 
 
 def convert_ptq(
@@ -107,15 +101,14 @@ def convert_ptq(
 def _convert(
     model: keras.Model,
     number_format: _Format,
-    representative_dataset: Callable[[], Iterator[list[np.ndarray]]] | None,
+    representative_dataset: Callable[[], Iterator[list[np.ndarray]]],
 ) -> bytes:
     converter = tracing.converter(model)
     converter.optimizations = [tf.lite.Optimize.DEFAULT]
     converter.inference_input_type = number_format.port
     converter.inference_output_type = number_format.port
-    if representative_dataset is not None:
-        converter.representative_dataset = representative_dataset
-        converter.target_spec.supported_ops = [number_format.operators]
+    converter.representative_dataset = representative_dataset
+    converter.target_spec.supported_ops = [number_format.operators]
     try:
         with _quiet():
             flat = bytes(converter.convert())
@@ -140,7 +133,7 @@ def _quiet() -> Iterator[None]:
     """Hides the progress that the converter's C++ writes to stderr, and its warnings.
 
     Among them is "Statistics for quantized inputs were expected, but not specified",
-    which does not apply: the ranges are in the network or come from the images.
+    which does not apply: the ranges come from the images.
     """
     saved = os.dup(2)
     nowhere = os.open(os.devnull, os.O_WRONLY)

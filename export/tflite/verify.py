@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from export.tflite import narrow_kernels, offline_plan
+from export.tflite import narrow_kernels, offline_plan, trained_outputs
 from tfpipeline import atomic_files, errors, marked_folder
 from tfpipeline.targets.tflm import (
     agreement,
@@ -98,6 +98,8 @@ class Verification:
     `logits_nmse`: mean squared difference of TFLite Micro's outputs, as real numbers,
     from the fake-quantized ones, over the variance of those.
 
+    `fake_quantized`: how far single outputs are from the fake-quantized ones.
+
     `kernels`: type of each kernel by its name, where some have 4 bits; on
     `simulated_images` images such a network equals our execution of its graph bit for
     bit. TFLite's reference does not run all of them: then `end_to_end` is `None`, as is
@@ -118,6 +120,7 @@ class Verification:
     tolerance_points: float
     versions: dict[str, str]
     logits_nmse: float | None = None
+    fake_quantized: trained_outputs.Difference | None = None
     kernels: dict[str, str] | None = None
     simulated_images: int | None = None
 
@@ -127,6 +130,7 @@ class Verification:
         values["tolerance_reasons"] = {
             "operator_agreement": agreement.TOLERANCE_REASON,
             "tolerance_points": CONSISTENCY_REASON,
+            "fake_quantized": trained_outputs.REASON,
         }
         return values
 
@@ -163,7 +167,8 @@ def verify(
     Raises:
         ExportError: not a full-integer network, or it does not run in TFLite Micro.
         VerificationError: TFLite and TFLite Micro disagree, or the integer network does
-            not agree with the fake-quantized one; names both numbers.
+            not agree with the fake-quantized one, in accuracy or in single outputs;
+            names both numbers.
     """
     program = flatbuffer.require_integer(model)
     logits = {
@@ -200,6 +205,10 @@ def verify(
     check_consistency(
         "TFLite Micro", micro, labels[chosen], some_fake, tolerance_points
     )
+    difference = None
+    if some_fake is not None:
+        some = _evenly_spaced(len(chosen), trained_outputs.IMAGES)
+        difference = trained_outputs.compare(program, micro[some], some_fake[some])
     return dataclasses.replace(
         _verification(model, compared),
         all_images=everything,
@@ -209,6 +218,7 @@ def verify(
         ),
         tolerance_points=tolerance_points,
         logits_nmse=_nmse(program.output, micro, some_fake),
+        fake_quantized=difference,
     )
 
 

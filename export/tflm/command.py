@@ -9,6 +9,7 @@ from export.target import Prepared, Target
 from export.tflm import bundle, files, origin
 from tfpipeline.configs import fields
 from tfpipeline.configs.fields import Flag
+from tfpipeline.numerics import lost_weights
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,6 +63,7 @@ def _report(made: bundle.Bundle, output: pathlib.Path | None) -> list[str]:
         + (f"; {saved:,} {how}" if saved > 0 else ""),
         f"answers    {len(made.cases)}, of TensorFlow Lite Micro's interpreter",
         *(f"changed    {note}" for note in made.notes),
+        *(f"note       {note}" for note in lost_weights.notes_of_file(made.program)),
         f"written    {output}; README.md says how to build and check it",
     ]
 

@@ -37,7 +37,7 @@ def registered(monkeypatch):
     monkeypatch.setattr(number_formats, "ALL", (*number_formats.ALL, _FORMAT))
     deployment = tflite.deployment_of(
         _FORMAT.name,
-        tflite.Converters(_convert_ptq, tflite.from_trained_graph),
+        _convert_ptq,
         check=deploy_int8.DEPLOYMENT.check,
         training=deploy_int8.DEPLOYMENT.training,
     )

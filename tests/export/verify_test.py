@@ -54,6 +54,11 @@ def test_accuracies_are_on_the_same_images(verification):
     assert verification.same_images.fake_quantized == 1 - relabeled / 256
     assert verification.same_images.tflite_micro == 1 - relabeled / 256
     assert verification.same_images.same_class_as_fake_quantized == 1.0
+    # They are those of the file itself, in float32.
+    assert verification.fake_quantized.images == 256
+    assert verification.fake_quantized.largest < 1e-4
+    assert verification.fake_quantized.largest_allowed == 4
+    assert verification.fake_quantized.mean_allowed == 0.5
     assert verification.same_images.float_network < 0.5
     # One LSB on the logits may flip a near tie, and no more than that.
     assert abs(verification.same_images.tflite_reference - 0.9) < 0.02
@@ -85,6 +90,17 @@ def test_disagreement_with_fake_quantization_gives_both_numbers(data):
         errors.VerificationError,
         match=r"TFLite 100\.00 % \(300 of 300 .*fake-quantized 98\.00 % \(294\)",
     ):
+        verify.verify(MODEL, images, labels, fake_quant_logits=wrong)
+
+
+def test_an_output_that_is_off_is_an_error_though_classes_agree(data):
+    images, logits = (values[:24] for values in data)
+    labels = np.argmax(logits, axis=1)
+    wrong = logits.copy()
+    # Of the last class, where no image is of it.
+    last = int(np.argmin(logits.mean(axis=0)))
+    wrong[:, last] -= 5 * flatbuffer.read(MODEL).output.scales[0]
+    with pytest.raises(errors.VerificationError, match=r"up to 5\.0 steps .*5\.00 in"):
         verify.verify(MODEL, images, labels, fake_quant_logits=wrong)
 
 

@@ -10,6 +10,7 @@ from collections.abc import Callable
 import numpy as np
 
 from export.tflite import int8
+from tests.export import tensorflow_converter
 from tfpipeline.compat import keras
 from tfpipeline.quantization.tflite import int8 as tflite_int8
 
@@ -86,7 +87,8 @@ def fake_quantized(model: keras.Model) -> keras.Model:
 def write(stem: pathlib.Path, model: keras.Model, qat_model: keras.Model) -> None:
     """Writes `stem`_ptq.tflite of a float network, `stem`_qat.tflite of its twin."""
     after = int8.convert_ptq(model, images(CALIBRATION_IMAGES))
-    for suffix, converted in (("ptq", after), ("qat", int8.convert_qat(qat_model))):
+    trained = tensorflow_converter.convert(qat_model)
+    for suffix, converted in (("ptq", after), ("qat", trained)):
         stem.with_name(f"{stem.name}_{suffix}.tflite").write_bytes(converted)
 
 

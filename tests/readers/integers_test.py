@@ -3,29 +3,74 @@
 import numpy as np
 import pytest
 
-from export.tflite import int8
+from export.tflite import trained, trained_outputs
+from tests.export import tensorflow_converter
 from tests.golden import dead_networks, tiny_networks
 from tests.readers import from_keras_test, keras_networks
+from tests.simulate import micro
 from tfpipeline import errors
 from tfpipeline.compat import keras, tf, tfmot
-from tfpipeline.ir import from_tflite, graph, verify
+from tfpipeline.ir import from_tflite, graph, layer_rules, verify
 from tfpipeline.keras_networks import batch_norm_folding
 from tfpipeline.models import specs
+from tfpipeline.numerics import lost_weights
 from tfpipeline.quantization.tflite import int8 as tflite_int8
 from tfpipeline.quantization.tflite import ranges
 from tfpipeline.readers import from_keras
+from tfpipeline.targets.tflm import flatbuffer
 
 L = keras.layers
 
 
 def assert_equals_conversion(qat_model):
-    expected = from_tflite.read(int8.convert_qat(qat_model))
+    expected = from_tflite.read(tensorflow_converter.convert(qat_model))
     found = from_keras.read(qat_model)
     assert verify.violations(found) == ()
     assert [layer.kind for layer in found.layers] == [
         layer.kind for layer in expected.layers
     ]
     assert graph.equal(found, expected, names=False)
+
+
+def assert_equals_conversion_but_for_cut_off_biases(qat_model):
+    """The converter cuts off a bias that its kernel's scale leaves no room for."""
+    expected = from_tflite.read(tensorflow_converter.convert(qat_model))
+    found = from_keras.read(qat_model)
+    assert verify.violations(found) == ()
+    widened = 0
+    for ours, theirs in zip(found.layers, expected.layers, strict=True):
+        assert ours.kind == theirs.kind
+        quants = [
+            g.tensors[layer.output].quant
+            for g, layer in ((found, ours), (expected, theirs))
+        ]
+        assert quants[0] == quants[1]
+        if not isinstance(ours, graph.Weighted):
+            continue
+        kernel, scale, bias = _weights(found, ours)
+        their_kernel, their_scale, their_bias = _weights(expected, theirs)
+        is_kept = np.abs(their_bias) < 2**30
+        np.testing.assert_array_equal(bias[is_kept], their_bias[is_kept])
+        axis = layer_rules.channel_axis(ours, kernel.shape)
+        channels = np.moveaxis(kernel, axis, 0), np.moveaxis(their_kernel, axis, 0)
+        if len(scale) == 1:
+            is_kept = np.array([is_kept.all()])
+        np.testing.assert_array_equal(scale[is_kept], their_scale[is_kept])
+        is_equal = np.broadcast_to(is_kept, len(channels[0]))
+        np.testing.assert_array_equal(channels[0][is_equal], channels[1][is_equal])
+        assert (scale[~is_kept] > their_scale[~is_kept]).all()
+        widened += int((~is_kept).sum())
+    assert widened
+    assert lost_weights.notes(expected) != lost_weights.notes(found)
+    assert not any("biases" in note for note in lost_weights.notes(found))
+
+
+def _weights(g, layer):
+    """Kernel, its scales and the biases."""
+    kernel = g.constants[layer.weights]
+    count = g.tensors[layer.output].shape[-1]
+    bias = np.zeros(count, int) if layer.bias is None else g.constants[layer.bias]
+    return kernel, np.array(g.tensors[layer.weights].quant.scale), bias.astype(int)
 
 
 def fake_quantized(model):
@@ -94,7 +139,7 @@ def rounded_twice():
         L.Activation("linear")(L.DepthwiseConv2D(3, depth_multiplier=2)(image))
     )
     y = L.Conv2D(6, 3)(image)
-    total = L.Add()([x, L.ReLU(6.0)(y)])
+    total = L.Add()([x, L.ReLU()(y)])
     return keras.Model(image, L.Add()([total, y]))
 
 
@@ -105,6 +150,30 @@ def rounded_twice():
 )
 def test_structure_equals_its_conversion(network):
     assert_equals_conversion(fake_quantized(normal(network())))
+
+
+def relu6_of_its_own():
+    """What it reads has a wider range than what it writes, and is read elsewhere."""
+    image = keras.Input(keras_networks.IMAGE)
+    x = L.Conv2D(6, 3)(image)
+    return keras.Model(image, L.Add()([L.ReLU(6.0)(x), x]))
+
+
+def test_a_relu6_of_its_own_reads_what_it_writes():
+    """TensorFlow Lite Micro does not rescale it, and the converter relies on that."""
+    qat_model = fake_quantized(normal(relu6_of_its_own()))
+    g = from_keras.read(qat_model)
+    (relu6,) = (layer for layer in g.layers if isinstance(layer, graph.Activation))
+    quants = [g.tensors[name].quant for name in (*relu6.inputs, relu6.output)]
+    assert quants[0] == quants[1]
+    assert quants[0].scale[0] == pytest.approx(6 / 255)
+    data = trained.convert(qat_model)
+    pixels = np.random.default_rng(1).integers(-128, 128, (8, *keras_networks.IMAGE))
+    micro_outputs = micro.predict(data, pixels.astype(np.int8))
+    images = (pixels / 128).astype(np.float32)
+    trained_outputs.compare(
+        flatbuffer.read(data), micro_outputs, qat_model(images).numpy()
+    )
 
 
 def test_requantize_stands_where_scales_differ():
@@ -137,13 +206,17 @@ def unusual():
 
 
 def test_unusual_ranges_equal_their_conversion():
-    assert_equals_conversion(unusual())
+    assert_equals_conversion_but_for_cut_off_biases(unusual())
 
 
 @pytest.mark.parametrize("variant", dead_networks.VARIANTS)
 def test_dead_layers_equal_their_conversion(variant):
     model = dead_networks.build(dead_networks.VARIANTS[variant])
-    assert_equals_conversion(dead_networks.fake_quantized(model))
+    check = {
+        "zeros": assert_equals_conversion,
+        "biases": assert_equals_conversion_but_for_cut_off_biases,
+    }
+    check[variant](dead_networks.fake_quantized(model))
 
 
 def ties():

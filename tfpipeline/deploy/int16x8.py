@@ -47,7 +47,7 @@ def _convert_ptq(job: jobs.Job) -> bytes:
 
 DEPLOYMENT = tflite.deployment_of(
     "int16x8",
-    tflite.Converters(_convert_ptq, tflite.from_trained_graph),
+    _convert_ptq,
     check=_check,
     training=_training,
 )

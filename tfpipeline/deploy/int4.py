@@ -52,7 +52,7 @@ def _convert_ptq(job: jobs.Job) -> bytes:
 
 _TFLITE = tflite.deployment_of(
     _FORMAT.name,
-    tflite.Converters(_convert_ptq, tflite.from_trained_graph),
+    _convert_ptq,
     check=_check,
     training=_training,
 )

@@ -1,7 +1,6 @@
-"""A trained run as int8 `.tflite`, by TensorFlow's converter."""
+"""A trained run as int8 `.tflite`."""
 
 from export.tflite import int8
-from tfpipeline.compat import keras
 from tfpipeline.deploy import choices as choices_lib
 from tfpipeline.deploy import job as jobs
 from tfpipeline.deploy import tflite
@@ -31,14 +30,9 @@ def _convert_ptq(job: jobs.Job) -> bytes:
     )
 
 
-def _convert_qat(model: keras.Model, name: str) -> bytes:
-    del name
-    return int8.convert_qat(model)
-
-
 DEPLOYMENT = tflite.deployment_of(
     "int8",
-    tflite.Converters(_convert_ptq, _convert_qat),
+    _convert_ptq,
     check=None,
     training=_training,
 )

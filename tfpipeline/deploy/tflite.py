@@ -1,6 +1,5 @@
 """A trained run as `.tflite`, in any format of it: PTQ, QAT, verification, files."""
 
-import dataclasses
 import functools
 import logging
 from collections.abc import Callable
@@ -8,65 +7,48 @@ from typing import Any
 
 import numpy as np
 
-from export.tflite import from_graph, verify
+from export.tflite import trained, verify
 from tfpipeline import number_formats
-from tfpipeline.compat import keras
 from tfpipeline.deploy import choices as choices_lib
 from tfpipeline.deploy import deployment
 from tfpipeline.deploy import job as jobs
 from tfpipeline.ir import from_tflite, graph
-from tfpipeline.readers import from_keras
+from tfpipeline.numerics import lost_weights
 from tfpipeline.targets.tflm import reference
 from tfpipeline.training import progress, scheme
 
 _LOG = logging.getLogger("tfpipeline.train")
 
 
-@dataclasses.dataclass(frozen=True)
-class Converters:
-    """How networks become files of a number format.
-
-    Attributes:
-        ptq: the float network of a job, with calibration.
-        qat: (network trained for the format, name) -> file.
-    """
-
-    ptq: Callable[[jobs.Job], bytes]
-    qat: Callable[[keras.Model, str], bytes]
-
-
 def deployment_of(
     number_format: str,
-    converters: Converters,
+    convert_ptq: Callable[[jobs.Job], bytes],
     *,
     check: Callable[[graph.Graph, choices_lib.Choices], None] | None,
     training: Callable[[choices_lib.Choices], scheme.Scheme],
 ) -> deployment.Deployment:
-    """The deployment of a format whose export is a `.tflite`."""
+    """The deployment of a format whose export is a `.tflite`.
+
+    Args:
+        number_format: its name.
+        convert_ptq: makes the file of a job's float network, with calibration.
+        check: as `Deployment` has it.
+        training: likewise.
+    """
     named = number_formats.named(number_format)
     return deployment.Deployment(
-        named, check, training, functools.partial(_deploy, named, converters)
+        named, check, training, functools.partial(_deploy, named, convert_ptq)
     )
 
 
-def from_trained_graph(model: keras.Model, name: str) -> bytes:
-    """A network with fake quantization as a file, by way of its graph.
-
-    The graph's scales are the ranges that training found, and so are the file's.
-
-    Args:
-        model: of a scheme of TFLite.
-        name: of the graph.
-    """
-    return from_graph.to_bytes(from_keras.read(model, name=name))
-
-
 def _deploy(
-    number_format: number_formats.NumberFormat, converters: Converters, job: jobs.Job
+    number_format: number_formats.NumberFormat,
+    convert_ptq: Callable[[jobs.Job], bytes],
+    job: jobs.Job,
 ) -> deployment.Deployed:
     name = number_format.name
     _LOG.info("%s: post-training quantization, for comparison", name)
-    deployed = converters.ptq(job)
+    deployed = convert_ptq(job)
     outputs = _predict(job, deployed, number_format.ptq)
     rows = [job.row(number_format.ptq, outputs, len(deployed))]
     fake_quant_logits = None
@@ -74,7 +56,7 @@ def _deploy(
         model = job.quantized[name].model
         fake_quant_logits = job.logits(model)
         rows.append(job.row(number_format.fake_quantized, fake_quant_logits))
-        deployed = converters.qat(model, job.network)
+        deployed = trained.convert(model, name=job.network)
         outputs = _predict(job, deployed, number_format.qat)
         rows.append(job.row(number_format.qat, outputs, len(deployed)))
         verify.check_consistency(
@@ -88,7 +70,7 @@ def _deploy(
     if name in job.quantization.exports:
         export = _export(job, name, deployed, outputs["test"], fake_quant_logits)
     g = from_tflite.read(deployed, name=job.network)
-    return deployment.Deployed(tuple(rows), g, export)
+    return deployment.Deployed(tuple(rows), g, export, lost_weights.notes(g))
 
 
 def _predict(job: jobs.Job, model: bytes, what: str) -> dict[str, np.ndarray]:

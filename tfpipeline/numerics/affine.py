@@ -153,6 +153,16 @@ def bias_type(activation_bits: int) -> str:
     return _BIASES[activation_bits][0]
 
 
+def bias_room(activation_bits: int) -> int:
+    """The largest bias that leaves the sum it is added to as much again."""
+    return _BIASES[activation_bits][1] // 2
+
+
+def sum_end(dtype: str) -> int:
+    """The first integer beyond sums and biases of a type: they end one before it."""
+    return next(end for name, end in _BIASES.values() if name == dtype)
+
+
 def of_sums(source: float, kernel: Sequence[float]) -> Affine:
     """Of sums and biases: the scale of the input times those of the kernel."""
     return Affine(tuple(source * scale for scale in kernel), (0,) * len(kernel))

@@ -45,7 +45,7 @@ def quantized(
     """
     quant = _of_kernel(kernel, num_bits, None if one_scale else axis)
     if bias is not None and num_bits <= 8:
-        quant = _with_room(quant, bias, source)
+        quant = with_room(quant, bias, source, _BIAS_ROOM)
     stored = quant.stored(num_bits, axis)
     steps = rounding.half_away(kernel / affine.along(stored.scale, axis, kernel.ndim))
     integers = np.clip(steps, *affine.limits(num_bits, narrow=True))
@@ -63,8 +63,8 @@ def _of_kernel(values: graph.Array, num_bits: int, axis: int | None) -> affine.A
     return affine.of_ranges([-each for each in most], most, num_bits, narrow=True)
 
 
-def _with_room(
-    kernel: affine.Affine, bias: graph.Array, source: float
+def with_room(
+    kernel: affine.Affine, bias: graph.Array, source: float, room: int
 ) -> affine.Affine:
     """The kernel's scales, larger where its bias asks for it.
 
@@ -72,9 +72,15 @@ def _with_room(
     it, would be cut off. The converter widens the scale then, till the bias takes half
     of int32: SetBiasParamsWithAdjustments of quantization_driver.cc. It leaves those of
     fake quantizers alone.
+
+    Args:
+        kernel: its scales, one or one a channel.
+        bias: real numbers, one a channel.
+        source: scale of the layer's input.
+        room: the largest integer that a bias may be.
     """
     most = np.abs(bias.astype(np.float64)).ravel()
     if len(kernel.scale) == 1:
         most = most.max(keepdims=True)
-    scales = np.maximum(kernel.scale, most / _BIAS_ROOM / source)
+    scales = np.maximum(kernel.scale, most / room / source)
     return affine.Affine(tuple(scales.tolist()), kernel.zero_point)

@@ -77,6 +77,8 @@ def unwrap(
             values = getattr(layer, "quantizer_vars", {})
             ranges[name] = Ranges(output=_range(call, layer.quantizer, values))
             layer = keras.layers.Identity(name=layer.name)
+        elif _is_foreign(layer):
+            raise call.error("not supported; write it as layers of Keras")
         names[call.name] = name
         layers[call.name] = layer
     twin = float_twin.extract(topology.require_functional(model))
@@ -84,6 +86,15 @@ def unwrap(
         if isinstance(layer, _WRAPPER):
             layers[name] = twin.get_layer(layer.layer.name)
     return _renamed(program, names, layers), ranges
+
+
+def _is_foreign(layer: Any) -> bool:
+    """Whether its class is not Keras's, which cannot build it from its description."""
+    return _package(type(layer)) != _package(keras.layers.Layer)
+
+
+def _package(kind: type[Any]) -> str:
+    return kind.__module__.partition(".")[0]
 
 
 def annotate(

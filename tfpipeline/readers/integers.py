@@ -3,11 +3,14 @@
 The rules are those of TensorFlow's converter (TensorFlow 2.21, compiler/mlir/lite and
 mlir's quant dialect):
 
-* Ranges become scales, and kernels and biases integers, as `numerics.affine` says.
+* Ranges become scales, and kernels and biases integers, as `numerics.affine` says. A
+  kernel so near zero that its bias would be cut off gets a larger scale, which the
+  converter gives to kernels without fake quantizers only: `layer_weights.with_room`.
 * Biases of zeros are stored or left out as `fusion.store_biases` says.
 * Layers that only move integers have one scale: what they write has that of what they
   read, and what a Concat reads that of what it writes. Where both are fixed and differ,
-  a Requantize stands behind the layer that writes the tensor.
+  a Requantize stands behind the layer that writes the tensor. A RELU6 of its own has
+  one in front: TensorFlow Lite Micro compares its integers and does not rescale them.
 * Softmax and sigmoid write scale 1/256 and zero point -128, tanh 1/128 and 0; in 16
   bits all three write 1/32768 and 0.
 
@@ -22,7 +25,7 @@ import numpy as np
 
 from tfpipeline import errors
 from tfpipeline.ir import graph, layer_rules
-from tfpipeline.numerics import affine
+from tfpipeline.numerics import affine, layer_weights
 from tfpipeline.readers import draft as draft_lib
 from tfpipeline.readers import fusion
 
@@ -97,9 +100,9 @@ def _propagate(
             if (function, dtype) in affine.FIXED_OUTPUTS:
                 scale, zero_point = affine.FIXED_OUTPUTS[function, dtype]
                 quants.setdefault(layer.output, affine.Affine((scale,), (zero_point,)))
-            elif isinstance(layer, graph.Concat) or not _moves(layer):
+            elif isinstance(layer, graph.Concat):
                 continue
-            elif layer.inputs[0] in quants:
+            elif (_moves(layer) or _compares(layer)) and layer.inputs[0] in quants:
                 quants.setdefault(layer.output, quants[layer.inputs[0]])
         for layer in reversed(draft.layers):
             if _moves(layer) and layer.output in quants:
@@ -112,8 +115,13 @@ def _moves(layer: graph.Layer) -> bool:
     return isinstance(layer, layer_rules.SCALE_KEEPING)
 
 
+def _compares(layer: graph.Layer) -> bool:
+    """Whether it is a RELU6, which writes the integers that it reads: activations.h."""
+    return isinstance(layer, graph.Activation) and layer.function == "relu6"
+
+
 def _requantize(draft: Draft, quants: dict[str, affine.Affine]) -> None:
-    """Puts a Requantize where a layer that moves integers would change their scale."""
+    """Puts a Requantize where a layer that keeps integers would change their scale."""
     behind: dict[str, list[graph.Layer]] = {}
 
     def converted(source: str, name: str, quant: affine.Affine) -> str:
@@ -127,9 +135,10 @@ def _requantize(draft: Draft, quants: dict[str, affine.Affine]) -> None:
     layers: list[graph.Layer] = []
     for layer in draft.layers:
         quant = quants[layer.output]
-        if not _moves(layer) or all(quants[name] == quant for name in layer.inputs):
+        keeps = _moves(layer) or _compares(layer)
+        if not keeps or all(quants[name] == quant for name in layer.inputs):
             layers.append(layer)
-        elif isinstance(layer, graph.Concat):
+        elif isinstance(layer, graph.Concat) or _compares(layer):
             inputs = tuple(
                 name
                 if quants[name] == quant
@@ -176,6 +185,11 @@ def _weights(
         raise errors.GraphError(
             f"{layer.kind} '{layer.name}': {len(quant.scale)} kernel ranges for "
             f"{kernel.shape[axis]} channels; one, or one a channel is supported"
+        )
+    if layer.bias is not None:
+        (source,) = quants[layer.inputs[0]].scale
+        quant = layer_weights.with_room(
+            quant, draft.constants[layer.bias], source, affine.bias_room(num_bits)
         )
     values = affine.kernel_integers(kernel, quant, limits.num_bits, axis, limits.narrow)
     weights = _constant(

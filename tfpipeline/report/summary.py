@@ -109,6 +109,12 @@ def _tflite_lines(title: str, record: dict[str, Any]) -> list[str]:
 
 def _agreement_lines(record: dict[str, Any]) -> list[str]:
     lines = []
+    if (trained := record.get("fake_quantized")) is not None:
+        lines.append(
+            f"TFLite Micro against the fake-quantized network: at most "
+            f"{trained['largest']:.1f} steps of the output apart, an output "
+            f"{trained['mean']:.2f} in the mean, on {trained['images']} images"
+        )
     if (agreement := record["end_to_end"]) is not None:
         lines.append(
             f"TFLite reference against TFLite Micro: {agreement['differing_images']} "

@@ -33,16 +33,6 @@ def notes(g: graph.Graph, policy: policies.Policy) -> tuple[str, ...]:
     )
 
 
-def notes_of_integers(g: graph.Graph) -> tuple[str, ...]:
-    """One line for each layer of an integer graph whose kernel is zeros throughout."""
-    return tuple(
-        f"{layer.kind} '{layer.name}': all its weights are 0, so its output is the "
-        "same for every image"
-        for layer in g.layers
-        if isinstance(layer, graph.Weighted) and not g.constants[layer.weights].any()
-    )
-
-
 def _losses(
     kernel: graph.Array, bias: graph.Array | None, bits: int, quantile: float
 ) -> Iterator[str]:

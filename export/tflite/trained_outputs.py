@@ -1,0 +1,111 @@
+"""How far a file's outputs are from those of the network that was trained for it.
+
+Accuracies hide what is wrong with single outputs, and comparisons of interpreters see
+what the file says, not what it should say. Here every output of TensorFlow Lite Micro
+is compared with that of the fake-quantized network, in steps of the output's scale.
+
+Both round at the same places, but the fake quantizers in float32: one value in some
+thousands falls on the other side of a half, and each layer spreads that to more. So
+single outputs differ by a step or two (0 to 3 were seen in all networks here), up or
+down by chance. A wrong bias or scale moves an output one way, for every image.
+"""
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from tfpipeline import errors
+from tfpipeline.targets.tflm import flatbuffer
+
+# On how many images, where the split has as many.
+IMAGES = 256
+
+# Type of the output -> steps that one value may be apart, and the mean of an output
+# over the images. Multipliers of int16 have 15 bits, which alone move a large value by
+# half a step a layer, always the same way: 2 to 4 steps were seen, up to 1.2 in the
+# mean. 32 of them are an eighth of a step of 8 bits.
+LIMITS = {"int8": (4.0, 0.5), "int16": (32.0, 4.0)}
+
+# The steepest slopes of functions that end a network. Where their integers are finer
+# than what they read, a step of it is several of theirs.
+_SLOPES = {"SOFTMAX": 0.25, "LOGISTIC": 0.25, "TANH": 1.0}
+
+REASON = (
+    "fake quantizers round in float32, so that single values fall on the other side of "
+    "a half and later layers spread that; what is wrong in the file moves an output "
+    "for every image"
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Difference:
+    """Of all outputs on the same images, in steps of the output's scale.
+
+    Attributes:
+        images: compared.
+        largest: magnitude of the largest difference of one value.
+        mean: the largest magnitude of an output's mean difference over the images.
+        largest_allowed: limit of `largest`.
+        mean_allowed: limit of `mean`.
+    """
+
+    images: int
+    largest: float
+    mean: float
+    largest_allowed: float
+    mean_allowed: float
+
+
+def compare(
+    program: flatbuffer.Program,
+    micro: npt.NDArray[np.integer[Any]],
+    fake_quantized: npt.NDArray[np.floating[Any]],
+) -> Difference:
+    """Compares TensorFlow Lite Micro with the fake-quantized network.
+
+    Args:
+        program: the file.
+        micro: its outputs `[N, ..., outputs]`, as integers.
+        fake_quantized: real outputs of the trained network on the same images.
+
+    Raises:
+        VerificationError: they are further apart than the limits.
+    """
+    port = program.output
+    real = (micro.astype(np.float64) - port.zero_points[0]) * port.scales[0]
+    steps = (real - fake_quantized.reshape(micro.shape)) / port.scales[0]
+    outputs = steps.reshape(-1, micro.shape[-1]).mean(axis=0)
+    factor = _steepness(program)
+    largest, mean = (factor * limit for limit in LIMITS[port.dtype])
+    found = Difference(
+        images=len(micro),
+        largest=float(np.abs(steps).max()),
+        mean=float(np.abs(outputs).max()),
+        largest_allowed=largest,
+        mean_allowed=mean,
+    )
+    # Not `>`: what is not finite is no agreement either.
+    if not (found.largest <= largest and found.mean < mean):
+        raise errors.VerificationError(
+            f"the file does not compute what was trained: its outputs are up to "
+            f"{found.largest:.1f} steps of {port.scales[0]:.3g} from those of the "
+            f"fake-quantized network, and one by {found.mean:.2f} in the mean of "
+            f"{found.images} images; allowed are {largest:.1f} and less than "
+            f"{mean:.2f}. This is a defect, please report it"
+        )
+    return found
+
+
+def _steepness(program: flatbuffer.Program) -> float:
+    """Steps of the output for a step of what the network's last function reads."""
+    last = next(
+        operator
+        for operator in reversed(program.operators)
+        if program.output.index in operator.outputs
+    )
+    source = program.tensors[last.inputs[0]]
+    if last.name not in _SLOPES or not source.scales:
+        return 1.0
+    return max(1.0, _SLOPES[last.name] * source.scales[0] / program.output.scales[0])

@@ -1,0 +1,81 @@
+"""How far a file may be from the trained network, on stand-ins for both."""
+
+import numpy as np
+import pytest
+
+from export.tflite import trained_outputs
+from tests.simulate import operator_cases as cases
+from tfpipeline import errors
+from tfpipeline.targets.tflm import flatbuffer
+
+STEP = 0.25
+INTEGERS = np.random.default_rng(0).integers(-100, 100, (40, 5)).astype(np.int8)
+
+
+def program(dtype="int8"):
+    source = cases.Value((1, 5), dtype, 0.5, 0)
+    result = cases.Value((1, 5), dtype, STEP, 0)
+    return flatbuffer.read(cases.models.one_operator("RELU", [source], result))
+
+
+def of_softmax(scale):
+    """A softmax whose input has steps of `scale`."""
+    source = cases.Value((1, 5), "int8", scale, 0)
+    options = cases.schema.SoftmaxOptionsT(beta=1.0)
+    model = cases.models.one_operator(
+        "SOFTMAX", [source], cases.INT8.probabilities(5), options
+    )
+    return flatbuffer.read(model)
+
+
+def compared(steps, file=None, integers=INTEGERS):
+    """With fake-quantized outputs that are `steps` away."""
+    file = file or program()
+    port = file.output
+    real = (integers.astype(float) - port.zero_points[0]) * port.scales[0]
+    return trained_outputs.compare(file, integers, real - steps * port.scales[0])
+
+
+def at_one_place(size):
+    steps = np.zeros(INTEGERS.shape)
+    steps[7, 2] = size
+    return steps
+
+
+def test_both_figures_are_told():
+    found = compared(at_one_place(-3.0))
+    assert found.images == 40
+    assert found.largest == pytest.approx(3.0)
+    assert found.mean == pytest.approx(3 / 40)
+
+
+@pytest.mark.parametrize("steps", [at_one_place(4.2), at_one_place(np.nan)])
+def test_one_output_too_far_is_an_error(steps):
+    compared(at_one_place(4.0))
+    with pytest.raises(errors.VerificationError, match=r"steps of 0\.25"):
+        compared(steps)
+
+
+def test_an_output_that_is_off_for_every_image_is_an_error():
+    steps = np.zeros(INTEGERS.shape)
+    steps[:, 3] = 0.45
+    compared(steps)
+    steps[:, 3] = 0.55
+    with pytest.raises(errors.VerificationError, match=r"one by 0\.55 in the mean"):
+        compared(steps)
+
+
+def test_steps_of_16_bits_are_finer():
+    wide = INTEGERS.astype(np.int16)
+    assert compared(at_one_place(30.0), program("int16"), wide).largest == 30.0
+    with pytest.raises(errors.VerificationError):
+        compared(at_one_place(33.0), program("int16"), wide)
+
+
+def test_a_softmax_of_coarse_integers_may_jump():
+    # A step of 0.25 of what it reads is up to 16 of the 256 it writes.
+    assert compared(at_one_place(60.0), of_softmax(0.25)).largest_allowed == 64
+    with pytest.raises(errors.VerificationError):
+        compared(at_one_place(60.0), of_softmax(0.05))
+    with pytest.raises(errors.VerificationError):
+        compared(at_one_place(4.2), of_softmax(1 / 128))
