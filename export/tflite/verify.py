@@ -308,6 +308,22 @@ def inspect(
     return _verification(model, compared)
 
 
+def compare(
+    model: bytes,
+    *,
+    images: int = 2,
+    timeout_seconds: float = INSPECTION_TIMEOUT_SECONDS,
+) -> None:
+    """The comparisons of `inspect` alone, on fewer images: no arena, no record.
+
+    Raises:
+        ExportError, VerificationError: as `inspect`.
+    """
+    program = flatbuffer.require_integer(model)
+    random = interpreter.random_images(program, images)
+    _compare(model, random, 1, INSPECTION_TIMEOUT_SECONDS)
+
+
 def sha256(model: bytes) -> str:
     """The digest that identifies a model in `verification.json`."""
     return hashlib.sha256(model).hexdigest()
