@@ -8,9 +8,10 @@ TensorFlow Lite Micro does not look at and TFLite refuses. What a graph is read 
 """
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 from tflite_micro.tensorflow.lite.micro.python import schema_py_generated as schema
 
 from export.tflite import offline_plan, packing
@@ -50,16 +51,38 @@ def normal(model: bytes) -> Normal:
     parsed = schema.ModelT.InitFromPackedBuf(model)
     [subgraph] = parsed.subgraphs
     biases = [each for each in subgraph.tensors if _names_axis_of_kernel(each)]
-    if not border and not biases:
+    shapes = tflite_rewrites.shape_operators(program)
+    if not border and not biases and not shapes:
         return Normal(model, ())
     for tensor in biases:
         tensor.quantization.quantizedDimension = 0
-    if border:
+    parsed.buffers = packing.buffers(parsed)
+    if border or shapes:
         # Its offsets are of tensors by their number.
         offline_plan.drop(parsed)
-        _leave_out(parsed, {outer: inner for outer, (_, inner) in border.items()})
-    parsed.buffers = packing.buffers(parsed)
-    return Normal(packing.pack(parsed), tuple(_notes(program, border, len(biases))))
+        for tensor, shape in _shapes(program, shapes).items():
+            subgraph.tensors[tensor].buffer = len(parsed.buffers)
+            parsed.buffers.append(packing.Buffer(np.array(shape, "<i4").tobytes()))
+        removed = {operator.index for operator, _ in border.values()} | shapes
+        _leave_out(
+            parsed, removed, {outer: inner for outer, (_, inner) in border.items()}
+        )
+    notes = _notes(program, border, len(biases), len(shapes))
+    return Normal(packing.pack(parsed), tuple(notes))
+
+
+def _shapes(
+    program: tflite_file.Program, computing: frozenset[int]
+) -> dict[int, tuple[int, ...]]:
+    """Tensor that was to be computed as a shape -> the shape that is in the file."""
+    written = {
+        i for each in program.operators if each.index in computing for i in each.outputs
+    }
+    return {
+        each.inputs[1]: program.tensors[each.outputs[0]].shape
+        for each in program.operators
+        if each.name == "RESHAPE" and len(each.inputs) > 1 and each.inputs[1] in written
+    }
 
 
 def _names_axis_of_kernel(tensor: Any) -> bool:
@@ -68,20 +91,27 @@ def _names_axis_of_kernel(tensor: Any) -> bool:
     return is_line and quantization is not None and quantization.quantizedDimension != 0
 
 
-def _leave_out(parsed: Any, inner: Mapping[int, int]) -> None:
-    """Takes the operators and tensors of the border out of the only subgraph.
+def _leave_out(parsed: Any, removed: Collection[int], inner: Mapping[int, int]) -> None:
+    """Takes operators, and tensors that nothing reads any more, out of a subgraph.
 
     Args:
         parsed: changed in place.
-        inner: index of each outer tensor -> that of the tensor inside.
+        removed: the operators, by index.
+        inner: index of each outer tensor of the border -> that of the tensor inside.
     """
     [subgraph] = parsed.subgraphs
     subgraph.operators = [
-        each
-        for each in subgraph.operators
-        if not {*map(int, each.inputs), *map(int, each.outputs)} & inner.keys()
+        each for i, each in enumerate(subgraph.operators) if i not in removed
     ]
-    kept = [i for i in range(len(subgraph.tensors)) if i not in inner]
+    borders = [inner.get(int(i), int(i)) for i in (*subgraph.inputs, *subgraph.outputs)]
+    lists = [
+        each
+        for operator in subgraph.operators
+        for each in (operator.inputs, operator.outputs, operator.intermediates)
+        if each is not None
+    ]
+    used = {*borders, *(int(i) for each in lists for i in each)}
+    kept = [i for i in range(len(subgraph.tensors)) if i in used]
     number = {index: place for place, index in enumerate(kept)} | {-1: -1}
 
     def renumbered(indices: Sequence[int] | None) -> list[int] | None:
@@ -106,6 +136,7 @@ def _notes(
     program: tflite_file.Program,
     border: Mapping[int, tuple[tflite_file.Operator, int]],
     biases: int,
+    shapes: int,
 ) -> Sequence[str]:
     notes = []
     for role, indices in (("input", program.inputs), ("output", program.outputs)):
@@ -121,5 +152,10 @@ def _notes(
     if biases:
         notes.append(
             f"{biases} biases named the axis of their kernel; they have but axis 0"
+        )
+    if shapes:
+        notes.append(
+            f"{shapes} operators that computed shapes of an open batch are left out: "
+            "the batch is 1"
         )
     return notes

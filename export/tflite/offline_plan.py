@@ -115,19 +115,17 @@ def without_plan(model: bytes) -> bytes:
     plan: its planner lays them one behind the other.
     """
     parsed = schema.ModelT.InitFromPackedBuf(model)
-    if not drop(parsed):
-        return model
     parsed.buffers = packing.buffers(parsed)
-    return packing.pack(parsed)
+    return packing.pack(parsed) if drop(parsed) else model
 
 
 def drop(parsed: Any) -> bool:
-    """Takes the plan out of a `schema.ModelT`; whether there was one."""
+    """Takes the plan out of a `schema.ModelT` of `Buffer`s; whether there was one."""
     entries = parsed.metadata or []
     kept = [each for each in entries if each.name != METADATA.encode()]
     for each in entries:
         if each.name == METADATA.encode() and 0 <= each.buffer < len(parsed.buffers):
-            parsed.buffers[each.buffer].data = None
+            parsed.buffers[each.buffer] = packing.Buffer()
     parsed.metadata = kept or None
     return len(kept) < len(entries)
 

@@ -7,10 +7,10 @@ import pytest
 from tflite_micro import runtime
 
 from export import catalog
-from export.tflite import normal_form, offline_plan
+from export.tflite import normal_form, offline_plan, verify
 from tests.ir import tflite_models as models
 from tfpipeline import errors
-from tfpipeline.ir import tflite_file
+from tfpipeline.ir import from_tflite, tflite_file
 
 ROOT = pathlib.Path(__file__).parents[2]
 MODEL = (ROOT / "tests/golden/tflite_int8/residual_qat.tflite").read_bytes()
@@ -129,3 +129,21 @@ def test_names_with_spaces_and_accents_become_names_of_c(target, tmp_path):
     text = "".join(each for each in contents.values() if isinstance(each, str))
     assert all(name.isascii() and " " not in name for name in contents)
     assert "mon_modele_e" in text
+
+
+def test_shapes_of_an_open_batch_are_those_of_one_image():
+    model = (ROOT / "tests/golden/tflite_int8/plain_qat.tflite").read_bytes()
+    given = models.with_open_batch(model)
+    names = [each.name for each in tflite_file.parse(given).operators]
+    assert "PACK" in names
+    found = normal_form.normal(given)
+    plain = [each.name for each in tflite_file.parse(model).operators]
+    assert [each.name for each in tflite_file.parse(found.model).operators] == plain
+    assert "3 operators that computed shapes" in found.notes[0]
+    image = np.random.default_rng(1).integers(-128, 128, (1, 8, 8, 3), np.int8)
+    expected = run(model, image)
+    np.testing.assert_array_equal(run(given, image), expected)
+    np.testing.assert_array_equal(run(found.model, image), expected)
+    read, wanted = from_tflite.read(given), from_tflite.read(model)
+    assert [x.kind for x in read.layers] == [x.kind for x in wanted.layers]
+    verify.inspect(found.model, images=2)

@@ -171,3 +171,76 @@ def _with_border(
     subgraph.inputs, subgraph.outputs = [given], [result]
     value.signatureDefs = []
     return pack(value)
+
+
+def with_open_batch(model: bytes) -> bytes:
+    """The RESHAPEs of a network told by the batch that comes, as the converter does."""
+    value = schema.ModelT.InitFromPackedBuf(model, 0)
+    [subgraph] = value.subgraphs
+    for tensor in subgraph.tensors:
+        if tensor.shape is not None and len(tensor.shape) > 1 and tensor.shape[0] == 1:
+            tensor.shapeSignature = [-1, *map(int, tensor.shape[1:])]
+    first = len(value.operatorCodes)
+    names = ("SHAPE", "STRIDED_SLICE", "PACK")
+    for name in names:
+        code = getattr(schema.BuiltinOperator, name)
+        value.operatorCodes.append(
+            schema.OperatorCodeT(builtinCode=code, deprecatedBuiltinCode=code)
+        )
+    reshape = schema.BuiltinOperator.RESHAPE
+    operators = []
+    for operator in subgraph.operators:
+        if value.operatorCodes[operator.opcodeIndex].builtinCode == reshape:
+            operators += _told_by_the_batch(value, subgraph, operator, first)
+        operators.append(operator)
+    subgraph.operators = operators
+    value.signatureDefs = []
+    return pack(value)
+
+
+def _told_by_the_batch(
+    value: Any, subgraph: Any, reshape: Any, first: int
+) -> list[Any]:
+    source, result = int(reshape.inputs[0]), int(reshape.outputs[0])
+    shapes = [list(map(int, subgraph.tensors[i].shape)) for i in (source, result)]
+
+    def computed(shape: list[int], name: str) -> int:
+        subgraph.tensors.append(
+            schema.TensorT(shape=shape, type=TYPES["int32"], name=name.encode())
+        )
+        return len(subgraph.tensors) - 1
+
+    sizes, batch = computed([len(shapes[0])], "sizes"), computed([], "batch")
+    told = computed([len(shapes[1])], "told")
+    zero, one = (_add(value, subgraph, integers([n]), f"n{n}") for n in (0, 1))
+    others = [
+        _add(value, subgraph, Value((), "int32", None, data=np.int32(n)), f"size{n}")
+        for n in shapes[1][1:]
+    ]
+    reshape.inputs = [source, told]
+    slicing = schema.StridedSliceOptionsT(shrinkAxisMask=1)
+    packing = schema.PackOptionsT(valuesCount=len(shapes[1]))
+    options = schema.BuiltinOptions
+    return [
+        schema.OperatorT(
+            opcodeIndex=first,
+            inputs=[source],
+            outputs=[sizes],
+            builtinOptionsType=options.ShapeOptions,
+            builtinOptions=schema.ShapeOptionsT(outType=TYPES["int32"]),
+        ),
+        schema.OperatorT(
+            opcodeIndex=first + 1,
+            inputs=[sizes, zero, one, one],
+            outputs=[batch],
+            builtinOptionsType=options.StridedSliceOptions,
+            builtinOptions=slicing,
+        ),
+        schema.OperatorT(
+            opcodeIndex=first + 2,
+            inputs=[batch, *others],
+            outputs=[told],
+            builtinOptionsType=options.PackOptions,
+            builtinOptions=packing,
+        ),
+    ]

@@ -57,7 +57,9 @@ def read(model: bytes, *, name: str = "tflite") -> graph.Graph:
         GraphError: the file is damaged, or an operator, shape or type is not
             supported; names the operator, tensor or offset.
     """
-    stored = tflite_rewrites.without_border(tflite_file.parse(model))
+    stored = tflite_rewrites.without_shapes(
+        tflite_rewrites.without_border(tflite_file.parse(model))
+    )
     program = tflite_rewrites.rewritten(
         stored, tflite_names.tensor_names(stored.tensors)
     )

@@ -5,7 +5,7 @@ from typing import Any
 
 import tflite
 
-from tfpipeline.ir import geometry, graph, tflite_operation
+from tfpipeline.ir import geometry, graph, tflite_operation, tflite_rewrites
 
 FUNCTIONS = {
     "ABS": "abs",
@@ -28,7 +28,6 @@ NOT_SUPPORTED = {
 _OPEN_BATCH = "the batch is open; convert from a function of batch 1"
 # What the converter writes for a dilated convolution of an open batch; of a fixed one
 # it is the convolution's own dilation.
-_OF_SHAPES = ("SHAPE", "STRIDED_SLICE", "PACK", "CONCATENATION", "MUL", "REDUCE_PROD")
 _BLOCKS = ("SPACE_TO_BATCH_ND", "BATCH_TO_SPACE_ND")
 
 Reader = Callable[[tflite_operation.Operation], graph.Layer]
@@ -244,7 +243,7 @@ def _has_open_batch(operation: tflite_operation.Operation) -> bool:
         if operator.index not in seen:
             seen.add(operator.index)
             sources = (writers.get(i) for i in operator.inputs)
-            waiting += [x for x in sources if x is not None and x.name in _OF_SHAPES]
+            waiting += [x for x in sources if x and x.name in tflite_rewrites.OF_SHAPES]
     return False
 
 

@@ -129,6 +129,77 @@ def _is_left_to_the_caller(
     )
 
 
+# What the converter computes a shape with while the network runs.
+OF_SHAPES = ("SHAPE", "STRIDED_SLICE", "PACK", "CONCATENATION", "MUL", "REDUCE_PROD")
+
+
+def shape_operators(program: tflite_file.Program) -> frozenset[int]:
+    """Operators that only compute the shape operands of RESHAPEs, by their index.
+
+    The converter writes them where the batch is open. For the one image that is run
+    they give what stands in the file as the shape of the RESHAPE's output.
+    """
+    found = {each.index: each for each in program.operators if each.name in OF_SHAPES}
+    while True:
+        written = {i for each in found.values() for i in each.outputs}
+        kept = {
+            index: each
+            for index, each in found.items()
+            if _reads_shapes(program, each, written)
+            and _is_read_as_shape(program, each, found)
+        }
+        if len(kept) == len(found):
+            return frozenset(found)
+        found = kept
+
+
+def _reads_shapes(
+    program: tflite_file.Program, operator: tflite_file.Operator, written: set[int]
+) -> bool:
+    if operator.name == "SHAPE":
+        # Of one image: the batch alone may be open.
+        source = program.tensors[operator.inputs[0]]
+        return not source.is_dynamic and source.shape[:1] == (1,)
+    return all(
+        i < 0 or i in written or program.tensors[i].is_constant for i in operator.inputs
+    )
+
+
+def _is_read_as_shape(
+    program: tflite_file.Program,
+    operator: tflite_file.Operator,
+    computing: Mapping[int, tflite_file.Operator],
+) -> bool:
+    results = {*operator.outputs}
+    if results & {*program.outputs}:
+        return False
+    for reader in program.operators:
+        if reader.index in computing or not results & {*reader.inputs}:
+            continue
+        is_shape = reader.name == "RESHAPE" and reader.inputs[0] not in results
+        if not is_shape or program.tensors[reader.outputs[0]].is_dynamic:
+            return False
+    return True
+
+
+def without_shapes(program: tflite_file.Program) -> tflite_file.Program:
+    """A network of one image, whose RESHAPEs are told by the shapes of the file."""
+    computing = shape_operators(program)
+    if not computing:
+        return program
+    written = {
+        i for each in program.operators if each.index in computing for i in each.outputs
+    }
+    operators = tuple(
+        dataclasses.replace(each, inputs=each.inputs[:1])
+        if each.name == "RESHAPE" and written & {*each.inputs[1:]}
+        else each
+        for each in program.operators
+        if each.index not in computing
+    )
+    return dataclasses.replace(program, operators=operators)
+
+
 def _uses(program: tflite_file.Program, index: int) -> int:
     """How often a tensor is read, as an output of the network too."""
     reads = sum(operator.inputs.count(index) for operator in program.operators)
