@@ -2,12 +2,12 @@
 
 Libraries raise one of these; `main` of an entry point prints the message as one line
 and exits with a non-zero code (`--debug` shows the traceback instead). A message says
-what is wrong, where, and what to do, in one line of up to 400 characters: `listed` and
-`brief` are for what a file may make longer.
+what is wrong, where, and what to do, in one line of up to 400 characters: `listed`,
+`told` and `brief` are for what a file may make longer.
 """
 
 import reprlib
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 # Of a line that a program writes for an error.
 MAX_LINE_CHARACTERS = 400
@@ -92,6 +92,27 @@ def listed(names: Collection[object], limit: int = 8) -> str:
     told = [_shortened(str(name)) for name, _ in zip(names, range(limit), strict=False)]
     more = len(names) - len(told)
     return ", ".join(told) + (f" and {more:,} more" if more else "")
+
+
+def told(lead: str, findings: Sequence[str], limit: int = 380) -> str:
+    """A message of many findings: the first that fit into a line, the count of others.
+
+    Args:
+        lead: what the message begins with, to its last space.
+        findings: one sentence each, the most important first; at least one.
+        limit: characters of the message; a first finding that is longer is shortened.
+    """
+    room = limit - len(lead) - len(f"; and {len(findings):,} more")
+    text = findings[0]
+    if len(text) > room:
+        text = f"{text[: room - 3]}..."
+    count = 1
+    for each in findings[1:]:
+        if len(text) + len(each) + 2 > room:
+            break
+        text, count = f"{text}; {each}", count + 1
+    more = len(findings) - count
+    return f"{lead}{text}" + (f"; and {more:,} more" if more else "")
 
 
 def brief(value: object) -> str:

@@ -8,6 +8,8 @@ from tfpipeline.ir import from_tflite, graph, serialize
 from tfpipeline.networks import catalog
 
 KERAS_SUFFIXES = (".keras", ".h5", ".hdf5")
+# What TensorFlow calls the file of a SavedModel's graph.
+SAVED_MODEL = "saved_model.pb"
 FORMS = (
     "the name of a network, a .tflite, .keras or .h5 file, a graph.json or its folder, "
     "or the folder of a run"
@@ -29,6 +31,20 @@ class Source:
     weight_bits: int | None = None
     activation_bits: int = 8
     file_bytes: int | None = None
+
+
+def require_no_saved_model(path: pathlib.Path) -> None:
+    """Refuses a folder that TensorFlow wrote as a SavedModel.
+
+    Raises:
+        UsageError: it is one; says what to make of it.
+    """
+    if path.is_dir() and (path / SAVED_MODEL).exists():
+        raise errors.UsageError(
+            f"'{path}' is a SavedModel of TensorFlow, which is not read here: give its "
+            "network as .keras or .h5, or convert it to an int8 .tflite by "
+            "tf.lite.TFLiteConverter.from_saved_model with a representative data set"
+        )
 
 
 def names() -> tuple[str, ...]:
@@ -90,6 +106,7 @@ def with_weights(model: str) -> Source:
 
 
 def _in_folder(folder: pathlib.Path) -> pathlib.Path:
+    require_no_saved_model(folder)
     run = run_folder.RunFolder(folder)
     candidates = (
         folder / serialize.FILE_NAME,

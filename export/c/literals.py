@@ -3,15 +3,34 @@
 import re
 import string as templates
 import textwrap
+import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 
 _COLUMNS = 88
 
 
+# Headers of the library, beside which a file of the same name would be found first.
+_HEADERS = frozenset(
+    {
+        *("assert", "complex", "ctype", "errno", "fenv", "float", "inttypes", "iso646"),
+        *("limits", "locale", "math", "setjmp", "signal", "stdalign", "stdarg"),
+        *("stdatomic", "stdbool", "stddef", "stdint", "stdio", "stdlib", "stdnoreturn"),
+        *("string", "tgmath", "threads", "time", "uchar", "wchar", "wctype"),
+    }
+)
+
+
+def words(name: str) -> str:
+    """Lower case letters, digits and single underscores; accents are left out."""
+    bare = unicodedata.normalize("NFKD", name.lower())
+    bare = "".join(char for char in bare if not unicodedata.combining(char))
+    return re.sub(r"[^a-z0-9]+", "_", bare).strip("_") or "network"
+
+
 def identifier(name: str) -> str:
     """A name for files and functions: letters, digits and underscores."""
-    found = re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_") or "network"
-    return f"network_{found}" if found[0].isdigit() else found
+    found = words(name)
+    return f"network_{found}" if found[0].isdigit() or found in _HEADERS else found
 
 
 def plain(text: str) -> str:

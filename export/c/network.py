@@ -58,7 +58,7 @@ def prepare(g: graph.Graph, name: str) -> Network:
     """
     found = limits.reasons(verify.require(g))
     if found:
-        raise errors.ExportError(f"graph '{g.name}': {'; '.join(found)}")
+        raise errors.ExportError(errors.told(f"graph '{g.name[:60]}': ", found))
     buffers = activations.find_buffers(g, scratch=weighted_layers.scratch_bytes)
     plan = arena_planner.plan_arena(buffers)
     return Network(g, literals.identifier(name), plan)

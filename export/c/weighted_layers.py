@@ -125,10 +125,13 @@ def _lies_in_columns(g: graph.Graph, layer: graph.Layer) -> bool:
     """Whether the input itself is columns after each other."""
     assert isinstance(layer, graph.Weighted)
     source, kernel = g.tensors[layer.inputs[0]].shape, g.tensors[layer.weights].shape
-    if math.prod(kernel[1:]) % UNROLLED or kernel[-1] != source[-1]:
+    if math.prod(kernel[1:]) % UNROLLED:
         return False
     if isinstance(layer, graph.Dense):
+        # Whatever axes its input has: rows of as many values as a kernel.
         return True
+    if kernel[-1] != source[-1]:
+        return False
     strides, padding, dilation = derived.sliding(layer)
     is_tiled = strides[-1] == kernel[-2] and source[-2] % kernel[-2] == 0
     is_line = math.prod((*kernel[1:-2], *strides[:-1], dilation[-1])) == 1
@@ -143,7 +146,9 @@ def _packed(g: graph.Graph, layer: graph.Weighted) -> list[int]:
     a word then meet inputs side by side. Those for int8 split both operands alike.
     """
     kernel = derived.kernel_values(g, layer)
-    groups = g.tensors[layer.inputs[0]].shape[-1] // kernel.shape[-1]
+    groups = 1
+    if not isinstance(layer, graph.Dense):
+        groups = g.tensors[layer.inputs[0]].shape[-1] // kernel.shape[-1]
     is_odd = len(kernel) // groups % 2
     kernel = kernel.reshape(len(kernel), -1)
     missing = column_taps(g, layer) - kernel.shape[1]

@@ -82,7 +82,7 @@ def make(p: program.Program, precision: str = kernels.DOUBLE) -> Calls:
     found = generator_limits.faults(p, precision)
     if found:
         raise errors.ExportError(
-            f"'{p.name}' cannot be written for the AutoTiler: {'; '.join(found)}"
+            errors.told(f"'{p.name[:60]}' cannot be written for the AutoTiler: ", found)
         )
     maker = _Maker(p, precision == kernels.DOUBLE)
     for index, layer in enumerate(p.layers):

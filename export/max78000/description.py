@@ -5,9 +5,9 @@ README.md.
 """
 
 import math
-import re
 from collections.abc import Iterator, Sequence
 
+from export.c import literals
 from tfpipeline.targets.max78000 import accelerator_layer, lowering, placement, program
 
 _OPERATORS = {"linear": "mlp"}
@@ -33,7 +33,7 @@ def text(
     for index in range(len(lowered.steps)):
         keys = _keys(lowered, placed, index, shifts[index])
         step = lowered.steps[index]
-        comment = ", ".join(step.graph_layers) or step.name
+        comment = literals.plain(", ".join(step.graph_layers) or step.name)
         lines.append(f"  # Layer {index}: {comment}")
         for position, (key, value) in enumerate(keys):
             lines.append(f"  {'- ' if position == 0 else '  '}{key}: {value}")
@@ -42,7 +42,7 @@ def text(
 
 def identifier(name: str) -> str:
     """A network's name as the tool takes it, also in names of files."""
-    return re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_") or "network"
+    return literals.words(name)
 
 
 def _keys(

@@ -125,7 +125,7 @@ def place(lowered: lowering.Lowered) -> placement.Placement:
         ]
     lines = lines or [f"'{lowered.name}' has no layers for the device"]
     raise errors.TargetError(
-        f"'{lowered.name}' cannot run on {lowered.spec.name}: " + "; ".join(lines)
+        errors.told(f"'{lowered.name[:60]}' cannot run on {lowered.spec.name}: ", lines)
     )
 
 

@@ -8,6 +8,7 @@ from typing import Annotated
 from export.target import Prepared, Target
 from export.tflite import (
     from_graph,
+    normal_form,
     offline_plan,
     small_weights,
     verify,
@@ -81,28 +82,34 @@ def prepare_int8(model: str, given: Int8Flags) -> Prepared:
         UsageError: flags that do not go together.
         PipelineError: as `verify.inspect` and `small_weights.make`.
     """
-    data = _read(model, "int8", unpack=given.compress)
+    found = normal_form.normal(_read(model, "int8", unpack=given.compress))
     if given.weights_change:
-        return _small_weights(data, pathlib.Path(model).stem, given)
-    return _verified(data, "int8", given.offline_plan)
+        return _small_weights(found, pathlib.Path(model).stem, given)
+    return _verified(found, "int8", given.offline_plan)
 
 
 def prepare_int16x8(model: str, given: Int16x8Flags) -> Prepared:
     """As `prepare_int8`, for 16-bit activations beside 8-bit weights."""
-    return _verified(_read(model, "int16x8"), "int16", given.offline_plan)
+    found = normal_form.normal(_read(model, "int16x8"))
+    return _verified(found, "int16", given.offline_plan)
 
 
-def _verified(data: bytes, dtype: str, with_plan: bool) -> Prepared:
-    if with_plan:
-        data = offline_plan.with_plan(data)
+def _verified(found: normal_form.Normal, dtype: str, with_plan: bool) -> Prepared:
+    data = offline_plan.with_plan(found.model) if with_plan else found.model
     verification = verify.inspect(data, types=[dtype])
     return Prepared(
         verify.contents(data, verification),
-        functools.partial(_report, [*_lines(verification), *_lost(data)]),
+        functools.partial(
+            _report, [*_lines(verification), *_lost(data), *_noted(found)]
+        ),
     )
 
 
-def _small_weights(data: bytes, name: str, given: Int8Flags) -> Prepared:
+def _noted(found: normal_form.Normal) -> list[str]:
+    return [f"changed    {note}" for note in found.notes]
+
+
+def _small_weights(found: normal_form.Normal, name: str, given: Int8Flags) -> Prepared:
     """Narrows or compresses the weights of a TFLite network, and verifies it."""
     if given.offline_plan:
         raise errors.UsageError(
@@ -116,7 +123,7 @@ def _small_weights(data: bytes, name: str, given: Int8Flags) -> Prepared:
             raise errors.UsageError("--float_model needs --weight_bits")
         float_graph = model_source.load(given.float_model).graph
     made = small_weights.make(
-        data,
+        found.model,
         weight_bits=bits,
         compress=given.compress,
         float_graph=float_graph,
@@ -124,7 +131,10 @@ def _small_weights(data: bytes, name: str, given: Int8Flags) -> Prepared:
     )
     return Prepared(
         small_weights.contents(made),
-        functools.partial(_report, [*small_weights.report(made), *_lost(made.model)]),
+        functools.partial(
+            _report,
+            [*small_weights.report(made), *_lost(made.model), *_noted(found)],
+        ),
     )
 
 
@@ -137,6 +147,7 @@ def _read(path: str, number_format: str, *, unpack: bool = False) -> bytes:
         unpack: whether weights of a graph of fewer than 8 bits are to have 8.
     """
     file = pathlib.Path(path)
+    model_source.require_no_saved_model(file)
     if file.is_dir():
         file = run_folder.RunFolder(file).export_file(number_format)
     if file.suffix == ".json":

@@ -27,8 +27,10 @@ def require_writable(g: graph.Graph) -> None:
         found += support.reasons(g) + support.undeployable(g)
     if found:
         raise errors.ExportError(
-            f"graph '{g.name}' cannot be written for TensorFlow Lite Micro: "
-            f"{'; '.join(found)}"
+            errors.told(
+                f"graph '{g.name[:60]}' cannot be written for TensorFlow Lite Micro: ",
+                found,
+            )
         )
 
 
@@ -50,8 +52,11 @@ def require_runnable(g: graph.Graph, dtype: str) -> None:
     ]
     if found:
         raise errors.ExportError(
-            f"TensorFlow Lite Micro cannot run network '{g.name}' with {dtype} "
-            f"activations: {'; '.join(found)}"
+            errors.told(
+                f"TensorFlow Lite Micro cannot run network '{g.name[:60]}' with "
+                f"{dtype} activations: ",
+                found,
+            )
         )
 
 

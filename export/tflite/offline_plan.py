@@ -15,6 +15,7 @@ the arena of a build that uses them.
 import dataclasses
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from tflite_micro.tensorflow.lite.micro.python import schema_py_generated as schema
@@ -95,10 +96,7 @@ def with_plan(model: bytes) -> bytes:
         return model
     data = np.array([*_HEADER, len(plan.offsets), *plan.offsets], "<i4").tobytes()
     parsed = schema.ModelT.InitFromPackedBuf(model)
-    buffers = [
-        packing.Buffer(b"" if each.data is None else bytes(each.data))
-        for each in parsed.buffers
-    ]
+    buffers = packing.buffers(parsed)
     entries = [e for e in parsed.metadata or [] if e.name == METADATA.encode()]
     if not entries:
         entries = [schema.MetadataT(METADATA, len(buffers))]
@@ -108,6 +106,28 @@ def with_plan(model: bytes) -> bytes:
         buffers[entry.buffer] = packing.Buffer(data)
     parsed.buffers = buffers
     return packing.pack(parsed)
+
+
+def without_plan(model: bytes) -> bytes:
+    """The file without a plan of the arena; `model` itself where it has none.
+
+    An interpreter that keeps all tensors, as comparisons by operator need it, takes no
+    plan: its planner lays them one behind the other.
+    """
+    parsed = schema.ModelT.InitFromPackedBuf(model)
+    parsed.buffers = packing.buffers(parsed)
+    return packing.pack(parsed) if drop(parsed) else model
+
+
+def drop(parsed: Any) -> bool:
+    """Takes the plan out of a `schema.ModelT` of `Buffer`s; whether there was one."""
+    entries = parsed.metadata or []
+    kept = [each for each in entries if each.name != METADATA.encode()]
+    for each in entries:
+        if each.name == METADATA.encode() and 0 <= each.buffer < len(parsed.buffers):
+            parsed.buffers[each.buffer] = packing.Buffer()
+    parsed.metadata = kept or None
+    return len(kept) < len(entries)
 
 
 def _buffers(program: tflite_file.Program) -> tuple[liveness.Buffer, ...]:

@@ -32,6 +32,14 @@ class Buffer:
         return int(schema.BufferEnd(builder))
 
 
+def buffers(parsed: Any) -> list[Buffer]:
+    """The buffers of a `schema.ModelT` that was read from a file."""
+    return [
+        Buffer(b"" if each.data is None else bytes(each.data))
+        for each in parsed.buffers
+    ]
+
+
 def pack(model: Any) -> bytes:
     """The file of a `schema.ModelT`, whose buffers are `Buffer`s."""
     size = sum(len(buffer.data) for buffer in model.buffers)

@@ -17,7 +17,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from export.tflite import narrow_kernels, sound_scales, trained_outputs
+from export.tflite import (
+    narrow_kernels,
+    offline_plan,
+    sound_scales,
+    trained_outputs,
+)
 from tfpipeline import atomic_files, errors, marked_folder
 from tfpipeline.targets.tflm import (
     agreement,
@@ -311,6 +316,22 @@ def inspect(
     return _verification(model, compared)
 
 
+def compare(
+    model: bytes,
+    *,
+    images: int = 2,
+    timeout_seconds: float = INSPECTION_TIMEOUT_SECONDS,
+) -> None:
+    """The comparisons of `inspect` alone, on fewer images: no arena, no record.
+
+    Raises:
+        ExportError, VerificationError: as `inspect`.
+    """
+    program = flatbuffer.require_integer(model)
+    random = interpreter.random_images(program, images)
+    _compare(model, random, 1, INSPECTION_TIMEOUT_SECONDS)
+
+
 def sha256(model: bytes) -> str:
     """The digest that identifies a model in `verification.json`."""
     return hashlib.sha256(model).hexdigest()
@@ -367,17 +388,31 @@ def _compare(
     kernels = "reference" if has_reference else "fast"
     outputs = reference.predict(model, images, kernels=kernels, **limits)
     micro = interpreter.predict(model, images, **limits)
+    plain = offline_plan.without_plan(model)
+    if plain != model:
+        _require_as_without_plan(micro, interpreter.predict(plain, images, **limits))
     # The slowest comparisons, and every result of every operator counts in one.
     chosen = _evenly_spaced(len(images), MIN_COMPARED_IMAGES)
     if has_reference:
         exact = outputs
-        rows = agreement.compare_operators(model, images[chosen], **limits)
+        rows = agreement.compare_operators(plain, images[chosen], **limits)
         end_to_end = agreement.compare_outputs(model, exact, micro)
     if narrow_kernels.find(program) is not None:
         simulated = simulation.predict(model, images[chosen], **limits)
         narrow_kernels.require_equal(SIMULATED, simulated, micro[chosen])
         simulated_images = len(chosen)
     return _Compared(micro, exact, rows, end_to_end, simulated_images)
+
+
+def _require_as_without_plan(planned: IntArray, plain: IntArray) -> None:
+    """Checks that a plan of the arena lets no tensor overwrite another in use."""
+    different = np.flatnonzero((planned != plain).any(axis=tuple(range(1, plain.ndim))))
+    if len(different):
+        raise errors.VerificationError(
+            f"TensorFlow Lite Micro computes something else with the file's plan of "
+            f"the arena, for {len(different)} of {len(plain)} images: tensors overlap "
+            "in it. Export without --offline_plan, from a file without a plan"
+        )
 
 
 def _verification(model: bytes, compared: _Compared) -> Verification:

@@ -19,9 +19,6 @@ from tfpipeline import errors
 from tfpipeline.ir import graph, layer_rules, verify
 from tfpipeline.numerics import affine, layer_weights
 
-# How many layers one message lists.
-_MAX_LISTED = 5
-
 
 @dataclasses.dataclass(frozen=True)
 class Narrowed:
@@ -96,8 +93,10 @@ def narrow(
             tensors[bias] = dataclasses.replace(tensors[bias], quant=bias_quant)
     if not narrowed:
         raise errors.ExportError(
-            f"'{g.name}' has no kernel that can have {num_bits} bits: "
-            + "; ".join(f"'{name}' {reason}" for name, reason in kept[:_MAX_LISTED])
+            errors.told(
+                f"'{g.name[:60]}' has no kernel that can have {num_bits} bits: ",
+                [f"'{name}' {reason}" for name, reason in kept] or ["it has none"],
+            )
         )
     result = dataclasses.replace(g, tensors=tensors, constants=constants)
     if not packed:
@@ -136,10 +135,12 @@ def _require_int8(g: graph.Graph) -> None:
         f"'{name}' is shared by {n} layers" for name, n in readers.items() if n > 1
     ]
     if found:
-        more = f"; and {len(found) - _MAX_LISTED} more" * (len(found) > _MAX_LISTED)
         raise errors.ExportError(
-            f"'{g.name}' cannot have narrow weights, which needs int8 throughout: "
-            f"{'; '.join(found[:_MAX_LISTED])}{more}"
+            errors.told(
+                f"'{g.name[:60]}' cannot have narrow weights, which needs int8 "
+                "throughout: ",
+                found,
+            )
         )
 
 
@@ -204,7 +205,10 @@ def _of_float(
             biases[layer.name] = float_graph.constants[other.bias].reshape(shape)
     if found:
         raise errors.ExportError(
-            f"'{float_graph.name}' is not the float network of '{g.name}': "
-            f"{'; '.join(found[:_MAX_LISTED])}"
+            errors.told(
+                f"'{float_graph.name[:60]}' is not the float network of "
+                f"'{g.name[:60]}': ",
+                found,
+            )
         )
     return kernels, biases

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import tflite
 
-from export.tflite import offline_plan, sound_scales
+from export.tflite import normal_form, offline_plan, sound_scales
 from export.tflm import arena, goldens, limits, operators, spelling, structures
 from tfpipeline import errors
 from tfpipeline.ir import tflite_file
@@ -37,6 +37,7 @@ class Bundle:
         plan: where our plan puts the tensors, and both plans' bytes.
         cases: known answers.
         labels: of the output's elements; empty where unknown.
+        notes: what was changed of the file that it was made from.
     """
 
     name: str
@@ -51,6 +52,7 @@ class Bundle:
     is_planned: bool
     cases: tuple[goldens.Case, ...]
     labels: tuple[str, ...]
+    notes: tuple[str, ...] = ()
 
     @property
     def input(self) -> tflite_file.FileTensor:
@@ -88,6 +90,8 @@ def prepare(
         VerificationError: our plan changes outputs, or saves other than it promises.
         UsageError, DataError: `sample` or `labels` do not fit.
     """
+    normal = normal_form.normal(model)
+    model = normal.model
     program = tflite_file.parse(model)
     metadata = _metadata(model)
     found = limits.reasons(program)
@@ -97,7 +101,7 @@ def prepare(
             "export without --compress"
         )
     if found:
-        raise errors.ExportError(f"not for TensorFlow Lite Micro: {'; '.join(found)}")
+        raise errors.ExportError(errors.told("not for TensorFlow Lite Micro: ", found))
     sound_scales.require(model)
     _check_labels(labels, program)
     inputs = {"random": goldens.random_input(program, SEED)}
@@ -129,6 +133,7 @@ def prepare(
             for each, image, output in zip(inputs, images, run.outputs, strict=True)
         ),
         labels=tuple(labels),
+        notes=normal.notes,
     )
 
 

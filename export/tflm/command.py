@@ -62,6 +62,7 @@ def _report(made: bundle.Bundle, output: pathlib.Path | None) -> list[str]:
         f"{made.plan.greedy_bytes:,} by TensorFlow Lite Micro's"
         + (f"; {saved:,} {how}" if saved > 0 else ""),
         f"answers    {len(made.cases)}, of TensorFlow Lite Micro's interpreter",
+        *(f"changed    {note}" for note in made.notes),
         *(f"note       {note}" for note in lost_weights.notes_of_file(made.program)),
         f"written    {output}; README.md says how to build and check it",
     ]

@@ -46,18 +46,9 @@ def _operator(
 ) -> Iterator[str]:
     who = f"operator {operator.index} {operator.name}"
     if operator.name not in operators.KERNELS:
-        yield (
-            f"{who} is not supported; supported are {', '.join(operators.KERNELS)}"
-            if operator.index == _first_unsupported(program)
-            else f"{who} is not supported"
-        )
+        yield f"{who} is not supported, see docs/targets/tflm.md"
     indices = (*operator.inputs, *operator.outputs)
     for tensor in (program.tensors[i] for i in indices if i >= 0):
         if tensor.dtype in _FLOAT:
             yield f"{who} has the {tensor.dtype} tensor '{tensor.name}'"
             return
-
-
-def _first_unsupported(program: tflite_file.Program) -> int:
-    """The operator whose sentence lists what is supported, for all of them."""
-    return next(o.index for o in program.operators if o.name not in operators.KERNELS)

@@ -2,7 +2,7 @@
 
 import pathlib
 
-from tfpipeline import errors, run_folder
+from tfpipeline import errors, model_source, run_folder
 from tfpipeline.untrusted import content
 
 
@@ -21,6 +21,7 @@ def find(model: str) -> tuple[pathlib.Path, str]:
         UsageError: nothing of the kind.
     """
     path = pathlib.Path(model)
+    model_source.require_no_saved_model(path)
     if path.is_dir():
         candidates = run_folder.RunFolder(path).tflite_files().values()
         found = [each for each in candidates if each.is_file()]

@@ -6,6 +6,8 @@ from collections.abc import Iterable
 import numpy as np
 import numpy.typing as npt
 
+from export.c import literals
+
 _COLUMNS = 80
 
 
@@ -15,7 +17,7 @@ def identifier(name: str) -> str:
     With the prefix no name starts with a digit, or is a keyword, or one that a header
     of the C library takes. Two underscores in a row are reserved.
     """
-    return f"model_{re.sub(r'[^a-z0-9]+', '_', name.lower()).strip('_') or 'network'}"
+    return f"model_{literals.words(name)}"
 
 
 def string(text: str) -> str:

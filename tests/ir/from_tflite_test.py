@@ -2,6 +2,7 @@
 
 import math
 import pathlib
+import re
 import subprocess
 import sys
 
@@ -11,7 +12,14 @@ from tflite_micro.tensorflow.lite.micro.python import schema_py_generated as sch
 
 from tests.ir import tflite_models as models
 from tfpipeline import errors
-from tfpipeline.ir import from_tflite, graph, tflite_file, tflite_operators, verify
+from tfpipeline.ir import (
+    from_tflite,
+    graph,
+    tflite_file,
+    tflite_operators,
+    tflite_rewrites,
+    verify,
+)
 
 ROOT = pathlib.Path(__file__).parents[2]
 GOLDENS = sorted((ROOT / "tests/golden/tflite_int8").glob("*.tflite"))
@@ -344,7 +352,14 @@ def test_dynamic_shape_names_the_tensor():
 def test_unsupported_operator_is_named_with_what_is_supported():
     message = error_of("GATHER", [IMAGE, models.integers([0])], IMAGE)
     assert message.startswith("operator 0 GATHER writing 'net/layer/Output'")
-    assert "CONV_2D" in message
+    assert "docs/ir.md lists" in message
+
+
+def test_the_page_lists_the_operators():
+    page = (ROOT / "docs" / "ir.md").read_text(encoding="utf-8")
+    listed = re.search(r"Operators of TFLite: ([A-Z0-9_,\s]+)\.", page)[1]
+    known = {*tflite_operators.READERS, *tflite_rewrites.REWRITES}
+    assert sorted(re.split(r",\s", listed)) == sorted(known)
 
 
 @pytest.mark.parametrize(
@@ -352,7 +367,7 @@ def test_unsupported_operator_is_named_with_what_is_supported():
     [
         ("DEQUANTIZE", IMAGE, "float"),
         ("QUANTIZE", Value((1, 8, 8, 4), "float32"), "float"),
-        ("SHAPE", IMAGE, "batch is dynamic"),
+        ("SHAPE", IMAGE, "the batch is open"),
         ("LEAKY_RELU", IMAGE, "not supported: no activation has a slope"),
         ("PRELU", IMAGE, "not supported: no activation has a slope"),
     ],
@@ -400,8 +415,30 @@ def test_fused_tanh_is_refused():
     assert "fused activation 4" in message
 
 
-def test_missing_options_are_refused():
-    assert "needs AddOptions" in error_of("ADD", [IMAGE, IMAGE], IMAGE)
+def test_options_of_another_operator_are_refused():
+    message = error_of("ADD", [IMAGE, IMAGE], IMAGE, schema.Pool2DOptionsT())
+    assert "needs AddOptions" in message
+
+
+def test_options_that_are_all_defaults_may_be_left_out():
+    given, absent = (
+        from_tflite.read(models.one_operator("ADD", [IMAGE, IMAGE], IMAGE, options))
+        for options in (schema.AddOptionsT(), None)
+    )
+    assert absent.layers == given.layers
+
+
+@pytest.mark.parametrize("name", [*sorted(tflite_file.OPTIONS)])
+def test_defaults_are_those_of_the_schema(name):
+    options, _ = tflite_file.OPTIONS[name]
+    written = getattr(schema, f"{options}T")()
+    values = [
+        tflite_file.parse(models.one_operator(name, [IMAGE, IMAGE], IMAGE, each))
+        .operators[0]
+        .options
+        for each in (written, None)
+    ]
+    assert values[0] == values[1]
 
 
 def test_data_that_do_not_fill_the_shape_are_refused():
@@ -482,3 +519,131 @@ def test_an_integer_network_between_float_borders_is_the_network_inside():
     expected = from_tflite.read(inner, name="net")
     found = from_tflite.read(models.with_float_border(inner), name="net")
     assert graph.equal(found, expected)
+
+
+def test_a_border_of_bytes_is_left_out_where_it_only_moves_by_128():
+    inner = GOLDENS[0].read_bytes()
+    expected = from_tflite.read(inner)
+    g = from_tflite.read(models.with_byte_border(inner))
+    assert (g.layers, g.inputs, g.outputs) == (
+        expected.layers,
+        expected.inputs,
+        expected.outputs,
+    )
+    other = from_tflite.read(models.with_byte_border(inner, zero_point=7))
+    assert len(other.layers) == len(expected.layers) + 1
+
+
+def test_a_bias_has_one_axis_whatever_the_file_says():
+    output = Value((1, 8, 8, 3), scale=0.5)
+    kernel = weights((3, 1, 1, 4), scale=[0.25, 0.5, 0.75])
+    scales = [0.125, 0.25, 0.375]
+    data = np.arange(3, dtype=np.int32)
+    given, expected = (
+        from_tflite.read(
+            models.one_operator(
+                "CONV_2D",
+                [IMAGE, kernel, Value((3,), "int32", scales, axis=axis, data=data)],
+                output,
+                conv_options(stride=1),
+            )
+        )
+        for axis in (3, 0)
+    )
+    assert given.tensors == expected.tensors
+
+
+def _unsigned(name):
+    def change(model):
+        for tensor in model.subgraphs[0].tensors:
+            if tensor.type == models.TYPES["int8"]:
+                tensor.type = models.TYPES["uint8"]
+
+    return models.edited(name.read_bytes(), change)
+
+
+def _behind_the_flatbuffer(model):
+    def change(parsed):
+        tensors = parsed.subgraphs[0].tensors
+        [place] = {int(each.buffer) for each in tensors if each.name == b"w"}
+        parsed.buffers[place] = schema.BufferT(offset=4096, size=2)
+
+    return models.edited(model, change)
+
+
+@pytest.mark.parametrize("read", [from_tflite.read, tflite_file.parse])
+def test_forms_that_nothing_here_takes_are_named(read):
+    kernel = weights((10, 256))
+    kernel.name = "w"
+    dense = models.one_operator(
+        "FULLY_CONNECTED",
+        [IMAGE, kernel, None],
+        Value((1, 10)),
+        schema.FullyConnectedOptionsT(),
+    )
+
+    def duplicate(model):
+        model.subgraphs = [*model.subgraphs, *model.subgraphs]
+
+    for model, message in (
+        (_unsigned(GOLDENS[0]), "quantized to uint8, the form of TensorFlow 1"),
+        (models.edited(dense, duplicate), "the network has 2 subgraphs"),
+        (_behind_the_flatbuffer(dense), "'w': its values lie behind the flatbuffer"),
+    ):
+        with pytest.raises(errors.GraphError, match=message) as caught:
+            read(model)
+        assert "damaged" not in str(caught.value)
+        assert len(str(caught.value)) < 400
+
+
+OPEN = (-1, 8, 8, 4)
+
+
+def _slice(signature=None, *, of_shape=False):
+    """A slice of an image, or of the shape of an image."""
+    source = Value((1, 8, 8, 4), signature=signature)
+    bounds = [models.integers([0]), models.integers([1]), models.integers([1])]
+    model = models.one_operator("STRIDED_SLICE", [source, *bounds], IMAGE)
+    if not of_shape:
+        return model
+
+    def with_shape(parsed):
+        graph_ = parsed.subgraphs[0]
+        code = schema.BuiltinOperator.SHAPE
+        parsed.operatorCodes.append(
+            schema.OperatorCodeT(builtinCode=code, deprecatedBuiltinCode=code)
+        )
+        graph_.tensors.append(
+            schema.TensorT(shape=[4], type=models.TYPES["int32"], name=b"shape")
+        )
+        sizes = len(graph_.tensors) - 1
+        operator = schema.OperatorT(opcodeIndex=1, inputs=[0], outputs=[sizes])
+        inputs = [sizes, *map(int, graph_.operators[0].inputs[1:])]
+        graph_.operators[0].inputs = inputs
+        graph_.operators.append(operator)
+
+    return models.edited(model, with_shape)
+
+
+@pytest.mark.parametrize(
+    ("model", "is_open"),
+    [
+        (_slice(), False),
+        (_slice(OPEN), False),
+        (_slice(of_shape=True), True),
+        (models.one_operator("SPACE_TO_BATCH_ND", [IMAGE], IMAGE), False),
+        (
+            models.one_operator(
+                "SPACE_TO_BATCH_ND",
+                [Value((1, 8, 8, 4), signature=(-1, 8, 8, 4))],
+                IMAGE,
+            ),
+            True,
+        ),
+    ],
+    ids=["slice", "slice of open batch", "slice of a shape", "blocks", "open blocks"],
+)
+def test_batch_1_is_advised_where_it_helps(model, is_open):
+    with pytest.raises(errors.GraphError) as caught:
+        from_tflite.read(model)
+    assert ("function of batch 1" in str(caught.value)) == is_open

@@ -123,31 +123,124 @@ def _add(model: Any, graph: Any, value: Value | None, name: str) -> int:
 
 def with_float_border(model: bytes) -> bytes:
     """An int8 network as the converter writes it by default: float in, float out."""
+    return _with_border(model, ("QUANTIZE", "DEQUANTIZE"), "float32", None)
+
+
+def with_byte_border(model: bytes, zero_point: int | None = None) -> bytes:
+    """An int8 network as the converter writes it for uint8: the same reals.
+
+    Args:
+        model: with int8 input and output.
+        zero_point: of the input's bytes, instead of 128 more than that of the integers.
+    """
+    return _with_border(model, ("QUANTIZE", "QUANTIZE"), "uint8", zero_point)
+
+
+def _with_border(
+    model: bytes, names: tuple[str, str], dtype: str, zero_point: int | None
+) -> bytes:
     value = schema.ModelT.InitFromPackedBuf(model, 0)
     [subgraph] = value.subgraphs
-    for name in ("QUANTIZE", "DEQUANTIZE"):
+    codes = len(value.operatorCodes)
+    for name in names:
         code = getattr(schema.BuiltinOperator, name)
         value.operatorCodes.append(
             schema.OperatorCodeT(builtinCode=code, deprecatedBuiltinCode=code)
         )
-    codes = len(value.operatorCodes)
 
-    def border(tensor: int, name: str) -> int:
-        shape = subgraph.tensors[tensor].shape
-        subgraph.tensors.append(
-            schema.TensorT(shape=shape, type=TYPES["float32"], name=name)
-        )
+    def border(index: int, name: str) -> int:
+        inner = subgraph.tensors[index]
+        tensor = schema.TensorT(shape=inner.shape, type=TYPES[dtype], name=name)
+        if dtype == "uint8":
+            tensor.quantization = schema.QuantizationParametersT(
+                scale=list(inner.quantization.scale),
+                zeroPoint=[int(inner.quantization.zeroPoint[0]) + 128],
+            )
+        subgraph.tensors.append(tensor)
         return len(subgraph.tensors) - 1
 
     def operator(code: int, source: int, result: int) -> schema.OperatorT:
         return schema.OperatorT(opcodeIndex=code, inputs=[source], outputs=[result])
 
-    first, last = subgraph.inputs[0], subgraph.outputs[0]
+    first, last = int(subgraph.inputs[0]), int(subgraph.outputs[0])
     given, result = border(first, "given"), border(last, "result")
-    subgraph.operators.insert(0, operator(codes - 2, given, first))
-    subgraph.operators.append(operator(codes - 1, last, result))
+    if zero_point is not None:
+        subgraph.tensors[given].quantization.zeroPoint = [zero_point]
+    subgraph.operators.insert(0, operator(codes, given, first))
+    subgraph.operators.append(operator(codes + 1, last, result))
     subgraph.inputs, subgraph.outputs = [given], [result]
     value.signatureDefs = []
-    builder = flatbuffers.Builder(1024)
-    builder.Finish(value.Pack(builder), tflite_file.FILE_IDENTIFIER)
-    return bytes(builder.Output())
+    return pack(value)
+
+
+def with_open_batch(model: bytes) -> bytes:
+    """The RESHAPEs of a network told by the batch that comes, as the converter does."""
+    value = schema.ModelT.InitFromPackedBuf(model, 0)
+    [subgraph] = value.subgraphs
+    for tensor in subgraph.tensors:
+        if tensor.shape is not None and len(tensor.shape) > 1 and tensor.shape[0] == 1:
+            tensor.shapeSignature = [-1, *map(int, tensor.shape[1:])]
+    first = len(value.operatorCodes)
+    names = ("SHAPE", "STRIDED_SLICE", "PACK")
+    for name in names:
+        code = getattr(schema.BuiltinOperator, name)
+        value.operatorCodes.append(
+            schema.OperatorCodeT(builtinCode=code, deprecatedBuiltinCode=code)
+        )
+    reshape = schema.BuiltinOperator.RESHAPE
+    operators = []
+    for operator in subgraph.operators:
+        if value.operatorCodes[operator.opcodeIndex].builtinCode == reshape:
+            operators += _told_by_the_batch(value, subgraph, operator, first)
+        operators.append(operator)
+    subgraph.operators = operators
+    value.signatureDefs = []
+    return pack(value)
+
+
+def _told_by_the_batch(
+    value: Any, subgraph: Any, reshape: Any, first: int
+) -> list[Any]:
+    source, result = int(reshape.inputs[0]), int(reshape.outputs[0])
+    shapes = [list(map(int, subgraph.tensors[i].shape)) for i in (source, result)]
+
+    def computed(shape: list[int], name: str) -> int:
+        subgraph.tensors.append(
+            schema.TensorT(shape=shape, type=TYPES["int32"], name=name.encode())
+        )
+        return len(subgraph.tensors) - 1
+
+    sizes, batch = computed([len(shapes[0])], "sizes"), computed([], "batch")
+    told = computed([len(shapes[1])], "told")
+    zero, one = (_add(value, subgraph, integers([n]), f"n{n}") for n in (0, 1))
+    others = [
+        _add(value, subgraph, Value((), "int32", None, data=np.int32(n)), f"size{n}")
+        for n in shapes[1][1:]
+    ]
+    reshape.inputs = [source, told]
+    slicing = schema.StridedSliceOptionsT(shrinkAxisMask=1)
+    packing = schema.PackOptionsT(valuesCount=len(shapes[1]))
+    options = schema.BuiltinOptions
+    return [
+        schema.OperatorT(
+            opcodeIndex=first,
+            inputs=[source],
+            outputs=[sizes],
+            builtinOptionsType=options.ShapeOptions,
+            builtinOptions=schema.ShapeOptionsT(outType=TYPES["int32"]),
+        ),
+        schema.OperatorT(
+            opcodeIndex=first + 1,
+            inputs=[sizes, zero, one, one],
+            outputs=[batch],
+            builtinOptionsType=options.StridedSliceOptions,
+            builtinOptions=slicing,
+        ),
+        schema.OperatorT(
+            opcodeIndex=first + 2,
+            inputs=[batch, *others],
+            outputs=[told],
+            builtinOptionsType=options.PackOptions,
+            builtinOptions=packing,
+        ),
+    ]

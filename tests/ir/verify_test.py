@@ -179,7 +179,7 @@ CASES = [(rule, i) for rule, graphs in BROKEN.items() for i in range(len(graphs)
 def test_rule_finds_the_broken_graph(rule, index):
     found = verify.violations(BROKEN[rule][index])
     assert rule in {violation.rule.id for violation in found}
-    with pytest.raises(errors.GraphError, match=rule):
+    with pytest.raises(errors.GraphError, match=r"not well formed: .*\[IR-"):
         verify.require(BROKEN[rule][index])
 
 
@@ -207,8 +207,7 @@ def test_all_violations_are_reported_in_one_line():
     broken = with_layer(1, g=with_layer(0, strides=(0, 1)), strides=(1, 0))
     found = verify.violations(broken)
     assert [v.subject for v in found] == ["Conv2D 'conv2d'", "Conv2D 'conv2d_1'"]
-    with pytest.raises(errors.GraphError) as caught:
+    with pytest.raises(errors.GraphError, match=r"'conv2d': .*; and 1 more") as caught:
         verify.require(broken)
-    assert "'conv2d'" in str(caught.value)
-    assert "'conv2d_1'" in str(caught.value)
     assert "\n" not in str(caught.value)
+    assert len(str(caught.value)) < 400

@@ -1,5 +1,8 @@
 """Float Keras networks: what is read equals what the converter writes, to the bit."""
 
+import pathlib
+import re
+
 import numpy as np
 import pytest
 
@@ -9,8 +12,9 @@ from tfpipeline import errors
 from tfpipeline.compat import keras, tf
 from tfpipeline.ir import from_tflite, graph, verify
 from tfpipeline.models import registry, specs
-from tfpipeline.readers import from_keras
+from tfpipeline.readers import from_keras, keras_functions, keras_layers
 
+ROOT = pathlib.Path(__file__).parents[2]
 L = keras.layers
 SOME = ("cmsisnet", "resnet8")
 
@@ -182,12 +186,23 @@ def test_all_faults_are_named_at_once():
     )
     message = error_of(model)
     for part in (
-        "layer 'up' (UpSampling2D): not supported; supported are Activation,",
+        "layer 'up' (UpSampling2D): not supported; docs/ir.md lists the layers",
         "layer 'own' (Lambda): not supported; write the function as Keras layers",
         "layer 'conv' (Conv2D): the activation 'selu' is not supported",
-        "layer 'leaky' (ReLU): a ReLU must have",
+        "; and 1 more",
     ):
         assert part in message
+
+
+def test_the_page_lists_layers_and_functions():
+    page = (ROOT / "docs" / "ir.md").read_text(encoding="utf-8")
+    layers = {layer.__name__ for layer in keras_layers.READERS}
+    for what, known in (
+        ("Layers of Keras", layers),
+        ("Functions of TensorFlow", set(keras_functions.READERS)),
+    ):
+        listed = re.search(rf"{what}: (.+?)\.\n\n", page, re.DOTALL)[1]
+        assert set(re.split(r",\s", listed)) == known
 
 
 @pytest.mark.parametrize(

@@ -157,6 +157,18 @@ def convolutions(f):
             f.result(5, scale=0.07),
             schema.FullyConnectedOptionsT(fusedActivationFunction=RELU),
         ),
+        "dense of planes": (
+            "FULLY_CONNECTED",
+            [f.image(4, 2, 3), f.kernel(5, 24, per_tensor=True), f.bias(5)],
+            f.result(5, scale=0.07),
+            schema.FullyConnectedOptionsT(),
+        ),
+        "dense of odd planes": (
+            "FULLY_CONNECTED",
+            [f.image(3, 1, 5), f.kernel(4, 15, per_tensor=True), f.bias(4)],
+            f.result(4, scale=0.07),
+            schema.FullyConnectedOptionsT(),
+        ),
     }
 
 

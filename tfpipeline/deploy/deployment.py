@@ -38,6 +38,8 @@ class Deployment:
             that names all that stands in the way of the format; None where training
             and conversion say so themselves.
         training: how it is trained.
+        rehearse: writes the job's network in memory, by the code of `deploy`, without
+            looking at accuracies; raises a PipelineError where `deploy` would.
         deploy: quantizes, evaluates and, where --export has the format, writes;
             raises VerificationError where integers are not what training promised.
     """
@@ -45,4 +47,5 @@ class Deployment:
     number_format: number_formats.NumberFormat
     check: Callable[[graph.Graph, choices_lib.Choices], None] | None
     training: Callable[[choices_lib.Choices], scheme.Scheme]
+    rehearse: Callable[[jobs.Job], None]
     deploy: Callable[[jobs.Job], Deployed]

@@ -1,5 +1,6 @@
 """A trained run in the GAP8's fixed point: PTQ, QAT, the vendor's files."""
 
+import dataclasses
 import functools
 import logging
 from typing import Any
@@ -57,19 +58,34 @@ def _deploy(
     """
     name = number_format.name
     _LOG.info("%s: post-training quantization, for comparison", name)
-    folded = batch_norm_folding.fold(job.trained.model)
-    g = from_keras.read(folded, name=job.network)
-    magnitudes = calibrate.calibrate(g, job.calibration)
-    p = quantize.quantize(g, magnitudes, num_bits=number_format.activation_bits)
+    p, g = _integers(dataclasses.replace(job, quantized={}), number_format)
     rows = [job.row(number_format.ptq, _predict(job, p))]
     if name in job.quantized:
-        model = job.quantized[name].model
-        g = from_keras.read(float_twin.extract(model), name=job.network)
-        p = from_gap8.read(model, name=job.network)
-        fake_quantized = job.logits(gap8.exact(model))
+        p, g = _integers(job, number_format)
+        fake_quantized = job.logits(gap8.exact(job.quantized[name].model))
         rows += job.trained_rows(number_format, fake_quantized, _predict(job, p))
     export = _export(job, name, p, g) if name in job.quantization.exports else None
     return deployment.Deployed(tuple(rows), g, export)
+
+
+def _rehearse(number_format: number_formats.NumberFormat, job: jobs.Job) -> None:
+    p, g = _integers(job, number_format)
+    files.contents(network.from_program(p, g=g, images=job.calibration))
+
+
+def _integers(
+    job: jobs.Job, number_format: number_formats.NumberFormat
+) -> tuple[program.Program, graph.Graph]:
+    """The program, and the float network that it is of."""
+    if number_format.name in job.quantized:
+        model = job.quantized[number_format.name].model
+        g = from_keras.read(float_twin.extract(model), name=job.network)
+        return from_gap8.read(model, name=job.network), g
+    folded = batch_norm_folding.fold(job.trained.model)
+    g = from_keras.read(folded, name=job.network)
+    magnitudes = calibrate.calibrate(g, job.calibration)
+    bits = number_format.activation_bits
+    return quantize.quantize(g, magnitudes, num_bits=bits), g
 
 
 def _predict(job: jobs.Job, p: program.Program) -> dict[str, np.ndarray]:
@@ -94,6 +110,7 @@ DEPLOYMENTS = tuple(
         number_format,
         functools.partial(_check, number_format.weight_bits),
         functools.partial(_training, number_format.weight_bits),
+        functools.partial(_rehearse, number_format),
         functools.partial(_deploy, number_format),
     )
     for number_format in number_formats.of_scheme("gap8")

@@ -58,10 +58,24 @@ def _policy(choices: choices_lib.Choices) -> policies.Policy:
     return policies.parse(choices.policy)
 
 
+def _rehearse(job: jobs.Job) -> None:
+    if _FORMAT.name in job.quantized:
+        model = job.quantized[_FORMAT.name].model
+    else:
+        model = _after_training(job)
+    g, _ = _bind(model, job.network)
+    files.contents(network.prepare(g), job.network)
+
+
+def _after_training(job: jobs.Job) -> keras.Model:
+    """The float network in the device's integers, without training for them."""
+    folded = batch_norm_folding.fold(job.trained.model)
+    return _training(job.choices).prepare(folded, job.calibration)
+
+
 def _deploy(job: jobs.Job) -> deployment.Deployed:
     _LOG.info("post-training quantization in the same integers, for comparison")
-    folded = batch_norm_folding.fold(job.trained.model)
-    model = _training(job.choices).prepare(folded, job.calibration)
+    model = _after_training(job)
     g, bound = _bind(model, job.network)
     rows = [job.row(_FORMAT.ptq, _predict(job, bound))]
     if _FORMAT.name in job.quantized:
@@ -103,4 +117,4 @@ def _integers(pixels: np.ndarray) -> np.ndarray:
     return (pixels.astype(np.int16) - 128).astype(np.int8)
 
 
-DEPLOYMENT = deployment.Deployment(_FORMAT, _check, _training, _deploy)
+DEPLOYMENT = deployment.Deployment(_FORMAT, _check, _training, _rehearse, _deploy)

@@ -37,8 +37,27 @@ def deployment_of(
     """
     named = number_formats.named(number_format)
     return deployment.Deployment(
-        named, check, training, functools.partial(_deploy, named, convert_ptq)
+        named,
+        check,
+        training,
+        functools.partial(_rehearse, named, convert_ptq),
+        functools.partial(_deploy, named, convert_ptq),
     )
+
+
+def _rehearse(
+    number_format: number_formats.NumberFormat,
+    convert_ptq: Callable[[jobs.Job], bytes],
+    job: jobs.Job,
+) -> None:
+    """Runs the file in both interpreters, which `_deploy` does for many images."""
+    if number_format.name in job.quantized:
+        model = job.quantized[number_format.name].model
+        data = trained.convert(model, name=job.network)
+    else:
+        data = convert_ptq(job)
+    from_tflite.read(data, name=job.network)
+    verify.compare(data)
 
 
 def _deploy(

@@ -46,14 +46,16 @@ def read(model: bytes, *, name: str = "tflite") -> graph.Graph:
     """Reads the network in the bytes of a `.tflite` file.
 
     Tensors carry the file's names, layers those of Keras (`tflite_names`). Layers keep
-    the file's order. An integer network that takes and gives real values begins and
-    ends with its integers.
+    the file's order. An integer network that takes and gives real values, or
+    bytes, begins and ends with its integers.
 
     Raises:
         GraphError: the file is damaged, or an operator, shape or type is not
             supported; names the operator, tensor or offset.
     """
-    stored = tflite_rewrites.without_float_border(tflite_file.parse(model))
+    stored = tflite_rewrites.without_shapes(
+        tflite_rewrites.without_border(tflite_file.parse(model))
+    )
     program = tflite_rewrites.rewritten(
         stored, tflite_names.tensor_names(stored.tensors)
     )

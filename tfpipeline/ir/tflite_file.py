@@ -66,7 +66,14 @@ OPTIONS: dict[str, tuple[str, dict[str, str]]] = {
     "SPACE_TO_DEPTH": ("SpaceToDepthOptions", {"block_size": "BlockSize"}),
 }
 
+# A file of 2019: CONV_2D and its like of unsigned bytes, whose kernels are gone.
+_ARITHMETIC = frozenset(OPTIONS) - {"CONCATENATION", "SPACE_TO_DEPTH"}
+
 _T = TypeVar("_T")
+
+# A table without fields, at offset 4: behind its list of fields, whose own size and
+# whose table's are all that it has. Every field of it has the schema's default.
+_NO_FIELDS = struct.pack("<HHi", 4, 4, 4)
 
 # What parsing raises on a damaged file: NumPy and struct at offsets outside of it.
 _DAMAGE = (
@@ -96,6 +103,21 @@ class FileTensor:
     axis: int
     is_dynamic: bool
     data: npt.NDArray[np.uint8] | None
+    signature: tuple[int, ...] = ()
+
+    @property
+    def is_constant(self) -> bool:
+        """Whether the file brings its values."""
+        return self.data is not None
+
+    @property
+    def num_bytes(self) -> int:
+        """Size of the data, from the shape; types unknown to NumPy count one byte."""
+        try:
+            item_bytes = np.dtype(self.dtype).itemsize
+        except TypeError:
+            item_bytes = 1
+        return math.prod(self.shape) * item_bytes
 
 
 @dataclasses.dataclass(frozen=True)
@@ -118,13 +140,29 @@ class Program:
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
 
+    @property
+    def input(self) -> FileTensor:
+        """The network's first input."""
+        return self.tensors[self.inputs[0]]
+
+    @property
+    def output(self) -> FileTensor:
+        """The network's first output."""
+        return self.tensors[self.outputs[0]]
+
+    @property
+    def activation_bytes(self) -> int:
+        """Sum of the sizes of all tensors that are not constant."""
+        return sum(t.num_bytes for t in self.tensors if not t.is_constant)
+
 
 def parse(model: bytes) -> Program:
     """Parses a `.tflite` file of one subgraph.
 
     Raises:
-        GraphError: not a TFLite file, truncated, overwritten, or with several
-            subgraphs; names the part and its offset.
+        GraphError: not a TFLite file, truncated or overwritten: names the part and its
+            offset. Or a sound one of a form that nothing here takes: with several
+            subgraphs, with weights behind the flatbuffer, of unsigned bytes.
     """
     model = bytes(model)
     if len(model) < 8 or model[4:8] != FILE_IDENTIFIER:
@@ -134,17 +172,14 @@ def parse(model: bytes) -> Program:
         )
     with _reading("the model", int.from_bytes(model[:4], "little"), model):
         root = tflite.Model.GetRootAsModel(model, 0)
-        if root.SubgraphsLength() != 1:
-            raise ValueError(
-                f"exactly one subgraph is supported, found {root.SubgraphsLength()}"
-            )
+        _require_one_subgraph(_count("subgraphs", root.SubgraphsLength(), model))
         subgraph = root.Subgraphs(0)
         buffers = _count("buffers", root.BuffersLength(), model)
         codes = _count("operator codes", root.OperatorCodesLength(), model)
         names = [_operator_name(root.OperatorCodes(i)) for i in range(codes)]
         tensors = _count("tensors", subgraph.TensorsLength(), model)
         operators = _count("operators", subgraph.OperatorsLength(), model)
-    return Program(
+    program = Program(
         tensors=_each(
             "tensor",
             tensors,
@@ -164,6 +199,36 @@ def parse(model: bytes) -> Program:
         inputs=_border(subgraph, "Inputs", tensors, model),
         outputs=_border(subgraph, "Outputs", tensors, model),
     )
+    _require_signed(program)
+    return program
+
+
+def _require_one_subgraph(found: int) -> None:
+    if found > 1:
+        raise errors.GraphError(
+            f"the network has {found} subgraphs, for control flow or several "
+            "signatures; one is supported: convert a single function without "
+            "conditions and loops"
+        )
+    if not found:
+        raise ValueError("there is no subgraph")
+
+
+def _require_signed(program: Program) -> None:
+    """Refuses networks that compute with unsigned bytes, as those of 2019 do.
+
+    At a network's border they are fine: QUANTIZE turns them into signed ones.
+    """
+    for operator in program.operators:
+        operands = [program.tensors[i] for i in operator.inputs if i >= 0]
+        unsigned = [each for each in operands if each.dtype == "uint8" and each.scales]
+        if operator.name in _ARITHMETIC and unsigned:
+            raise errors.GraphError(
+                f"the network is quantized to uint8, the form of TensorFlow 1 (until "
+                f"2019), which TensorFlow Lite Micro no longer runs: operator "
+                f"{operator.index} {operator.name} reads '{unsigned[0].name[:60]}'. "
+                "Convert its float network again, to int8"
+            )
 
 
 @contextlib.contextmanager
@@ -173,8 +238,8 @@ def _reading(part: str, offset: int, model: bytes) -> Iterator[None]:
         yield
     except _DAMAGE as error:
         raise errors.GraphError(
-            f"damaged or unsupported TFLite file of {len(model)} bytes: {part} at "
-            f"offset {offset}: {error or type(error).__name__}. Export it again."
+            f"damaged TFLite file of {len(model)} bytes, truncated or overwritten: "
+            f"{part} at offset {offset}: {errors.brief(error)}. Export it again."
         ) from error
 
 
@@ -233,30 +298,41 @@ def _tensor(
         "shape signature", table.ShapeSignatureLength(), table.ShapeSignature
     )
     if math.prod(shape) > MAX_TENSOR_ELEMENTS:
-        raise ValueError(
-            f"at most {MAX_TENSOR_ELEMENTS} elements are accepted; found the shape "
-            f"{shape}"
+        raise errors.GraphError(
+            f"tensor {index}: at most {MAX_TENSOR_ELEMENTS} elements are accepted; "
+            f"found the shape {shape}"
         )
     # A free batch is what Keras leaves by default; it is run with the shape's one.
     is_dynamic = any(size < 1 for size in shape) or any(
         size < 0 and (axis > 0 or shape[:1] != (1,))
         for axis, size in enumerate(signature)
     )
+    name = _printable(table.Name())
     if table.Sparsity() is not None:
-        raise ValueError("sparse tensors are not supported")
+        raise errors.GraphError(
+            f"tensor {index} '{name[:60]}' is stored sparse, which is not supported: "
+            "convert without sparsity"
+        )
     if table.IsVariable():
-        raise ValueError("a variable, which lasts from run to run, is not supported")
+        raise errors.GraphError(
+            f"tensor {index} '{name[:60]}' is a variable, which lasts from run to run, "
+            "and is not supported"
+        )
     scales, zero_points, axis = _quantization(table.Quantization(), model)
+    if len(shape) == 1:
+        # Biases have one axis; files of before 2020 name that of their kernel.
+        axis = 0
     return FileTensor(
         index=index,
-        name=_printable(table.Name()),
+        name=name,
         shape=shape,
         dtype=TYPE_NAMES.get(table.Type(), f"type {table.Type()}"),
         scales=scales,
         zero_points=zero_points,
         axis=axis,
         is_dynamic=is_dynamic,
-        data=_data(table.Buffer(), root, buffers),
+        data=_data(f"tensor {index} '{name[:60]}'", table.Buffer(), root, buffers),
+        signature=signature,
     )
 
 
@@ -282,12 +358,18 @@ def _quantization(
     return scales, zero_points, int(table.QuantizedDimension())
 
 
-def _data(index: int, root: tflite.Model, buffers: int) -> npt.NDArray[np.uint8] | None:
+def _data(
+    who: str, index: int, root: tflite.Model, buffers: int
+) -> npt.NDArray[np.uint8] | None:
     if not 0 <= index < buffers:
         raise ValueError(f"buffer {index} of {buffers} is referred to")
     buffer = root.Buffers(index)
     if buffer.Offset() > 1:
-        raise ValueError("data behind the flatbuffer is not supported")
+        raise errors.GraphError(
+            f"{who}: its values lie behind the flatbuffer (Buffer.offset, the form of "
+            "files above 2 GB), where TensorFlow Lite Micro does not read them; "
+            "convert again with the values inside"
+        )
     if buffer.DataLength() == 0:
         return None
     # frombuffer inside raises ValueError where the vector leaves the file.
@@ -317,10 +399,17 @@ def _options(table: tflite.Operator, name: str) -> dict[str, Any]:
     schema, getters = OPTIONS[name]
     found = table.BuiltinOptionsType()
     options = table.BuiltinOptions()
-    if options is None or found != getattr(tflite.BuiltinOptions, schema):
-        raise ValueError(f"{name} needs {schema}, found options of type {found}")
     values = getattr(tflite, schema)()
-    values.Init(options.Bytes, options.Pos)
+    if found not in (
+        tflite.BuiltinOptions.NONE,
+        getattr(tflite.BuiltinOptions, schema),
+    ):
+        raise ValueError(f"{name} needs {schema}, found options of type {found}")
+    if options is None or found == tflite.BuiltinOptions.NONE:
+        # Options that are all defaults may be left out.
+        values.Init(_NO_FIELDS, 4)
+    else:
+        values.Init(options.Bytes, options.Pos)
     return {field: getattr(values, getter)() for field, getter in getters.items()}
 
 

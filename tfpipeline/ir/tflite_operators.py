@@ -23,11 +23,12 @@ _SLOPED = "no activation has a slope for negative values; train with RELU or REL
 NOT_SUPPORTED = {
     "DEQUANTIZE": "part of the network is float; export a full-integer network",
     "LEAKY_RELU": _SLOPED,
-    "PACK": "the batch is dynamic; convert from a function of batch 1",
     "PRELU": _SLOPED,
-    "SHAPE": "the batch is dynamic; convert from a function of batch 1",
-    "STRIDED_SLICE": "the batch is dynamic; convert from a function of batch 1",
 }
+_OPEN_BATCH = "the batch is open; convert from a function of batch 1"
+# What the converter writes for a dilated convolution of an open batch; of a fixed one
+# it is the convolution's own dilation.
+_BLOCKS = ("SPACE_TO_BATCH_ND", "BATCH_TO_SPACE_ND")
 
 Reader = Callable[[tflite_operation.Operation], graph.Layer]
 
@@ -218,6 +219,34 @@ READERS: dict[str, Reader] = {
 }
 
 
+def _has_open_batch(operation: tflite_operation.Operation) -> bool:
+    """Whether an operator that is not supported is there because the batch is open.
+
+    The converter then computes shapes while the network runs: a SHAPE, and what it
+    feeds. Slices, stacks and blocks of a network's own stand in files of batch 1 too.
+    """
+    program, name = operation.program, operation.operator.name
+    if name in READERS:
+        return False
+    if name in _BLOCKS:
+        return any(
+            program.tensors[i].signature[:1] == (-1,)
+            for i in (*program.inputs, *operation.operator.inputs)
+            if i >= 0
+        )
+    writers = {i: each for each in program.operators for i in each.outputs}
+    waiting, seen = [operation.operator], set()
+    while waiting:
+        operator = waiting.pop()
+        if operator.name == "SHAPE":
+            return True
+        if operator.index not in seen:
+            seen.add(operator.index)
+            sources = (writers.get(i) for i in operator.inputs)
+            waiting += [x for x in sources if x and x.name in tflite_rewrites.OF_SHAPES]
+    return False
+
+
 def layer(operation: tflite_operation.Operation) -> graph.Layer:
     """The layer that `operation` is.
 
@@ -225,9 +254,12 @@ def layer(operation: tflite_operation.Operation) -> graph.Layer:
         GraphError: the operator, or the way it is used, is not supported.
     """
     name = operation.operator.name
+    if _has_open_batch(operation):
+        raise operation.error(f"not supported: {_OPEN_BATCH}")
     if name in NOT_SUPPORTED:
         raise operation.error(f"not supported: {NOT_SUPPORTED[name]}")
     if name not in READERS:
-        known = sorted({*READERS, *tflite_rewrites.REWRITES})
-        raise operation.error(f"not supported; supported are {', '.join(known)}")
+        raise operation.error(
+            "not supported; docs/ir.md lists the operators of TFLite that are"
+        )
     return READERS[name](operation)

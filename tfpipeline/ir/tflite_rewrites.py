@@ -56,29 +56,47 @@ REWRITES: dict[str, Callable[[tflite_operation.Operation], Replacement]] = {
 }
 
 
-# What converts between the real values outside of a network and its integers.
+# What converts between the values outside of a network and its integers.
 _INWARD, _OUTWARD = "QUANTIZE", "DEQUANTIZE"
 
 
-def without_float_border(program: tflite_file.Program) -> tflite_file.Program:
-    """An integer network that takes and gives real values, as the integers inside.
+def border(program: tflite_file.Program) -> dict[int, tuple[tflite_file.Operator, int]]:
+    """The inputs and outputs of an integer network that are converted at once.
 
     The converter's default for full-integer networks puts a QUANTIZE behind each input
-    and a DEQUANTIZE before each output. They are left to the caller, as in a network
-    that was converted with integer input and output.
+    of reals and a DEQUANTIZE before each output; asked for uint8, it puts a QUANTIZE
+    there, which adds or subtracts 128. All of them can be left to the caller.
+
+    Returns:
+        Index of the outer tensor -> the operator that converts it, and the index of the
+        tensor inside.
     """
-    borders = {}
+    found = {}
     for operator in program.operators:
-        outer, inner_index = _border(operator)
-        outside = {_INWARD: program.inputs, _OUTWARD: program.outputs}
-        if (
-            outer in outside.get(operator.name, ())
-            and program.tensors[outer].dtype == "float32"
-            and _uses(program, outer) == 1
-        ):
-            borders[outer] = (operator, inner_index)
-    removed = {id(operator) for operator, _ in borders.values()}
-    kept = tuple(each for each in program.operators if id(each) not in removed)
+        if len(operator.inputs) != 1 or len(operator.outputs) != 1:
+            continue
+        source, result = operator.inputs[0], operator.outputs[0]
+        inward, outward = source in program.inputs, result in program.outputs
+        if inward and operator.name == _INWARD:
+            outer, inner = source, result
+        elif outward and operator.name in (_INWARD, _OUTWARD):
+            outer, inner = result, source
+        else:
+            continue
+        if _is_left_to_the_caller(program, operator.name, outer, inner):
+            found[outer] = operator, inner
+    return found
+
+
+def without_border(program: tflite_file.Program) -> tflite_file.Program:
+    """An integer network that takes and gives other values, as the integers inside.
+
+    The border is left to the caller, as in a network that was converted with integer
+    input and output.
+    """
+    borders = border(program)
+    removed = {operator.index for operator, _ in borders.values()}
+    kept = tuple(each for each in program.operators if each.index not in removed)
     if not kept:
         return program
 
@@ -93,12 +111,93 @@ def without_float_border(program: tflite_file.Program) -> tflite_file.Program:
     )
 
 
-def _border(operator: tflite_file.Operator) -> tuple[int, int]:
-    """The tensors outside and inside of a conversion; -1 where it is not one."""
-    if len(operator.inputs) != 1 or len(operator.outputs) != 1:
-        return -1, -1
-    source, result = operator.inputs[0], operator.outputs[0]
-    return (source, result) if operator.name == _INWARD else (result, source)
+def _is_left_to_the_caller(
+    program: tflite_file.Program, name: str, outer: int, inner: int
+) -> bool:
+    if outer == inner or inner < 0 or _uses(program, outer) != 1:
+        return False
+    given, integers = program.tensors[outer], program.tensors[inner]
+    if given.dtype == "float32":
+        is_input = outer in program.inputs
+        return integers.dtype != "float32" and is_input == (name == _INWARD)
+    # The same reals: integer + 128.
+    return (
+        (given.dtype, integers.dtype, name) == ("uint8", "int8", _INWARD)
+        and len(given.scales) == 1
+        and given.scales == integers.scales
+        and given.zero_points[0] - 128 == integers.zero_points[0]
+    )
+
+
+# What the converter computes a shape with while the network runs.
+OF_SHAPES = ("SHAPE", "STRIDED_SLICE", "PACK", "CONCATENATION", "MUL", "REDUCE_PROD")
+
+
+def shape_operators(program: tflite_file.Program) -> frozenset[int]:
+    """Operators that only compute the shape operands of RESHAPEs, by their index.
+
+    The converter writes them where the batch is open. For the one image that is run
+    they give what stands in the file as the shape of the RESHAPE's output.
+    """
+    found = {each.index: each for each in program.operators if each.name in OF_SHAPES}
+    while True:
+        written = {i for each in found.values() for i in each.outputs}
+        kept = {
+            index: each
+            for index, each in found.items()
+            if _reads_shapes(program, each, written)
+            and _is_read_as_shape(program, each, found)
+        }
+        if len(kept) == len(found):
+            return frozenset(found)
+        found = kept
+
+
+def _reads_shapes(
+    program: tflite_file.Program, operator: tflite_file.Operator, written: set[int]
+) -> bool:
+    if operator.name == "SHAPE":
+        # Of one image: the batch alone may be open.
+        source = program.tensors[operator.inputs[0]]
+        return not source.is_dynamic and source.shape[:1] == (1,)
+    return all(
+        i < 0 or i in written or program.tensors[i].is_constant for i in operator.inputs
+    )
+
+
+def _is_read_as_shape(
+    program: tflite_file.Program,
+    operator: tflite_file.Operator,
+    computing: Mapping[int, tflite_file.Operator],
+) -> bool:
+    results = {*operator.outputs}
+    if results & {*program.outputs}:
+        return False
+    for reader in program.operators:
+        if reader.index in computing or not results & {*reader.inputs}:
+            continue
+        is_shape = reader.name == "RESHAPE" and reader.inputs[0] not in results
+        if not is_shape or program.tensors[reader.outputs[0]].is_dynamic:
+            return False
+    return True
+
+
+def without_shapes(program: tflite_file.Program) -> tflite_file.Program:
+    """A network of one image, whose RESHAPEs are told by the shapes of the file."""
+    computing = shape_operators(program)
+    if not computing:
+        return program
+    written = {
+        i for each in program.operators if each.index in computing for i in each.outputs
+    }
+    operators = tuple(
+        dataclasses.replace(each, inputs=each.inputs[:1])
+        if each.name == "RESHAPE" and written & {*each.inputs[1:]}
+        else each
+        for each in program.operators
+        if each.index not in computing
+    )
+    return dataclasses.replace(program, operators=operators)
 
 
 def _uses(program: tflite_file.Program, index: int) -> int:

@@ -15,9 +15,6 @@ STAGES: tuple[tuple[rule.Rule, ...], ...] = (
 
 RULES = tuple(r for stage in STAGES for r in stage)
 
-# How many breaches one message lists.
-_MAX_LISTED = 20
-
 
 def violations(g: graph.Graph) -> tuple[rule.Violation, ...]:
     """All breaches of the first stage that has any; empty for a well-formed graph."""
@@ -41,6 +38,9 @@ def require(g: graph.Graph) -> graph.Graph:
     found = violations(g)
     if not found:
         return g
-    listed = "; ".join(str(violation) for violation in found[:_MAX_LISTED])
-    more = f"; and {len(found) - _MAX_LISTED} more" if len(found) > _MAX_LISTED else ""
-    raise errors.GraphError(f"graph '{g.name}' is not well formed: {listed}{more}")
+    raise errors.GraphError(
+        errors.told(
+            f"graph '{g.name[:60]}' is not well formed: ",
+            [str(violation) for violation in found],
+        )
+    )

@@ -23,6 +23,7 @@ from tfpipeline.data import catalog, pipeline, splits
 from tfpipeline.deploy import catalog as deployments
 from tfpipeline.deploy import choices as choices_lib
 from tfpipeline.deploy import job as jobs
+from tfpipeline.deploy import rehearsal
 from tfpipeline.ir import graph, serialize
 from tfpipeline.readers import from_keras
 from tfpipeline.report import costs, summary
@@ -51,6 +52,8 @@ def _run(config: Run, held: contextlib.ExitStack) -> dict[str, Any]:
         policy=config.quantization.policy,
     )
     _check(config, choices, dataset)
+    if not run_folder.of(config.workdir).history(run_folder.FLOAT).exists():
+        _rehearse(config, choices, dataset)
     calibrating = splits.calibration_indices(
         len(dataset.train), config.quantization.calibration_images, config.seed
     )
@@ -177,6 +180,29 @@ def _check(config: Run, choices: choices_lib.Choices, dataset: splits.Dataset) -
         # built before them, and those of a seed are to stay what they were.
         untrained = stages.build(config.network, dataset)
         check(from_keras.read(untrained, name=config.network.model), choices)
+
+
+def _rehearse(
+    config: Run, choices: choices_lib.Choices, dataset: splits.Dataset
+) -> None:
+    """Writes the untrained network in every number format, in memory.
+
+    What cannot be written is refused before training instead of after it. Fresh weights
+    depend on the networks that were built before them: afterwards everything is as if
+    this had not been.
+    """
+    _LOG.info("rehearsing the export, in memory")
+    rehearsal.require(
+        stages.build(config.network, dataset),
+        config.network.model,
+        config.quantization,
+        choices,
+        dataset,
+    )
+    stages.set_up_tensorflow(config.seed)
+    for each in config.quantization.number_formats:
+        if deployments.of(each.name).check is not None:
+            stages.build(config.network, dataset)
 
 
 def _begin(

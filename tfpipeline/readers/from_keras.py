@@ -20,9 +20,6 @@ from tfpipeline.readers import (
 )
 from tfpipeline.readers import draft as draft_lib
 
-# How many faults one message lists.
-_MAX_LISTED = 10
-
 
 def read(
     model: keras.Model, *, name: str | None = None, stored_biases: bool = False
@@ -129,9 +126,7 @@ def _emit(
             shape = tuple(size or 1 for size in call.shape[1:])
             written[call.name] = draft.tensor(call.name, (1, *shape))
     if faults:
-        more = len(faults) - _MAX_LISTED
-        listed = "; ".join(faults[:_MAX_LISTED])
-        raise errors.GraphError(listed + (f"; and {more} more" if more > 0 else ""))
+        raise errors.GraphError(errors.told("", faults))
     return written
 
 
@@ -182,5 +177,4 @@ def _emit_call(
 def _advice(call: keras_calls.Call) -> str:
     if isinstance(call.layer, keras.layers.Lambda):
         return "write the function as Keras layers"
-    names = sorted(layer.__name__ for layer in keras_layers.READERS)
-    return f"supported are {', '.join(names)}"
+    return "docs/ir.md lists the layers that are"

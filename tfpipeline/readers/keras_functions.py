@@ -31,8 +31,8 @@ def read(call: Call, draft: Draft) -> str:
     reader = READERS.get(call.layer.symbol)
     if reader is None:
         raise call.error(
-            f"the function tf.{call.layer.symbol} is not supported; supported are "
-            f"{', '.join(sorted(READERS))}"
+            f"the function tf.{call.layer.symbol} is not supported; docs/ir.md lists "
+            "the functions that are"
         )
     return reader(call, draft)
 

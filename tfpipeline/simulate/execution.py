@@ -23,7 +23,7 @@ def require_supported(g: graph.Graph) -> None:
     """
     found = support.reasons(g)
     if found:
-        raise errors.GraphError(f"graph '{g.name}': {'; '.join(found)}")
+        raise errors.GraphError(errors.told(f"graph '{g.name[:60]}': ", found))
 
 
 def predict(g: graph.Graph, images: Array) -> Array:

@@ -46,6 +46,8 @@ def set_up_tensorflow(seed: int) -> None:
     tf.config.experimental.enable_op_determinism()
     # Dropout then draws from generators that the loop can restart at each epoch.
     keras.backend.experimental.enable_tf_random_generator()
+    # Names that layers get by themselves count from one again.
+    keras.backend.reset_uids()
     keras.utils.set_random_seed(seed)
 
 

@@ -8,7 +8,13 @@ from export.c import literals
 
 @pytest.mark.parametrize(
     ("name", "expected"),
-    [("FaceNet v1", "facenet_v1"), ("8-bit", "network_8_bit"), ("--", "network")],
+    [
+        ("FaceNet v1", "facenet_v1"),
+        ("8-bit", "network_8_bit"),
+        ("--", "network"),
+        ("mon modèle é", "mon_modele_e"),
+        ("String", "network_string"),
+    ],
 )
 def test_names_are_identifiers(name, expected):
     assert literals.identifier(name) == expected

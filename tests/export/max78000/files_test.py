@@ -150,7 +150,7 @@ def test_a_folded_input_is_folded_from_the_image():
     np.testing.assert_array_equal(folded[5, 7, 6:9], image[11, 14])
 
 
-def test_all_that_is_wrong_is_said_at_once():
+def test_the_first_that_is_wrong_is_said_and_the_others_are_counted():
     net = Builder((8, 8, 3))
     net.conv(4, 5, name="a")
     net.conv(4, stride=2, name="b")
@@ -161,7 +161,8 @@ def test_all_that_is_wrong_is_said_at_once():
     assert "Conv2D 'b': " in str(raised.value)
     assert "[MAX78000-CONV-01]" in str(raised.value)
     assert "[MAX78000-CONV-02]" in str(raised.value)
-    assert "Conv2D 'c': " in str(raised.value)
+    assert str(raised.value).endswith("; and 2 more")
+    assert len(str(raised.value)) < 400
 
 
 def test_too_small_a_memory_is_an_error():

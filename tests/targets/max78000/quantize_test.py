@@ -228,8 +228,7 @@ def test_every_layer_without_integers_is_named():
     assert "Conv2D 'conv': a clamp to 0..6 must be a plain ReLU" in message
     assert "Activation 'gate': sigmoid must be one of relu, abs" in message
     assert "Softmax 'soft': no layer of the MAX78000" in message
-    assert "Mul 'product'" in message
-    assert "Add 'shifted': the constant operand 'one'" in message
+    assert message.endswith("; and 2 more")
 
 
 def test_a_quantized_graph_is_not_quantized_again():

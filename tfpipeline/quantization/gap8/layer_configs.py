@@ -91,8 +91,10 @@ def fault(layer: Any) -> str:
     if kind is _LAYERS.InputLayer:
         return ""
     if kind not in SUPPORTED_LAYERS:
-        names = ", ".join(sorted(each.__name__ for each in SUPPORTED_LAYERS))
-        return f"the GAP8 scheme has {names}"
+        return "no layer of the GAP8 scheme, see docs/targets/gap8.md"
+    if kind is _LAYERS.Add and len(layer.inbound_nodes[0].keras_inputs) != 2:
+        count = len(layer.inbound_nodes[0].keras_inputs)
+        return f"it must have two inputs, as each sum is rounded; found {count}"
     name = layer_traits.activation_name(layer)
     # Where these may stand is for the chip's constraints to say.
     is_left_to_host = layer_traits.is_softmax(layer) or (

@@ -276,7 +276,7 @@ def _check(model: keras.Model) -> None:
         if fault:
             faults.append(f"layer {layer.name!r} ({type(layer).__name__}): {fault}")
     if faults:
-        raise errors.QuantizationError("; ".join(faults))
+        raise errors.QuantizationError(errors.told("", faults))
 
 
 def _config(layer: Any, num_bits: int) -> given_configs.PassConfig:

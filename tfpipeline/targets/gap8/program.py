@@ -233,7 +233,9 @@ class Program:
                 for fault in _layer_faults(self, layer)
             ]
         if faults:
-            raise errors.GraphError(f"program '{self.name}': {'; '.join(faults)}")
+            raise errors.GraphError(
+                errors.told(f"program '{self.name[:60]}': ", faults)
+            )
 
     @property
     def input(self) -> Tensor:

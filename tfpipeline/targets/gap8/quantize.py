@@ -126,8 +126,9 @@ class _Formats:
         for step in draft.steps:
             self._integers[step.output] = self._propagated(step)
         if self._faults:
-            faults = "; ".join(self._faults)
-            raise errors.QuantizationError(f"graph '{draft.name}': {faults}")
+            raise errors.QuantizationError(
+                errors.told(f"graph '{draft.name[:60]}': ", self._faults)
+            )
         self.q = {
             name: fixed_point.fraction_bits(num_bits, integers)
             for name, integers in self._integers.items()

@@ -35,9 +35,9 @@ def assemble(lowered: lowering.Lowered, g: graph.Graph) -> program.Program:
         GraphError: `lowered` is of another graph, or `g` not of this scheme.
     """
     if lowered.violations or not lowered.steps:
-        reasons = "; ".join(map(str, lowered.violations)) or "it has no layers"
+        reasons = [*map(str, lowered.violations)] or ["it has no layers"]
         raise errors.TargetError(
-            f"'{g.name}' cannot run on {lowered.spec.name}: {reasons}"
+            errors.told(f"'{g.name[:60]}' cannot run on {lowered.spec.name}: ", reasons)
         )
     layers = tuple(_layer(step, g) for step in lowered.steps)
     return program.Program(input_shape=_input_shape(g), layers=layers)

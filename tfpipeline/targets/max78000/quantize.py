@@ -342,9 +342,9 @@ def _check(g: graph.Graph, policy: policies.Policy) -> None:
         raise errors.QuantizationError(
             f"graph '{g.name}' must be float32 and have layers to be quantized"
         )
-    faults = [_fault(g, layer) for layer in g.layers]
-    if any(faults):
-        raise errors.QuantizationError("; ".join(filter(None, faults)))
+    faults = [fault for layer in g.layers if (fault := _fault(g, layer))]
+    if faults:
+        raise errors.QuantizationError(errors.told("", faults))
 
 
 def _fault(g: graph.Graph, layer: graph.Layer) -> str:

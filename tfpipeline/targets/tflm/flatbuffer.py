@@ -1,28 +1,17 @@
-"""A `.tflite` file as plain values, read without TensorFlow and without trusting it.
+"""A full-integer `.tflite` as the interpreters take it, read without trusting it.
 
-The file is parsed in Python through the schema package `tflite`, so that a truncated or
-hostile file ends in one `ExportError` before any C++ interpreter sees it.
+`ir.tflite_file` parses it in Python, so that a truncated or hostile file ends in one
+`ExportError` before any C++ interpreter sees it.
 """
 
-import dataclasses
 import math
-import struct
-from collections.abc import Iterator, Sequence
-
-import numpy as np
-import tflite
+from collections.abc import Sequence
 
 from tfpipeline import errors
+from tfpipeline.ir import tflite_file
 
-# "The file identifier of TFLite", bytes 4 to 7 of the file: tensorflow/lite schema.fbs.
-FILE_IDENTIFIER = b"TFL3"
+FILE_IDENTIFIER = tflite_file.FILE_IDENTIFIER
 
-# Bounds on what a parser accepts. The largest network here has about 60 tensors; TFLite
-# itself supports tensors of at most 8 dimensions in its kernels.
-MAX_TENSORS = 65_536
-MAX_OPERATORS = 65_536
-MAX_OPERANDS = 4_096
-MAX_RANK = 8
 # A tensor of 64 MiB is beyond any microcontroller; a damaged shape easily exceeds it.
 MAX_TENSOR_BYTES = 2**26
 
@@ -34,93 +23,55 @@ INTEGER_TYPES = ("int8", "int16")
 
 FLOAT_TYPES = frozenset({"float16", "float32", "float64", "bfloat16"})
 
-_TYPE_NAMES = {
-    value: name.lower()
-    for name, value in vars(tflite.TensorType).items()
-    if not name.startswith("_")
-}
+# What to do about types of the border that the converter gives if asked for.
+_BORDER_ADVICE = dict.fromkeys(
+    ("float32", "uint8"),
+    "; convert with inference_input_type=tf.int8 and inference_output_type=tf.int8",
+)
 
+_OTHER_TARGET = {"int8": "--targets=int8", "int16": "--targets=int16x8"}
 
-@dataclasses.dataclass(frozen=True)
-class Tensor:
-    """One tensor: `shape` with the batch first, `scales` as float32 values.
-
-    `scales` and `zero_points` are empty for a tensor that is not quantized, and have
-    one entry a slice of `axis` for per-channel weights.
-    """
-
-    index: int
-    name: str
-    shape: tuple[int, ...]
-    dtype: str
-    scales: tuple[float, ...]
-    zero_points: tuple[int, ...]
-    axis: int
-    is_constant: bool
-
-    @property
-    def num_bytes(self) -> int:
-        """Size of the data, from the shape; types unknown to NumPy count one byte."""
-        try:
-            item_bytes = np.dtype(self.dtype).itemsize
-        except TypeError:
-            item_bytes = 1
-        return math.prod(self.shape) * item_bytes
-
-
-@dataclasses.dataclass(frozen=True)
-class Operator:
-    """One operator; `inputs` and `outputs` are tensor indices, -1 an absent input."""
-
-    index: int
-    name: str
-    inputs: tuple[int, ...]
-    outputs: tuple[int, ...]
-
-
-@dataclasses.dataclass(frozen=True)
-class Program:
-    """The main subgraph of a `.tflite` file, operators in their order of execution."""
-
-    tensors: tuple[Tensor, ...]
-    operators: tuple[Operator, ...]
-    inputs: tuple[int, ...]
-    outputs: tuple[int, ...]
-
-    @property
-    def input(self) -> Tensor:
-        """The network's only input."""
-        return self.tensors[self.inputs[0]]
-
-    @property
-    def output(self) -> Tensor:
-        """The network's only output."""
-        return self.tensors[self.outputs[0]]
-
-    @property
-    def activation_bytes(self) -> int:
-        """Sum of the sizes of all tensors that are not constant."""
-        return sum(t.num_bytes for t in self.tensors if not t.is_constant)
+Tensor = tflite_file.FileTensor
+Operator = tflite_file.Operator
+Program = tflite_file.Program
 
 
 def read(model: bytes) -> Program:
     """Parses a `.tflite` file with one input, one output and one subgraph.
 
     Raises:
-        ExportError: not a TFLite file, truncated, or inconsistent.
+        ExportError: not a TFLite file, truncated, inconsistent, or of a form that is
+            not supported.
     """
-    if len(model) < 8 or model[4:8] != FILE_IDENTIFIER:
-        raise errors.ExportError(
-            f"not a TFLite file: bytes 4 to 7 must be {FILE_IDENTIFIER!r}; "
-            f"found {bytes(model[4:8])!r} in a file of {len(model)} bytes"
-        )
     try:
-        return _read(bytes(model))
-    except (struct.error, IndexError, TypeError, ValueError, AttributeError) as error:
+        program = tflite_file.parse(model)
+    except errors.GraphError as error:
+        raise errors.ExportError(str(error)) from error
+    counts = len(program.inputs), len(program.outputs)
+    if counts != (1, 1):
         raise errors.ExportError(
-            f"damaged TFLite file of {len(model)} bytes, truncated or overwritten: "
-            f"{error or type(error).__name__}. Export it again."
-        ) from error
+            f"the network has {_counted(counts[0], 'input')} and "
+            f"{_counted(counts[1], 'output')}; one input and one output are supported "
+            "here, so far: export a part of it with one of each"
+        )
+    if not program.operators:
+        raise errors.ExportError("the network has no operators: nothing is computed")
+    for tensor in program.tensors:
+        if min(tensor.shape, default=1) < 0:
+            raise errors.ExportError(
+                f"tensor {tensor.index} '{tensor.name[:60]}' has no fixed shape, "
+                f"{tensor.shape}; convert from a function of fixed shapes and batch 1"
+            )
+        if tensor.num_bytes > MAX_TENSOR_BYTES:
+            raise errors.ExportError(
+                f"at most {MAX_TENSOR_BYTES} bytes in tensor {tensor.index} "
+                f"'{tensor.name[:60]}' are accepted, found {tensor.num_bytes}"
+            )
+    return program
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count} {what}" + ("s" if count != 1 else "")
 
 
 def require_integer(model: bytes, types: Sequence[str] = INTEGER_TYPES) -> Program:
@@ -142,17 +93,22 @@ def require_integer(model: bytes, types: Sequence[str] = INTEGER_TYPES) -> Progr
         results = [f for f in layers if f[1] == "writes"]
         cause = (results or layers or found)[0]
         more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
+        advice = "Use layers that the quantization scheme covers."
+        if not layers:
+            advice = "Convert with inference_input_type=tf.int8, and output alike."
         raise errors.ExportError(
-            f"the network is not full integer: {_sentence(*cause)}{more}. Use layers "
-            "that the quantization scheme covers."
+            f"the network is not full integer: {_sentence(*cause)}{more}. {advice}"
         )
     for role, tensor in (("input", program.input), ("output", program.output)):
         is_integer = tensor.dtype in types and len(tensor.scales) == 1
         if not is_integer or not 0 < tensor.scales[0] < math.inf:
+            advice = _BORDER_ADVICE.get(tensor.dtype, "")
+            if tensor.dtype in INTEGER_TYPES and tensor.dtype not in types:
+                advice = f"; that is a network for {_OTHER_TARGET[tensor.dtype]}"
             raise errors.ExportError(
-                f"the network's {role} '{tensor.name}' must be {' or '.join(types)} "
-                "with one positive scale; found "
-                f"{tensor.dtype} with the scales {tensor.scales}"
+                f"the network's {role} '{tensor.name[:60]}' must be "
+                f"{' or '.join(types)} with one positive scale; found {tensor.dtype} "
+                f"with the scales {tensor.scales[:3]}{advice}"
             )
         if len(tensor.shape) < 2 or tensor.shape[0] != 1 or 0 in tensor.shape:
             raise errors.ExportError(
@@ -167,7 +123,7 @@ def _float_operands(program: Program) -> list[tuple[Operator, str, Tensor]]:
         (operator, verb, tensor)
         for operator in program.operators
         for verb, indices in (("reads", operator.inputs), ("writes", operator.outputs))
-        for tensor in _present(program, indices)
+        for tensor in (program.tensors[i] for i in indices if i >= 0)
         if tensor.dtype in FLOAT_TYPES
     ]
 
@@ -175,130 +131,5 @@ def _float_operands(program: Program) -> list[tuple[Operator, str, Tensor]]:
 def _sentence(operator: Operator, verb: str, tensor: Tensor) -> str:
     return (
         f"operator {operator.index} {operator.name} {verb} {tensor.dtype} tensor "
-        f"'{tensor.name}'"
+        f"'{tensor.name[:100]}'"
     )
-
-
-def _read(model: bytes) -> Program:
-    root = tflite.Model.GetRootAsModel(model, 0)
-    subgraphs = root.SubgraphsLength()
-    if subgraphs != 1:
-        raise ValueError(f"exactly one subgraph is supported, found {subgraphs}")
-    _bound("operator codes", root.OperatorCodesLength(), MAX_OPERATORS)
-    _bound("buffers", root.BuffersLength(), MAX_TENSORS)
-    data_bytes = [_buffer_bytes(root, i) for i in range(root.BuffersLength())]
-    names = [_operator_name(root, i) for i in range(root.OperatorCodesLength())]
-    subgraph = root.Subgraphs(0)
-    _bound("tensors", subgraph.TensorsLength(), MAX_TENSORS)
-    _bound("operators", subgraph.OperatorsLength(), MAX_OPERATORS)
-    tensors = tuple(
-        _tensor(subgraph.Tensors(i), i, data_bytes)
-        for i in range(subgraph.TensorsLength())
-    )
-    operators = tuple(
-        _operator(subgraph.Operators(i), i, names)
-        for i in range(subgraph.OperatorsLength())
-    )
-    program = Program(
-        tensors, operators, _indices(subgraph, "Inputs"), _indices(subgraph, "Outputs")
-    )
-    _check(program)
-    return program
-
-
-def _check(program: Program) -> None:
-    if len(program.inputs) != 1 or len(program.outputs) != 1:
-        raise ValueError(
-            f"one input and one output are supported, found {len(program.inputs)} and "
-            f"{len(program.outputs)}"
-        )
-    if not program.operators:
-        raise ValueError("it has no operators")
-    for indices in (
-        program.inputs,
-        program.outputs,
-        *(operator.outputs for operator in program.operators),
-        *(operator.inputs for operator in program.operators),
-    ):
-        for index in indices:
-            if not -1 <= index < len(program.tensors):
-                raise ValueError(
-                    f"tensor {index} of {len(program.tensors)} is referred to"
-                )
-    if min(program.inputs + program.outputs) < 0:
-        raise ValueError("the input or the output is absent")
-
-
-def _present(program: Program, indices: tuple[int, ...]) -> Iterator[Tensor]:
-    return (program.tensors[index] for index in indices if index >= 0)
-
-
-def _tensor(tensor: tflite.Tensor, index: int, data_bytes: list[int]) -> Tensor:
-    _bound("dimensions of a tensor", tensor.ShapeLength(), MAX_RANK)
-    shape = tuple(int(tensor.Shape(i)) for i in range(tensor.ShapeLength()))
-    if any(size < 0 for size in shape):
-        raise ValueError(f"tensor {index} has the shape {shape}")
-    quantization = tensor.Quantization()
-    scales: tuple[float, ...] = ()
-    zero_points: tuple[int, ...] = ()
-    axis = 0
-    if quantization is not None and quantization.ScaleLength():
-        scales = tuple(float(v) for v in quantization.ScaleAsNumpy())
-        if quantization.ZeroPointLength():
-            zero_points = tuple(int(v) for v in quantization.ZeroPointAsNumpy())
-        else:
-            zero_points = (0,) * len(scales)
-        axis = int(quantization.QuantizedDimension())
-    result = Tensor(
-        index=index,
-        name=(tensor.Name() or b"").decode("utf-8", "replace"),
-        shape=shape,
-        dtype=_TYPE_NAMES.get(tensor.Type(), f"type {tensor.Type()}"),
-        scales=scales,
-        zero_points=zero_points,
-        axis=axis,
-        is_constant=data_bytes[tensor.Buffer()] > 0,
-    )
-    _bound(f"bytes in tensor {index}", result.num_bytes, MAX_TENSOR_BYTES)
-    return result
-
-
-def _operator(operator: tflite.Operator, index: int, names: list[str]) -> Operator:
-    return Operator(
-        index=index,
-        name=names[operator.OpcodeIndex()],
-        inputs=_indices(operator, "Inputs"),
-        outputs=_indices(operator, "Outputs"),
-    )
-
-
-def _operator_name(root: tflite.Model, index: int) -> str:
-    code = root.OperatorCodes(index)
-    # Files before schema 3a carry only the one-byte field; see schema.fbs.
-    builtin = max(code.BuiltinCode(), code.DeprecatedBuiltinCode())
-    if builtin == tflite.BuiltinOperator.CUSTOM:
-        return (code.CustomCode() or b"CUSTOM").decode("utf-8", "replace")
-    try:
-        return str(tflite.opcode2name(builtin))
-    except (KeyError, ValueError):
-        return f"BUILTIN_{builtin}"
-
-
-def _buffer_bytes(root: tflite.Model, index: int) -> int:
-    buffer = root.Buffers(index)
-    if buffer.DataLength() == 0:
-        return 0
-    # frombuffer inside raises ValueError where the vector leaves the file.
-    return int(buffer.DataAsNumpy().size)
-
-
-def _indices(table: tflite.SubGraph | tflite.Operator, field: str) -> tuple[int, ...]:
-    length = getattr(table, f"{field}Length")()
-    _bound(f"{field.lower()} of an operator", length, MAX_OPERANDS)
-    get = getattr(table, field)
-    return tuple(int(get(i)) for i in range(length))
-
-
-def _bound(what: str, found: int, limit: int) -> None:
-    if not 0 <= found <= limit:
-        raise ValueError(f"at most {limit} {what} are accepted, found {found}")

@@ -1,0 +1,81 @@
+"""Before any training: can what is asked for be written at all?
+
+The untrained network goes the way of the trained one: prepared for each number format
+with a few calibration images, and written in memory by the code that deploys.
+"""
+
+import dataclasses
+import pathlib
+
+from tfpipeline import errors, run_folder
+from tfpipeline.compat import keras
+from tfpipeline.configs.quantization import Quantization
+from tfpipeline.data import pipeline, splits
+from tfpipeline.deploy import catalog, deployment
+from tfpipeline.deploy import choices as choices_lib
+from tfpipeline.deploy import job as jobs
+from tfpipeline.keras_networks import batch_norm_folding
+from tfpipeline.readers import from_keras
+from tfpipeline.training import kept_stages
+
+# Ranges need not be good, only there.
+CALIBRATION_IMAGES = 8
+
+
+def require(
+    model: keras.Model,
+    name: str,
+    quantization: Quantization,
+    choices: choices_lib.Choices,
+    dataset: splits.Dataset,
+) -> None:
+    """Checks that a network can be written in all number formats of a run.
+
+    Args:
+        model: the float network, with any weights.
+        name: its name, for messages.
+        quantization: the formats, and whether they are trained for.
+        choices: of the run.
+        dataset: whose first train images calibrate.
+
+    Raises:
+        PipelineError: it cannot; names the format, and the layer in the way.
+    """
+    formats = quantization.number_formats
+    if formats:
+        # Layers that have no place in a graph, by their names.
+        from_keras.read(model, name=name)
+    if formats and len(model.outputs) != 1:
+        layers = ", ".join(f"'{each.node.layer.name}'" for each in model.outputs)
+        raise errors.QuantizationError(
+            f"a classifier has one output; '{name}' has {len(model.outputs)}, of the "
+            f"layers {layers[:200]}"
+        )
+    images = dataset.train.images[:CALIBRATION_IMAGES]
+    calibration = pipeline.normalized(images, choices.normalize)
+    job = jobs.Job(
+        network=name,
+        quantization=quantization,
+        choices=choices,
+        dataset=dataset,
+        calibration=calibration,
+        # Nothing is written there.
+        folder=run_folder.RunFolder(pathlib.Path("rehearsal")),
+        trained=kept_stages.Trained(model, 0, ()),
+        quantized={},
+    )
+    for each in formats:
+        try:
+            _rehearse(catalog.of(each.name), job, quantization.method == "qat")
+        except errors.PipelineError as error:
+            lead = f"'{name}' cannot be written as {each.name}: "
+            raise type(error)(errors.told(lead, [str(error)])) from error
+
+
+def _rehearse(each: deployment.Deployment, job: jobs.Job, is_trained: bool) -> None:
+    if is_trained:
+        folded = batch_norm_folding.fold(job.trained.model)
+        prepared = each.training(job.choices).prepare(folded, job.calibration)
+        quantized = {each.number_format.name: kept_stages.Trained(prepared, 0, ())}
+        job = dataclasses.replace(job, quantized=quantized)
+    each.rehearse(job)
