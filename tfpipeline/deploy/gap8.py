@@ -62,13 +62,21 @@ def _deploy(
     magnitudes = calibrate.calibrate(g, job.calibration)
     p = quantize.quantize(g, magnitudes, num_bits=number_format.activation_bits)
     rows = [job.row(number_format.ptq, _predict(job, p))]
+    agreed = None
     if name in job.quantized:
         model = job.quantized[name].model
         g = from_keras.read(float_twin.extract(model), name=job.network)
         p = from_gap8.read(model, name=job.network)
         fake_quantized = job.logits(gap8.exact(model))
-        rows += job.trained_rows(number_format, fake_quantized, _predict(job, p))
+        integers = _predict(job, p)
+        rows += job.trained_rows(number_format, fake_quantized, integers)
+        if not isinstance(g.layers[-1], (graph.Softmax, graph.Activation)):
+            # Those are left to the host, and do not change the class.
+            step = 2.0 ** -p.tensors[p.outputs[0]].q
+            agreed = jobs.agreement(fake_quantized, integers, step)
     export = _export(job, name, p, g) if name in job.quantization.exports else None
+    if export is not None and agreed is not None:
+        export["fake_quantized"] = agreed
     return deployment.Deployed(tuple(rows), g, export)
 
 
