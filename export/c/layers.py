@@ -228,15 +228,15 @@ def _activation(which: Place, layer: graph.Layer) -> Code:
             (place.call(kernel, *arguments),),
             (kernel,),
         )
-    _, high = derived.type_bounds(g, layer.output)
+    low, high = derived.type_bounds(g, layer.output)
     factor = derived.rescale_factor(g, layer)
     if function == "relu6":
         high = activation_functions.function(function, source, result)(high)
         factor = fixed_point.quantize_multiplier(1.0)
     is_abs = function == "abs"
     kernel = "absolute_int16" if is_abs else "requantize_int16_to_int16"
-    # The zero points of int16 are 0.
-    bounds = {"zero": 0, "low": 0, "high": high}
+    # The zero points of int16 are 0. A magnitude that outgrows int32 turns negative.
+    bounds = {"zero": 0, "low": low if is_abs else 0, "high": high}
     return _rescaling(which, layer, factor, bounds, kernel)
 
 

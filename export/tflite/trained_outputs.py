@@ -76,11 +76,33 @@ def compare(
     port = program.output
     real = (micro.astype(np.float64) - port.zero_points[0]) * port.scales[0]
     steps = (real - fake_quantized.reshape(micro.shape)) / port.scales[0]
-    outputs = steps.reshape(-1, micro.shape[-1]).mean(axis=0)
     factor = _steepness(program)
     largest, mean = (factor * limit for limit in LIMITS[port.dtype])
+    return within(
+        steps.reshape(len(micro), -1, micro.shape[-1]),
+        port.scales[0],
+        largest=largest,
+        mean=mean,
+    )
+
+
+def within(
+    steps: npt.NDArray[np.floating[Any]], step: float, *, largest: float, mean: float
+) -> Difference:
+    """Checks differences of any target's outputs.
+
+    Args:
+        steps: `[N, ..., outputs]`, in steps of the output's integers.
+        step: what one of them is in real numbers, for the message.
+        largest: that one may have.
+        mean: what the mean of an output over the images must stay below.
+
+    Raises:
+        VerificationError: they are larger.
+    """
+    outputs = steps.reshape(-1, steps.shape[-1]).mean(axis=0)
     found = Difference(
-        images=len(micro),
+        images=len(steps),
         largest=float(np.abs(steps).max()),
         mean=float(np.abs(outputs).max()),
         largest_allowed=largest,
@@ -89,8 +111,8 @@ def compare(
     # Not `>`: what is not finite is no agreement either.
     if not (found.largest <= largest and found.mean < mean):
         raise errors.VerificationError(
-            f"the file does not compute what was trained: its outputs are up to "
-            f"{found.largest:.1f} steps of {port.scales[0]:.3g} from those of the "
+            f"the integers do not compute what was trained: outputs are up to "
+            f"{found.largest:.1f} steps of {step:.3g} from those of the "
             f"fake-quantized network, and one by {found.mean:.2f} in the mean of "
             f"{found.images} images; allowed are {largest:.1f} and less than "
             f"{mean:.2f}. This is a defect, please report it"

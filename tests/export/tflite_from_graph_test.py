@@ -56,7 +56,7 @@ FUNCTIONS = [
     ("HARD_SWISH", "int8", 0.04, -3),
     ("RELU", "int8", 0.04, -3),
     ("RELU", "int16", 0.0004, 0),
-    ("RELU6", "int8", 0.04, -3),
+    ("RELU6", "int8", 0.05, 0),
     ("LOGISTIC", "int8", 1 / 256, -128),
     ("LOGISTIC", "int16", 1 / 32768, 0),
     ("TANH", "int8", 1 / 128, 0),

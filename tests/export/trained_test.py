@@ -145,5 +145,5 @@ def test_a_bias_folded_by_the_converter_is_found():
     _, qat_model = networks("int8", "conv", CONSTANTS["biases 30"])
     data = tensorflow_converter.convert(qat_model)
     # Otherwise TensorFlow's converter might be asked again.
-    with pytest.raises(errors.VerificationError, match="does not compute what was"):
+    with pytest.raises(errors.VerificationError, match="do not compute what was"):
         trained_outputs.compare(flatbuffer.read(data), *outputs(qat_model, data))

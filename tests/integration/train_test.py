@@ -71,6 +71,10 @@ def test_a_run_for_the_max78000(tmp_path):
         ("float", 1),
         ("qat", 1),
     ]
+    # Output by output, and exactly.
+    trained = results["exports"]["max78000"]["fake_quantized"]
+    assert (trained["images"], trained["largest"]) == (120, 0)
+    assert "max78000 against the fake-quantized" in (folder / "summary.txt").read_text()
     g = serialize.read(folder / "graph")
     bits = {x.name: g.tensors[x.weights].num_bits for x in g.layers if _weighted(x)}
     assert bits.pop("conv2") == 4
@@ -102,6 +106,7 @@ def test_a_run_for_the_gap8_in_both_widths(tmp_path):
         p = program_file.read(folder / "program.npz")
         assert p.num_bits == num_bits
         assert results["exports"][name]["weight_bytes"] == p.weight_bytes
+        assert results["exports"][name]["fake_quantized"]["largest"] < 0.01
         assert (folder / "cmsisnet_model.c").is_file()
     # The same command finds all of it done.
     before = (tmp_path / "results.json").read_bytes()
@@ -243,6 +248,7 @@ def test_summary_names_every_step_and_its_cost(whole_run):
         "QAT, fake-quantized",
         "int8, QAT",
         "TensorFlow Lite Micro",
+        "TFLite Micro against the fake-quantized network: at most ",
         "smallest arena",
         str(whole_run / "export" / "int8" / "model.tflite"),
     ):
@@ -256,6 +262,13 @@ def test_integers_agree_with_fake_quantization(whole_run):
     same = verification["same_images"]
     # 120 test images here; each image is 0.83 points.
     assert abs(same["tflite_micro"] - same["fake_quantized"]) <= 3 / 120
+    # Output by output, on all of the test images.
+    trained = verification["fake_quantized"]
+    assert trained["images"] == 120
+    assert trained["largest"] <= trained["largest_allowed"] == 4
+    assert trained["mean"] < trained["mean_allowed"] == 0.5
+    results = json.loads((whole_run / "results.json").read_text())
+    assert results["exports"]["int8"]["fake_quantized"] == trained
     assert verification["input"]["scale"] == 1 / 128
     assert verification["input"]["zero_point"] == 0
 

@@ -60,11 +60,19 @@ def _deploy(
     _LOG.info("%s: post-training quantization, for comparison", name)
     p, g = _integers(dataclasses.replace(job, quantized={}), number_format)
     rows = [job.row(number_format.ptq, _predict(job, p))]
+    agreed = None
     if name in job.quantized:
         p, g = _integers(job, number_format)
         fake_quantized = job.logits(gap8.exact(job.quantized[name].model))
-        rows += job.trained_rows(number_format, fake_quantized, _predict(job, p))
+        integers = _predict(job, p)
+        rows += job.trained_rows(number_format, fake_quantized, integers)
+        if not isinstance(g.layers[-1], (graph.Softmax, graph.Activation)):
+            # Those are left to the host, and do not change the class.
+            step = 2.0 ** -p.tensors[p.outputs[0]].q
+            agreed = jobs.agreement(fake_quantized, integers, step)
     export = _export(job, name, p, g) if name in job.quantization.exports else None
+    if export is not None and agreed is not None:
+        export["fake_quantized"] = agreed
     return deployment.Deployed(tuple(rows), g, export)
 
 

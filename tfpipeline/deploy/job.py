@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from export.tflite import trained_outputs
 from tfpipeline import errors, number_formats, run_folder
 from tfpipeline.compat import keras
 from tfpipeline.configs.quantization import Quantization
@@ -104,6 +105,33 @@ class Job:
             self.row(number_format.fake_quantized, fake_quantized),
             self.row(number_format.qat, integers),
         ]
+
+
+def agreement(
+    fake_quantized: dict[str, np.ndarray],
+    integers: dict[str, np.ndarray],
+    step: float,
+) -> dict[str, Any]:
+    """How far a target's outputs are from the trained network's, output by output.
+
+    Args:
+        fake_quantized: split -> [N, classes], real numbers.
+        integers: likewise, of the target's arithmetic.
+        step: what one of them is in real numbers.
+
+    Returns:
+        A `trained_outputs.Difference` of test images, for results.json.
+
+    Raises:
+        VerificationError: they are further apart than int8 may be.
+    """
+    total = len(integers["test"])
+    count = min(total, trained_outputs.IMAGES)
+    chosen = np.arange(count) * total // count
+    steps = integers["test"][chosen] - fake_quantized["test"][chosen] / step
+    largest, mean = trained_outputs.LIMITS["int8"]
+    found = trained_outputs.within(steps, step, largest=largest, mean=mean)
+    return dataclasses.asdict(found)
 
 
 def _require_same_classes(

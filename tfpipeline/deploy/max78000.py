@@ -78,12 +78,19 @@ def _deploy(job: jobs.Job) -> deployment.Deployed:
     model = _after_training(job)
     g, bound = _bind(model, job.network)
     rows = [job.row(_FORMAT.ptq, _predict(job, bound))]
+    agreed = None
     if _FORMAT.name in job.quantized:
         model = job.quantized[_FORMAT.name].model
         fake_quantized = job.logits(max78000.exact(model))
         g, bound = _bind(model, job.network)
-        rows += job.trained_rows(_FORMAT, fake_quantized, _predict(job, bound))
+        integers = _predict(job, bound)
+        rows += job.trained_rows(_FORMAT, fake_quantized, integers)
+        quant = g.tensors[g.outputs[0]].quant
+        assert quant is not None
+        agreed = jobs.agreement(fake_quantized, integers, quant.scale[0])
     export = _export(job, g) if _FORMAT.name in job.quantization.exports else None
+    if export is not None and agreed is not None:
+        export["fake_quantized"] = agreed
     float_graph, options = from_max78000.float_network(model)
     notes = lost_weights.notes(float_graph, options.policy)
     return deployment.Deployed(tuple(rows), g, export, notes)

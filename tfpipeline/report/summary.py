@@ -54,6 +54,8 @@ def render(results: dict[str, Any], folder: run_folder.RunFolder) -> str:
         if "end_to_end" in record:
             title = "" if name == number_formats.ALL[0].name else f"{name}, "
             lines += ["", *_tflite_lines(title, record)]
+        elif "fake_quantized" in record:
+            lines += ["", _trained_line(name, record["fake_quantized"])]
     for name, notes in results.get("notes", {}).items():
         lines += ["", f"notes on {name}:", *(f"  {note}" for note in notes)]
     lines += ["", "what it costs, by models (python -m tfpipeline.estimate):"]
@@ -110,11 +112,7 @@ def _tflite_lines(title: str, record: dict[str, Any]) -> list[str]:
 def _agreement_lines(record: dict[str, Any]) -> list[str]:
     lines = []
     if (trained := record.get("fake_quantized")) is not None:
-        lines.append(
-            f"TFLite Micro against the fake-quantized network: at most "
-            f"{trained['largest']:.1f} steps of the output apart, an output "
-            f"{trained['mean']:.2f} in the mean, on {trained['images']} images"
-        )
+        lines.append(_trained_line("TFLite Micro", trained))
     if (agreement := record["end_to_end"]) is not None:
         lines.append(
             f"TFLite reference against TFLite Micro: {agreement['differing_images']} "
@@ -128,6 +126,14 @@ def _agreement_lines(record: dict[str, Any]) -> list[str]:
             f"own execution to the last bit on {record['simulated_images']} images"
         )
     return lines
+
+
+def _trained_line(who: str, trained: dict[str, Any]) -> str:
+    return (
+        f"{who} against the fake-quantized network: at most "
+        f"{trained['largest']:.1f} steps of the output apart, an output "
+        f"{trained['mean']:.2f} in the mean, on {trained['images']} images"
+    )
 
 
 def _file_lines(results: dict[str, Any], folder: run_folder.RunFolder) -> list[str]:
