@@ -11,13 +11,14 @@
 What a target is asked, it says itself: `catalog` lists them.
 """
 
+import contextlib
 import dataclasses
 import pathlib
 from collections.abc import Iterator
 from typing import Annotated
 
 from export import catalog
-from tfpipeline import entry, errors, marked_folder, run_folder
+from tfpipeline import entry, errors, marked_folder, run_folder, run_lock
 from tfpipeline.configs import fields
 from tfpipeline.configs.fields import Flag, Group
 
@@ -90,8 +91,11 @@ Command = dataclasses.make_dataclass(
 
 def main(command: Request) -> None:
     """Exports the network of --model and reports in a few lines."""
-    for line in run(command):
-        print(line)
+    with contextlib.ExitStack() as held:
+        if command.output is not None:
+            held.enter_context(run_lock.held_beside(pathlib.Path(command.output)))
+        for line in run(command):
+            print(line)
 
 
 def run(command: Request) -> Iterator[str]:

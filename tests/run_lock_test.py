@@ -88,6 +88,41 @@ def test_a_file_of_somebody_else_stays_as_it_is(tmp_path):
     assert path.read_text() == "mine"
 
 
+def test_a_pipe_of_somebody_else_stays(tmp_path):
+    os.mkfifo(tmp_path / run_lock.NAME)
+    with (
+        pytest.raises(errors.ForeignFileError, match="no plain file"),
+        run_lock.held(tmp_path),
+    ):
+        pass
+    assert (tmp_path / run_lock.NAME).exists()
+
+
+def test_an_export_has_a_lock_beside_its_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "link").symlink_to(tmp_path / "out")
+    with run_lock.held_beside(pathlib.Path("out")):
+        [lock] = tmp_path.glob(".out*")
+        for spelling in ("out", "./out/", "link", str(tmp_path / "x" / ".." / "out")):
+            with (
+                pytest.raises(errors.UsageError, match=r"another --output$") as caught,
+                run_lock.held_beside(pathlib.Path(spelling)),
+            ):
+                pass
+            assert str(caught.value).startswith(f"{pathlib.Path(spelling)} is in use")
+        # Another one is free.
+        with run_lock.held_beside(pathlib.Path("other")):
+            pass
+    assert not lock.exists() and not (tmp_path / "out").exists()
+
+
+def test_a_folder_without_a_place_for_a_lock_has_none(tmp_path):
+    for folder in (tmp_path / "absent" / "out", pathlib.Path("/")):
+        with run_lock.held_beside(folder):
+            pass
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_folder_that_cannot_be(tmp_path):
     (tmp_path / "file").write_text("x")
     inner = tmp_path / "file" / "inner"

@@ -12,12 +12,21 @@ import numpy as np
 import pytest
 
 from tests import folder_trees
-from tfpipeline import atomic_files, descriptor_forms, errors, train_descriptor
+from tfpipeline import (
+    atomic_files,
+    descriptor_forms,
+    driver,
+    errors,
+    run_artifacts,
+    run_folder,
+    train_descriptor,
+)
 from tfpipeline.configs import descriptor, fields, recipe
 from tfpipeline.configs.network import Network
 from tfpipeline.data import people, verification_sets
 from tfpipeline.identification import matching, network
 from tfpipeline.ir import serialize
+from tfpipeline.jobs import descriptor as job
 from tfpipeline.keras_networks import float_twin
 from tfpipeline.quantization import storage
 from tfpipeline.readers import from_gap8, from_keras
@@ -323,6 +332,21 @@ def test_a_run_refuses_what_others_wrote(tmp_path, name):
     with pytest.raises(errors.ForeignFileError, match="which no run wrote there"):
         train_descriptor.run(config)
     assert folder_trees.files(tmp_path) == {name: b"mine"}
+
+
+def test_a_form_of_an_earlier_start_that_is_damaged_is_asked_for_again(tmp_path):
+    config = _changed(_SMALL, workdir=str(tmp_path))
+    folder = run_folder.RunFolder(tmp_path)
+    record = {"flags": config.identity(), "data": {"fingerprint": "f"}}
+    run_folder.begin(folder, record)
+    program = folder.export("gap8") / program_file.FILE_NAME
+    atomic_files.write_bytes(program, b"integers")
+    results = {"verification": {"float": {}, descriptor_forms.stored_name("gap8"): {}}}
+    driver.finish(folder, results, "figures\n")
+    assert job.with_damaged(config, folder) == config
+    program.write_bytes(b"cut")
+    run_folder.begin(folder, record, run_artifacts.restore)
+    assert job.with_damaged(config, folder).forms == ("float", "gap8")
 
 
 def test_an_edited_result_stays_beside_the_one_that_is_made_again(

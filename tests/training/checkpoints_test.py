@@ -2,6 +2,8 @@
 
 import json
 import logging
+import os
+import zipfile
 
 import numpy as np
 import pytest
@@ -95,6 +97,14 @@ _EDITS = {
     "another shape": lambda arrays, head: arrays.update(
         {"weights/00000": np.zeros(3, np.float32)}
     ),
+    "objects": lambda arrays, head: arrays.update(
+        {"weights/00000": np.array([{}], object)}
+    ),
+    "texts": lambda arrays, head: arrays.update({"optimizer/00000": np.array(["x"])}),
+    "another type": lambda arrays, head: arrays.update(
+        {"best_weights/00000": arrays["best_weights/00000"].astype(np.float64)}
+    ),
+    "a number too large": lambda arrays, head: head.update(epoch=10**400),
     "another value": lambda arrays, head: arrays["best_weights/00001"].fill(0),
 }
 
@@ -107,6 +117,74 @@ def test_what_was_changed_falls_back(name, tmp_path, caplog):
     with caplog.at_level(logging.WARNING, logger="tfpipeline"):
         _assert_equal(checkpoints.load_newest(tmp_path), _checkpoint(1))
     assert "epoch-00002.npz" in caplog.text
+
+
+def _members(path):
+    with zipfile.ZipFile(path) as archive:
+        return {name: archive.read(name) for name in archive.namelist()}
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda content: None,
+        lambda content: b"",
+        lambda content: b"no array",
+        lambda content: content[:-3],
+        lambda content: content + b"x",
+        lambda content: content.replace(b"fortran_order", b"fortran_ordes"),
+        lambda content: content[:10] + b"(" * 5000 + content[10:],
+    ],
+    ids=["gone", "empty", "text", "cut", "longer", "header", "deep"],
+)
+def test_damage_to_any_member_falls_back(damage, tmp_path):
+    checkpoints.save(tmp_path, _checkpoint(1))
+    newest = checkpoints.save(tmp_path, _checkpoint(2))
+    members = _members(newest)
+    for name, content in members.items():
+        changed = {**members, name: damage(content)}
+        with zipfile.ZipFile(newest, "w") as archive:
+            for other, data in changed.items():
+                if data is not None:
+                    archive.writestr(other, data)
+        _assert_equal(checkpoints.load_newest(tmp_path), _checkpoint(1))
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda data: b"",
+        lambda data: data[: len(data) // 2],
+        lambda data: data[:-10],
+        lambda data: b"\x93NUMPY" + data[6:],
+        lambda data: data.replace(b"PK\x01\x02", b"PK\x01\x03"),
+        lambda data: data[:8] + b"\x63" + data[9:],
+        lambda data: data * 2,
+    ],
+    ids=["empty", "half", "end", "magic", "list", "method", "twice"],
+)
+def test_damage_to_the_archive_falls_back(damage, tmp_path):
+    checkpoints.save(tmp_path, _checkpoint(1))
+    newest = checkpoints.save(tmp_path, _checkpoint(2))
+    data = newest.read_bytes()
+    newest.write_bytes(damage(data))
+    found = checkpoints.load_newest(tmp_path)
+    # What says less of the same content is the same checkpoint.
+    _assert_equal(found, _checkpoint(found.epoch))
+
+
+@pytest.mark.parametrize("kind", ["folder", "pipe", "loop", "link to nothing"])
+def test_what_is_no_file_falls_back(kind, tmp_path):
+    checkpoints.save(tmp_path, _checkpoint(1))
+    newest = checkpoints.save(tmp_path, _checkpoint(2))
+    newest.unlink()
+    if kind == "folder":
+        newest.mkdir()
+    elif kind == "pipe":
+        os.mkfifo(newest)
+    else:
+        newest.symlink_to(newest if kind == "loop" else tmp_path / "absent")
+    _assert_equal(checkpoints.load_newest(tmp_path), _checkpoint(1))
 
 
 def test_a_checkpoint_of_an_earlier_version_is_read(tmp_path):

@@ -77,7 +77,7 @@ def _run(config: DescriptorRun, held: contextlib.ExitStack) -> dict[str, Any]:
     if strategies.is_chief(strategy):
         held.enter_context(run_lock.held(folder.root))
         _begin(config, source, positions, folder)
-    config = _with_damaged(config, folder)
+    config = with_damaged(config, folder)
     for form in config.forms:
         descriptor_qat.require_same(config.quantization, form, folder)
     verified = _verified(config, folder)
@@ -221,7 +221,7 @@ def _verified(config: DescriptorRun, folder: run_folder.RunFolder) -> dict[str, 
     }
 
 
-def _with_damaged(config: DescriptorRun, folder: run_folder.RunFolder) -> DescriptorRun:
+def with_damaged(config: DescriptorRun, folder: run_folder.RunFolder) -> DescriptorRun:
     """The config, which also asks for forms of earlier starts that are damaged."""
     if not folder.results_json.exists():
         return config

@@ -78,7 +78,7 @@ def _is_checkpoint(path: pathlib.Path) -> bool:
     """Whether a file says that it is the checkpoint that its name says."""
     try:
         with damage.reported(path.name, "a checkpoint"):
-            head = _head(arrays.read_npz(path, only=(_HEAD,)))
+            head = _head(arrays.read_npz(path, only=(_HEAD,)), path)
             return path.name == _file_name(head["epoch"])
     except errors.StorageError:
         return False
@@ -100,7 +100,7 @@ def load(path: pathlib.Path) -> Checkpoint:
     """
     stored = arrays.read_npz(path)
     with damage.reported(str(path), "a checkpoint"):
-        head = _head(stored)
+        head = _head(stored, path)
         epoch, history = head["epoch"], tuple(head["history"])
         if path.name != _file_name(epoch) or history[-1]["epoch"] != epoch:
             raise ValueError(f"it says epoch {errors.brief(epoch)}")
@@ -115,8 +115,8 @@ def load(path: pathlib.Path) -> Checkpoint:
         return Checkpoint(epoch=epoch, history=history, **groups)
 
 
-def _head(stored: Mapping[str, np.ndarray]) -> dict[str, Any]:
-    return json_values.parse(stored[_HEAD].tobytes(), _HEAD)
+def _head(stored: Mapping[str, np.ndarray], path: pathlib.Path) -> dict[str, Any]:
+    return json_values.parse(stored[_HEAD].tobytes(), f"the head of {path}")
 
 
 def _file_name(epoch: Any) -> str:
