@@ -38,17 +38,29 @@ def read(file: str, shape: Sequence[int]) -> npt.NDArray[np.int8]:
             values = png_images.read(path.read_bytes()).astype(np.int64)
             values += arithmetic.MIN_VALUE
         else:
-            values = np.moveaxis(np.load(path, allow_pickle=False), 0, -1)
+            stored = np.load(path, allow_pickle=False)
+            _require_shape(path, stored, (shape[-1], *shape[:-1]), "channels first")
+            values = np.moveaxis(stored, 0, -1)
     except (OSError, ValueError, EOFError) as error:
         raise errors.DataError(f"cannot read the sample {path}: {error}") from error
-    if values.shape != tuple(shape) or values.dtype.kind not in "iu":
-        raise errors.DataError(
-            f"the sample {path} must hold integers of shape {tuple(shape)}, channels "
-            f"last; found {values.dtype} {values.shape}"
-        )
+    _require_shape(path, values, tuple(shape), "channels last")
     if values.min() < arithmetic.MIN_VALUE or values.max() > arithmetic.MAX_VALUE:
         raise errors.DataError(
             f"the sample {path} must hold values from -128 to 127; found "
             f"{values.min()} to {values.max()}"
         )
     return values.astype(np.int8)
+
+
+def _require_shape(
+    path: pathlib.Path,
+    values: npt.NDArray[np.generic],
+    shape: tuple[int, ...],
+    order: str,
+) -> None:
+    """Checks what a file holds, in the order of the file's own axes."""
+    if values.shape != shape or values.dtype.kind not in "iu":
+        raise errors.DataError(
+            f"the sample {path} must hold integers of shape {shape}, {order}; found "
+            f"{values.dtype} {values.shape}"
+        )
