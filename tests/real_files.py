@@ -23,6 +23,7 @@ from tfpipeline.targets.tflm import flatbuffer, interpreter
 
 THROUGH = "through"
 RUNS = "runs"
+OTHER = "other integers"
 EXPORTS = ("int8", "int16x8", "tflm", "c")
 
 # Runs any file as it is, with inputs of any type; a crash is the child's.

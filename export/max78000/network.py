@@ -11,6 +11,7 @@ from tfpipeline.ir import graph
 from tfpipeline.numerics import lost_weights as lost_integers
 from tfpipeline.targets.max78000 import (
     assemble,
+    constant_scalings,
     cost,
     lost_weights,
     lowering,
@@ -68,6 +69,8 @@ def prepare(
         TargetError: what the device cannot run and where it is too small, all of it.
     """
     notes: list[str] = []
+    g, left_out = constant_scalings.without_the_devices_own(g)
+    notes += left_out
     if _is_float(g):
         weights = weights or policy.Policy()
         # The device's own reasons come before those of the quantization, and all.

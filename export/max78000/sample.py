@@ -40,17 +40,28 @@ def read(file: str, shape: Sequence[int]) -> npt.NDArray[np.int8]:
             values += arithmetic.MIN_VALUE
         else:
             stored = arrays.read_npy(path)
-            values = np.moveaxis(stored, 0, -1) if stored.ndim else stored
+            _require_shape(path, stored, (shape[-1], *shape[:-1]), "channels first")
+            values = np.moveaxis(stored, 0, -1)
     except errors.StorageError as error:
         raise errors.DataError(f"the sample: {error}") from error
-    if values.shape != tuple(shape) or values.dtype.kind not in "iu":
-        raise errors.DataError(
-            f"the sample {path} must hold integers of shape {tuple(shape)}, channels "
-            f"last; found {values.dtype} {values.shape}"
-        )
+    _require_shape(path, values, tuple(shape), "channels last")
     if values.min() < arithmetic.MIN_VALUE or values.max() > arithmetic.MAX_VALUE:
         raise errors.DataError(
             f"the sample {path} must hold values from -128 to 127; found "
             f"{values.min()} to {values.max()}"
         )
     return values.astype(np.int8)
+
+
+def _require_shape(
+    path: pathlib.Path,
+    values: npt.NDArray[np.generic],
+    shape: tuple[int, ...],
+    order: str,
+) -> None:
+    """Checks what a file holds, in the order of the file's own axes."""
+    if values.shape != shape or values.dtype.kind not in "iu":
+        raise errors.DataError(
+            f"the sample {path} must hold integers of shape {shape}, {order}; found "
+            f"{values.dtype} {values.shape}"
+        )

@@ -14,7 +14,6 @@ the arena of a build that uses them.
 
 import dataclasses
 import math
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -76,7 +75,7 @@ def make(model: bytes) -> OfflinePlan:
         offsets=tuple(
             tensors.get(str(tensor.index), ONLINE) for tensor in program.tensors
         ),
-        head_bytes=_head_bytes(buffers, tensors),
+        head_bytes=greedy_planner.head_bytes(buffers, tensors),
         greedy_bytes=greedy,
     )
 
@@ -189,26 +188,3 @@ def _scratch_bytes(
     return tuple(
         math.prod(tensor.shape) for tensor in operands if tensor.dtype == "int4"
     )
-
-
-def _head_bytes(buffers: Sequence[liveness.Buffer], tensors: dict[str, int]) -> int:
-    """The head where tensors lie as planned and the runtime places the scratch memory.
-
-    As in `greedy_planner`: the largest first, of one size the later, at the lowest
-    offset that is free.
-    """
-    placed = [
-        (buffer, tensors[buffer.name]) for buffer in buffers if buffer.name in tensors
-    ]
-    scratch = [buffer for buffer in buffers if buffer.name not in tensors]
-    for buffer in sorted(
-        reversed(scratch), key=lambda each: each.aligned_bytes, reverse=True
-    ):
-        spans = sorted(
-            (offset, offset + other.aligned_bytes)
-            for other, offset in placed
-            if other.overlaps(buffer)
-        )
-        offset = greedy_planner.lowest_gap(spans, buffer.aligned_bytes)
-        placed.append((buffer, offset))
-    return max((offset + buffer.aligned_bytes for buffer, offset in placed), default=0)

@@ -11,7 +11,7 @@ Nothing that was placed is moved again, which is what leaves memory unused: 73,7
 for MLPerf Tiny's visual wake words where 55,296 are enough.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from tfpipeline.cost import liveness, memory_plan
 
@@ -68,3 +68,29 @@ def lowest_gap(spans: Sequence[tuple[int, int]], size: int) -> int:
             break
         offset = max(offset, end)
     return offset
+
+
+def head_bytes(buffers: Sequence[liveness.Buffer], offsets: Mapping[str, int]) -> int:
+    """The head where some buffers lie as planned and the runtime places the others.
+
+    It places the largest first, of one size the later, at the lowest offset that is
+    free.
+
+    Args:
+        buffers: all.
+        offsets: of those that have a place already, by name.
+    """
+    placed = [
+        (buffer, offsets[buffer.name]) for buffer in buffers if buffer.name in offsets
+    ]
+    others = [buffer for buffer in buffers if buffer.name not in offsets]
+    for buffer in sorted(
+        reversed(others), key=lambda each: each.aligned_bytes, reverse=True
+    ):
+        spans = sorted(
+            (offset, offset + other.aligned_bytes)
+            for other, offset in placed
+            if other.overlaps(buffer)
+        )
+        placed.append((buffer, lowest_gap(spans, buffer.aligned_bytes)))
+    return max((offset + buffer.aligned_bytes for buffer, offset in placed), default=0)

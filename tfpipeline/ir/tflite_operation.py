@@ -42,7 +42,8 @@ class Operation:
         results = self.operator.outputs
         name = self.names[results[0]] if results and results[0] >= 0 else "nothing"
         return errors.GraphError(
-            f"operator {self.operator.index} {self.operator.name} writing '{name}': "
+            f"operator {self.operator.index} {self.operator.name[:60]} writing "
+            f"'{name[:80]}': "
             f"{reason}"
         )
 

@@ -30,7 +30,7 @@ def test_array_is_channels_first(tmp_path, shape):
     ("values", "expected"),
     [
         (np.zeros((3, 4, 6), np.int64) + 128, "128 to 128"),
-        (np.zeros((4, 6, 3), np.int64), r"found int64 \(6, 3, 4\)"),
+        (np.zeros((4, 6, 3), np.int64), r"channels first; found int64 \(4, 6, 3\)"),
         (np.zeros((3, 4, 6)), "found float64"),
     ],
 )

@@ -268,6 +268,16 @@ CASES = {
         "65 channels, 2x2 behind the pool",
     ),
     "PASS-01": lambda s: (_one(**_PASS), _one(**_PASS, out_channels=8), "4 to 8"),
+    "NORM-01": lambda s: (
+        _one(**_PASS),
+        _one(**_PASS, scales="activation"),
+        "one behind something else",
+    ),
+    "NORM-02": lambda s: (
+        _one(**_PASS),
+        _one(**_PASS, scales="input"),
+        "a layer that scales it",
+    ),
     "ELT-01": lambda s: (_sum(eltwise="xor"), _sum(eltwise="mul"), "mul"),
     "ELT-02": lambda s: (_sum(16), _sum(17), "17"),
     "ELT-03": lambda s: (

@@ -1,17 +1,22 @@
 """Whole graphs on a board: the paper's figures, memory, what does not fit."""
 
 import dataclasses
+import pathlib
 
 import pytest
 
+from export.tflite import offline_plan
 from tests import graph_builder
 from tfpipeline import errors
 from tfpipeline.cost import estimate
+from tfpipeline.ir import from_tflite
 from tfpipeline.targets.stm32 import cost, spec
 from tfpipeline.targets.stm32 import estimate as stm32
 
 OPTIONS = estimate.Options()
 F746 = spec.BOARDS["stm32f746"]
+ROOT = pathlib.Path(__file__).parents[3]
+SAVES = ROOT / "tests/golden/offline_plan/saves_memory.tflite"
 L4R5 = spec.BOARDS["stm32l4r5"]
 
 
@@ -94,6 +99,18 @@ def test_what_does_not_fit_is_said_in_bytes():
         f"{needed - 2**20:,} too few"
     )
     assert ram.startswith("RAM: activations need 1,2")
+
+
+def test_our_plan_is_advised_where_it_fits():
+    g = from_tflite.read_file(SAVES)
+    needed = stm32.estimate_graph(g, OPTIONS, F746).memory["ram_bytes"]
+    board = dataclasses.replace(F746, ram_bytes=needed - 1)
+    [ram] = stm32.estimate_graph(g, OPTIONS, board).violations
+    plan = offline_plan.make(SAVES.read_bytes())
+    assert f"{plan.head_bytes:,} bytes: export with --offline_plan" in ram
+    small = dataclasses.replace(F746, ram_bytes=plan.head_bytes - 1)
+    [ram] = stm32.estimate_graph(g, OPTIONS, small).violations
+    assert "--offline_plan" not in ram
 
 
 def test_a_network_without_computation_is_refused():

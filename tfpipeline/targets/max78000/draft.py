@@ -42,6 +42,8 @@ class Layer:
             the graph and not here.
         activation: `ReLU`, `Abs`, `None`, or the name of what the device lacks.
         broadcasts: an element-wise operand is a constant or of another shape.
+        scales: `input` or `activation`, where the layer only multiplies that by
+            constants and shifts it.
         weights: name of the kernel in the graph's constants.
         bias: name of the bias in the graph's constants, where it is not all zero.
         bias_bits: width of a bias value.
@@ -74,6 +76,7 @@ class Layer:
     pool_first: bool = True
     eltwise: str | None = None
     broadcasts: bool = False
+    scales: str | None = None
     flatten: bool = False
     activation: str | None = None
     weights: str | None = None

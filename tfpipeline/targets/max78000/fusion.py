@@ -15,7 +15,7 @@ import numpy as np
 
 from tfpipeline import errors
 from tfpipeline.ir import graph
-from tfpipeline.targets.max78000 import draft, graph_view, planes
+from tfpipeline.targets.max78000 import constant_scalings, draft, graph_view, planes
 from tfpipeline.targets.max78000 import spec as specs
 
 Bits = int | Mapping[str, int] | None
@@ -74,6 +74,8 @@ def draft_network(
         if isinstance(layer, _CONVOLUTIONS) or planes.is_pointwise(g, layer)
     }
     taken = {layer.name for front in fronts.values() for layer in front.layers}
+    scalings = constant_scalings.find(g)
+    taken |= {name for each in scalings.values() for name in each.layers[1:]}
     layers, concatenations = [], []
     parts: dict[str, tuple[tuple[str, int], ...]] = {}
     for layer in view.layers:
@@ -88,6 +90,8 @@ def draft_network(
             made = _convolution(view, layer, fronts[layer.name], weight_bits)
         elif isinstance(layer, graph.Dense):
             made = _linear(view, layer, weight_bits)
+        elif layer.name in scalings:
+            made = _scaling(view, layer, scalings[layer.name])
         else:
             made = _passthrough(view, layer)
         layers.append(_with_width(view, made, wide_output))
@@ -252,6 +256,26 @@ def _linear(view: graph_view.View, layer: graph.Dense, bits: Bits) -> draft.Laye
         weight_bits=_bits(g, layer, bits),
     )
     return dataclasses.replace(asked, in_dim=(columns, 1)) if rows == 1 else asked
+
+
+def _scaling(
+    view: graph_view.View, layer: graph.Layer, scaling: constant_scalings.Scaling
+) -> draft.Layer:
+    """A layer that the device lacks, by the user's name for it."""
+    rows, columns, channels = planes.volume(view.g, layer.inputs[0])
+    return draft.Layer(
+        kind=scaling.kind,
+        name=scaling.name,
+        operator="passthrough",
+        operands=layer.inputs[:1],
+        output=scaling.output,
+        graph_layers=scaling.layers,
+        in_channels=channels,
+        in_dim=(rows, columns),
+        out_channels=channels,
+        out_dim=(rows, columns),
+        scales="input" if layer.inputs[0] in view.inputs else "activation",
+    )
 
 
 def _passthrough(view: graph_view.View, layer: graph.Layer) -> draft.Layer:

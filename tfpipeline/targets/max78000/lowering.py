@@ -12,6 +12,7 @@ from tfpipeline import errors
 from tfpipeline.ir import graph
 from tfpipeline.targets.max78000 import (
     accelerator_layer,
+    constant_scalings,
     constraints,
     data_memory,
     draft,
@@ -116,6 +117,7 @@ def lower(
     Raises:
         UsageError: `weight_bits` names a layer that the graph does not have.
     """
+    g, left_out = constant_scalings.without_the_devices_own(g)
     fusion.check_names(g, weight_bits)
     network = fusion.draft_network(
         g, spec, weight_bits=weight_bits, wide_output=wide_output
@@ -130,7 +132,7 @@ def lower(
         outputs=outputs,
         violations=violations,
         input_format=network.input_format,
-        notes=network.notes,
+        notes=(*left_out, *network.notes),
     )
 
 

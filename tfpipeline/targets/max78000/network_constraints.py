@@ -62,6 +62,14 @@ def _broadcasts(layer: draft.Layer, spec: specs.Spec) -> str | None:
     return "a constant or another shape" if layer.broadcasts else None
 
 
+def _scales_activations(layer: draft.Layer, spec: specs.Spec) -> str | None:
+    return "one behind something else" if layer.scales == "activation" else None
+
+
+def _scales_input(layer: draft.Layer, spec: specs.Spec) -> str | None:
+    return "a layer that scales it" if layer.scales == "input" else None
+
+
 def _in_flight(layer: draft.Layer, spec: specs.Spec) -> str | None:
     if layer.eltwise is None or not layer.convolves:
         return None
@@ -243,6 +251,24 @@ CONSTRAINTS = (
         fix="use a 1x1 convolution to change them",
         source=violation.DESCRIPTION,
         check=violation.each_layer(_same_channels, "passthrough"),
+    ),
+    violation.Constraint(
+        id="NORM-01",
+        applies_to="normalization",
+        rule="a normalization must directly follow a convolution or dense layer, whose "
+        "kernel takes it in",
+        fix="move it there, in front of the ReLU or pool, and train again",
+        source=violation.DESCRIPTION,
+        check=violation.each_layer(_scales_activations),
+    ),
+    violation.Constraint(
+        id="NORM-02",
+        applies_to="normalization",
+        rule="the device's input is (pixel - 128) / 128, and nothing scales it",
+        fix="leave the layer out and train with such inputs; Rescaling(1/128, -1) is "
+        "that and may stay",
+        source=violation.DESCRIPTION,
+        check=violation.each_layer(_scales_input),
     ),
     violation.Constraint(
         id="ELT-01",

@@ -6,8 +6,10 @@ from collections.abc import Mapping, Sequence
 from tfpipeline import errors
 from tfpipeline.cost import (
     activations,
+    arena_planner,
     estimate,
     greedy_planner,
+    kernel_scratch,
     liveness,
     weights,
 )
@@ -36,7 +38,12 @@ def estimate_graph(
     clock_hz = options.clock_hz or board.clock_hz
     found = [cost.estimate_s8(layers, board, clock_hz=clock_hz)]
     notes = [*_NOTES, *lowering.stand_ins(g), *_width_notes(g, options)]
-    memory = _memory(g, board, options)
+    buffers = activations.find_buffers(
+        g,
+        bits=options.activation_bits,
+        scratch=functools.partial(scratch.of_layer, bits=options.activation_bits),
+    )
+    memory = _memory(g, board, options, buffers)
     if board.name == _Q7_BOARD:
         try:
             found.append(cost.estimate_q7(layers, clock_hz=clock_hz))
@@ -61,7 +68,7 @@ def estimate_graph(
             for each in found
         },
         memory=memory,
-        violations=_violations(memory, board),
+        violations=_violations(g, options, memory, board, buffers),
         notes=tuple(notes),
     )
 
@@ -72,12 +79,12 @@ def _joules(latency: cost.Latency, board: spec.Board) -> float | None:
 
 
 def _memory(
-    g: graph.Graph, board: spec.Board, options: estimate.Options
+    g: graph.Graph,
+    board: spec.Board,
+    options: estimate.Options,
+    buffers: Sequence[liveness.Buffer],
 ) -> dict[str, int]:
     bits = options.activation_bits
-    buffers = activations.find_buffers(
-        g, bits=bits, scratch=functools.partial(scratch.of_layer, bits=bits)
-    )
     weight_bytes, bias_bytes = weights.graph_bytes(g, activation_bits=bits)
     return {
         "weight_bytes": weight_bytes,
@@ -99,7 +106,33 @@ def _q7_memory(layers: Sequence[cost.Layer]) -> dict[str, int]:
     }
 
 
-def _violations(memory: Mapping[str, int], board: spec.Board) -> tuple[str, ...]:
+def _planned_bytes(
+    g: graph.Graph, options: estimate.Options, buffers: Sequence[liveness.Buffer]
+) -> int:
+    """The arena with our plan in the file, whose scratch is the reference kernels'.
+
+    CMSIS-NN's own is fitted around the tensors when the network starts.
+    """
+    bits = options.activation_bits
+    made_for = activations.find_buffers(
+        g, bits=bits, scratch=functools.partial(kernel_scratch.reference, bits=bits)
+    )
+    plan = arena_planner.plan_arena(made_for)
+    tensors = {
+        buffer.name: offset
+        for buffer, offset in zip(plan.buffers, plan.offsets, strict=True)
+        if buffer.name in g.tensors
+    }
+    return greedy_planner.head_bytes(buffers, tensors)
+
+
+def _violations(
+    g: graph.Graph,
+    options: estimate.Options,
+    memory: Mapping[str, int],
+    board: spec.Board,
+    buffers: Sequence[liveness.Buffer],
+) -> tuple[str, ...]:
     found = []
     for what, name, fix in (
         ("flash", "weights and biases", "fewer channels, or memory outside the chip"),
@@ -107,6 +140,13 @@ def _violations(memory: Mapping[str, int], board: spec.Board) -> tuple[str, ...]
     ):
         needed = memory[f"{what}_bytes"]
         available = memory[f"{what}_available_bytes"]
+        if what == "ram" and memory["ram_bound_bytes"] <= available < needed:
+            planned = _planned_bytes(g, options, buffers)
+            if planned <= available:
+                fix = (
+                    f"the same network with our plan of the arena, {planned:,} bytes: "
+                    f"export with --offline_plan; else {fix}"
+                )
         if needed > available:
             found.append(
                 f"{what.upper() if what == 'ram' else what}: {name} need {needed:,} "
