@@ -102,6 +102,7 @@ def test_sloped_activations_are_refused_by_the_reader(name, options):
         ("LOGISTIC", Value((1, 4), "int8", 1 / 256, 0), "sigmoid of int8 writes"),
         ("TANH", Value((1, 4), "int16", 1 / 256, 0), "must be the same|tanh of int16"),
         ("HARD_SWISH", Value((1, 4), "int8", 1e-4, 0), "more than a 128th"),
+        ("HARD_SWISH", Value((1, 4), "int8", 1e4, 0), "shifts its 16 bits by 23"),
     ],
 )
 def test_outputs_that_no_kernel_writes_are_refused(name, result, reason):

@@ -5,6 +5,7 @@ fast kernel looks results up in `table`, which holds those of all int8 or int16.
 """
 
 import functools
+import math
 from collections.abc import Callable
 
 import numpy as np
@@ -124,6 +125,12 @@ def _of_fixed_point(curve: Callable[[int], int], result_bits: int) -> Builder:
         return evaluate
 
     return build
+
+
+def hard_swish_shifts(source: float, result: float) -> tuple[int, int]:
+    """Exponents of both factors of HARD_SWISH between these scales."""
+    fine = source / 128
+    return math.frexp(fine / result)[1], math.frexp(fine / _THREE)[1]
 
 
 def _hard_swish(source: graph.QuantParams, result: graph.QuantParams) -> Function:

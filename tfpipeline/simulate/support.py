@@ -258,6 +258,8 @@ def _of_function(
         )
     if name == "hard_swish" and source.scale[0] >= 128 * result.scale[0]:
         yield "the output's scale must be more than a 128th of the input's"
+    if name == "hard_swish":
+        yield from _of_hard_swish(source.scale[0], result.scale[0])
     if name == "relu6" and source != result:
         yield activation_functions.unscaled(
             (source.scale[0], source.zero_point[0]),
@@ -270,6 +272,16 @@ def _of_function(
         least = 2.0 ** (derived.SOFTMAX_DIFF_BITS - 31) / layer.beta
         if source.scale[0] <= least:
             yield f"its input's scale must be more than {least:.3g}"
+
+
+def _of_hard_swish(source: float, result: float) -> Iterator[str]:
+    """RoundingDivideByPOT of int16, fixedpoint.h: its mask has 16 bits."""
+    shift = -min(activation_functions.hard_swish_shifts(source, result))
+    if shift > 15:
+        yield (
+            f"TFLite Micro shifts its 16 bits by {shift}, at most 15 can be; found the "
+            f"scales {source:.3g} and {result:.3g}"
+        )
 
 
 def _of_curve(name: str, dtype: str, scale: float) -> Iterator[str]:
