@@ -69,6 +69,11 @@ class Tree:
         }
 
 
+def paths(root: pathlib.Path) -> list[pathlib.Path]:
+    """The modules of the packages, sorted."""
+    return sorted(p for top in PACKAGES for p in (root / top).rglob("*.py"))
+
+
 @functools.cache
 def read(root: pathlib.Path = ROOT) -> Tree:
     """Reads and parses the tree at `root`.
@@ -76,8 +81,7 @@ def read(root: pathlib.Path = ROOT) -> Tree:
     Raises:
         ValueError: a relative import, which this project does not have.
     """
-    paths = [p for top in PACKAGES for p in (root / top).rglob("*.py")]
-    sources = tuple(_source(root, path) for path in sorted(paths))
+    sources = tuple(_source(root, path) for path in paths(root))
     rows = re.findall(
         r"^\| `([\w./]+)` \| ([^|]*) \|",
         (root / "BUILD.md").read_text(encoding="utf-8"),

@@ -50,6 +50,7 @@ def _run(*arguments):
     return stopped.value.code
 
 
+@pytest.mark.slow
 def test_one_row_and_one_deployment_take_it_through_a_run(registered, tmp_path, capsys):
     arguments = (
         *("--dataset=procedural_objects", "--train_limit=300", "--model=cmsisnet"),

@@ -264,6 +264,7 @@ def test_flags_that_came_later_leave_earlier_runs_the_same(name, old, new):
     assert other.identity() == {**_SMALL.identity(), name: new}
 
 
+@pytest.mark.slow
 def test_the_best_epoch_is_kept_when_training_stops_early(tmp_path):
     # Without movement the first epoch is never surpassed.
     stopping = _changed(

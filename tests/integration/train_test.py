@@ -566,6 +566,7 @@ def test_quantization_none_exports_float32(tmp_path):
     assert [row["network"] for row in results["accuracy"]] == ["float32"]
 
 
+@pytest.mark.slow
 def test_quantization_ptq_exports_the_calibrated_network(tmp_path):
     code = _run(*_TINY, "--epochs=1", "--quantization=ptq", f"--workdir={tmp_path}")
     assert code == 0

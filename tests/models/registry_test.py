@@ -184,7 +184,14 @@ def test_option_out_of_bounds(options, message):
         registry.build("cmsisnet", **options)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(
+    "name",
+    # Built twice each; the largest takes seconds.
+    [
+        pytest.param(x, marks=pytest.mark.slow if x == "reid_squeezenet" else [])
+        for x in NAMES
+    ],
+)
 def test_half_width_halves_every_layer_but_the_last(name):
     spec = specs.MODELS[name]
     half = registry.build(name, width=0.5)

@@ -98,7 +98,13 @@ def test_tiny_network_equals_its_conversion(network):
     assert_equals_conversion(tiny_networks.fake_quantized(model))
 
 
-@pytest.mark.parametrize("name", ["cmsisnet", "facenet_v2", "resnet8"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "facenet_v2",
+        *(pytest.param(x, marks=pytest.mark.slow) for x in ("cmsisnet", "resnet8")),
+    ],
+)
 def test_registered_network_equals_its_conversion(name):
     assert_equals_conversion(registered(name))
 

@@ -222,6 +222,7 @@ sys.stdout.write(digests)
 """
 
 
+@pytest.mark.slow
 def test_training_steps_move_ranges_and_repeat_bit_for_bit():
     # Determinism cannot be switched off again, so it must not enter this process.
     process = subprocess.run(
