@@ -7,8 +7,8 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 RUN := runs/demo
 JOBS ?= 2
 # Tests of one file share what they prepare, so a file stays in one process.
-PYTEST = $(BIN)/python -m pytest --numprocesses=$(JOBS) --dist=loadfile \
-	-m "not slow and not vendor and not emulated"
+PYTEST = $(BIN)/python -m pytest --numprocesses=$(JOBS) --dist=loadfile
+DEFAULT = -m "not slow and not vendor and not emulated"
 
 .PHONY: help install demo test test-quick test-slow test-vendor test-emulated lint format bench clean
 
@@ -29,13 +29,13 @@ demo: $(STAMP)  ## train, quantize, export and verify a small network: runs/demo
 	@$(BIN)/python -m tfpipeline.train --flagfile=experiments/demo/demo.flags --workdir=$(RUN)
 
 test: $(STAMP)  ## the default tests, in JOBS processes
-	@$(PYTEST) $(PYTEST_FLAGS)
+	@$(PYTEST) $(DEFAULT) $(PYTEST_FLAGS)
 
 test-quick: $(STAMP)  ## of the default tests, those without TensorFlow and processes
-	@$(PYTEST) --quick $(PYTEST_FLAGS)
+	@$(PYTEST) $(DEFAULT) --quick $(PYTEST_FLAGS)
 
 test-slow: $(STAMP)  ## tests of over ten seconds: every network end to end, kill and resume
-	@$(BIN)/python -m pytest -m slow $(PYTEST_FLAGS)
+	@$(PYTEST) -m slow $(PYTEST_FLAGS)
 
 test-vendor: $(STAMP)  ## tests against other projects' files and tools, where they are present
 	@$(BIN)/python -m pytest -m vendor $(PYTEST_FLAGS)

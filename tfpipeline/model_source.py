@@ -52,11 +52,12 @@ def names() -> tuple[str, ...]:
     return catalog.names()
 
 
-def load(model: str) -> Source:
+def load(model: str, *, scaled_inputs: bool = False) -> Source:
     """Reads the network that `model` names; imports TensorFlow for Keras files only.
 
     Args:
         model: one of the forms that the error lists.
+        scaled_inputs: of a Keras file, as for `from_keras.read`.
 
     Raises:
         UsageError: neither a network's name nor a path that exists, or a file of
@@ -87,11 +88,13 @@ def load(model: str) -> Source:
         # Three seconds of imports that nobody else should wait for.
         from tfpipeline.readers import from_keras
 
-        return Source(from_keras.read_file(path, name=path.stem))
+        return Source(
+            from_keras.read_file(path, name=path.stem, scaled_inputs=scaled_inputs)
+        )
     raise errors.UsageError(f"'{path}' is no network: give {FORMS}")
 
 
-def with_weights(model: str) -> Source:
+def with_weights(model: str, *, scaled_inputs: bool = False) -> Source:
     """As `load`, for a network that is not only a name.
 
     Raises:
@@ -102,7 +105,7 @@ def with_weights(model: str) -> Source:
             f"'{model}' is a network without weights; give the folder of a run, or a "
             "file"
         )
-    return load(model)
+    return load(model, scaled_inputs=scaled_inputs)
 
 
 def _in_folder(folder: pathlib.Path) -> pathlib.Path:

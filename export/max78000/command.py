@@ -36,7 +36,8 @@ def prepare(model: str, given: Flags) -> Prepared:
     Raises:
         PipelineError: as `model_source.load`, `sample.read` and `network.prepare`.
     """
-    source = model_source.with_weights(model)
+    # The device gives its input a scale of its own; what scales it is not a kernel's.
+    source = model_source.with_weights(model, scaled_inputs=True)
     g, bits = source.graph, given.weight_bits or source.weight_bits
     image = None
     if given.sample is not None:

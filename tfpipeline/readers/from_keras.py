@@ -22,7 +22,11 @@ from tfpipeline.readers import draft as draft_lib
 
 
 def read(
-    model: keras.Model, *, name: str | None = None, stored_biases: bool = False
+    model: keras.Model,
+    *,
+    name: str | None = None,
+    stored_biases: bool = False,
+    scaled_inputs: bool = False,
 ) -> graph.Graph:
     """Reads a functional or Sequential model as it runs in inference, for a batch of 1.
 
@@ -34,6 +38,8 @@ def read(
         stored_biases: give a float graph the biases that a `.tflite` file has, as
             `fusion.store_biases` says; an integer graph has them always. Otherwise
             biases are the network's own, which is what targets count.
+        scaled_inputs: keep constants that scale or shift an input apart from the layer
+            behind, for a target that gives the network's input a scale itself.
 
     Returns:
         A graph whose layers are named as the Keras layers, in the converter's order:
@@ -52,7 +58,8 @@ def read(
     draft = draft_lib.Draft()
     written = _emit(program, draft, ranges)
     outputs = tuple(written[output] for output in program.outputs)
-    fusion.fuse(draft, outputs)
+    kept = fusion.scaled_inputs(draft, program.inputs) if scaled_inputs else ()
+    fusion.fuse(draft, outputs, kept=kept)
     draft.layers = converter_order.sort(
         draft.layers, draft.owners, program.calls, model
     )
@@ -64,12 +71,18 @@ def read(
     return _graph(name or model.name, draft, program.inputs, outputs)
 
 
-def read_file(path: str | os.PathLike[str], *, name: str | None = None) -> graph.Graph:
+def read_file(
+    path: str | os.PathLike[str],
+    *,
+    name: str | None = None,
+    scaled_inputs: bool = False,
+) -> graph.Graph:
     """Reads the model in a `.keras` or `.h5` file or in a folder of a run.
 
     Args:
         path: a file of Keras 2, or a folder as `quantization.storage` writes it.
         name: of the graph; the model's own if `None`.
+        scaled_inputs: as for `read`.
 
     Returns:
         As `read`.
@@ -81,7 +94,7 @@ def read_file(path: str | os.PathLike[str], *, name: str | None = None) -> graph
     file = pathlib.Path(path)
     model = keras_files.load(file)
     try:
-        return read(model, name=name)
+        return read(model, name=name, scaled_inputs=scaled_inputs)
     except errors.GraphError as error:
         raise errors.GraphError(f"{file}: {error}") from error
 

@@ -40,10 +40,13 @@ WITHOUT_ZEROS = (graph.Dense, graph.TransposeConv2D)
 _CLAMPED = (graph.Weighted, graph.Pool, graph.Elementwise)
 
 
-def fuse(draft: Draft, outputs: tuple[str, ...]) -> None:
-    """Joins the layers of `draft` in place, for the sake of `outputs` alone."""
+def fuse(draft: Draft, outputs: tuple[str, ...], *, kept: tuple[str, ...] = ()) -> None:
+    """Joins the layers of `draft` in place, for the sake of `outputs` alone.
+
+    What writes one of the tensors `kept` is not joined with what reads it.
+    """
     draft.layers = _needed(draft, outputs)
-    readers = _readers(draft, outputs)
+    readers = _readers(draft, (*outputs, *kept))
     joined: dict[str, graph.Layer] = {}
     for layer in draft.layers:
         while (before := joined.get(layer.inputs[0])) and readers[before.output] == 1:
@@ -56,6 +59,17 @@ def fuse(draft: Draft, outputs: tuple[str, ...]) -> None:
             layer = result
         joined[layer.output] = layer
     draft.layers = list(joined.values())
+
+
+def scaled_inputs(draft: Draft, inputs: tuple[str, ...]) -> tuple[str, ...]:
+    """Tensors that scale or shift an input by constants, and nothing else."""
+    reached = list(inputs)
+    for layer in draft.layers:
+        if isinstance(layer, (graph.Mul, graph.Add)):
+            source, *others = layer.inputs
+            if source in reached and all(x in draft.constants for x in others):
+                reached.append(layer.output)
+    return tuple(reached[len(inputs) :])
 
 
 def _needed(draft: Draft, outputs: tuple[str, ...]) -> list[graph.Layer]:

@@ -16,15 +16,16 @@ def _graph(*layers):
     x = image
     for layer in layers:
         x = layer(x)
-    return from_keras.read(keras.Model(image, x, name="net"))
+    return from_keras.read(keras.Model(image, x, name="net"), scaled_inputs=True)
 
 
-def _conv(name="conv"):
-    return L.Conv2D(4, 3, padding="same", name=name)
+def _conv(name="conv", padding="same"):
+    return L.Conv2D(4, 3, padding=padding, name=name)
 
 
-def test_the_devices_own_input_may_be_written_out():
-    scaled = _graph(L.Rescaling(1 / 128, -1, name="scaling"), _conv())
+@pytest.mark.parametrize("padding", ["same", "valid"])
+def test_the_devices_own_input_may_be_written_out(padding):
+    scaled = _graph(L.Rescaling(1 / 128, -1, name="scaling"), _conv(padding=padding))
     lowered = lowering.lower(scaled)
     assert lowered.violations == ()
     assert "Rescaling 'scaling' is left out" in lowered.notes[0]
@@ -37,9 +38,14 @@ def test_the_devices_own_input_may_be_written_out():
     )
 
 
-@pytest.mark.parametrize("scale", [(1 / 255, -0.5), (1 / 127.5, -1.0)])
-def test_another_scaling_of_the_input_is_told_what_the_input_is(scale):
-    lowered = lowering.lower(_graph(L.Rescaling(*scale, name="scaling"), _conv()))
+@pytest.mark.parametrize("padding", ["same", "valid"])
+@pytest.mark.parametrize(
+    "scale", [(1 / 255, -0.5), (1 / 127.5, -1.0), (1 / 255, 0.0), (1 / 128, 0.0)]
+)
+def test_another_scaling_of_the_input_is_told_what_the_input_is(scale, padding):
+    # A converter takes the last two into the kernel, and all where nothing is padded.
+    conv = _conv(padding=padding)
+    lowered = lowering.lower(_graph(L.Rescaling(*scale, name="scaling"), conv))
     [violation] = lowered.violations
     assert str(violation).startswith(
         "Rescaling 'scaling': the device's input is (pixel - 128) / 128"
