@@ -9,6 +9,7 @@ from export.target import Prepared, Target
 from tfpipeline import model_source
 from tfpipeline.configs import fields
 from tfpipeline.configs.fields import Flag
+from tfpipeline.ir import single_results
 from tfpipeline.targets.max78000 import policy
 
 
@@ -37,6 +38,7 @@ def prepare(model: str, given: Flags) -> Prepared:
         PipelineError: as `model_source.load`, `sample.read` and `network.prepare`.
     """
     source = model_source.with_weights(model)
+    single_results.require(source.graph, "MAX78000")
     g, bits = source.graph, given.weight_bits or source.weight_bits
     image = None
     if given.sample is not None:
