@@ -104,9 +104,9 @@ def _simulated(path: pathlib.Path) -> str:
         model = target.prepare(str(path), target.flags).contents["model.tflite"]
     except (errors.PipelineError, KeyError):
         return "no file"
-    images = interpreter.random_images(flatbuffer.read(model), 4)
-    expected = interpreter.predict(model, images)
-    ours = execution.predict(g, images)
+    images = interpreter.random_inputs(flatbuffer.read(model), 4)
+    expected = interpreter.run(model, images)
+    ours = execution.run(g, images)
     return (
         THROUGH if np.array_equal(ours.reshape(expected.shape), expected) else "OTHER"
     )

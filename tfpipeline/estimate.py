@@ -86,8 +86,13 @@ def main(command: Command) -> None:
             f"{', '.join(model_source.names())}"
         )
     targets = tuple(dict.fromkeys(command.target)) or catalog.NAMES
-    source = model_source.load(command.model)
-    estimates = catalog.estimate_all(source.graph, targets, _options(command, source))
+    source = model_source.load(command.model, partly=True)
+    estimates = [
+        dataclasses.replace(each, notes=(*source.notes, *each.notes))
+        for each in catalog.estimate_all(
+            source.graph, targets, _options(command, source)
+        )
+    ]
     print(_render(source.graph.name, estimates, command.format), end="")
     _require_fit(command, estimates)
 

@@ -25,12 +25,14 @@ class Source:
         weight_bits: width that its study gave the weights; `None` where unknown.
         activation_bits: width that its study gave the activations, else 8.
         file_bytes: size of the `.tflite` it was read from.
+        notes: what must be known of figures of the graph, one line each.
     """
 
     graph: graph.Graph
     weight_bits: int | None = None
     activation_bits: int = 8
     file_bytes: int | None = None
+    notes: tuple[str, ...] = ()
 
 
 def require_no_saved_model(path: pathlib.Path) -> None:
@@ -52,11 +54,13 @@ def names() -> tuple[str, ...]:
     return catalog.names()
 
 
-def load(model: str, *, scaled_inputs: bool = False) -> Source:
+def load(model: str, *, partly: bool = False, scaled_inputs: bool = False) -> Source:
     """Reads the network that `model` names; imports TensorFlow for Keras files only.
 
     Args:
         model: one of the forms that the error lists.
+        partly: whether operators of a `.tflite` that are not supported may be left out,
+            and are told in `notes`: for figures, not for what is run or written.
         scaled_inputs: of a Keras file, as for `from_keras.read`.
 
     Raises:
@@ -81,6 +85,8 @@ def load(model: str, *, scaled_inputs: bool = False) -> Source:
         path = _in_folder(path)
     suffix = path.suffix.lower()
     if suffix == ".tflite":
+        if partly:
+            return _partly(path)
         return Source(from_tflite.read_file(path), file_bytes=path.stat().st_size)
     if suffix == ".json":
         return Source(serialize.read(path))
@@ -92,6 +98,24 @@ def load(model: str, *, scaled_inputs: bool = False) -> Source:
             from_keras.read_file(path, name=path.stem, scaled_inputs=scaled_inputs)
         )
     raise errors.UsageError(f"'{path}' is no network: give {FORMS}")
+
+
+def _partly(path: pathlib.Path) -> Source:
+    found = from_tflite.read_file_partly(path)
+    notes = []
+    if found.missing:
+        names = ", ".join(f"{count} {name}" for name, count in found.missing.items())
+        notes.append(
+            f"operators missing from the figures, because they are not supported: "
+            f"{errors.one_line(names, 200)}; counted are their activations, not their "
+            "work, weights and scratch memory"
+        )
+    if found.subgraphs > 1:
+        notes.append(
+            f"the first of {found.subgraphs} subgraphs is counted, which is the one "
+            "that TensorFlow Lite Micro runs"
+        )
+    return Source(found.graph, file_bytes=path.stat().st_size, notes=tuple(notes))
 
 
 def with_weights(model: str, *, scaled_inputs: bool = False) -> Source:

@@ -13,6 +13,7 @@ from typing import Annotated
 from tfpipeline import entry, errors, marked_folder, model_source
 from tfpipeline.configs import fields
 from tfpipeline.configs.fields import Flag
+from tfpipeline.ir import single_results
 from tfpipeline.targets.gap8 import (
     budget,
     fusion,
@@ -72,6 +73,7 @@ def main(command: Command) -> None:
         raise errors.UsageError("say where the files go: --output=FOLDER")
     marked_folder.require(command.output, writer=plan_files.WRITER)
     source = model_source.load(command.model)
+    single_results.require(source.graph, "GAP8")
     types = {
         tensor.dtype
         for name, tensor in source.graph.tensors.items()

@@ -1,6 +1,7 @@
 """The folder with a network in C: NAME.c, NAME.h, and NAME_test.c that checks it."""
 
 import os
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -17,16 +18,16 @@ def write(
     path: str | os.PathLike[str],
     g: graph.Graph,
     name: str,
-    images: graph.Array | None = None,
+    inputs: Sequence[graph.Array] | None = None,
 ) -> network.Network:
     """Writes all files, in place of those of an earlier export to `path`.
 
     Args:
         path: of the folder.
-        g: of int8, or of int16 with int8 weights; one input and one output.
+        g: of int8, or of int16 with int8 weights.
         name: of files and functions; spelled in lower case with underscores.
-        images: `[N, ...]` of the input's shape and type, whose answers are recorded;
-            without them two of random integers.
+        inputs: for each of the graph's inputs `[N, ...]` of its shape and type, whose
+            answers are recorded; without them two of random integers.
 
     Returns:
         What was written, with its plan of the arena.
@@ -34,40 +35,42 @@ def write(
     Raises:
         GraphError: the graph is not well formed.
         ExportError: naming everything in the graph that cannot be written.
-        UsageError: `images` do not fit the input.
+        UsageError: `inputs` do not fit the graph's.
         ForeignFileError: the folder holds what is not ours.
         StorageError: the folder cannot be written.
     """
     found = network.prepare(g, name)
-    marked_folder.write(path, contents(found, images))
+    marked_folder.write(path, contents(found, inputs))
     return found
 
 
 def contents(
-    found: network.Network, images: graph.Array | None = None
+    found: network.Network, inputs: Sequence[graph.Array] | None = None
 ) -> dict[str, str]:
-    """All files by their place in the folder; `images` as for `write`."""
-    if images is None:
-        images = _random_images(found.input)
-    return texts(found, images, execution.predict(found.g, images))
+    """All files by their place in the folder; `inputs` as for `write`."""
+    if inputs is None:
+        random = np.random.default_rng(0)
+        inputs = [_random_images(each, random) for each in found.inputs.values()]
+    return texts(found, inputs, execution.run(found.g, inputs))
 
 
 def texts(
-    found: network.Network, images: graph.Array, answers: graph.Array
+    found: network.Network,
+    inputs: Sequence[graph.Array],
+    answers: Sequence[graph.Array],
 ) -> dict[str, str]:
     """As `contents`, with answers that are computed already."""
     own = {
         f"{found.name}.c": network.source(found),
         f"{found.name}.h": network.header(found),
-        f"{found.name}_test.c": network.test(found, images, answers),
+        f"{found.name}_test.c": network.test(found, inputs, answers),
     }
     board = cortex_m.texts(found)
     return own | {f"{cortex_m.FOLDER}/{file}": text for file, text in board.items()}
 
 
-def _random_images(tensor: graph.Tensor) -> graph.Array:
+def _random_images(tensor: graph.Tensor, random: np.random.Generator) -> graph.Array:
     """Integers of the whole range of the type."""
     limits = np.iinfo(tensor.dtype)
     shape = (KNOWN_ANSWERS, *tensor.shape[1:])
-    random = np.random.default_rng(0)
     return random.integers(limits.min, limits.max, shape, tensor.dtype, endpoint=True)

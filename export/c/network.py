@@ -4,7 +4,7 @@ The generated files are the same, byte for byte, for the same graph, name and im
 """
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
@@ -25,6 +25,8 @@ from tfpipeline import errors
 from tfpipeline.cost import activations, arena_planner, memory_plan
 from tfpipeline.ir import graph, verify
 
+Ends = Mapping[str, graph.Tensor]
+
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Network:
@@ -35,21 +37,27 @@ class Network:
     plan: memory_plan.Plan
 
     @property
-    def input(self) -> graph.Tensor:
-        """What the caller gives."""
-        return self.g.tensors[self.g.inputs[0]]
+    def inputs(self) -> Ends:
+        """What the caller gives, by its name in C: `input`, or `input1`, `input2`."""
+        return _ends(self.g, "input", self.g.inputs)
 
     @property
-    def output(self) -> graph.Tensor:
-        """What the caller gets."""
-        return self.g.tensors[self.g.outputs[0]]
+    def outputs(self) -> Ends:
+        """What the caller gets, by its name in C."""
+        return _ends(self.g, "output", self.g.outputs)
+
+
+def _ends(g: graph.Graph, role: str, names: Sequence[str]) -> Ends:
+    if len(names) == 1:
+        return {role: g.tensors[names[0]]}
+    return {f"{role}{i}": g.tensors[name] for i, name in enumerate(names, start=1)}
 
 
 def prepare(g: graph.Graph, name: str) -> Network:
     """Checks a graph and plans its arena.
 
     Args:
-        g: of int8, or of int16 with int8 weights; one input and one output.
+        g: of int8, or of int16 with int8 weights.
         name: of files and functions, spelled in lower case with underscores.
 
     Raises:
@@ -67,7 +75,7 @@ def prepare(g: graph.Graph, name: str) -> Network:
 def header(found: Network) -> str:
     """The text of NAME.h: the functions, shapes, scales, and bytes of memory."""
     name, upper = found.name, found.name.upper()
-    input_type, output_type = (f"{t.dtype}_t" for t in (found.input, found.output))
+    ends = {**found.inputs, **found.outputs}
     lines = [
         f"#ifndef {upper}_H",
         f"#define {upper}_H",
@@ -83,20 +91,24 @@ def header(found: Network) -> str:
         f"#define {upper}_LAYERS {len(found.g.layers)}",
         "",
         "/* real = SCALE * (integer - ZERO_POINT); SIZE is the SHAPE's product. */",
-        *_described(f"{upper}_INPUT", found.input),
-        *_described(f"{upper}_OUTPUT", found.output),
+        *(
+            line
+            for end, tensor in ends.items()
+            for line in _described(f"{upper}_{end.upper()}", tensor)
+        ),
         "",
         "#ifdef __cplusplus",
         'extern "C" {',
         "#endif",
         "",
-        "/* Computes the output of one input. Not reentrant: the arena is static. */",
-        f"void {name}_run(const {input_type} *input, {output_type} *output);",
+        "/* Computes the output of one input. Not reentrant: the arena is static. */"
+        if len(ends) == 2
+        else "/* Computes outputs of inputs. Not reentrant: the arena is static. */",
+        *_prototype(found, ";"),
         "",
-        "/* Where both lie in the arena. An input written there and given to run is",
-        "   not copied, nor an output that is asked for there; run overwrites both. */",
-        f"{input_type} *{name}_input(void);",
-        f"{output_type} *{name}_output(void);",
+        "/* Where they lie in the arena. An input written there and given to run is",
+        "   not copied, nor an output that is asked for there; run overwrites all. */",
+        *(f"{tensor.dtype}_t *{name}_{end}(void);" for end, tensor in ends.items()),
         "",
         f"#ifdef {upper}_MARKS",
         "/* Yours, to measure layers: called before each layer, and at the end with",
@@ -117,6 +129,17 @@ def header(found: Network) -> str:
         "#endif",
     ]
     return "\n".join(lines) + "\n"
+
+
+def _prototype(found: Network, end: str) -> list[str]:
+    """The head of the function that runs the network, on as many lines as it needs."""
+    parameters = [f"const {t.dtype}_t *{end}" for end, t in found.inputs.items()]
+    parameters += [f"{t.dtype}_t *{end}" for end, t in found.outputs.items()]
+    line = f"void {found.name}_run({', '.join(parameters)}){end}"
+    if len(line) <= _WIDTH:
+        return [line]
+    rows = literals.items(parameters, "    ").rstrip().removesuffix(",")
+    return [f"void {found.name}_run(", *f"{rows}){end}".splitlines()]
 
 
 def _described(prefix: str, tensor: graph.Tensor) -> Iterator[str]:
@@ -249,30 +272,33 @@ def _arena(found: Network) -> str:
 def _run(
     found: Network, pointers: dict[str, str], codes: list[place.Code]
 ) -> Iterator[str]:
-    ends = (("input", found.input), ("output", found.output))
-    for end, tensor in ends:
+    for end, tensor in (*found.inputs.items(), *found.outputs.items()):
         yield (
             f"{tensor.dtype}_t *{found.name}_{end}(void)\n"
             f"{{\n    return {pointers[tensor.name]};\n}}\n"
         )
     lines = [
-        f"void {found.name}_run(const {found.input.dtype}_t *input, "
-        f"{found.output.dtype}_t *output)",
+        *_prototype(found, ""),
         "{",
-        *_copied(pointers[found.input.name], "input", "input", found.input),
+        *(
+            line
+            for end, tensor in found.inputs.items()
+            for line in _copied(pointers[tensor.name], end, end, tensor)
+        ),
     ]
     for i, (layer, code) in enumerate(zip(found.g.layers, codes, strict=True)):
         lines += ["", _comment(found.g, layer, "    "), f"    MARK({i});"]
         lines += [line for text in code.statements for line in _wrapped(text)]
-    output = pointers[found.output.name]
-    lines += [f"    MARK({len(codes)});"]
-    lines += ["", *_copied("output", output, "output", found.output), "}"]
+    lines += [f"    MARK({len(codes)});", ""]
+    for end, tensor in found.outputs.items():
+        lines += _copied(end, pointers[tensor.name], end, tensor)
+    lines.append("}")
     yield "\n".join(lines) + "\n"
 
 
 def _copied(to: str, source: str, given: str, tensor: graph.Tensor) -> list[str]:
     """Copies between the caller's memory and the arena, if they are two."""
-    place = source if given == "output" else to
+    place = source if given == to else to
     size = tensor.num_elements * np.dtype(tensor.dtype).itemsize
     return [
         f"    if ({given} != {place}) {{",
@@ -283,7 +309,7 @@ def _copied(to: str, source: str, given: str, tensor: graph.Tensor) -> list[str]
 
 def _wrapped(statement: str) -> list[str]:
     """A statement of a function, its arguments on more lines if it is long."""
-    if len(statement) + 4 <= 88 or "(" not in statement:
+    if len(statement) + 4 <= _WIDTH or "(" not in statement:
         return [f"    {statement}"]
     indent = " " * (4 + len(statement) - len(statement.lstrip()))
     head, _, rest = statement.strip().partition("(")
@@ -291,19 +317,46 @@ def _wrapped(statement: str) -> list[str]:
     return [f"{indent}{head}(", *f"{rows.rstrip().removesuffix(',')});".splitlines()]
 
 
-def test(found: Network, images: graph.Array, outputs: graph.Array) -> str:
-    """The text of NAME_test.c: known answers, and a main that compares."""
-    name, upper = found.name, found.name.upper()
-    inputs = literals.array(f"{found.input.dtype}_t", "inputs", images.ravel().tolist())
-    answers = literals.array(
-        f"{found.output.dtype}_t", "answers", outputs.ravel().tolist()
-    )
+def test(
+    found: Network, inputs: Sequence[graph.Array], outputs: Sequence[graph.Array]
+) -> str:
+    """The text of NAME_test.c: known answers, and a main that compares.
+
+    Args:
+        found: the network.
+        inputs: for each of its inputs `[N, ...]`.
+        outputs: for each of its outputs `[N, ...]`.
+    """
+    upper = found.name.upper()
+    tables = [
+        literals.array(f"{tensor.dtype}_t", f"{end}_values", values.ravel().tolist())
+        for (end, tensor), values in (
+            *zip(found.inputs.items(), inputs, strict=True),
+            *zip(found.outputs.items(), outputs, strict=True),
+        )
+    ]
+    given = [f"{end}_values + i * {upper}_{end.upper()}_SIZE" for end in found.inputs]
+    results = [
+        f"        static {tensor.dtype}_t {end}[{upper}_{end.upper()}_SIZE];\n"
+        for end, tensor in found.outputs.items()
+    ]
+    compared = [
+        f"        if (memcmp({end}, {end}_values + i * {upper}_{end.upper()}_SIZE,\n"
+        f"                   sizeof {end}) != 0) {{\n"
+        "            return 1;\n"
+        "        }\n"
+        for end in found.outputs
+    ]
+    call = place.call(f"        {found.name}_run", *given, *found.outputs)
     return literals.filled(
         _TEST,
-        **{"name": name, "upper": upper, "count": str(len(images))},
-        **{"inputs": inputs, "answers": answers, "type": f"{found.output.dtype}_t"},
+        **{"name": found.name, "upper": upper, "count": str(len(inputs[0]))},
+        **{"tables": "\n".join(tables), "results": "".join(results)},
+        **{"call": "\n".join(_wrapped(call[4:])), "compared": "".join(compared)},
     )
 
+
+_WIDTH = 88
 
 _TEST = """\
 /* Known answers of $name: exits with 0 if all are met, else with 1; with 2 if the
@@ -312,20 +365,15 @@ _TEST = """\
 
 #include <string.h>
 
-$inputs
-$answers
+$tables
 int main(void)
 {
 #ifdef ${upper}_GUARDS
     ${name}_set_guards();
 #endif
     for (int32_t i = 0; i < $count; ++i) {
-        static $type output[${upper}_OUTPUT_SIZE];
-        ${name}_run(inputs + i * ${upper}_INPUT_SIZE, output);
-        if (memcmp(output, answers + i * ${upper}_OUTPUT_SIZE, sizeof output) != 0) {
-            return 1;
-        }
-    }
+$results$call
+$compared    }
 #ifdef ${upper}_GUARDS
     if (!${name}_guards_hold()) {
         return 2;

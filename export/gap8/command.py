@@ -10,7 +10,7 @@ from export.target import Prepared, Target
 from tfpipeline import errors, model_source, number_formats, run_folder
 from tfpipeline.configs import fields
 from tfpipeline.configs.fields import Flag
-from tfpipeline.ir import graph, serialize
+from tfpipeline.ir import graph, serialize, single_results
 from tfpipeline.targets.gap8 import kernels, program, program_file
 
 PRECISIONS = {"double": kernels.DOUBLE, "single": kernels.SINGLE}
@@ -142,6 +142,7 @@ def _float_graph(model: str) -> graph.Graph:
         UsageError: there are integers only.
     """
     g = model_source.with_weights(model).graph
+    single_results.require(g, "GAP8")
     if _is_float(g):
         return g
     run = run_folder.RunFolder(pathlib.Path(model))

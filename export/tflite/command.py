@@ -166,12 +166,11 @@ def _lines(verification: verify.Verification) -> list[str]:
     return [
         f"model      {verification.model_bytes} bytes, "
         f"{len(verification.operators)} operators, full integer",
-        f"input      {verification.input.dtype} {verification.input.shape}, "
-        f"scale {verification.input.scale:g}, "
-        f"zero point {verification.input.zero_point}",
-        f"output     {verification.output.dtype} {verification.output.shape}, "
-        f"scale {verification.output.scale:g}, "
-        f"zero point {verification.output.zero_point}",
+        *(
+            f"{role:<10} {port.dtype} {port.shape}, scale {port.scale:g}, "
+            f"zero point {port.zero_point}"
+            for role, port in verification.ends
+        ),
         f"arena      {arena.arena_bytes} bytes on this 64-bit machine ({smallest})",
         *_agreement(verification),
     ]

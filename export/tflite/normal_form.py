@@ -15,6 +15,7 @@ import numpy as np
 from tflite_micro.tensorflow.lite.micro.python import schema_py_generated as schema
 
 from export.tflite import offline_plan, packing
+from tfpipeline import errors
 from tfpipeline.ir import tflite_file, tflite_rewrites
 
 
@@ -49,14 +50,18 @@ def normal(model: bytes) -> Normal:
     # Not what is nothing but a border.
     border = border if len(border) < len(program.operators) else {}
     parsed = schema.ModelT.InitFromPackedBuf(model)
-    [subgraph] = parsed.subgraphs
+    subgraph, *others = parsed.subgraphs
+    if others:
+        _require_no_calls(program)
     biases = [each for each in subgraph.tensors if _names_axis_of_kernel(each)]
     shapes = tflite_rewrites.shape_operators(program)
-    if not border and not biases and not shapes:
+    if not border and not biases and not shapes and not others:
         return Normal(model, ())
     for tensor in biases:
         tensor.quantization.quantizedDimension = 0
     parsed.buffers = packing.buffers(parsed)
+    if others:
+        _leave_out_others(parsed)
     if border or shapes:
         # Its offsets are of tensors by their number.
         offline_plan.drop(parsed)
@@ -68,7 +73,38 @@ def normal(model: bytes) -> Normal:
             parsed, removed, {outer: inner for outer, (_, inner) in border.items()}
         )
     notes = _notes(program, border, len(biases), len(shapes))
+    if others:
+        notes.append(
+            f"{len(others)} of {len(others) + 1} subgraphs are left out: the first is "
+            "what TensorFlow Lite Micro runs"
+        )
     return Normal(packing.pack(parsed), tuple(notes))
+
+
+# Operators that run another subgraph.
+_CALLS = ("CALL", "CALL_ONCE", "IF", "WHILE")
+
+
+def _require_no_calls(program: tflite_file.Program) -> None:
+    for operator in program.operators:
+        if operator.name in _CALLS:
+            raise errors.GraphError(
+                f"operator {operator.index} {operator.name} runs another of the file's "
+                f"{program.subgraphs} subgraphs, which is not supported: convert a "
+                "single function without conditions and loops"
+            )
+
+
+def _leave_out_others(parsed: Any) -> None:
+    """Takes all subgraphs but the first out of a file, and what only they hold."""
+    first, *others = parsed.subgraphs
+    kept = {int(tensor.buffer) for tensor in first.tensors}
+    for index in {int(t.buffer) for each in others for t in each.tensors} - kept:
+        parsed.buffers[index] = packing.Buffer()
+    parsed.subgraphs = [first]
+    signatures = parsed.signatureDefs or []
+    parsed.signatureDefs = [each for each in signatures if each.subgraphIndex == 0]
+    offline_plan.drop(parsed)
 
 
 def _shapes(
@@ -99,7 +135,7 @@ def _leave_out(parsed: Any, removed: Collection[int], inner: Mapping[int, int]) 
         removed: the operators, by index.
         inner: index of each outer tensor of the border -> that of the tensor inside.
     """
-    [subgraph] = parsed.subgraphs
+    subgraph = parsed.subgraphs[0]
     subgraph.operators = [
         each for i, each in enumerate(subgraph.operators) if i not in removed
     ]
@@ -137,7 +173,7 @@ def _notes(
     border: Mapping[int, tuple[tflite_file.Operator, int]],
     biases: int,
     shapes: int,
-) -> Sequence[str]:
+) -> list[str]:
     notes = []
     for role, indices in (("input", program.inputs), ("output", program.outputs)):
         for outer in indices:

@@ -10,13 +10,12 @@ import hashlib
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from export.tflite import compression, from_graph, weight_widths
 from tfpipeline import atomic_files, errors
 from tfpipeline.ir import from_tflite, graph
 from tfpipeline.simulate import execution
-from tfpipeline.targets.tflm import arena, flatbuffer, interpreter
+from tfpipeline.targets.tflm import arena, flatbuffer, interpreter, ports
 
 MODEL_FILE = "model.tflite"
 VERIFICATION_FILE = "verification.json"
@@ -92,8 +91,7 @@ def make(
         VerificationError: the results are not the same to the last bit.
     """
     program = flatbuffer.require_integer(model)
-    shape = (IMAGES, *program.input.shape[1:])
-    images = np.random.default_rng(0).integers(-128, 128, shape, np.int8)
+    images = interpreter.random_inputs(program, IMAGES)
     result, narrowed = model, None
     if weight_bits is not None:
         narrowed = weight_widths.narrow(
@@ -105,16 +103,16 @@ def make(
         result = from_graph.to_bytes(narrowed.graph)
         _require_equal(
             f"weights of {weight_bits} bits: TensorFlow Lite Micro and the simulation",
-            interpreter.predict(result, images),
-            execution.predict(narrowed.graph, images),
+            interpreter.run(result, images),
+            execution.run(narrowed.graph, images),
         )
     tables: tuple[compression.Table, ...] = ()
     if compress:
         compressed = compression.compress(result)
         _require_equal(
             "compression: TensorFlow Lite Micro with the file and uncompressed",
-            interpreter.predict(compressed.model, images),
-            interpreter.predict(result, images),
+            interpreter.run(compressed.model, images),
+            interpreter.run(result, images),
         )
         result, tables = compressed.model, compressed.tables
     original_arena = arena.find_arena(model)
@@ -173,11 +171,11 @@ def report(made: SmallWeights) -> list[str]:
     ]
 
 
-def _require_equal(
-    what: str, found: npt.NDArray[Any], expected: npt.NDArray[Any]
-) -> None:
-    if not np.array_equal(found, expected):
-        differing = int(np.count_nonzero((found != expected).reshape(len(found), -1)))
+def _require_equal(what: str, found: ports.Arrays, expected: ports.Arrays) -> None:
+    pairs = list(zip(found, expected, strict=True))
+    differing = sum(int(np.count_nonzero(one != other)) for one, other in pairs)
+    if differing:
+        size = sum(one.size for one, _ in pairs)
         raise errors.VerificationError(
-            f"{what} differ in {differing} of {found.size} results"
+            f"{what} differ in {differing} of {size} results"
         )

@@ -30,6 +30,7 @@ from tfpipeline.targets.tflm import (
     flatbuffer,
     interpreter,
     pool,
+    ports,
     reference,
     simulation,
 )
@@ -109,6 +110,8 @@ class Verification:
     `simulated_images` images such a network equals our execution of its graph bit for
     bit. TFLite's reference does not run all of them: then `end_to_end` is `None`, as is
     the accuracy of it, and `operator_agreement` is empty.
+
+    `more_inputs`, `more_outputs`: behind the first one of each.
     """
 
     model_bytes: int
@@ -128,6 +131,15 @@ class Verification:
     fake_quantized: trained_outputs.Difference | None = None
     kernels: dict[str, str] | None = None
     simulated_images: int | None = None
+    more_inputs: tuple[Port, ...] = ()
+    more_outputs: tuple[Port, ...] = ()
+
+    @property
+    def ends(self) -> tuple[tuple[str, Port], ...]:
+        """All inputs, then all outputs, each with `input` or `output` before it."""
+        inputs = (("input", each) for each in (self.input, *self.more_inputs))
+        outputs = (("output", each) for each in (self.output, *self.more_outputs))
+        return (*inputs, *outputs)
 
     def to_dict(self) -> dict[str, Any]:
         """The verification as JSON values, with the reasons beside the tolerances."""
@@ -193,9 +205,10 @@ def verify(
 
     chosen = _evenly_spaced(len(images), micro_images)
     compared = _compare(
-        model, quantized[chosen], processes, pool.DEFAULT_TIMEOUT_SECONDS
+        model, [quantized[chosen]], processes, pool.DEFAULT_TIMEOUT_SECONDS
     )
-    micro, exact = compared.micro, compared.exact
+    micro = interpreter.sole(compared.micro)
+    exact = None if compared.exact is None else interpreter.sole(compared.exact)
     if who == SIMULATED:
         narrow_kernels.require_equal(SIMULATED, fast[chosen], micro)
     some_float = None if float_logits is None else float_logits[chosen]
@@ -311,7 +324,7 @@ def inspect(
     """
     program = flatbuffer.require_integer(model, types)
     sound_scales.require(model)
-    random = interpreter.random_images(program, images)
+    random = interpreter.random_inputs(program, images)
     compared = _compare(model, random, processes, timeout_seconds)
     return _verification(model, compared)
 
@@ -328,7 +341,7 @@ def compare(
         ExportError, VerificationError: as `inspect`.
     """
     program = flatbuffer.require_integer(model)
-    random = interpreter.random_images(program, images)
+    random = interpreter.random_inputs(program, images)
     _compare(model, random, 1, INSPECTION_TIMEOUT_SECONDS)
 
 
@@ -366,15 +379,15 @@ def contents(model: bytes, verification: Verification) -> dict[str, str | bytes]
 class _Compared:
     """Outputs of TFLite Micro and of TFLite's reference, and how far they agree."""
 
-    micro: IntArray
-    exact: IntArray | None
+    micro: ports.Arrays
+    exact: ports.Arrays | None
     rows: tuple[agreement.OperatorAgreement, ...]
     end_to_end: agreement.EndToEnd | None
     simulated_images: int | None
 
 
 def _compare(
-    model: bytes, images: IntArray, processes: int, timeout_seconds: float
+    model: bytes, inputs: Sequence[IntArray], processes: int, timeout_seconds: float
 ) -> _Compared:
     # TFLite first: it checks the file's structure, which TFLite Micro trusts.
     limits: dict[str, Any] = {
@@ -386,32 +399,37 @@ def _compare(
     exact = end_to_end = simulated_images = None
     rows: tuple[agreement.OperatorAgreement, ...] = ()
     kernels = "reference" if has_reference else "fast"
-    outputs = reference.predict(model, images, kernels=kernels, **limits)
-    micro = interpreter.predict(model, images, **limits)
+    outputs = reference.run(model, inputs, kernels=kernels, **limits)
+    micro = interpreter.run(model, inputs, **limits)
     plain = offline_plan.without_plan(model)
     if plain != model:
-        _require_as_without_plan(micro, interpreter.predict(plain, images, **limits))
+        _require_as_without_plan(micro, interpreter.run(plain, inputs, **limits))
     # The slowest comparisons, and every result of every operator counts in one.
-    chosen = _evenly_spaced(len(images), MIN_COMPARED_IMAGES)
+    chosen = _evenly_spaced(len(inputs[0]), MIN_COMPARED_IMAGES)
+    some = [images[chosen] for images in inputs]
     if has_reference:
         exact = outputs
-        rows = agreement.compare_operators(plain, images[chosen], **limits)
+        rows = agreement.compare_operators(plain, some, **limits)
         end_to_end = agreement.compare_outputs(model, exact, micro)
     if narrow_kernels.find(program) is not None:
-        simulated = simulation.predict(model, images[chosen], **limits)
-        narrow_kernels.require_equal(SIMULATED, simulated, micro[chosen])
+        simulated = simulation.run(model, some, **limits)
+        for ours, theirs in zip(simulated, micro, strict=True):
+            narrow_kernels.require_equal(SIMULATED, ours, theirs[chosen])
         simulated_images = len(chosen)
     return _Compared(micro, exact, rows, end_to_end, simulated_images)
 
 
-def _require_as_without_plan(planned: IntArray, plain: IntArray) -> None:
+def _require_as_without_plan(planned: ports.Arrays, plain: ports.Arrays) -> None:
     """Checks that a plan of the arena lets no tensor overwrite another in use."""
-    different = np.flatnonzero((planned != plain).any(axis=tuple(range(1, plain.ndim))))
-    if len(different):
+    images = len(plain[0])
+    different = np.zeros(images, bool)
+    for found, expected in zip(planned, plain, strict=True):
+        different |= (found != expected).reshape(images, -1).any(axis=1)
+    if different.any():
         raise errors.VerificationError(
             f"TensorFlow Lite Micro computes something else with the file's plan of "
-            f"the arena, for {len(different)} of {len(plain)} images: tensors overlap "
-            "in it. Export without --offline_plan, from a file without a plan"
+            f"the arena, for {np.count_nonzero(different)} of {images} images: tensors "
+            "overlap in it. Export without --offline_plan, from a file without a plan"
         )
 
 
@@ -423,6 +441,8 @@ def _verification(model: bytes, compared: _Compared) -> Verification:
         operators=tuple(operator.name for operator in program.operators),
         input=_port(program.input),
         output=_port(program.output),
+        more_inputs=tuple(_port(program.tensors[i]) for i in program.inputs[1:]),
+        more_outputs=tuple(_port(program.tensors[i]) for i in program.outputs[1:]),
         arena=arena.find_arena(model),
         all_images=None,
         same_images=None,

@@ -2,7 +2,7 @@
 
 import dataclasses
 import struct
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import tflite
@@ -11,11 +11,13 @@ from export.tflite import normal_form, offline_plan, sound_scales
 from export.tflm import arena, goldens, limits, operators, spelling, structures
 from tfpipeline import errors
 from tfpipeline.ir import tflite_file
-from tfpipeline.targets.tflm import flatbuffer, interpreter
+from tfpipeline.targets.tflm import flatbuffer, interpreter, ports
 
 # Metadata of a file whose weights are indices into tables: kCompressionMetadataString,
 # tensorflow/lite/micro/compression.h. Only interpreters compiled for it read it.
 _COMPRESSED = "COMPRESSION_METADATA"
+
+Ends = Mapping[str, tflite_file.FileTensor]
 
 # Seed of the random input, which makes the same files for the same network.
 SEED = 0
@@ -55,14 +57,20 @@ class Bundle:
     notes: tuple[str, ...] = ()
 
     @property
-    def input(self) -> tflite_file.FileTensor:
-        """What the caller gives."""
-        return self.program.tensors[self.program.inputs[0]]
+    def inputs(self) -> Ends:
+        """What the caller gives, by its name: `Input`, or `Input0`, `Input1`, ..."""
+        return _ends(self.program, "Input", self.program.inputs)
 
     @property
-    def output(self) -> tflite_file.FileTensor:
-        """What the caller gets."""
-        return self.program.tensors[self.program.outputs[0]]
+    def outputs(self) -> Ends:
+        """What the caller gets, likewise."""
+        return _ends(self.program, "Output", self.program.outputs)
+
+
+def _ends(program: tflite_file.Program, role: str, indices: Sequence[int]) -> Ends:
+    if len(indices) == 1:
+        return {role: program.tensors[indices[0]]}
+    return {f"{role}{i}": program.tensors[index] for i, index in enumerate(indices)}
 
 
 def prepare(
@@ -104,33 +112,34 @@ def prepare(
         raise errors.ExportError(errors.told("not for TensorFlow Lite Micro: ", found))
     sound_scales.require(model)
     _check_labels(labels, program)
-    inputs = {"random": goldens.random_input(program, SEED)}
+    inputs = {"random": goldens.random_inputs(program, SEED)}
     if sample is not None:
-        inputs["sample"] = goldens.read_sample(sample, program)
+        inputs["sample"] = (goldens.read_sample(sample, program),)
     plan = offline_plan.make(model)
     was_planned = offline_plan.METADATA in metadata
     planned = model
     if with_plan and not was_planned:
         planned = offline_plan.with_plan(model)
-    images = np.concatenate(list(inputs.values()))
+    images = ports.joined(list(inputs.values()))
     run = _run(planned, model, images, plan)
     head = run.head_bytes
     expected = arena.estimate(program, structures.PACKAGE_64, head).arena_bytes
-    first = images[:1]
+    first, *_ = inputs.values()
+    answers = tuple(each[:1] for each in run.outputs)
     return Bundle(
         name=spelling.identifier(name),
         model=planned,
         program=program,
         methods=operators.methods(each.name for each in program.operators),
         measured=run,
-        measured_bytes=goldens.measure(planned, first, run.outputs[:1], expected),
+        measured_bytes=goldens.measure(planned, first, answers, expected),
         arm=arena.estimate(program, structures.ARM_32, head),
         host=arena.estimate(program, structures.X86_64, head),
         plan=plan,
         is_planned=was_planned or planned != model,
         cases=tuple(
-            goldens.Case(each, image[np.newaxis], output[np.newaxis])
-            for each, image, output in zip(inputs, images, run.outputs, strict=True)
+            goldens.Case(each, given, tuple(found[i : i + 1] for found in run.outputs))
+            for i, (each, given) in enumerate(inputs.items())
         ),
         labels=tuple(labels),
         notes=normal.notes,
@@ -140,7 +149,7 @@ def prepare(
 def _run(
     planned: bytes,
     model: bytes,
-    images: goldens.IntArray,
+    images: ports.Arrays,
     plan: offline_plan.OfflinePlan,
 ) -> goldens.Run:
     """Runs the network, and holds our plan to what it promises."""
@@ -151,8 +160,9 @@ def _run(
     run = goldens.run(planned, images, size)
     saved = plain.head_bytes - run.head_bytes
     promised = plan.greedy_bytes - plan.head_bytes
-    if saved != promised or not np.array_equal(run.outputs, plain.outputs):
-        same = "the same" if np.array_equal(run.outputs, plain.outputs) else "other"
+    is_equal = ports.are_equal(run.outputs, plain.outputs)
+    if saved != promised or not is_equal:
+        same = "the same" if is_equal else "other"
         raise errors.VerificationError(
             f"our plan of the arena was to save {promised} bytes; the interpreter "
             f"saved {saved}, with {same} outputs. Export without --offline_plan."
@@ -177,6 +187,11 @@ def _metadata(model: bytes) -> set[str]:
 
 
 def _check_labels(labels: Sequence[str], program: tflite_file.Program) -> None:
+    if labels and len(program.outputs) != 1:
+        raise errors.DataError(
+            f"labels are for networks of one output; this one has "
+            f"{len(program.outputs)}"
+        )
     elements = int(np.prod(program.tensors[program.outputs[0]].shape))
     if labels and len(labels) != elements:
         raise errors.DataError(

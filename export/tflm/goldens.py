@@ -13,7 +13,7 @@ from tfpipeline import errors
 from tfpipeline.cost import liveness
 from tfpipeline.ir import tflite_file
 from tfpipeline.numerics import affine
-from tfpipeline.targets.tflm import pool
+from tfpipeline.targets.tflm import pool, ports
 from tfpipeline.untrusted import arrays
 
 IntArray = npt.NDArray[np.signedinteger[Any]]
@@ -28,30 +28,34 @@ _RECORDED = re.compile(r"Arena allocation (head|tail) (\d+) bytes")
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Case:
-    """An input `[1, ...]` and the interpreter's output, in the network's types."""
+    """Inputs `[1, ...]` and the interpreter's outputs, in the network's types."""
 
     name: str
-    input: IntArray
-    output: IntArray
+    inputs: ports.Arrays
+    outputs: ports.Arrays
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Run:
     """What one interpreter computed, and the parts of its arena in bytes."""
 
-    outputs: IntArray
+    outputs: ports.Arrays
     head_bytes: int
     tail_bytes: int
 
 
-def random_input(program: tflite_file.Program, seed: int) -> IntArray:
-    """Integers of the whole range of the input's type, `[1, ...]`."""
-    tensor = program.tensors[program.inputs[0]]
-    limits = np.iinfo(tensor.dtype)
+def random_inputs(program: tflite_file.Program, seed: int) -> ports.Arrays:
+    """Integers of the whole range of each input's type, `[1, ...]`."""
     random = np.random.default_rng(seed)
-    return random.integers(
-        limits.min, limits.max, tensor.shape, tensor.dtype, endpoint=True
-    )
+    found = []
+    for tensor in (program.tensors[i] for i in program.inputs):
+        limits = np.iinfo(tensor.dtype)
+        found.append(
+            random.integers(
+                limits.min, limits.max, tensor.shape, tensor.dtype, endpoint=True
+            )
+        )
+    return tuple(found)
 
 
 def read_sample(file: str, program: tflite_file.Program) -> IntArray:
@@ -61,10 +65,14 @@ def read_sample(file: str, program: tflite_file.Program) -> IntArray:
         Of the input's shape and type; reals as QUANTIZE makes integers of them.
 
     Raises:
-        UsageError: a file of another kind.
+        UsageError: a file of another kind, or a network of several inputs.
         DataError: it cannot be read, or holds another shape, or larger values.
     """
     path = pathlib.Path(file)
+    if len(program.inputs) != 1:
+        raise errors.UsageError(
+            f"a sample is for networks of one input; this one has {len(program.inputs)}"
+        )
     if path.suffix.lower() != ".npy":
         raise errors.UsageError(
             f"the sample '{path}' must be a .npy with the network's input: integers of "
@@ -95,8 +103,8 @@ def read_sample(file: str, program: tflite_file.Program) -> IntArray:
     return result
 
 
-def run(model: bytes, inputs: IntArray, arena_bytes: int) -> Run:
-    """Runs inputs `[N, ...]` through TensorFlow Lite Micro in a child process.
+def run(model: bytes, inputs: ports.Arrays, arena_bytes: int) -> Run:
+    """Runs `[N, ...]` for each input through TensorFlow Lite Micro in a child process.
 
     Raises:
         ExportError: the interpreter does not run the network; says why.
@@ -111,16 +119,19 @@ def run(model: bytes, inputs: IntArray, arena_bytes: int) -> Run:
             "TensorFlow Lite Micro printed no 'Arena allocation head, tail': is the "
             "pinned tflite-micro installed?"
         )
-    return Run(reply.arrays["outputs"], found["head"], found["tail"])
+    outputs = ports.listed(ports.OUTPUT, reply.arrays)
+    return Run(outputs, found["head"], found["tail"])
 
 
-def measure(model: bytes, first_input: IntArray, output: IntArray, start: int) -> int:
+def measure(
+    model: bytes, first_inputs: ports.Arrays, outputs: ports.Arrays, start: int
+) -> int:
     """The smallest arena, a multiple of 16 bytes, in which the interpreter is right.
 
     Args:
         model: the file.
-        first_input: `[1, ...]`.
-        output: of a generous arena, `[1, ...]`.
+        first_inputs: `[1, ...]` for each input.
+        outputs: of a generous arena, `[1, ...]` for each output.
         start: bytes, a multiple of 16, to look from.
 
     Raises:
@@ -130,9 +141,10 @@ def measure(model: bytes, first_input: IntArray, output: IntArray, start: int) -
     step = liveness.ALIGNMENT
 
     def runs_in(*sizes: int) -> list[bool]:
-        replies = _run(model, first_input, list(sizes))
+        replies = _run(model, first_inputs, list(sizes))
         return [
-            reply.failure is None and np.array_equal(reply.arrays["outputs"], output)
+            reply.failure is None
+            and ports.are_equal(ports.listed(ports.OUTPUT, reply.arrays), outputs)
             for reply in replies
         ]
 
@@ -155,14 +167,15 @@ def measure(model: bytes, first_input: IntArray, output: IntArray, start: int) -
 
 
 def _run(
-    model: bytes, inputs: IntArray, sizes: list[int], *, report: bool = False
+    model: bytes, inputs: ports.Arrays, sizes: list[int], *, report: bool = False
 ) -> list[pool.Reply]:
+    outputs = len(tflite_file.parse(model).outputs)
     jobs = [
         pool.Job(
             "tflm_predict",
             model,
-            {"images": inputs},
-            {"arena_bytes": size, "report": report},
+            ports.named(ports.INPUT, inputs),
+            {"arena_bytes": size, "report": report, "outputs": outputs},
         )
         for size in sizes
     ]

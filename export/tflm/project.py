@@ -32,18 +32,11 @@ alignas(16) unsigned char arena[ARENA_BYTES];
 
 // How many outputs differ from the golden ones; -1 where the network did not run.
 int Differences(tflite::MicroInterpreter& interpreter, const bundle::Golden& golden) {
-  std::memcpy(interpreter.input(0)->data.data, golden.input,
-              sizeof(bundle::InputType) * bundle::kInputElements);
-  if (interpreter.Invoke() != kTfLiteOk) {
+$given  if (interpreter.Invoke() != kTfLiteOk) {
     return -1;
   }
-  const auto* output =
-      static_cast<const bundle::OutputType*>(interpreter.output(0)->data.data);
   int differences = 0;
-  for (int i = 0; i < bundle::kOutputElements; ++i) {
-    differences += output[i] != golden.output[i];
-  }
-  return differences;
+$compared  return differences;
 }
 
 int Fail(const char* reason) {
@@ -67,10 +60,7 @@ int main() {
   std::printf("arena_used_bytes %lu of %lu\\n",
               static_cast<unsigned long>(interpreter.arena_used_bytes()),
               static_cast<unsigned long>(sizeof(arena)));
-  if (interpreter.input(0)->bytes !=
-          sizeof(bundle::InputType) * bundle::kInputElements ||
-      interpreter.output(0)->bytes !=
-          sizeof(bundle::OutputType) * bundle::kOutputElements) {
+  if ($differ) {
     return Fail("the network has another input or output than model_io.h says");
   }
   bool passed = true;
@@ -78,7 +68,7 @@ int main() {
     const int differences = Differences(interpreter, golden);
     std::printf("%s: %s, %d of %d outputs differ\\n", golden.name,
                 differences == 0 ? "PASS" : "FAIL", differences,
-                bundle::kOutputElements);
+                $elements);
     passed = passed && differences == 0;
   }
   std::printf("%s\\n", passed ? "PASS" : "FAIL");
@@ -249,7 +239,38 @@ qemu-system-arm`):
 
 def main(bundle: Bundle) -> str:
     """main.cc."""
-    return _MAIN.substitute(name=bundle.name)
+    inputs, outputs = list(bundle.inputs), list(bundle.outputs)
+    return _MAIN.substitute(
+        name=bundle.name,
+        given="".join(
+            _GIVEN.format(i=i, end=end, member=end.lower())
+            for i, end in enumerate(inputs)
+        ),
+        compared="".join(
+            _COMPARED.format(i=i, end=end, member=end.lower())
+            for i, end in enumerate(outputs)
+        ),
+        differ=" ||\n      ".join(
+            f"interpreter.{role}({i})->bytes !=\n"
+            f"          sizeof(bundle::{end}Type) * bundle::k{end}Elements"
+            for role, ends in (("input", inputs), ("output", outputs))
+            for i, end in enumerate(ends)
+        ),
+        elements=" + ".join(f"bundle::k{end}Elements" for end in outputs),
+    )
+
+
+_GIVEN = """\
+  std::memcpy(interpreter.input({i})->data.data, golden.{member},
+              sizeof(bundle::{end}Type) * bundle::k{end}Elements);
+"""
+_COMPARED = """\
+  for (int i = 0; i < bundle::k{end}Elements; ++i) {{
+    const auto* output =
+        static_cast<const bundle::{end}Type*>(interpreter.output({i})->data.data);
+    differences += output[i] != golden.{member}[i];
+  }}
+"""
 
 
 def readme(bundle: Bundle) -> str:
@@ -264,8 +285,11 @@ def readme(bundle: Bundle) -> str:
         else "No plan of the arena is smaller than the interpreter's own."
     )
     source, sink = (
-        f"{tensor.dtype} {'x'.join(map(str, tensor.shape))}"
-        for tensor in (bundle.input, bundle.output)
+        " and ".join(
+            f"{tensor.dtype} {'x'.join(map(str, tensor.shape))}"
+            for tensor in ends.values()
+        )
+        for ends in (bundle.inputs, bundle.outputs)
     )
     return _README.substitute(
         name=bundle.name,

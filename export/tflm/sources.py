@@ -2,6 +2,7 @@
 
 import hashlib
 import textwrap
+from collections.abc import Iterable
 
 import numpy as np
 
@@ -100,9 +101,11 @@ constexpr bool kFileBringsOurPlan = {"true" if bundle.is_planned else "false"};
 
 def model_io(bundle: Bundle) -> str:
     """model_io.h: types, shapes and scales of the border, and labels."""
-    borders = (("Input", bundle.input), ("Output", bundle.output))
+    borders = {**bundle.inputs, **bundle.outputs}
     body = "// real = kScale * (integer - kZeroPoint)\n\n"
-    body += "\n".join(_border(role, tensor) for role, tensor in borders)
+    body += f"constexpr int kNumInputs = {len(bundle.inputs)};\n"
+    body += f"constexpr int kNumOutputs = {len(bundle.outputs)};\n\n"
+    body += "\n".join(_border(role, tensor) for role, tensor in borders.items())
     body += f"\nconstexpr int kNumLabels = {len(bundle.labels)};\n"
     if bundle.labels:
         lines = "".join(f"    {spelling.string(each)},\n" for each in bundle.labels)
@@ -112,22 +115,28 @@ def model_io(bundle: Bundle) -> str:
 
 def model_golden(bundle: Bundle) -> dict[str, str]:
     """model_golden.h and .cc: inputs, and the interpreter's outputs for them."""
+    ends = {**bundle.inputs, **bundle.outputs}
+    members = "".join(
+        f"  const {end}Type* {end.lower()};  // k{end}Elements of them.\n"
+        for end in ends
+    )
     header = f"""\
 // Known answers of TensorFlow Lite Micro's interpreter with its reference kernels.
 struct Golden {{
   const char* name;
-  const InputType* input;    // kInputElements of them.
-  const OutputType* output;  // kOutputElements of them.
-}};
+{members}}};
 
 constexpr int kNumGoldens = {len(bundle.cases)};
 extern const Golden kGoldens[kNumGoldens];
 """
-    arrays = "\n".join(_case(number, case) for number, case in enumerate(bundle.cases))
-    entries = "".join(
-        f"    {{{spelling.string(case.name)}, kInput{number}, kOutput{number}}},\n"
-        for number, case in enumerate(bundle.cases)
+    arrays = "\n".join(
+        _case(number, bundle, case) for number, case in enumerate(bundle.cases)
     )
+    fields = [
+        ", ".join([spelling.string(case.name), *_names(ends, number)])
+        for number, case in enumerate(bundle.cases)
+    ]
+    entries = "".join(f"    {{{each}}},\n" for each in fields)
     source = f"""\
 namespace {{
 
@@ -143,11 +152,19 @@ const Golden kGoldens[kNumGoldens] = {{
     }
 
 
-def _case(number: int, case: goldens.Case) -> str:
+def _names(ends: Iterable[str], number: int) -> list[str]:
+    """Of the arrays of a case: `kInput0`, or `kInput1Of0` of the second of several."""
+    return [
+        f"k{end}Of{number}" if end[-1].isdigit() else f"k{end}{number}" for end in ends
+    ]
+
+
+def _case(number: int, bundle: Bundle, case: goldens.Case) -> str:
+    ends = [*bundle.inputs, *bundle.outputs]
+    arrays = [*case.inputs, *case.outputs]
     return "".join(
-        f"const {role}Type k{role}{number}[k{role}Elements] = {{\n"
-        f"{spelling.array(values)}}};\n"
-        for role, values in (("Input", case.input), ("Output", case.output))
+        f"const {end}Type {name}[k{end}Elements] = {{\n{spelling.array(values)}}};\n"
+        for end, name, values in zip(ends, _names(ends, number), arrays, strict=True)
     )
 
 

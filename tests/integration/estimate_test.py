@@ -10,6 +10,7 @@ import sys
 import pytest
 
 from tests import graph_builder, programs
+from tests.ir import from_tflite_test
 from tests.report import costs_test
 from tfpipeline.ir import serialize
 from tfpipeline.networks import catalog as networks
@@ -201,3 +202,16 @@ def test_tensorflow_stays_out():
     )
     done = subprocess.run((sys.executable, "-c", code), cwd=ROOT, timeout=120)
     assert done.returncode == 0
+
+
+def test_operators_that_are_missing_from_the_figures_are_told(tmp_path):
+    file = tmp_path / "partly.tflite"
+    file.write_bytes(from_tflite_test.partly_unknown())
+
+    found = _json(f"--model={file}", "--target=tflm")["targets"]["tflm"]
+
+    assert found["totals"]["add"] == 8
+    assert "2 CUMSUM" in found["notes"][0]
+    assert "missing from the figures" in found["notes"][0]
+    line = _error(f"--model={file}", "--target=max78000")
+    assert "CUMSUM is not supported" in line

@@ -26,8 +26,6 @@ REASONS = re.compile(
             r"(input|output) .* must be int(8|16)",
             r"has float32 tensors",
             r"there must be one (input|output)",
-            r"one input and one output are supported",
-            r"the network has \d+ subgraphs",
             r"quantized to uint8, the form of TensorFlow 1",
             r"a batch of 1",
             r"the kernel and bias must be constants",

@@ -479,6 +479,73 @@ def test_a_variable_is_refused():
         from_tflite.read(model)
 
 
+def test_the_first_subgraph_is_read():
+    """TensorFlow Lite Micro runs it; others only where an operator calls them."""
+    model = GOLDENS[0].read_bytes()
+
+    def add(parsed):
+        parsed.subgraphs.append(schema.SubGraphT(name=b"other", tensors=[]))
+
+    several = models.edited(model, add)
+    assert graph.equal(from_tflite.read(several), from_tflite.read(model))
+
+
+def partly_unknown():
+    """A sum, two operators that no kind stands for, and a sum of their results."""
+    values = {name: Value((1, 4)) for name in "abcde"}
+    return models.network(
+        {**values, "i": models.integers([0])},
+        [
+            ("ADD", ["a", "a"], ["b"], schema.AddOptionsT()),
+            ("CUMSUM", ["b", "i"], ["c"], None),
+            ("CUMSUM", ["c", "i"], ["d"], None),
+            ("ADD", ["b", "d"], ["e"], schema.AddOptionsT()),
+        ],
+        ["a"],
+        ["e"],
+    )
+
+
+def test_operators_without_a_kind_are_left_out_and_counted(tmp_path):
+    file = tmp_path / "partly.tflite"
+    file.write_bytes(partly_unknown())
+
+    found = from_tflite.read_file_partly(file)
+
+    assert found.missing == {"CUMSUM": 2}
+    kinds = [layer.kind for layer in found.graph.layers]
+    assert kinds == ["Add", "Unknown", "Unknown", "Add"]
+    unknown = found.graph.layers[1]
+    assert (unknown.operator, unknown.inputs) == ("CUMSUM", ("b",))
+    assert graph.written_names(unknown) == ("c",)
+    with pytest.raises(errors.GraphError, match=r"CUMSUM.*not supported") as caught:
+        from_tflite.read_file(file)
+    assert len(str(caught.value).splitlines()) == 1
+
+
+def test_without_its_work_a_network_is_not_priced(tmp_path):
+    """Convolutions of a form that is not supported, or nothing but unknown kinds."""
+    file = tmp_path / "hybrid.tflite"
+    hybrid = Value((1, 8, 8, 4), "float32")
+    file.write_bytes(
+        models.one_operator(
+            "CONV_2D",
+            [hybrid, weights((4, 3, 3, 4)), None],
+            Value((1, 4, 4, 4), "float32"),
+            conv_options(),
+        )
+    )
+    with pytest.raises(errors.GraphError, match="dynamic range"):
+        from_tflite.read_file_partly(file)
+    file.write_bytes(
+        models.one_operator(
+            "CUMSUM", [Value((1, 4)), models.integers([0])], Value((1, 4))
+        )
+    )
+    with pytest.raises(errors.GraphError, match="no operator is supported"):
+        from_tflite.read_file_partly(file)
+
+
 def test_a_dilation_without_an_end_is_refused():
     def dilate(model):
         for operator in model.subgraphs[0].operators:
@@ -582,12 +649,8 @@ def test_forms_that_nothing_here_takes_are_named(read):
         schema.FullyConnectedOptionsT(),
     )
 
-    def duplicate(model):
-        model.subgraphs = [*model.subgraphs, *model.subgraphs]
-
     for model, message in (
         (_unsigned(GOLDENS[0]), "quantized to uint8, the form of TensorFlow 1"),
-        (models.edited(dense, duplicate), "the network has 2 subgraphs"),
         (_behind_the_flatbuffer(dense), "'w': its values lie behind the flatbuffer"),
     ):
         with pytest.raises(errors.GraphError, match=message) as caught:

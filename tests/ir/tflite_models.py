@@ -32,6 +32,7 @@ class Value:
     data: Any = None
     name: str | None = None
     signature: tuple[int, ...] | None = None
+    is_variable: bool = False
 
 
 def integers(values: Any) -> Value:
@@ -78,6 +79,37 @@ def one_operator(
     return pack(model)
 
 
+def network(
+    values: dict[str, Value],
+    operators: list[tuple[str, list[str | None], list[str], Any]],
+    inputs: list[str],
+    outputs: list[str],
+) -> bytes:
+    """A file of several operators: their name, operands, results and options."""
+    model = schema.ModelT(version=3, operatorCodes=[], buffers=[schema.BufferT()])
+    graph = schema.SubGraphT(tensors=[], operators=[], name=b"main")
+    indices = {name: _add(model, graph, value, name) for name, value in values.items()}
+    for name, operands, results, options in operators:
+        code = getattr(schema.BuiltinOperator, name)
+        operator = schema.OperatorT(
+            opcodeIndex=len(model.operatorCodes),
+            inputs=[-1 if each is None else indices[each] for each in operands],
+            outputs=[indices[each] for each in results],
+        )
+        model.operatorCodes.append(
+            schema.OperatorCodeT(builtinCode=code, deprecatedBuiltinCode=min(code, 127))
+        )
+        if options is not None:
+            schema_name = type(options).__name__.removesuffix("T")
+            operator.builtinOptionsType = getattr(schema.BuiltinOptions, schema_name)
+            operator.builtinOptions = options
+        graph.operators.append(operator)
+    graph.inputs = [indices[name] for name in inputs]
+    graph.outputs = [indices[name] for name in outputs]
+    model.subgraphs = [graph]
+    return pack(model)
+
+
 def pack(model: Any) -> bytes:
     """The bytes of a model of the schema's object classes."""
     builder = flatbuffers.Builder(1024)
@@ -115,6 +147,7 @@ def _add(model: Any, graph: Any, value: Value | None, name: str) -> int:
             buffer=buffer,
             name=(value.name if value.name is not None else name).encode(),
             quantization=quantization,
+            isVariable=value.is_variable,
             hasRank=True,
         )
     )

@@ -29,7 +29,7 @@ def test_sums_are_those_of_all_images():
     real = float_execution.activations(NETWORK, IMAGES)
     source = g.tensors["input"].quant
     integer = execution.activations(
-        g, affine.quantized(IMAGES, source, "int8"), vector_kernels.KERNELS
+        g, [affine.quantized(IMAGES, source, "int8")], vector_kernels.KERNELS
     )
     assert [each.name for each in found] == [layer.name for layer in NETWORK.layers]
     for each, layer in zip(found, NETWORK.layers, strict=True):

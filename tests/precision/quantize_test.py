@@ -209,7 +209,7 @@ def test_dead_layers_keep_their_biases(form):
     assert support.reasons(found) == []
     real = float_execution.activations(g, images)
     inputs = integer_images(found, images)
-    computed = execution.activations(found, inputs, vector_kernels.KERNELS)
+    computed = execution.activations(found, [inputs], vector_kernels.KERNELS)
     dead = [x for x in found.layers if x.kind in ("DepthwiseConv2D", "Dense")]
     for layer in (found.layers[1], *dead):
         assert not found.constants[layer.weights].any()

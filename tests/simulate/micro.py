@@ -3,6 +3,8 @@
 A child for each operator would take a minute; the arenas are far larger than needed.
 """
 
+import dataclasses
+
 import numpy as np
 from tflite_micro import runtime
 
@@ -17,6 +19,27 @@ def random_images(g, count, seed=0):
     random = np.random.default_rng(seed)
     shape = (count, *tensor.shape[1:])
     return random.integers(limits.min, limits.max + 1, shape).astype(tensor.dtype)
+
+
+def random_inputs(g, count, seed=0):
+    """The same for every input."""
+    return [
+        random_images(dataclasses.replace(g, inputs=(name,)), count, seed + i)
+        for i, name in enumerate(g.inputs)
+    ]
+
+
+def run(model, inputs, outputs, arena_bytes=2**21):
+    """For each output what TFLite Micro computes, its state reset for each image."""
+    found = runtime.Interpreter.from_bytes(model, arena_size=arena_bytes)
+    results = []
+    for image in zip(*inputs, strict=True):
+        found.reset()
+        for position, values in enumerate(image):
+            found.set_input(values[np.newaxis], position)
+        found.invoke()
+        results.append([found.get_output(i).copy() for i in range(outputs)])
+    return [np.concatenate(values) for values in zip(*results, strict=True)]
 
 
 def activations(model, image):
@@ -53,7 +76,7 @@ def assert_equal_in_every_tensor(model, images, kernels):
     g = from_tflite.read(model)
     for image in images:
         expected = activations(model, image)
-        found = execution.activations(g, image[np.newaxis], kernels)
+        found = execution.activations(g, [image[np.newaxis]], kernels)
         assert len(expected) >= len(g.layers) - 1
         for name in expected:
             np.testing.assert_array_equal(found[name], expected[name], err_msg=name)

@@ -40,7 +40,7 @@ def find_buffers(
         liveness.Step(
             layer.name,
             tuple(name for name in layer.inputs if name not in g.constants),
-            (layer.output,),
+            graph.written_names(layer),
             tuple(scratch(g, layer)),
         )
         for layer in g.layers

@@ -104,6 +104,13 @@ class Estimate:
         return self.totals.macs / cycles if cycles else 0.0
 
 
+def refused(target: str, violations: Sequence[str]) -> Estimate:
+    """Of a network of which some layer has no form at all on the target."""
+    return Estimate(
+        target=target, layers=(), latency={}, memory={}, violations=tuple(violations)
+    )
+
+
 def graph_layer(
     g: graph.Graph, layer: graph.Layer, latency_cycles: Mapping[str, float]
 ) -> Layer:

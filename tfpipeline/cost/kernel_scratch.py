@@ -27,6 +27,8 @@ def reference(
         layer: of it.
         bits: width of an activation where the graph is not quantized.
     """
+    if isinstance(layer, graph.Unknown):
+        return ()
     source = g.tensors[layer.inputs[0]]
     outputs = g.tensors[layer.output].num_elements
     if isinstance(layer, graph.Mean):

@@ -80,6 +80,7 @@ MACS: dict[type[graph.Layer], Rule] = {
     graph.Requantize: _none,
     graph.Softmax: _none,
     graph.Activation: _none,
+    graph.Unknown: _none,
 }
 
 

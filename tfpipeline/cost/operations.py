@@ -93,4 +93,5 @@ _RULES: dict[type[graph.Layer], Rule] = {
         add=_outputs(g, layer), mul=_outputs(g, layer)
     ),
     graph.Activation: lambda g, layer: Operations(comp=_outputs(g, layer)),
+    graph.Unknown: _moved,
 }

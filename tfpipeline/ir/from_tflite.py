@@ -4,10 +4,12 @@ Float, int8, int16x8 (int16 activations, int8 weights) and packed INT4 weights; 
 operator of `tflite_operators.READERS`. Needs neither TensorFlow nor any C++.
 """
 
+import collections
 import dataclasses
 import math
 import os
 import pathlib
+from collections.abc import Mapping
 
 import numpy as np
 
@@ -27,6 +29,21 @@ _STORAGE = {"int4": "int8"}
 _NUM_BITS = {"int4": 4, "int8": 8, "uint8": 8, "int16": 16, "int32": 32, "int64": 64}
 
 
+@dataclasses.dataclass(frozen=True)
+class Partly:
+    """A network as far as it is known, to be priced.
+
+    Attributes:
+        graph: with a layer `Unknown` for an operator that has no kind.
+        missing: how many operators of each name have none; empty for most networks.
+        subgraphs: of the file; the first one is read.
+    """
+
+    graph: graph.Graph
+    missing: Mapping[str, int]
+    subgraphs: int
+
+
 def read_file(path: str | os.PathLike[str]) -> graph.Graph:
     """Reads the network in the file at `path`, named as the file.
 
@@ -34,10 +51,26 @@ def read_file(path: str | os.PathLike[str]) -> graph.Graph:
         StorageError: the file cannot be read.
         GraphError: as `read`.
     """
+    return _read_file(path, partly=False).graph
+
+
+def read_file_partly(path: str | os.PathLike[str]) -> Partly:
+    """As `read_file`, for figures that may leave out operators without a kind.
+
+    Raises:
+        StorageError: the file cannot be read.
+        GraphError: the file is damaged, or more is in the way than operators that can
+            be left out: a tensor that a graph cannot hold, convolutions of a form that
+            is not supported.
+    """
+    return _read_file(path, partly=True)
+
+
+def _read_file(path: str | os.PathLike[str], *, partly: bool) -> Partly:
     file = pathlib.Path(path)
     model = content.read(file)
     try:
-        return read(model, name=file.stem)
+        return _read(model, file.stem, partly=partly)
     except errors.GraphError as error:
         raise errors.GraphError(f"{file}: {error}") from error
 
@@ -53,17 +86,34 @@ def read(model: bytes, *, name: str = "tflite") -> graph.Graph:
         GraphError: the file is damaged, or an operator, shape or type is not
             supported; names the operator, tensor or offset.
     """
+    return _read(model, name, partly=False).graph
+
+
+def _read(model: bytes, name: str, *, partly: bool) -> Partly:
     stored = tflite_rewrites.without_shapes(
         tflite_rewrites.without_border(tflite_file.parse(model))
     )
     program = tflite_rewrites.rewritten(
-        stored, tflite_names.tensor_names(stored.tensors)
+        stored, tflite_names.tensor_names(stored.tensors), partly=partly
     )
     names = tflite_names.tensor_names(program.tensors)
-    unnamed = [
-        tflite_operators.layer(tflite_operation.Operation(operator, program, names))
-        for operator in program.operators
-    ]
+    unnamed: list[graph.Layer] = []
+    missing: collections.Counter[str] = collections.Counter()
+    for operator in program.operators:
+        operation = tflite_operation.Operation(operator, program, names)
+        try:
+            unnamed.append(tflite_operators.layer(operation))
+        except errors.GraphError:
+            if not partly or not tflite_operators.can_be_missing(operation):
+                raise
+            missing[operator.name] += 1
+            if (found := tflite_operators.unknown(operation)) is not None:
+                unnamed.append(found)
+    if missing.total() == len(program.operators):
+        raise errors.GraphError(
+            f"no operator is supported; found {', '.join(missing)}. docs/ir.md lists "
+            "the operators of TFLite that are"
+        )
     layers = tuple(
         dataclasses.replace(unnamed[i], name=short)
         for i, short in tflite_names.layer_names(unnamed).items()
@@ -89,8 +139,7 @@ def read(model: bytes, *, name: str = "tflite") -> graph.Graph:
         inputs=inputs,
         outputs=outputs,
     )
-    verify.require(result)
-    return result
+    return Partly(verify.require(result), missing, program.subgraphs)
 
 
 def _tensor(tensor: tflite_file.FileTensor, name: str) -> graph.Tensor:

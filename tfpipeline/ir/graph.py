@@ -114,6 +114,24 @@ class Weighted(Layer):
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Several(Layer):
+    """A layer of several results: `output` is the first, `further` are the others."""
+
+    further: tuple[str, ...] = ()
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Unknown(Several):
+    """An operator of a file that has no kind: what it reads and writes, no more.
+
+    Only in graphs that are priced; nothing runs or writes one. Constants that it reads
+    are left out.
+    """
+
+    operator: str
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Conv1D(Weighted):
     """Convolution along the width of `[1, width, channels]`; tuples of length one."""
 
@@ -247,7 +265,7 @@ class Activation(Layer):
     function: str
 
 
-# The closed set; meta-tests iterate over it.
+# The closed set; meta-tests iterate over it. `Unknown` is outside of it.
 LAYER_KINDS: tuple[type[Layer], ...] = (
     Conv1D,
     Conv2D,
@@ -303,11 +321,17 @@ def read_names(layer: Layer) -> tuple[str, ...]:
     return layer.inputs + constant_names(layer)
 
 
+def written_names(layer: Layer) -> tuple[str, ...]:
+    """Names of all tensors that a layer writes, in order."""
+    further = layer.further if isinstance(layer, Several) else ()
+    return (layer.output, *further)
+
+
 def tensor_names(graph: Graph) -> Iterator[str]:
     """Names of all tensors in order of first use, each once."""
     seen: set[str] = set()
     uses = [graph.inputs]
-    uses += [(*read_names(layer), layer.output) for layer in graph.layers]
+    uses += [(*read_names(layer), *written_names(layer)) for layer in graph.layers]
     uses.append(graph.outputs)
     for name in (name for names in uses for name in names):
         if name not in seen:
@@ -350,6 +374,8 @@ def _numbered(graph: Graph) -> Graph:
             "inputs": tuple(new[name] for name in layer.inputs),
             "output": new[layer.output],
         }
+        if isinstance(layer, Several):
+            changes["further"] = tuple(new[name] for name in layer.further)
         if isinstance(layer, Weighted):
             changes["weights"] = new[layer.weights]
             changes["bias"] = None if layer.bias is None else new[layer.bias]

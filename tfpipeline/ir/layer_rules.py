@@ -274,6 +274,8 @@ def _scales(g: graph.Graph, layer: graph.Layer) -> Iterator[str]:
 def _each_layer(check: _Check) -> Callable[[graph.Graph], Iterator[rule.Breach]]:
     def breaches(g: graph.Graph) -> Iterator[rule.Breach]:
         for layer in g.layers:
+            if isinstance(layer, graph.Unknown):
+                continue
             for found in check(g, layer):
                 yield rule.subject(layer), found
 

@@ -209,6 +209,7 @@ _FIELDS: dict[str, Callable[[Any], Any]] = {
     "name": _text,
     "inputs": _texts,
     "output": _text,
+    "further": _texts,
     "weights": _text,
     "bias": lambda value: None if value is None else _text(value),
     "clamp": _clamp,

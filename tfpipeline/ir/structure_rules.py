@@ -32,7 +32,7 @@ def _names(g: graph.Graph) -> Iterator[rule.Breach]:
 
 def _kinds(g: graph.Graph) -> Iterator[rule.Breach]:
     for layer in g.layers:
-        if type(layer) not in graph.LAYER_KINDS:
+        if type(layer) not in (*graph.LAYER_KINDS, graph.Unknown):
             yield rule.subject(layer), layer.kind
 
 
@@ -66,9 +66,10 @@ def _order(g: graph.Graph) -> Iterator[rule.Breach]:
         for name in graph.read_names(layer):
             if name not in written:
                 yield rule.subject(layer), f"'{name}' read before it is written"
-        if layer.output in written:
-            yield rule.subject(layer), f"'{layer.output}' written again"
-        written.add(layer.output)
+        for name in graph.written_names(layer):
+            if name in written:
+                yield rule.subject(layer), f"'{name}' written again"
+            written.add(name)
         for name in graph.constant_names(layer):
             if name not in g.constants:
                 yield rule.subject(layer), f"'{name}' without a value"

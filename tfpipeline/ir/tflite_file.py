@@ -69,6 +69,12 @@ OPTIONS: dict[str, tuple[str, dict[str, str]]] = {
 # A file of 2019: CONV_2D and its like of unsigned bytes, whose kernels are gone.
 _ARITHMETIC = frozenset(OPTIONS) - {"CONCATENATION", "SPACE_TO_DEPTH"}
 
+# Operators that keep values from run to run, in tensors that are variables.
+STATEFUL = frozenset({"UNIDIRECTIONAL_SEQUENCE_LSTM", "SVDF"})
+
+# What is said of a variable that another operator reads.
+VARIABLE_REASON = "is a variable, which lasts from run to run, and is not supported"
+
 _T = TypeVar("_T")
 
 # A table without fields, at offset 4: behind its list of fields, whose own size and
@@ -91,7 +97,8 @@ class FileTensor:
     """One tensor of the file; `data` are the bytes of a constant.
 
     `scales` is empty for a tensor that is not quantized; `axis` counts only where it
-    has several. `is_dynamic` says that a dimension other than the batch may vary.
+    has several. `is_dynamic` says that a dimension other than the batch may vary,
+    `is_variable` that the values last from run to run.
     """
 
     index: int
@@ -104,6 +111,7 @@ class FileTensor:
     is_dynamic: bool
     data: npt.NDArray[np.uint8] | None
     signature: tuple[int, ...] = ()
+    is_variable: bool = False
 
     @property
     def is_constant(self) -> bool:
@@ -133,12 +141,24 @@ class Operator:
 
 @dataclasses.dataclass(frozen=True)
 class Program:
-    """The only subgraph of a file, operators in their order of execution."""
+    """The first subgraph of a file, operators in their order of execution.
+
+    It is the one that TensorFlow Lite Micro runs; `subgraphs` counts all. The others
+    are run only where an operator for control flow calls them.
+    """
 
     tensors: tuple[FileTensor, ...]
     operators: tuple[Operator, ...]
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
+    subgraphs: int = 1
+
+    def variable(self, operator: Operator) -> FileTensor | None:
+        """What an operator reads that lasts from run to run, if its kind may not."""
+        if operator.name in STATEFUL:
+            return None
+        operands = (self.tensors[i] for i in operator.inputs if i >= 0)
+        return next((each for each in operands if each.is_variable), None)
 
     @property
     def input(self) -> FileTensor:
@@ -157,12 +177,12 @@ class Program:
 
 
 def parse(model: bytes) -> Program:
-    """Parses a `.tflite` file of one subgraph.
+    """Parses the first subgraph of a `.tflite` file.
 
     Raises:
         GraphError: not a TFLite file, truncated or overwritten: names the part and its
-            offset. Or a sound one of a form that nothing here takes: with several
-            subgraphs, with weights behind the flatbuffer, of unsigned bytes.
+            offset. Or a sound one of a form that nothing here takes: with weights
+            behind the flatbuffer, of unsigned bytes.
     """
     model = bytes(model)
     if len(model) < 8 or model[4:8] != FILE_IDENTIFIER:
@@ -172,7 +192,9 @@ def parse(model: bytes) -> Program:
         )
     with _reading("the model", int.from_bytes(model[:4], "little"), model):
         root = tflite.Model.GetRootAsModel(model, 0)
-        _require_one_subgraph(_count("subgraphs", root.SubgraphsLength(), model))
+        subgraphs = _count("subgraphs", root.SubgraphsLength(), model)
+        if not subgraphs:
+            raise ValueError("there is no subgraph")
         subgraph = root.Subgraphs(0)
         buffers = _count("buffers", root.BuffersLength(), model)
         codes = _count("operator codes", root.OperatorCodesLength(), model)
@@ -198,20 +220,10 @@ def parse(model: bytes) -> Program:
         ),
         inputs=_border(subgraph, "Inputs", tensors, model),
         outputs=_border(subgraph, "Outputs", tensors, model),
+        subgraphs=subgraphs,
     )
     _require_signed(program)
     return program
-
-
-def _require_one_subgraph(found: int) -> None:
-    if found > 1:
-        raise errors.GraphError(
-            f"the network has {found} subgraphs, for control flow or several "
-            "signatures; one is supported: convert a single function without "
-            "conditions and loops"
-        )
-    if not found:
-        raise ValueError("there is no subgraph")
 
 
 def _require_signed(program: Program) -> None:
@@ -313,11 +325,6 @@ def _tensor(
             f"tensor {index} '{name[:60]}' is stored sparse, which is not supported: "
             "convert without sparsity"
         )
-    if table.IsVariable():
-        raise errors.GraphError(
-            f"tensor {index} '{name[:60]}' is a variable, which lasts from run to run, "
-            "and is not supported"
-        )
     scales, zero_points, axis = _quantization(table.Quantization(), model)
     if len(shape) == 1:
         # Biases have one axis; files of before 2020 name that of their kernel.
@@ -333,6 +340,7 @@ def _tensor(
         is_dynamic=is_dynamic,
         data=_data(f"tensor {index} '{name[:60]}'", table.Buffer(), root, buffers),
         signature=signature,
+        is_variable=bool(table.IsVariable()),
     )
 
 

@@ -5,7 +5,13 @@ from typing import Any
 
 import tflite
 
-from tfpipeline.ir import geometry, graph, tflite_operation, tflite_rewrites
+from tfpipeline.ir import (
+    geometry,
+    graph,
+    tflite_file,
+    tflite_operation,
+    tflite_rewrites,
+)
 
 FUNCTIONS = {
     "ABS": "abs",
@@ -254,6 +260,12 @@ def layer(operation: tflite_operation.Operation) -> graph.Layer:
         GraphError: the operator, or the way it is used, is not supported.
     """
     name = operation.operator.name
+    variable = operation.program.variable(operation.operator)
+    if variable is not None:
+        raise operation.error(
+            f"tensor {variable.index} '{variable.name[:60]}' "
+            f"{tflite_file.VARIABLE_REASON}"
+        )
     if _has_open_batch(operation):
         raise operation.error(f"not supported: {_OPEN_BATCH}")
     if name in NOT_SUPPORTED:
@@ -263,3 +275,44 @@ def layer(operation: tflite_operation.Operation) -> graph.Layer:
             "not supported; docs/ir.md lists the operators of TFLite that are"
         )
     return READERS[name](operation)
+
+
+# Operators that hold nearly all of a network's work: without them nothing is priced.
+_WORK = frozenset({"CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "TRANSPOSE_CONV"})
+
+
+def can_be_missing(operation: tflite_operation.Operation) -> bool:
+    """Whether figures without this operator, which is not supported, tell something.
+
+    Not without the work of a network, nor of one whose batch is open, for which there
+    is better advice.
+    """
+    return operation.operator.name not in _WORK and not _has_open_batch(operation)
+
+
+def unknown(operation: tflite_operation.Operation) -> graph.Unknown | None:
+    """What is known of an operator without a kind: the activations it works on.
+
+    Returns:
+        `None` where it writes nothing that a graph can hold.
+    """
+
+    def held(indices: tuple[int, ...]) -> tuple[str, ...]:
+        tensors = [operation.program.tensors[i] for i in indices if i >= 0]
+        return tuple(
+            operation.names[each.index]
+            for each in tensors
+            if each.dtype in graph.DTYPES
+            and not (each.is_constant or each.is_variable or each.is_dynamic)
+        )
+
+    results = held(operation.operator.outputs)
+    if not results:
+        return None
+    return graph.Unknown(
+        name=results[0],
+        inputs=held(operation.operator.inputs),
+        output=results[0],
+        further=results[1:],
+        operator=operation.operator.name,
+    )

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 
 import tflite
 
+from tfpipeline import errors
 from tfpipeline.ir import tflite_file, tflite_operation
 
 # Tensors that the file does not have, and operators in their order.
@@ -207,9 +208,14 @@ def _uses(program: tflite_file.Program, index: int) -> int:
 
 
 def rewritten(
-    program: tflite_file.Program, names: Mapping[int, str]
+    program: tflite_file.Program, names: Mapping[int, str], *, partly: bool = False
 ) -> tflite_file.Program:
     """The program in operators that each are one layer.
+
+    Args:
+        program: of a file.
+        names: of its tensors, by their index.
+        partly: whether an operator that cannot be rewritten stays as it is.
 
     Raises:
         GraphError: the way that an operator is used is not supported.
@@ -219,9 +225,14 @@ def rewritten(
         if operator.name not in REWRITES:
             operators.append(operator)
             continue
-        tensors, others = REWRITES[operator.name](
-            tflite_operation.Operation(operator, program, names)
-        )
+        operation = tflite_operation.Operation(operator, program, names)
+        try:
+            tensors, others = REWRITES[operator.name](operation)
+        except errors.GraphError:
+            if not partly:
+                raise
+            operators.append(operator)
+            continue
         program = dataclasses.replace(program, tensors=program.tensors + tensors)
         operators += others
     return dataclasses.replace(program, operators=tuple(operators))

@@ -16,7 +16,12 @@ import numpy as np
 from tfpipeline.ir import graph
 from tfpipeline.numerics import affine
 from tfpipeline.precision import matching
-from tfpipeline.simulate import execution, float_execution, vector_kernels
+from tfpipeline.simulate import (
+    execution,
+    float_execution,
+    reference_kernels,
+    vector_kernels,
+)
 
 Array = graph.Array
 
@@ -79,7 +84,9 @@ def measure(
         part = images[start : start + size]
         real = float_execution.activations(float_graph, part)
         source = _integers(integer_graph, integer_graph.inputs[0], part)
-        computed = execution.activations(integer_graph, source, vector_kernels.KERNELS)
+        computed = execution.activations(
+            integer_graph, [source], vector_kernels.KERNELS
+        )
         for row, pair in enumerate(pairs):
             x = real[pair[0].output]
             alone = _alone(integer_graph, pair, real, float_graph)
@@ -109,7 +116,8 @@ def _alone(
             values = real.get(source, float_graph.constants.get(source))
             assert values is not None
             operands.append(_integers(integer_graph, name, values))
-    return vector_kernels.KERNELS[type(own)](integer_graph, own, operands)
+    found = vector_kernels.KERNELS[type(own)](integer_graph, own, operands)
+    return reference_kernels.listed(found)[0]
 
 
 def _integers(g: graph.Graph, name: str, values: Array) -> Array:

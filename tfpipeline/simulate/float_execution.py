@@ -84,9 +84,9 @@ def activations(
             else values[name]
             for name in layer.inputs
         ]
-        result = kernels[type(layer)](g, layer, operands)
+        results = reference_kernels.listed(kernels[type(layer)](g, layer, operands))
         clamp: graph.Clamp = getattr(layer, "clamp", graph.NO_CLAMP)
         if clamp != graph.NO_CLAMP:
-            result = np.clip(result, clamp.minimum, clamp.maximum)
-        values[layer.output] = result
+            results = [np.clip(x, clamp.minimum, clamp.maximum) for x in results]
+        values |= zip(graph.written_names(layer), results, strict=True)
     return values

@@ -13,7 +13,15 @@ from tfpipeline.ir import graph
 from tfpipeline.simulate import activation_functions, derived, fixed_point, lookup
 
 Array = graph.Array
-Kernel = Callable[[graph.Graph, graph.Layer, Sequence[Array]], Array]
+# The array of its output; of a layer of several results a tuple of arrays.
+Kernel = Callable[
+    [graph.Graph, graph.Layer, Sequence[Array]], Array | tuple[Array, ...]
+]
+
+
+def listed(result: Array | tuple[Array, ...]) -> Sequence[Array]:
+    """What a kernel returned, as the arrays of all of the layer's outputs."""
+    return (result,) if isinstance(result, np.ndarray) else result
 
 
 def _clamped(value: int, low: int, high: int) -> int:

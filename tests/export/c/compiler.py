@@ -36,20 +36,37 @@ int main(int argc, char **argv)
 """
 _CASE = """\
     case {number}: {{
-        static {input}_t given[{upper}_INPUT_SIZE];
-        static {output}_t found[{upper}_OUTPUT_SIZE];
-        {input}_t *const input = in_place ? {name}_input() : given;
-        {output}_t *const output = in_place ? {name}_output() : found;
+{memory}
         {name}_set_guards();
-        while (fread(input, sizeof given, 1, stdin) == 1) {{
-            {name}_run(input, output);
-            fwrite(output, sizeof found, 1, stdout);
+        while ({read}) {{
+            {name}_run({ends});
+            {write}
         }}
         if (!{name}_guards_hold()) {{
             return 3;
         }}
         break;
     }}"""
+
+
+def _ends(found):
+    """Memory of a network's inputs and outputs, and how it is filled and written."""
+    ends = {**found.inputs, **found.outputs}
+    memory = [
+        f"        static {tensor.dtype}_t own_{end}"
+        f"[{found.name.upper()}_{end.upper()}_SIZE];\n"
+        f"        {tensor.dtype}_t *const {end} = in_place ? {found.name}_{end}()"
+        f" : own_{end};"
+        for end, tensor in ends.items()
+    ]
+    read = [f"fread({end}, sizeof own_{end}, 1, stdin) == 1" for end in found.inputs]
+    write = [f"fwrite({end}, sizeof own_{end}, 1, stdout);" for end in found.outputs]
+    return {
+        "memory": "\n".join(memory),
+        "read": " && ".join(read),
+        "write": "\n            ".join(write),
+        "ends": ", ".join(ends),
+    }
 
 
 def compile_program(sources, output, *options, compiler="gcc"):
@@ -70,8 +87,7 @@ class Program:
             found = files.write(folder / f"net{number}", g, f"net{number}")
             self.networks[name] = found
             names = {"number": number, "name": found.name, "upper": found.name.upper()}
-            dtypes = {"input": found.input.dtype, "output": found.output.dtype}
-            cases.append(_CASE.format(**names, **dtypes))
+            cases.append(_CASE.format(**names, **_ends(found)))
         written = [found.name for found in self.networks.values()]
         includes = "\n".join(f'#include "{name}/{name}.h"' for name in written)
         main = folder / "main.c"
@@ -81,12 +97,27 @@ class Program:
         self.path = compile_program(sources, folder / "program", *guards, *options)
 
     def predict(self, name, images, *, in_place=False):
-        """The output for each image; `in_place` of inputs written into the arena."""
+        """As `run`, for one input and one output."""
+        return self.run(name, [images], in_place=in_place)[0]
+
+    def run(self, name, inputs, *, in_place=False):
+        """The outputs for each image; `in_place` of inputs written into the arena."""
         number = list(self.networks).index(name)
         command = [str(self.path), str(number), *(["in place"] if in_place else [])]
-        given = np.ascontiguousarray(images).tobytes()
+        given = b"".join(
+            np.ascontiguousarray(each).tobytes()
+            for image in zip(*inputs, strict=True)
+            for each in image
+        )
         done = subprocess.run(command, input=given, capture_output=True, timeout=120)
         assert (done.returncode, done.stderr.decode()) == (0, "")
-        output = self.networks[name].output
-        found = np.frombuffer(done.stdout, output.dtype)
-        return found.reshape(len(images) * output.shape[0], *output.shape[1:])
+        outputs = list(self.networks[name].outputs.values())
+        sizes = [each.num_elements * np.dtype(each.dtype).itemsize for each in outputs]
+        images = np.frombuffer(done.stdout, np.uint8).reshape(-1, sum(sizes))
+        columns = np.split(images, np.cumsum(sizes)[:-1], axis=1)
+        return [
+            np.frombuffer(column.tobytes(), output.dtype).reshape(
+                len(images) * output.shape[0], *output.shape[1:]
+            )
+            for output, column in zip(outputs, columns, strict=True)
+        ]

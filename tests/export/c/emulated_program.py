@@ -55,7 +55,7 @@ def exit_codes(folder, cases, core, flags="-O2"):
         name = f"net{number}"
         found = network.prepare(g, name)
         (folder / name / cortex_m.FOLDER).mkdir(parents=True)
-        for file, text in files.texts(found, images, answers).items():
+        for file, text in files.texts(found, [images], [answers]).items():
             if file == f"{name}_test.c":
                 text = text.replace("int main(void)", f"int {name}_test(void)")
                 text = f"int {name}_test(void);\n{text}"

@@ -107,7 +107,7 @@ def test_registered_networks_are_bit_exact(tmp_path, all_registered, name, dtype
 
 def test_a_wrong_answer_and_a_byte_outside_the_arena_are_found(tmp_path):
     g, images, answers = next(iter(dict(golden_networks()).values()))
-    found = files.write(tmp_path / "net", g, "net", images)
+    found = files.write(tmp_path / "net", g, "net", [images])
     source = tmp_path / "net" / "net.c"
     text = source.read_text()
     outside = "((int8_t *)&arena)[NET_ARENA_BYTES] = 0;\n    MARK(1);"

@@ -46,7 +46,7 @@ def test_the_same_network_gives_the_same_bytes(tmp_path):
 def test_known_answers_are_those_of_the_given_images(tmp_path):
     g = small()
     images = micro.random_images(g, 3)
-    files.write(tmp_path / "c", g, "net", images)
+    files.write(tmp_path / "c", g, "net", [images])
     text = (tmp_path / "c" / "net_test.c").read_text(encoding="utf-8")
     answers = execution.predict(g, images)
     numbers = ", ".join(map(str, answers.ravel())) + ","
@@ -58,5 +58,5 @@ def test_images_that_do_not_fit_leave_the_older_folder(tmp_path):
     files.write(tmp_path / "c", small(), "net")
     before = (tmp_path / "c" / "net.c").read_bytes()
     with pytest.raises(errors.UsageError, match="must be int8 of shape"):
-        files.write(tmp_path / "c", small(), "net", np.zeros((1, 5, 5, 2), np.int8))
+        files.write(tmp_path / "c", small(), "net", [np.zeros((1, 5, 5, 2), np.int8)])
     assert (tmp_path / "c" / "net.c").read_bytes() == before

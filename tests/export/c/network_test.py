@@ -213,7 +213,7 @@ def test_known_answers_are_met_and_a_wrong_one_is_found(tmp_path):
     answers = execution.predict(g, images)
     answers[-1, -1] ^= 1
     shutil.copytree(tmp_path / "right", tmp_path / "wrong")
-    wrong = network.test(found, images, answers)
+    wrong = network.test(found, [images], [answers])
     (tmp_path / "wrong" / "net_test.c").write_text(wrong)
     for name, exit_code in (("right", 0), ("wrong", 1)):
         folder = tmp_path / name

@@ -134,12 +134,12 @@ SMALLEST = {"mlperf_int8/autoencoder": -16, "tflite_int8/plain_qat": 16}
 @pytest.mark.parametrize("name", SMALLEST)
 def test_smallest_arena(name):
     model = (ROOT / "tests/golden" / f"{name}.tflite").read_bytes()
-    image = goldens.random_input(tflite_file.parse(model), 0)
+    images = goldens.random_inputs(tflite_file.parse(model), 0)
     size = interpreter.generous_arena_bytes(flatbuffer.read(model))
-    output = goldens.run(model, image, size).outputs
+    outputs = goldens.run(model, images, size).outputs
     found = estimated(model).arena_bytes
     # Looked for from elsewhere: the rule does not say where to find itself right.
-    assert goldens.measure(model, image, output, found + SMALLEST[name]) == found
+    assert goldens.measure(model, images, outputs, found + SMALLEST[name]) == found
 
 
 def test_random_networks_are_smaller_on_32_bits():

@@ -70,7 +70,7 @@ def test_operators_are_the_network_s_and_no_others(made):
 
 def test_input_and_output(made):
     text = files.texts(made)["model_io.h"]
-    for role, tensor in (("Input", made.input), ("Output", made.output)):
+    for role, tensor in {**made.inputs, **made.outputs}.items():
         assert constant(text, f"{role}Type") == f"std::{tensor.dtype}_t"
         assert numbers(text, f"k{role}Shape") == list(tensor.shape)
         assert int(constant(text, f"k{role}Rank")) == len(tensor.shape)
@@ -84,9 +84,9 @@ def test_golden_outputs_are_the_interpreter_s(made):
     texts = files.texts(made)
     micro = runtime.Interpreter.from_bytes(made.model, arena_size=2**20)
     text = texts["model_golden.cc"]
-    image = np.array(numbers(text, "kInput0"), made.input.dtype)
+    image = np.array(numbers(text, "kInput0"), made.inputs["Input"].dtype)
     assert np.unique(image).size > 100, "the whole range is tried"
-    micro.set_input(image.reshape(made.input.shape), 0)
+    micro.set_input(image.reshape(made.inputs["Input"].shape), 0)
     micro.invoke()
     output = numbers(text, "kOutput0")
     np.testing.assert_array_equal(output, micro.get_output(0).reshape(-1))
@@ -130,9 +130,9 @@ def test_our_plan_in_the_file():
     assert constant(text, "kFileBringsOurPlan") == "true"
     # What the file without the plan gives.
     micro = runtime.Interpreter.from_bytes(model, arena_size=2**20)
-    micro.set_input(planned.cases[0].input, 0)
+    micro.set_input(planned.cases[0].inputs[0], 0)
     micro.invoke()
-    np.testing.assert_array_equal(micro.get_output(0), planned.cases[0].output)
+    np.testing.assert_array_equal(micro.get_output(0), planned.cases[0].outputs[0])
     # A file that has a plan keeps it, asked for or not.
     again = bundle.prepare(planned.model, "wake words")
     assert (again.model, again.is_planned) == (planned.model, True)

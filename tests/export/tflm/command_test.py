@@ -157,7 +157,7 @@ def save(tmp_path, values):
 
 
 def test_samples_of_integers_and_of_reals(tmp_path):
-    integers = goldens.random_input(PROGRAM, 3)
+    (integers,) = goldens.random_inputs(PROGRAM, 3)
     found = goldens.read_sample(save(tmp_path, integers), PROGRAM)
     np.testing.assert_array_equal(found, integers)
     # Without the batch, and of another width.

@@ -25,13 +25,18 @@ def misbehaving(monkeypatch):
 def test_replies_keep_the_order_of_the_jobs():
     images = np.random.default_rng(0).integers(-128, 128, (3, 8, 8, 3), np.int8)
     jobs = [
-        pool.Job("tflm_predict", MODEL, {"images": image[None]}, {"arena_bytes": 9999})
+        pool.Job(
+            "tflm_predict",
+            MODEL,
+            {"input0": image[None]},
+            {"arena_bytes": 9999, "outputs": 1},
+        )
         for image in images
     ]
     replies = pool.run(jobs, processes=2)
     together = interpreter.predict(MODEL, images, processes=1)
 
-    outputs = np.concatenate([reply.arrays["outputs"] for reply in replies])
+    outputs = np.concatenate([reply.arrays["output0"] for reply in replies])
     np.testing.assert_array_equal(outputs, together)
     assert len(np.unique(outputs, axis=0)) == 3
 

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Mapping
 
 from tfpipeline.cost import estimate, operations
-from tfpipeline.ir import graph
+from tfpipeline.ir import graph, single_results
 from tfpipeline.targets.gap8 import (
     buffers,
     constraints,
@@ -37,6 +37,8 @@ def estimate_graph(g: graph.Graph, options: estimate.Options) -> estimate.Estima
     Float graphs are counted in as many bits as `options` give their activations;
     quantized ones in 8, or in 16 where their activations have as many.
     """
+    if lacking := single_results.reasons(g):
+        return estimate.refused(spec.NAME, lacking)
     bits = width(g, options)
     clocks = spec.clocks(options.clock_hz)
     net = fusion.fuse(g)

@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Sequence
 
 from tfpipeline.cost import estimate
-from tfpipeline.ir import graph
+from tfpipeline.ir import graph, single_results
 from tfpipeline.targets.max78000 import (
     cost,
     data_memory,
@@ -39,6 +39,8 @@ def estimate_graph(
         GraphError: the input cannot be folded by `options.fold`, or a quantized network
             was to be split.
     """
+    if lacking := single_results.reasons(g):
+        return estimate.refused(spec.name, lacking)
     if options.split_kernels:
         g = splitting.split(g)
     found = graph_cost.estimate_graph(

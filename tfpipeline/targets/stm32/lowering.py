@@ -129,4 +129,5 @@ _RULES: dict[type[graph.Layer], Rule] = {
     graph.Requantize: _free,
     graph.Softmax: _free,
     graph.Activation: _free,
+    graph.Unknown: _free,
 }

@@ -8,11 +8,12 @@ allowed there.
 """
 
 import dataclasses
+from collections.abc import Sequence
 
 import numpy as np
 
 from tfpipeline import errors
-from tfpipeline.targets.tflm import flatbuffer, interpreter, pool
+from tfpipeline.targets.tflm import flatbuffer, interpreter, pool, ports
 
 TOLERANCE_LSB = {"FULLY_CONNECTED": 1}
 TOLERANCE_REASON = (
@@ -53,7 +54,7 @@ class EndToEnd:
 
 def compare_operators(
     model: bytes,
-    images: interpreter.IntArray,
+    inputs: Sequence[interpreter.IntArray],
     *,
     processes: int = 2,
     timeout_seconds: float = pool.DEFAULT_TIMEOUT_SECONDS,
@@ -65,7 +66,7 @@ def compare_operators(
 
     Args:
         model: a full-integer `.tflite`.
-        images: `[N, H, W, C]` of the input's type.
+        inputs: for each of the network's inputs `[N, ...]` of its type.
         processes: children at a time.
         timeout_seconds: limit for all of it.
 
@@ -74,11 +75,11 @@ def compare_operators(
             crashed.
     """
     program = flatbuffer.require_integer(model)
-    interpreter.check_images(program, images)
+    interpreter.check_inputs(program, inputs)
     options = {"arena_bytes": interpreter.generous_arena_bytes(program, preserve=True)}
     counts = pool.map_images(
         pool.Job("compare_operators", model, options=options),
-        images,
+        inputs,
         who="the comparison of TFLite with TFLite Micro",
         processes=processes,
         timeout_seconds=timeout_seconds,
@@ -110,28 +111,35 @@ def compare_operators(
 
 
 def compare_outputs(
-    model: bytes, reference: interpreter.IntArray, micro: interpreter.IntArray
+    model: bytes, reference: ports.Arrays, micro: ports.Arrays
 ) -> EndToEnd:
-    """Compares the outputs `[N, classes]` of both interpreters.
+    """Compares each output `[N, classes]` of both interpreters.
+
+    An image is of the same class where it is in all outputs.
 
     Raises:
         VerificationError: they differ by more than the network's tolerance, or in size.
     """
-    if reference.size != micro.size:
-        raise errors.VerificationError(
-            f"TFLite's reference gives an output of shape {reference.shape[1:]}, "
-            f"TFLite Micro {micro.shape[1:]}: the file has another shape than its "
-            "operators give"
-        )
-    # TFLite computes a shape, TFLite Micro takes the file's; they may differ by ones.
-    reference = reference.reshape(len(reference), -1)
-    micro = micro.reshape(len(micro), -1)
-    error = np.abs(reference.astype(np.int64) - micro.astype(np.int64))
+    images = len(micro[0])
+    largest = np.zeros(images, np.int64)
+    same = np.ones(images, bool)
+    for exact, found in zip(reference, micro, strict=True):
+        if exact.size != found.size:
+            raise errors.VerificationError(
+                f"TFLite's reference gives an output of shape {exact.shape[1:]}, "
+                f"TFLite Micro {found.shape[1:]}: the file has another shape than its "
+                "operators give"
+            )
+        # TFLite computes a shape, TFLite Micro takes the file's: ones may differ.
+        rows, others = exact.reshape(images, -1), found.reshape(images, -1)
+        error = np.abs(rows.astype(np.int64) - others.astype(np.int64))
+        largest = np.maximum(largest, error.max(axis=1))
+        same &= np.argmax(rows, 1) == np.argmax(others, 1)
     result = EndToEnd(
-        images=len(micro),
-        differing_images=int(np.count_nonzero(error.max(axis=1))),
-        max_lsb=int(error.max()),
-        same_class=int(np.sum(np.argmax(reference, 1) == np.argmax(micro, 1))),
+        images=images,
+        differing_images=int(np.count_nonzero(largest)),
+        max_lsb=int(largest.max()),
+        same_class=int(np.count_nonzero(same)),
         tolerance_lsb=_end_to_end_tolerance(flatbuffer.read(model)),
     )
     if result.tolerance_lsb is not None and result.max_lsb > result.tolerance_lsb:

@@ -8,13 +8,9 @@ Sizes are this machine's (64-bit): the interpreter's own structures hold pointer
 import dataclasses
 import re
 import time
-from typing import Any
-
-import numpy as np
-import numpy.typing as npt
 
 from tfpipeline import errors
-from tfpipeline.targets.tflm import flatbuffer, interpreter, pool
+from tfpipeline.targets.tflm import flatbuffer, interpreter, pool, ports
 
 # TFLite Micro aligns the arena and its parts to 16 bytes (MicroArenaBufferAlignment,
 # tensorflow/lite/micro/memory_helpers.h).
@@ -93,8 +89,8 @@ class _Search:
         self._model = model
         self._deadline = deadline
         self._program = flatbuffer.require_integer(model)
-        self._image = interpreter.random_images(self._program, 1)
-        self._expected: npt.NDArray[Any] = np.empty(0, np.int8)
+        self._inputs = interpreter.random_inputs(self._program, 1)
+        self._expected: ports.Arrays = ()
 
     def record(self) -> dict[str, int]:
         """Runs in a generous arena and returns the recorded total, head and tail."""
@@ -103,7 +99,7 @@ class _Search:
         if reply.failure is not None:
             self._check_time()  # a run that was cut short says nothing of the network
             raise errors.ExportError(f"TFLite Micro {reply.failure}")
-        self._expected = reply.arrays["outputs"]
+        self._expected = ports.listed(ports.OUTPUT, reply.arrays)
         recorded = {name: int(n) for name, n in _RECORDED.findall(reply.stderr)}
         if recorded.keys() != {"total", "head", "tail"}:
             raise errors.VerificationError(
@@ -139,8 +135,8 @@ class _Search:
         new = [size for size in sizes if size not in self.tried]
         for size, reply in zip(new, self._run(new), strict=True):
             failure = reply.failure
-            if failure is None and not np.array_equal(
-                reply.arrays["outputs"], self._expected
+            if failure is None and not ports.are_equal(
+                ports.listed(ports.OUTPUT, reply.arrays), self._expected
             ):
                 failure = "ran with a wrong result"
             self.tried[size] = failure
@@ -151,8 +147,12 @@ class _Search:
             pool.Job(
                 "tflm_predict",
                 self._model,
-                {"images": self._image},
-                {"arena_bytes": size, "report": report},
+                ports.named(ports.INPUT, self._inputs),
+                {
+                    "arena_bytes": size,
+                    "report": report,
+                    "outputs": len(self._program.outputs),
+                },
             )
             for size in sizes
         ]

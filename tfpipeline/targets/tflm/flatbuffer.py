@@ -37,7 +37,7 @@ Program = tflite_file.Program
 
 
 def read(model: bytes) -> Program:
-    """Parses a `.tflite` file with one input, one output and one subgraph.
+    """Parses the first subgraph of a `.tflite` file, which TFLite Micro runs.
 
     Raises:
         ExportError: not a TFLite file, truncated, inconsistent, or of a form that is
@@ -47,15 +47,15 @@ def read(model: bytes) -> Program:
         program = tflite_file.parse(model)
     except errors.GraphError as error:
         raise errors.ExportError(str(error)) from error
-    counts = len(program.inputs), len(program.outputs)
-    if counts != (1, 1):
-        raise errors.ExportError(
-            f"the network has {_counted(counts[0], 'input')} and "
-            f"{_counted(counts[1], 'output')}; one input and one output are supported "
-            "here, so far: export a part of it with one of each"
-        )
     if not program.operators:
         raise errors.ExportError("the network has no operators: nothing is computed")
+    for operator in program.operators:
+        variable = program.variable(operator)
+        if variable is not None:
+            raise errors.ExportError(
+                f"operator {operator.index} {operator.name}: tensor {variable.index} "
+                f"'{variable.name[:60]}' {tflite_file.VARIABLE_REASON}"
+            )
     for tensor in program.tensors:
         if min(tensor.shape, default=1) < 0:
             raise errors.ExportError(
@@ -70,16 +70,12 @@ def read(model: bytes) -> Program:
     return program
 
 
-def _counted(count: int, what: str) -> str:
-    return f"{count} {what}" + ("s" if count != 1 else "")
-
-
 def require_integer(model: bytes, types: Sequence[str] = INTEGER_TYPES) -> Program:
     """Parses `model` and checks that it is full integer, its input and output included.
 
     Args:
         model: a `.tflite` file.
-        types: that its input and output may have.
+        types: that its inputs and outputs may have.
 
     Raises:
         ExportError: naming the operator and the tensor that are not integer.
@@ -99,7 +95,9 @@ def require_integer(model: bytes, types: Sequence[str] = INTEGER_TYPES) -> Progr
         raise errors.ExportError(
             f"the network is not full integer: {_sentence(*cause)}{more}. {advice}"
         )
-    for role, tensor in (("input", program.input), ("output", program.output)):
+    ends = [("input", program.tensors[i]) for i in program.inputs]
+    ends += [("output", program.tensors[i]) for i in program.outputs]
+    for role, tensor in ends:
         is_integer = tensor.dtype in types and len(tensor.scales) == 1
         if not is_integer or not 0 < tensor.scales[0] < math.inf:
             advice = _BORDER_ADVICE.get(tensor.dtype, "")

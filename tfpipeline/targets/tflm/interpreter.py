@@ -4,13 +4,14 @@ It is the golden reference of every integer network: the package `tflite-micro` 
 the C++ that a microcontroller runs, with its portable reference kernels.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from tfpipeline import errors
-from tfpipeline.targets.tflm import flatbuffer, pool
+from tfpipeline.targets.tflm import flatbuffer, pool, ports
 
 # int8 or int16, as the network's input and output.
 IntArray = npt.NDArray[np.signedinteger[Any]]
@@ -31,65 +32,103 @@ def generous_arena_bytes(program: flatbuffer.Program, *, preserve: bool = False)
     return size // 16 * 16
 
 
-def predict(
+def run(
     model: bytes,
-    images: IntArray,
+    inputs: Sequence[IntArray],
     *,
     arena_bytes: int | None = None,
     processes: int = 2,
     timeout_seconds: float = pool.DEFAULT_TIMEOUT_SECONDS,
-) -> IntArray:
+) -> ports.Arrays:
     """Runs images through TFLite Micro, each part of them in a child process.
 
     Args:
         model: a full-integer `.tflite`.
-        images: `[N, H, W, C]` of the input's type, already quantized.
+        inputs: for each of the network's inputs `[N, ...]` of its type, already
+            quantized.
         arena_bytes: size of the tensor arena; `None` takes a generous one.
         processes: children at a time; the result does not depend on it.
         timeout_seconds: limit for all of it.
 
     Returns:
-        `[N, classes]` of the output's type.
+        For each of the network's outputs `[N, ...]` of its type.
 
     Raises:
         VerificationError: a child failed or crashed; names the exit signal.
-        UsageError: `images` does not fit the network's input.
+        UsageError: `inputs` do not fit the network's.
     """
     program = flatbuffer.require_integer(model)
-    check_images(program, images)
+    check_inputs(program, inputs)
     if arena_bytes is None:
         arena_bytes = generous_arena_bytes(program)
     parts = pool.map_images(
-        pool.Job("tflm_predict", model, options={"arena_bytes": arena_bytes}),
-        images,
+        pool.Job(
+            "tflm_predict",
+            model,
+            options={"arena_bytes": arena_bytes, "outputs": len(program.outputs)},
+        ),
+        inputs,
         who=f"TFLite Micro in an arena of {arena_bytes} bytes",
         processes=processes,
         timeout_seconds=timeout_seconds,
     )
-    return np.concatenate([part["outputs"] for part in parts])
+    return ports.joined([ports.listed(ports.OUTPUT, part) for part in parts])
 
 
-def random_images(program: flatbuffer.Program, count: int) -> IntArray:
-    """`[count, ...]` over the whole range of the input's type; the same each time."""
-    limits = np.iinfo(program.input.dtype)
-    return np.random.default_rng(0).integers(
-        limits.min,
-        limits.max + 1,
-        (count, *program.input.shape[1:]),
-        np.dtype(program.input.dtype),
-    )
+def predict(model: bytes, images: IntArray, **options: Any) -> IntArray:
+    """As `run`, with the same options, for a network of one input and one output.
+
+    Args:
+        model: a full-integer `.tflite`.
+        images: `[N, H, W, C]` of the input's type, already quantized.
+        **options: as `run` takes them.
+
+    Returns:
+        `[N, classes]` of the output's type.
+    """
+    return sole(run(model, [images], **options))
 
 
-def check_images(program: flatbuffer.Program, images: IntArray) -> None:
-    """Checks that `images` is `[N, ...]` of the input's type and shape, N >= 1.
+def sole(arrays: ports.Arrays) -> IntArray:
+    """The only output.
+
+    Raises:
+        UsageError: there are several.
+    """
+    if len(arrays) != 1:
+        raise errors.UsageError(f"one output is expected here; found {len(arrays)}")
+    return arrays[0]
+
+
+def random_inputs(program: flatbuffer.Program, count: int) -> ports.Arrays:
+    """`[count, ...]` over the whole range of each input's type; the same each time."""
+    random = np.random.default_rng(0)
+    found = []
+    for tensor in (program.tensors[i] for i in program.inputs):
+        limits, shape = np.iinfo(tensor.dtype), (count, *tensor.shape[1:])
+        found.append(
+            random.integers(limits.min, limits.max + 1, shape, np.dtype(tensor.dtype))
+        )
+    return tuple(found)
+
+
+def check_inputs(program: flatbuffer.Program, inputs: Sequence[IntArray]) -> None:
+    """Checks that `inputs` are `[N, ...]` of the inputs' types and shapes, N >= 1.
 
     Raises:
         UsageError: naming both shapes.
     """
-    wanted = program.input.shape[1:]
-    dtype = program.input.dtype
-    if images.dtype != dtype or images.shape[1:] != wanted or len(images) < 1:
+    if len(inputs) != len(program.inputs):
         raise errors.UsageError(
-            f"images must be {dtype} of shape (N, {', '.join(map(str, wanted))}), "
-            f"N >= 1; found {images.dtype} {images.shape}"
+            f"the network has {len(program.inputs)} inputs; found {len(inputs)} arrays"
         )
+    if len({len(images) for images in inputs}) > 1:
+        raise errors.UsageError("there must be as many images for each input")
+    for index, images in zip(program.inputs, inputs, strict=True):
+        tensor = program.tensors[index]
+        wanted, dtype = tensor.shape[1:], tensor.dtype
+        if images.dtype != dtype or images.shape[1:] != wanted or len(images) < 1:
+            raise errors.UsageError(
+                f"images must be {dtype} of shape (N, {', '.join(map(str, wanted))}), "
+                f"N >= 1; found {images.dtype} {images.shape}"
+            )

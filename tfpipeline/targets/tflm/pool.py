@@ -27,6 +27,7 @@ import numpy.typing as npt
 
 import tfpipeline
 from tfpipeline import errors, leftovers
+from tfpipeline.targets.tflm import ports
 
 Arrays = Mapping[str, npt.NDArray[Any]]
 
@@ -103,7 +104,7 @@ def run(
 
 def map_images(
     job: Job,
-    images: npt.NDArray[Any],
+    inputs: Sequence[npt.NDArray[Any]],
     *,
     who: str,
     processes: int,
@@ -111,7 +112,9 @@ def map_images(
     part_size: int | None = None,
     done: Callable[[int], None] | None = None,
 ) -> list[Arrays]:
-    """Runs `job` on consecutive parts of `images`, one part a process.
+    """Runs `job` on consecutive parts of `inputs`, one part a process.
+
+    `inputs` are arrays of as many images each, one for each input of the network.
 
     With `part_size` parts have at most as many images, and `done` is called with the
     number of images of every part that is done.
@@ -126,19 +129,20 @@ def map_images(
     """
     if processes < 1:
         raise errors.UsageError(f"processes must be at least 1; found {processes}")
-    count = min(processes, len(images))
+    images = len(inputs[0])
+    count = min(processes, images)
     if part_size is not None:
-        count = max(count, -(-len(images) // part_size))
-    parts = np.array_split(images, count)
+        count = max(count, -(-images // part_size))
+    parts = list(zip(*(np.array_split(each, count) for each in inputs), strict=True))
     jobs = [
-        dataclasses.replace(job, arrays={**job.arrays, "images": part})
+        dataclasses.replace(job, arrays={**job.arrays, **ports.named("input", part)})
         for part in parts
     ]
     replies = run(
         jobs,
         processes=processes,
         timeout_seconds=timeout_seconds,
-        done=done and (lambda number: done(len(parts[number]))),
+        done=done and (lambda number: done(len(parts[number][0]))),
     )
     for reply in replies:
         if reply.failure is not None:

@@ -5,12 +5,15 @@ reference by 1 LSB an operator and is never the oracle. `reference` is BUILTIN_R
 portable kernels that TFLite Micro's are derived from.
 """
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 
 from tfpipeline import errors
 from tfpipeline.numerics import affine
-from tfpipeline.targets.tflm import flatbuffer, interpreter, pool
+from tfpipeline.targets.tflm import flatbuffer, interpreter, pool, ports
 
 IntArray = interpreter.IntArray
 
@@ -20,15 +23,15 @@ KERNELS = ("fast", "reference")
 CHUNK_IMAGES = 256
 
 
-def predict(
+def run(
     model: bytes,
-    images: IntArray,
+    inputs: Sequence[IntArray],
     *,
     kernels: str = "fast",
     processes: int = 2,
     timeout_seconds: float = pool.DEFAULT_TIMEOUT_SECONDS,
-) -> IntArray:
-    """Runs integer images `[N, H, W, C]` through TFLite and returns `[N, classes]`.
+) -> ports.Arrays:
+    """Runs integers through TFLite: `[N, ...]` of each input to those of each output.
 
     Each of `processes` children takes a part of the images with one thread.
 
@@ -40,15 +43,20 @@ def predict(
         raise errors.UsageError(
             f"kernels must be one of {', '.join(KERNELS)}; found '{kernels}'"
         )
-    interpreter.check_images(flatbuffer.require_integer(model), images)
+    interpreter.check_inputs(flatbuffer.require_integer(model), inputs)
     parts = pool.map_images(
         pool.Job("tflite_predict", model, options={"kernels": kernels}),
-        images,
+        inputs,
         who=f"TFLite with {kernels} kernels",
         processes=processes,
         timeout_seconds=timeout_seconds,
     )
-    return np.concatenate([part["outputs"] for part in parts])
+    return ports.joined([ports.listed(ports.OUTPUT, part) for part in parts])
+
+
+def predict(model: bytes, images: IntArray, **options: Any) -> IntArray:
+    """As `run`, for one input `[N, H, W, C]` and one output `[N, classes]`."""
+    return interpreter.sole(run(model, [images], **options))
 
 
 def quantize_input(model: bytes, images: npt.NDArray[np.float32]) -> IntArray:

@@ -5,48 +5,55 @@ XNNPACK has no kernels for them, and TFLite's own reference rounds a FULLY_CONNE
 float. `simulate` has, and is quicker than either (docs/verification.md).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Any
 
-import numpy as np
-
-from tfpipeline.targets.tflm import flatbuffer, interpreter, pool
+from tfpipeline.targets.tflm import flatbuffer, interpreter, pool, ports
 
 # Images of one child: some seconds, of which its start is a third of one.
 PART_SIZE = 512
 
 
-def predict(
+def run(
     model: bytes,
-    images: interpreter.IntArray,
+    inputs: Sequence[interpreter.IntArray],
     *,
     processes: int = 2,
     done: Callable[[int], None] | None = None,
     timeout_seconds: float = pool.DEFAULT_TIMEOUT_SECONDS,
-) -> interpreter.IntArray:
+) -> ports.Arrays:
     """Executes the file's graph for images, each part of them in a child process.
 
     Args:
         model: a full-integer `.tflite`.
-        images: `[N, H, W, C]` of the input's type, already quantized.
+        inputs: for each of the network's inputs `[N, ...]` of its type, already
+            quantized.
         processes: children at a time; the result does not depend on it.
         done: called with the number of images of every part that is done.
         timeout_seconds: limit for all of it.
 
     Returns:
-        `[N, classes]` of the output's type.
+        For each of the network's outputs `[N, ...]` of its type.
 
     Raises:
         VerificationError: a child failed; says why.
-        UsageError: `images` does not fit the network's input.
+        UsageError: `inputs` do not fit the network's.
     """
-    interpreter.check_images(flatbuffer.require_integer(model), images)
+    interpreter.check_inputs(flatbuffer.require_integer(model), inputs)
     parts = pool.map_images(
         pool.Job("simulate", model),
-        images,
+        inputs,
         who="our execution of the network",
         processes=processes,
         part_size=PART_SIZE,
         done=done,
         timeout_seconds=timeout_seconds,
     )
-    return np.concatenate([part["outputs"] for part in parts])
+    return ports.joined([ports.listed(ports.OUTPUT, part) for part in parts])
+
+
+def predict(
+    model: bytes, images: interpreter.IntArray, **options: Any
+) -> interpreter.IntArray:
+    """As `run`, with the same options, for one input `[N, ...]` and one output."""
+    return interpreter.sole(run(model, [images], **options))

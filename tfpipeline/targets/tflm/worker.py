@@ -15,53 +15,75 @@ import numpy.typing as npt
 from ai_edge_litert import interpreter as litert
 from tflite_micro import runtime
 
-from tfpipeline.ir import from_tflite
+from tfpipeline.ir import from_tflite, tflite_file
 from tfpipeline.simulate import execution
-from tfpipeline.targets.tflm import detach
+from tfpipeline.targets.tflm import detach, ports
 
 Arrays = Mapping[str, npt.NDArray[Any]]
 Result = tuple[dict[str, npt.NDArray[Any]], dict[str, Any]]
 
 
 def tflm_predict(model: bytes, arrays: Arrays, options: Mapping[str, Any]) -> Result:
-    """Runs `arrays["images"]` through TFLite Micro in an arena of the given size.
+    """Runs images through TFLite Micro in an arena of the given size.
+
+    Each image is the first one: what lasts from run to run is as at the start.
 
     The option `report` prints the recorded allocations to stderr, where C++ writes.
     """
     interpreter = _micro(model, options["arena_bytes"], preserve=False)
+    is_stateful = _is_stateful(model)
     outputs = []
-    for image in arrays["images"]:
-        interpreter.set_input(image[np.newaxis], 0)
+    for image in zip(*ports.listed(ports.INPUT, arrays), strict=True):
+        if is_stateful:
+            interpreter.reset()
+        for position, values in enumerate(image):
+            interpreter.set_input(values[np.newaxis], position)
         interpreter.invoke()
-        outputs.append(interpreter.get_output(0)[0].copy())
+        outputs.append(
+            [interpreter.get_output(i)[0].copy() for i in range(options["outputs"])]
+        )
     if options.get("report"):
         interpreter.print_allocations()
-    return {"outputs": np.stack(outputs)}, {}
+    return ports.named(ports.OUTPUT, _stacked(outputs)), {}
 
 
 def tflite_predict(model: bytes, arrays: Arrays, options: Mapping[str, Any]) -> Result:
-    """Runs `arrays["images"]` through TFLite, one image at a time.
+    """Runs images through TFLite, one at a time.
 
     A batch of one needs no resize, which a network with a constant RESHAPE would not
     survive, and is as fast as one of a hundred (cmsisnet by XNNPACK on one thread:
     1,754 to 1,973 against 1,810 to 1,908 images a second of processor time).
     """
     interpreter = _lite(model, options["kernels"])
-    source = interpreter.get_input_details()[0]["index"]
-    target = interpreter.get_output_details()[0]["index"]
+    sources = [each["index"] for each in interpreter.get_input_details()]
+    targets = [each["index"] for each in interpreter.get_output_details()]
+    is_stateful = _is_stateful(model)
     outputs = []
-    for image in arrays["images"]:
-        interpreter.set_tensor(source, image[np.newaxis])
+    for image in zip(*ports.listed(ports.INPUT, arrays), strict=True):
+        if is_stateful:
+            interpreter.reset_all_variables()
+        for source, values in zip(sources, image, strict=True):
+            interpreter.set_tensor(source, values[np.newaxis])
         interpreter.invoke()
-        outputs.append(interpreter.get_tensor(target)[0])
-    return {"outputs": np.stack(outputs)}, {}
+        outputs.append([interpreter.get_tensor(target)[0] for target in targets])
+    return ports.named(ports.OUTPUT, _stacked(outputs)), {}
+
+
+def _stacked(outputs: list[list[npt.NDArray[Any]]]) -> ports.Arrays:
+    """Of lists of an image's outputs, the arrays of each output."""
+    return tuple(np.stack(values) for values in zip(*outputs, strict=True))
+
+
+def _is_stateful(model: bytes) -> bool:
+    return any(tensor.is_variable for tensor in tflite_file.parse(model).tensors)
 
 
 def simulate(model: bytes, arrays: Arrays, options: Mapping[str, Any]) -> Result:
-    """Runs `arrays["images"]` through our own kernels, without an interpreter."""
+    """Runs images through our own kernels, without an interpreter."""
     del options
     g = from_tflite.read(model)
-    return {"outputs": execution.predict(g, arrays["images"])}, {}
+    outputs = execution.run(g, ports.listed(ports.INPUT, arrays))
+    return ports.named(ports.OUTPUT, outputs), {}
 
 
 def compare_operators(
@@ -81,8 +103,9 @@ def compare_operators(
     elements = np.zeros(len(produced), np.int64)
     differing = np.zeros(len(produced), np.int64)
     largest = np.zeros(len(produced), np.int64)
-    for image in arrays["images"]:
-        micro.set_input(image[np.newaxis], 0)
+    for image in zip(*ports.listed(ports.INPUT, arrays), strict=True):
+        for position, values in enumerate(image):
+            micro.set_input(values[np.newaxis], position)
         micro.invoke()
         for source, tensor in zip(sources, forced, strict=True):
             reference.set_tensor(source, micro.GetTensor(tensor, 0)["tensor_data"])
