@@ -308,6 +308,10 @@ def _advance(
     training: _Training, state: checkpoints.Checkpoint, record: dict[str, Any]
 ) -> checkpoints.Checkpoint:
     weights = training.model.get_weights()
+    if training.strategy.num_replicas_in_sync > 1:
+        # Each replica has moving statistics of its own; what is read is their mean.
+        # All go on with it, as they would from the checkpoint.
+        training.model.set_weights(weights)
     best_epoch, best_weights = record["epoch"], weights
     if state.history:
         best = state.history[state.history[-1]["best_epoch"] - 1]
