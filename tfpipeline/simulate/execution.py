@@ -90,8 +90,23 @@ def _predict(g: graph.Graph, images: Array, kernels: Kernels, size: int) -> Arra
 
 def keeps_batch(g: graph.Graph) -> bool:
     """Whether the first axis is the batch throughout."""
-    results = [g.tensors[layer.output].shape for layer in g.layers]
-    means = [layer.axes for layer in g.layers if isinstance(layer, graph.Mean)]
-    return all(shape[:1] == (1,) for shape in results) and not any(
-        0 in axes for axes in means
+    return all(
+        g.tensors[layer.output].shape[:1] == (1,) and _keeps_first(g, layer)
+        for layer in g.layers
     )
+
+
+def _keeps_first(g: graph.Graph, layer: graph.Layer) -> bool:
+    """Whether the first axis of a layer's output is that of its inputs."""
+    if isinstance(layer, (graph.Mean, graph.Reduction)):
+        return 0 not in layer.axes
+    if isinstance(layer, graph.Position):
+        return layer.axis != 0
+    if isinstance(layer, graph.Transpose):
+        return layer.permutation[0] == 0
+    if isinstance(layer, (graph.Elementwise, graph.Extremum, graph.PRelu)):
+        # An operand of fewer dimensions has its batch along another axis.
+        rank = len(g.tensors[layer.output].shape)
+        read = (name for name in layer.inputs if name not in g.constants)
+        return all(len(g.tensors[name].shape) == rank for name in read)
+    return True
