@@ -6,8 +6,8 @@ mlir's quant dialect):
 * Ranges become scales, and kernels and biases integers, as `numerics.affine` says.
 * Biases of zeros are stored or left out as `fusion.store_biases` says.
 * Layers that only move integers have one scale: what they write has that of what they
-  read, and what a Concat reads that of what it writes. Where both are fixed and differ,
-  a Requantize stands behind the layer that writes the tensor.
+  read, and what a Concat, a minimum or a maximum reads that of what it writes. Where
+  both are fixed and differ, a Requantize stands behind the layer that writes it.
 * Softmax and sigmoid write scale 1/256 and zero point -128, tanh 1/128 and 0; in 16
   bits all three write 1/32768 and 0.
 
@@ -97,7 +97,7 @@ def _propagate(
             if (function, dtype) in affine.FIXED_OUTPUTS:
                 scale, zero_point = affine.FIXED_OUTPUTS[function, dtype]
                 quants.setdefault(layer.output, affine.Affine((scale,), (zero_point,)))
-            elif isinstance(layer, graph.Concat) or not _moves(layer):
+            elif isinstance(layer, layer_rules.JOINING) or not _moves(layer):
                 continue
             elif layer.inputs[0] in quants:
                 quants.setdefault(layer.output, quants[layer.inputs[0]])
@@ -129,7 +129,7 @@ def _requantize(draft: Draft, quants: dict[str, affine.Affine]) -> None:
         quant = quants[layer.output]
         if not _moves(layer) or all(quants[name] == quant for name in layer.inputs):
             layers.append(layer)
-        elif isinstance(layer, graph.Concat):
+        elif isinstance(layer, layer_rules.JOINING):
             inputs = tuple(
                 name
                 if quants[name] == quant
