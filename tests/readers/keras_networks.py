@@ -87,11 +87,11 @@ def _moved():
     x = tf.pad(x, [[0, 0], [0, 1], [2, 0], [0, 0]], constant_values=0.5)
     x = tf.transpose(L.Conv2D(3, 1)(x)[:, 1:-1, ::-2, 1:], [0, 2, 1, 3])
     x = tf.slice(x, [0, 1, 0, 0], [-1, 4, 9, -1])[..., -1, 0]
-    x = tf.nn.leaky_relu(tf.reduce_min(L.Dense(3)(x[:, :3]), axis=1, keepdims=True))
+    x = L.Dense(3)(x[:, :3])
     y = tf.reduce_max(L.Conv2D(3, 1)(image), [1, 2])
-    return keras.Model(
-        image, L.Concatenate()([x, tf.reduce_max(x, axis=-1, keepdims=True), y])
-    )
+    z = tf.nn.leaky_relu(tf.reduce_min(x, axis=1, keepdims=True))
+    x = tf.reduce_max(x, axis=-1, keepdims=True)
+    return keras.Model(image, L.Concatenate()([x, z, y]))
 
 
 # Every one equals what the converter makes of it, to the last bit.
