@@ -157,15 +157,18 @@ def _lines(verification: verify.Verification) -> list[str]:
     return [
         f"model      {verification.model_bytes} bytes, "
         f"{len(verification.operators)} operators, full integer",
-        f"input      {verification.input.dtype} {verification.input.shape}, "
-        f"scale {verification.input.scale:g}, "
-        f"zero point {verification.input.zero_point}",
-        f"output     {verification.output.dtype} {verification.output.shape}, "
-        f"scale {verification.output.scale:g}, "
-        f"zero point {verification.output.zero_point}",
+        f"input      {_port(verification.input)}",
+        f"output     {_port(verification.output)}",
         f"arena      {arena.arena_bytes} bytes on this 64-bit machine ({smallest})",
         *_agreement(verification),
     ]
+
+
+def _port(port: verify.Port) -> str:
+    described = f"{port.dtype} {port.shape}, "
+    if port.scale is None:
+        return f"{described}a position"
+    return f"{described}scale {port.scale:g}, zero point {port.zero_point}"
 
 
 def _agreement(verification: verify.Verification) -> list[str]:

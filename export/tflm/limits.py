@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 from export.tflm import operators
 from tfpipeline.ir import tflite_file
+from tfpipeline.targets.tflm import flatbuffer
 
 TYPES = ("int8", "int16")
 
@@ -29,13 +30,23 @@ def _border(
 ) -> Iterator[str]:
     if len(indices) != 1:
         yield f"there must be one {role}; found {len(indices)}"
+    positions = {
+        index
+        for operator in program.operators
+        if operator.name in flatbuffer.POSITIONS
+        for index in operator.outputs
+    }
     for tensor in (program.tensors[i] for i in indices):
         who = f"{role} '{tensor.name}'"
-        if tensor.dtype not in TYPES:
+        is_position = tensor.index in positions
+        if is_position:
+            if tensor.dtype != "int32":
+                yield flatbuffer.wide_position(tensor)
+        elif tensor.dtype not in TYPES:
             yield f"{who} must be int8 or int16; found {tensor.dtype}"
         elif len(tensor.scales) != 1 or not 0 < tensor.scales[0] < math.inf:
             yield f"{who} must have one positive scale; found {tensor.scales}"
-        if tensor.is_dynamic or tensor.shape[:1] != (1,):
+        if tensor.is_dynamic or not (is_position or tensor.shape[:1] == (1,)):
             yield f"{who} must have a fixed shape, batch 1; found {tensor.shape}"
         if tensor.data is not None:
             yield f"{who} must not be constant"

@@ -8,6 +8,7 @@ import dataclasses
 import math
 import struct
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import tflite
@@ -31,6 +32,9 @@ CONVERSIONS = frozenset({"QUANTIZE", "DEQUANTIZE"})
 
 # Types of a full-integer network's input and output.
 INTEGER_TYPES = ("int8", "int16")
+
+# Operators whose result is a position: integers of 32 bits without a scale.
+POSITIONS = frozenset({"ARG_MAX", "ARG_MIN"})
 
 FLOAT_TYPES = frozenset({"float16", "float32", "float64", "bfloat16"})
 
@@ -98,6 +102,12 @@ class Program:
         return self.tensors[self.outputs[0]]
 
     @property
+    def gives_position(self) -> bool:
+        """Whether the output is a position, as `POSITIONS` write it."""
+        writers = (o for o in self.operators if self.outputs[0] in o.outputs)
+        return any(operator.name in POSITIONS for operator in writers)
+
+    @property
     def activation_bytes(self) -> int:
         """Sum of the sizes of all tensors that are not constant."""
         return sum(t.num_bytes for t in self.tensors if not t.is_constant)
@@ -126,6 +136,8 @@ def read(model: bytes) -> Program:
 def require_integer(model: bytes, types: Sequence[str] = INTEGER_TYPES) -> Program:
     """Parses `model` and checks that it is full integer, its input and output included.
 
+    A position as the output is int32 without a scale.
+
     Args:
         model: a `.tflite` file.
         types: that its input and output may have.
@@ -146,7 +158,13 @@ def require_integer(model: bytes, types: Sequence[str] = INTEGER_TYPES) -> Progr
             f"the network is not full integer: {_sentence(*cause)}{more}. Use layers "
             "that the quantization scheme covers."
         )
-    for role, tensor in (("input", program.input), ("output", program.output)):
+    if program.gives_position:
+        if program.output.dtype != "int32":
+            raise errors.ExportError(wide_position(program.output))
+        ends = [("input", program.input)]
+    else:
+        ends = [("input", program.input), ("output", program.output)]
+    for role, tensor in ends:
         is_integer = tensor.dtype in types and len(tensor.scales) == 1
         if not is_integer or not 0 < tensor.scales[0] < math.inf:
             raise errors.ExportError(
@@ -160,6 +178,14 @@ def require_integer(model: bytes, types: Sequence[str] = INTEGER_TYPES) -> Progr
                 f"the shape {tensor.shape}"
             )
     return program
+
+
+def wide_position(tensor: Any) -> str:
+    """Why TensorFlow Lite Micro does not write a position of another type."""
+    return (
+        f"the position '{tensor.name}' must be int32, the only type that TensorFlow Lite "
+        f"Micro writes; found {tensor.dtype}. Convert it with output_type=tf.int32"
+    )
 
 
 def _float_operands(program: Program) -> list[tuple[Operator, str, Tensor]]:
