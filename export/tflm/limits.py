@@ -58,7 +58,7 @@ def _operator(
     who = f"operator {operator.index} {operator.name}"
     if operator.name not in operators.KERNELS:
         yield (
-            f"{who} is not supported; supported are {', '.join(operators.KERNELS)}"
+            f"{who} is not supported; docs/operators.md lists what is"
             if operator.index == _first_unsupported(program)
             else f"{who} is not supported"
         )

@@ -114,8 +114,6 @@ def test_wide_positions_are_refused_in_one_line():
     result = dataclasses.replace(result, dtype="int64")
     options = cases.schema.ArgMaxOptionsT(outputType=cases.schema.TensorType.INT64)
     model = cases.models.one_operator(name, inputs, result, options)
-    with pytest.raises(
-        errors.ExportError, match="must be int32, .*output_type"
-    ) as caught:
+    with pytest.raises(errors.ExportError, match="must be int32") as caught:
         flatbuffer.require_integer(model)
     assert limits.reasons(tflite_file.parse(model)) == [str(caught.value)]

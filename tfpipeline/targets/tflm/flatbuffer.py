@@ -183,8 +183,8 @@ def require_integer(model: bytes, types: Sequence[str] = INTEGER_TYPES) -> Progr
 def wide_position(tensor: Any) -> str:
     """Why TensorFlow Lite Micro does not write a position of another type."""
     return (
-        f"the position '{tensor.name}' must be int32, the only type that TensorFlow Lite "
-        f"Micro writes; found {tensor.dtype}. Convert it with output_type=tf.int32"
+        f"the position '{tensor.name}' must be int32, as TensorFlow Lite Micro writes "
+        f"it; found {tensor.dtype}. Convert it with output_type=tf.int32"
     )
 
 
