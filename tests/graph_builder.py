@@ -79,13 +79,13 @@ class Builder:
         fields = {"kernel_size": sizes, "strides": strides, "padding": pads}
         return self.add(kind, shape, **fields, **options)
 
-    def mean(self, *, axes=None, keep=False, **options):
+    def mean(self, *, axes=None, keep=False, kind=graph.Mean, **options):
         """Over the spatial axes unless others are given."""
         source = self.shape(options.get("source"))
         axes = tuple(range(1, len(source) - 1)) if axes is None else axes
         sizes = [1 if i in axes else n for i, n in enumerate(source)]
         shape = [n for i, n in enumerate(sizes) if keep or i not in axes]
-        return self.add(graph.Mean, shape, axes=axes, **options)
+        return self.add(kind, shape, axes=axes, **options)
 
     def flatten(self, **options):
         source = self.shape(options.get("source"))
@@ -110,6 +110,53 @@ class Builder:
         source = self.shape()
         shape = tuple(n + sum(pair) for n, pair in zip(source, padding, strict=True))
         return self.add(graph.Pad, shape, padding=padding)
+
+    def pad_value(self, padding, value=1.0):
+        """By (before, after) of each axis, with a value of its own."""
+        source = self.shape()
+        shape = tuple(n + sum(pair) for n, pair in zip(source, padding, strict=True))
+        constant = self.constant(f"value{len(self.layers)}", (), value)
+        inputs = (self.last, constant)
+        return self.add(graph.PadV2, shape, inputs=inputs, padding=padding)
+
+    def mirror(self, padding, mode="reflect"):
+        """By (before, after) of each axis."""
+        source = self.shape()
+        shape = tuple(n + sum(pair) for n, pair in zip(source, padding, strict=True))
+        return self.add(graph.MirrorPad, shape, padding=padding, mode=mode)
+
+    def transpose(self, *permutation):
+        source = self.shape()
+        shape = tuple(source[axis] for axis in permutation)
+        return self.add(graph.Transpose, shape, permutation=permutation)
+
+    def slice(self, begin, size, steps=None, *, dropped=()):
+        """By a step for each axis, if any are given; without the axes `dropped`."""
+        if steps is None:
+            return self.add(graph.Slice, size, begin=begin, size=size)
+        shape = tuple(n for axis, n in enumerate(size) if axis not in dropped)
+        kind = graph.StridedSlice
+        return self.add(kind, shape, begin=begin, size=size, steps=steps)
+
+    def resize(self, height, width, kind=graph.ResizeNearestNeighbor, **options):
+        """To a plane of this size."""
+        batch, *_, channels = self.shape()
+        fields = {"align_corners": False, "half_pixel_centers": True, **options}
+        return self.add(kind, (batch, height, width, channels), **fields)
+
+    def reduce(self, kind=graph.ReduceMax, axes=(1, 2), *, keep=False):
+        """Over axes that the result keeps as ones or drops."""
+        return self.mean(axes=axes, keep=keep, kind=kind)
+
+    def position(self, axis, kind=graph.ArgMax):
+        source = self.shape()
+        shape = (*source[:axis], *source[axis + 1 :])
+        return self.add(kind, shape, axis=axis)
+
+    def prelu(self, *shape):
+        """With slopes of a shape, by default one a channel."""
+        slopes = self.constant(f"slopes{len(self.layers)}", shape or self.shape()[-1:])
+        return self.like(graph.PRelu, inputs=(self.last, slopes))
 
     def space_to_depth(self, size):
         batch, height, width, channels = self.shape()

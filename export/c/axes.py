@@ -43,6 +43,29 @@ def broadcast(
     return joined
 
 
+def gathered(
+    tables: Sequence[Sequence[int]], width: int
+) -> tuple[list[list[int]], int]:
+    """Copies by tables of offsets as fewer axes, and the bytes that lie in one piece.
+
+    Args:
+        tables: for each axis of the output, where its values lie, in bytes.
+        width: bytes of a value.
+
+    Returns:
+        Tables of the axes that remain, the last one at least, and bytes of a block.
+    """
+    start = sum(table[0] for table in tables if len(table) == 1)
+    rest = [list(table) for table in tables if len(table) > 1]
+    while rest and rest[-1] == [rest[-1][0] + i * width for i in range(len(rest[-1]))]:
+        block = rest.pop()
+        start += block[0]
+        width *= len(block)
+    rest = rest or [[0]]
+    rest[-1] = [start + offset for offset in rest[-1]]
+    return rest, width
+
+
 def padded(
     shape: Sequence[int], padding: Sequence[tuple[int, int]]
 ) -> list[tuple[int, int, int]]:

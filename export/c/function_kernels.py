@@ -123,6 +123,24 @@ static void absolute_int16(const int16_t *input, int16_t *output, int32_t count,
 }
 """
 
+_LEAKY_RELU = """\
+/* Factors of positive and of negative values, and the sign of those. */
+typedef struct {
+    factor positive, negative;
+    int32_t sign;
+} slope;
+
+static void leaky_relu_int16(const int16_t *input, int16_t *output, int32_t count,
+    const slope *s)
+{
+    for (int32_t i = 0; i < count; ++i) {
+        const int32_t value = input[i] < 0 ? s->sign * scaled(input[i], s->negative)
+                                           : scaled(input[i], s->positive);
+        output[i] = (int16_t)clamped(value, INT16_MIN, INT16_MAX);
+    }
+}
+"""
+
 _SIGMOID_ARGUMENT = """\
 /* An int16 as an argument of the table, rounded half up. */
 static int32_t argument(int32_t value, factor by)
@@ -183,6 +201,7 @@ def fragments() -> dict[str, fragment.Fragment]:
             _SOFTMAX_INT16, ("scaled", "clamped", "exp_table", "reciprocal_table")
         ),
         "lookup": Fragment(_LOOKUP),
+        "leaky_relu_int16": Fragment(_LEAKY_RELU, ("scaled", "clamped")),
         "absolute_int16": Fragment(_ABSOLUTE, ("rescaling", "clamped")),
         "argument": Fragment(
             _SIGMOID_ARGUMENT, ("sigmoid_table", "factor", "right_shifts")

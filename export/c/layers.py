@@ -1,13 +1,25 @@
 """Each kind of layer as C: its tables, and the statement that runs it."""
 
-import math
 from collections.abc import Callable
 
 import numpy as np
 
-from export.c import axes, literals, place, plain_kernels, sigmoid, weighted_layers
+from export.c import (
+    axes,
+    literals,
+    moved_layers,
+    place,
+    plain_kernels,
+    sigmoid,
+    weighted_layers,
+)
 from tfpipeline.ir import graph
-from tfpipeline.simulate import activation_functions, derived, fixed_point
+from tfpipeline.simulate import (
+    activation_functions,
+    derived,
+    fixed_point,
+    vector_kernels,
+)
 
 Fields = place.Fields
 Code = place.Code
@@ -20,10 +32,6 @@ def _dtype(which: Place, layer: graph.Layer) -> str:
 
 def _count(which: Place, layer: graph.Layer) -> int:
     return which.g.tensors[layer.output].num_elements
-
-
-def _bytes(tensor: graph.Tensor) -> int:
-    return tensor.num_elements * np.dtype(tensor.dtype).itemsize
 
 
 def _pool(which: Place, layer: graph.Layer) -> Code:
@@ -89,61 +97,58 @@ def _elementwise(which: Place, layer: graph.Layer) -> Code:
     )
 
 
-def _concat(which: Place, layer: graph.Layer) -> Code:
-    assert isinstance(layer, graph.Concat)
-    result = which.g.tensors[layer.output]
-    count = math.prod(result.shape[: layer.axis])
-    step, at, statements = _bytes(result) // count, 0, []
-    for name, source in zip(layer.inputs, which.inputs, strict=True):
-        size = _bytes(which.g.tensors[name]) // count
-        output = f"(uint8_t *){which.output} + {at}" if at else which.output
-        statements.append(
-            place.call("copy_blocks", source, size, output, step, size, count)
-        )
-        at += size
-    return Code((), tuple(statements), ("copy_blocks",))
+def _extremum(which: Place, layer: graph.Layer) -> Code:
+    """On the integers themselves: all have one scale."""
+    combined = "larger_of" if isinstance(layer, graph.Maximum) else "smaller_of"
+    return _combined(which, layer, combined, {}, (0, 0))
 
 
-def _space_to_depth(which: Place, layer: graph.Layer) -> Code:
-    """Each row of a block goes to its own channels, of all blocks in a row of them."""
-    assert isinstance(layer, graph.SpaceToDepth)
-    _, rows, columns, channels = which.g.tensors[layer.output].shape
-    size = channels // layer.block_size
-    line = columns * size
-    statements = [f"for (int32_t row = 0; row < {rows}; ++row) {{"]
-    for i in range(layer.block_size):
-        source = f"{which.inputs[0]} + (row * {layer.block_size} + {i}) * {line}"
-        output = f"{which.output} + row * {columns * channels} + {i * size}"
-        copied = place.call(
-            "copy_blocks", source, size, output, channels, size, columns
-        )
-        statements.append(f"    {copied}")
-    return Code((), (*statements, "}"), ("copy_blocks",))
+def _prelu(which: Place, layer: graph.Layer) -> Code:
+    assert isinstance(layer, graph.PRelu)
+    first, result = derived.slope_factors(which.g, layer)
+    zeros = [derived.zero_point(which.g, name) for name in layer.inputs]
+    factors = {"first": first, "result": result}
+    return _combined(which, layer, "sloped", factors, (zeros[0], zeros[1]))
 
 
-def _pad(which: Place, layer: graph.Layer) -> Code:
-    assert isinstance(layer, graph.Pad)
-    source = which.g.tensors[layer.inputs[0]]
-    joined = axes.padded(source.shape, layer.padding)
-    width = np.dtype(source.dtype).itemsize
-    size, start, whole = joined[-1]
-    joined[-1] = (size * width, start * width, whole * width)
-    joined = [(1, 0, 1)] * (plain_kernels.MAX_AXES - len(joined)) + joined
-    sizes, before, totals = zip(*joined, strict=True)
+def _combined(
+    which: Place,
+    layer: graph.Layer,
+    combined: str,
+    factors: Fields,
+    zeros: tuple[int, int],
+) -> Code:
+    """Two operands by a function that needs no headroom."""
+    g, label = which.g, which.label
+    first, second = (g.tensors[name] for name in layer.inputs)
+    joined = axes.broadcast(first.shape, second.shape)
+    joined = [(1, 0, 0)] * (plain_kernels.MAX_AXES - len(joined)) + joined
+    sizes, first_strides, second_strides = zip(*joined, strict=True)
+    bounds = place.bounds(g, layer)
+    if isinstance(layer, graph.Extremum):
+        low, high = derived.type_bounds(g, layer.output)
+        bounds = {"zero": 0, "low": low, "high": high}
+    none = (0, 0)
     fields = {
-        **{"sizes": sizes, "before": before, "padded": totals},
-        # Of int16 it is 0, and so are both of its bytes.
-        "fill": derived.zero_point(which.g, layer.output),
+        **{"sizes": sizes, "first_strides": first_strides},
+        **{"second_strides": second_strides},
+        **{"first": none, "second": none, "result": none, **factors},
+        **{"first_zero": zeros[0], "second_zero": zeros[1], "unit": 1, "sign": 1},
+        **bounds,
     }
+    name = f"elementwise_{first.dtype}"
+    if second.dtype != first.dtype:
+        name += f"_{second.dtype}"
+    arguments = (*which.inputs, which.output, f"&{label}_operands", combined)
     return Code(
-        (literals.struct("border", f"{which.label}_border", fields),),
-        (place.call("pad", which.inputs[0], which.output, f"&{which.label}_border"),),
-        ("pad",),
+        (literals.struct("elementwise", f"{label}_operands", fields),),
+        (place.call(name, *arguments),),
+        (name, combined),
     )
 
 
 def _reshape(which: Place, layer: graph.Layer) -> Code:
-    size = _bytes(which.g.tensors[layer.output])
+    size = moved_layers.num_bytes(which.g.tensors[layer.output])
     return Code((), (place.call("memcpy", which.output, which.inputs[0], size),), ())
 
 
@@ -240,6 +245,36 @@ def _activation(which: Place, layer: graph.Layer) -> Code:
     return _rescaling(which, layer, factor, bounds, kernel)
 
 
+def _leaky_relu(which: Place, layer: graph.Layer) -> Code:
+    """int8 by a table of all results, int16 by factors."""
+    assert isinstance(layer, graph.LeakyRelu)
+    g, count = which.g, _count(which, layer)
+    positive, negative, sign = derived.leaky_factors(g, layer)
+    if _dtype(which, layer) == "int8":
+        every = np.arange(-128, 128).astype(np.int8)
+        table = vector_kernels.leaky_relu(g, layer, [every]).tolist()
+        name = f"{which.label}_table"
+        return Code(
+            (literals.array("int8_t", name, table),),
+            (place.call("lookup", which.inputs[0], which.output, count, name),),
+            ("lookup",),
+        )
+    fields = {"positive": positive, "negative": negative, "sign": sign}
+    name = f"{which.label}_slope"
+    return Code(
+        (literals.struct("slope", name, fields),),
+        (
+            place.call(
+                "leaky_relu_int16", which.inputs[0], which.output, count, f"&{name}"
+            ),
+        ),
+        ("leaky_relu_int16",),
+    )
+
+
+# Layers whose constant operands their statements spell out.
+SPELLED_OUT = (graph.PadV2,)
+
 BUILDERS: dict[type[graph.Layer], Callable[[Place, graph.Layer], Code]] = {
     graph.Conv1D: weighted_layers.convolution,
     graph.Conv2D: weighted_layers.convolution,
@@ -252,11 +287,26 @@ BUILDERS: dict[type[graph.Layer], Callable[[Place, graph.Layer], Code]] = {
     graph.Add: _elementwise,
     graph.Sub: _elementwise,
     graph.Mul: _elementwise,
-    graph.Concat: _concat,
-    graph.Pad: _pad,
+    graph.Minimum: _extremum,
+    graph.Maximum: _extremum,
+    graph.ReduceMax: moved_layers.reduction,
+    graph.ReduceMin: moved_layers.reduction,
+    graph.ArgMax: moved_layers.position,
+    graph.ArgMin: moved_layers.position,
+    graph.Concat: moved_layers.concat,
+    graph.Pad: moved_layers.pad,
+    graph.PadV2: moved_layers.pad,
+    graph.MirrorPad: moved_layers.gather,
+    graph.Transpose: moved_layers.gather,
+    graph.Slice: moved_layers.gather,
+    graph.StridedSlice: moved_layers.gather,
+    graph.ResizeNearestNeighbor: moved_layers.gather,
+    graph.ResizeBilinear: moved_layers.resize_bilinear,
     graph.Reshape: _reshape,
-    graph.SpaceToDepth: _space_to_depth,
+    graph.SpaceToDepth: moved_layers.space_to_depth,
     graph.Requantize: _requantize,
     graph.Softmax: _softmax,
     graph.Activation: _activation,
+    graph.LeakyRelu: _leaky_relu,
+    graph.PRelu: _prelu,
 }

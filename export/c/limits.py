@@ -8,6 +8,8 @@ import numpy as np
 from export.c import (
     axes,
     convolution_kernels,
+    gathering_kernels,
+    moved_layers,
     plain_kernels,
     sigmoid,
     weighted_layers,
@@ -24,6 +26,15 @@ MAX_POOL_TAPS = 2**16 - 1
 MAX_SOFTMAX_COLUMNS = {"int8": 2**12, "int16": 2**15}
 # Kept and reduced axes in turn.
 MAX_MEAN_AXES = 5
+
+
+# Layers whose loops begin with rows.
+_OF_ONE_IMAGE = (
+    graph.Weighted,
+    graph.Pool,
+    graph.SpaceToDepth,
+    graph.ResizeBilinear,
+)
 
 
 def reasons(g: graph.Graph) -> list[str]:
@@ -52,20 +63,23 @@ def _of_layer(g: graph.Graph, layer: graph.Layer) -> Iterator[str]:
     source = g.tensors[layer.inputs[0]]
     if isinstance(layer, graph.Weighted):
         yield from _of_weights(g, layer)
-    if isinstance(layer, (graph.Weighted, graph.Pool, graph.SpaceToDepth)):
+    if isinstance(layer, _OF_ONE_IMAGE):
         batch = 1 if isinstance(layer, graph.Dense) else source.shape[0]
         if batch != 1:
             yield f"its input has {batch} images; write one"
     if isinstance(layer, graph.Pool):
         yield from _of_pool(layer)
-    elif isinstance(layer, graph.Mean):
+    elif isinstance(layer, (graph.Mean, graph.Reduction)):
         if len(axes.reduced(source.shape, layer.axes)) > MAX_MEAN_AXES:
             yield f"axes {layer.axes} of {source.shape} have two gaps; one is possible"
-    elif isinstance(layer, graph.Elementwise):
+    elif isinstance(layer, (graph.Elementwise, graph.Extremum, graph.PRelu)):
         shapes = [g.tensors[name].shape for name in layer.inputs]
         yield from _of_axes(len(axes.broadcast(*shapes)))
-    elif isinstance(layer, graph.Pad):
+    elif isinstance(layer, (graph.Pad, graph.PadV2)):
         yield from _of_axes(len(axes.padded(source.shape, layer.padding)))
+    elif isinstance(layer, graph.Gather):
+        tables, _ = moved_layers.gathered(g, layer)
+        yield from _of_axes(len(tables), gathering_kernels.MAX_AXES)
     elif isinstance(layer, graph.Softmax):
         most = MAX_SOFTMAX_COLUMNS[source.dtype]
         if source.shape[-1] > most:
@@ -103,8 +117,7 @@ def _of_pool(layer: graph.Pool) -> Iterator[str]:
             yield f"padding {pair} of a window of {size} leaves windows empty"
 
 
-def _of_axes(count: int) -> Iterator[str]:
-    most = plain_kernels.MAX_AXES
+def _of_axes(count: int, most: int = plain_kernels.MAX_AXES) -> Iterator[str]:
     if count > most:
         yield f"{count} axes of different treatment; at most {most}"
 

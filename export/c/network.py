@@ -13,6 +13,7 @@ from export.c import (
     convolution_kernels,
     fragment,
     function_kernels,
+    gathering_kernels,
     layers,
     limits,
     literals,
@@ -90,7 +91,8 @@ def header(found: Network) -> str:
         "/* Steps of the computation. */",
         f"#define {upper}_LAYERS {len(found.g.layers)}",
         "",
-        "/* real = SCALE * (integer - ZERO_POINT); SIZE is the SHAPE's product. */",
+        "/* real = SCALE * (integer - ZERO_POINT), but for positions, which have no",
+        "   scale; SIZE is the SHAPE's product. */",
         *(
             line
             for end, tensor in ends.items()
@@ -143,10 +145,11 @@ def _prototype(found: Network, end: str) -> list[str]:
 
 
 def _described(prefix: str, tensor: graph.Tensor) -> Iterator[str]:
-    assert tensor.quant is not None
     yield f"#define {prefix}_SHAPE {{{', '.join(map(str, tensor.shape))}}}"
     yield f"#define {prefix}_RANK {len(tensor.shape)}"
     yield f"#define {prefix}_SIZE {tensor.num_elements}"
+    if tensor.quant is None:
+        return
     yield f"#define {prefix}_SCALE {literals.real(tensor.quant.scale[0])}"
     yield f"#define {prefix}_ZERO_POINT ({tensor.quant.zero_point[0]})"
 
@@ -178,7 +181,7 @@ def source(found: Network) -> str:
             place.Place(
                 g,
                 labels[layer.name],
-                tuple(pointers[name] for name in layer.inputs),
+                tuple(pointers.get(name, "0") for name in layer.inputs),
                 pointers[layer.output],
                 scratch.get(layer.name, "0"),
             ),
@@ -242,7 +245,13 @@ def _at(dtype: str, offset: int) -> str:
 
 def _operands(g: graph.Graph) -> dict[str, str]:
     """Constants that layers read beside their weights, and their names in C."""
-    names = [n for layer in g.layers for n in layer.inputs if n in g.constants]
+    names = [
+        name
+        for layer in g.layers
+        if not isinstance(layer, layers.SPELLED_OUT)
+        for name in layer.inputs
+        if name in g.constants
+    ]
     return {name: f"constant_{i}" for i, name in enumerate(dict.fromkeys(names))}
 
 
@@ -430,5 +439,6 @@ _FRAGMENTS = {
     **convolution_kernels.fragments(),
     **weighted_kernels.fragments(),
     **plain_kernels.fragments(),
+    **gathering_kernels.fragments(),
     **function_kernels.fragments(),
 }

@@ -1,4 +1,4 @@
-"""Kernels in C that pool, combine, move and rescale integers."""
+"""Kernels in C that pool, combine and rescale integers."""
 
 import itertools
 
@@ -161,8 +161,32 @@ static int32_t product_of(int32_t first, int32_t second, const elementwise *e)
 }
 """
 
+_SMALLER = """\
+static int32_t smaller_of(int32_t first, int32_t second, const elementwise *e)
+{
+    (void)e;
+    return first < second ? first : second;
+}
+"""
+
+_LARGER = """\
+static int32_t larger_of(int32_t first, int32_t second, const elementwise *e)
+{
+    (void)e;
+    return first > second ? first : second;
+}
+"""
+
+_SLOPED = """\
+/* Negative values times their slope, the second operand. */
+static int32_t sloped(int32_t first, int32_t second, const elementwise *e)
+{
+    return first < 0 ? scaled(first * second, e->result) : scaled(first, e->first);
+}
+"""
+
 _ELEMENTWISE = """\
-static void elementwise_$name(const $name_t *first, const $name_t *second,
+static void elementwise_$kernel(const $name_t *first, const $second_t *second,
     $name_t *output, const elementwise *e,
     int32_t (*combined)(int32_t, int32_t, const elementwise *))
 {
@@ -172,49 +196,12 @@ static void elementwise_$name(const $name_t *first, const $name_t *second,
         for (int32_t b = 0; b < n[1]; ++b) {
             for (int32_t c = 0; c < n[2]; ++c) {
                 const $name_t *x = first + a * s[0] + b * s[1] + c * s[2];
-                const $name_t *y = second + a * t[0] + b * t[1] + c * t[2];
+                const $second_t *y = second + a * t[0] + b * t[1] + c * t[2];
                 for (int32_t d = 0; d < n[3]; ++d) {
                     const int32_t value = combined(x[d * s[3]] - e->first_zero,
                         y[d * t[3]] - e->second_zero, e);
                     *output++ = ($name_t)(clamped(value, e->low, e->high) + e->zero);
                 }
-            }
-        }
-    }
-}
-"""
-
-_BLOCKS = """\
-/* Copies count blocks of bytes that lie apart by the given steps. */
-static void copy_blocks(const void *from, int32_t from_step, void *to, int32_t to_step,
-    int32_t bytes, int32_t count)
-{
-    for (int32_t i = 0; i < count; ++i) {
-        memcpy((uint8_t *)to + i * to_step, (const uint8_t *)from + i * from_step,
-            (size_t)bytes);
-    }
-}
-"""
-
-_PAD = """\
-/* Surrounds four axes, the last one in bytes, with bytes of one value. */
-typedef struct {
-    int32_t sizes[4], before[4], padded[4];
-    int32_t fill;
-} border;
-
-static void pad(const void *input, void *output, const border *p)
-{
-    const int32_t *const n = p->sizes, *const m = p->padded;
-    const uint8_t *from = input;
-    memset(output, p->fill, (size_t)(m[0] * m[1] * m[2] * m[3]));
-    for (int32_t a = 0; a < n[0]; ++a) {
-        for (int32_t b = 0; b < n[1]; ++b) {
-            for (int32_t c = 0; c < n[2]; ++c) {
-                int32_t at = (a + p->before[0]) * m[1] + b + p->before[1];
-                at = (at * m[2] + c + p->before[2]) * m[3] + p->before[3];
-                memcpy((uint8_t *)output + at, from, (size_t)n[3]);
-                from += n[3];
             }
         }
     }
@@ -246,11 +233,12 @@ def fragments() -> dict[str, fragment.Fragment]:
     """All kernels by name, `mean_int8`, with what they build on."""
     found = {
         "averaging": Fragment(_MEAN_TYPE, ("scaled",)),
-        "elementwise": Fragment(_ELEMENTWISE_TYPE, ("scaled",)),
-        "sum_of": Fragment(_SUM, ("elementwise",)),
-        "product_of": Fragment(_PRODUCT, ("elementwise",)),
-        "copy_blocks": Fragment(_BLOCKS),
-        "pad": Fragment(_PAD),
+        "elementwise": Fragment(_ELEMENTWISE_TYPE, ("factor",)),
+        "sum_of": Fragment(_SUM, ("elementwise", "scaled")),
+        "product_of": Fragment(_PRODUCT, ("elementwise", "scaled")),
+        "smaller_of": Fragment(_SMALLER, ("elementwise",)),
+        "larger_of": Fragment(_LARGER, ("elementwise",)),
+        "sloped": Fragment(_SLOPED, ("elementwise", "scaled")),
         "rescaling": Fragment(_REQUANTIZATION_TYPE, ("scaled",)),
     }
     for name, (kernel, text, needs) in itertools.product(
@@ -259,11 +247,19 @@ def fragments() -> dict[str, fragment.Fragment]:
             ("max_pool", _MAX_POOL, ("inside", "clamped", "not_inline")),
             ("average_pool", _AVERAGE_POOL, ("inside", "clamped")),
             ("mean", _MEAN, ("averaging", "clamped")),
-            ("elementwise", _ELEMENTWISE, ("elementwise", "clamped")),
         ),
     ):
         typed = literals.filled(text, name=name, name_t=f"{name}_t")
         found[f"{kernel}_{name}"] = Fragment(typed, needs)
+    for first, second in (("int8", "int8"), ("int16", "int16"), ("int16", "int8")):
+        kernel = f"{first}_{second}" if first != second else first
+        found[f"elementwise_{kernel}"] = Fragment(
+            literals.filled(
+                _ELEMENTWISE,
+                **{"kernel": kernel, "name_t": f"{first}_t", "second_t": f"{second}_t"},
+            ),
+            ("elementwise", "clamped"),
+        )
     for source, result in support.REQUANTIZED:
         found[f"requantize_{source}_to_{result}"] = Fragment(
             literals.filled(_REQUANTIZE, source=source, result=result),

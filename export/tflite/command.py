@@ -166,11 +166,7 @@ def _lines(verification: verify.Verification) -> list[str]:
     return [
         f"model      {verification.model_bytes} bytes, "
         f"{len(verification.operators)} operators, full integer",
-        *(
-            f"{role:<10} {port.dtype} {port.shape}, scale {port.scale:g}, "
-            f"zero point {port.zero_point}"
-            for role, port in verification.ends
-        ),
+        *(f"{role:<10} {_port(port)}" for role, port in verification.ends),
         f"arena      {arena.arena_bytes} bytes on this 64-bit machine ({smallest})",
         *_agreement(verification),
     ]
@@ -179,6 +175,13 @@ def _lines(verification: verify.Verification) -> list[str]:
 def _lost(data: bytes) -> list[str]:
     notes = lost_weights.notes_of_file(tflite_file.parse(data))
     return [f"note       {note}" for note in notes]
+
+
+def _port(port: verify.Port) -> str:
+    described = f"{port.dtype} {port.shape}, "
+    if port.scale is None:
+        return f"{described}a position"
+    return f"{described}scale {port.scale:g}, zero point {port.zero_point}"
 
 
 def _agreement(verification: verify.Verification) -> list[str]:

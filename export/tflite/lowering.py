@@ -57,12 +57,31 @@ def named_padding(g: graph.Graph, layer: Windowed) -> str | None:
         kernel = layer.kernel_size
     else:
         kernel = g.tensors[layer.weights].shape[1:-1]
-    # A convolution from the output to the input defines that of a transposed one.
-    is_transposed = isinstance(layer, graph.TransposeConv2D)
-    plane = g.tensors[layer.output if is_transposed else layer.inputs[0]].shape[1:-1]
+    if isinstance(layer, graph.TransposeConv2D):
+        return _transposed_padding(g, layer, kernel)
+    plane = g.tensors[layer.inputs[0]].shape[1:-1]
     dilation = getattr(layer, "dilation", (1,) * len(kernel))
     same = geometry.same_padding(plane, kernel, layer.strides, dilation)
     return "SAME" if layer.padding == same else None
+
+
+def _transposed_padding(
+    g: graph.Graph, layer: graph.TransposeConv2D, kernel: tuple[int, ...]
+) -> str | None:
+    """A convolution from the output to the input defines the padding at the start.
+
+    What stands at the end follows from the sizes.
+    """
+    source, result = (g.tensors[n].shape[1:3] for n in (layer.inputs[0], layer.output))
+    starts = tuple(before for before, _ in layer.padding)
+    same = geometry.same_padding(result, kernel, layer.strides, (1, 1))
+    axes = list(zip(result, kernel, layer.strides, strict=True))
+    if starts == tuple(before for before, _ in same) and source == tuple(
+        -(-size // stride) for size, _, stride in axes
+    ):
+        return "SAME"
+    strided = tuple(-((taps - 1 - size) // stride) for size, taps, stride in axes)
+    return "VALID" if starts == (0, 0) and source == strided else None
 
 
 class _Draft:

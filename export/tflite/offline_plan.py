@@ -166,9 +166,9 @@ def _scratch_bytes(
     """What the reference kernels ask for: tensorflow/lite/micro/kernels/*.cc.
 
     reduce_common.cc: int32 sums of an integer MEAN, lists of the input's dimensions and
-    of the axes. transpose_conv.cc: sums of 32 bits beside int8, of 64 beside int16.
-    conv_common.cc, depthwise_conv_common.cc, fully_connected.cc: kernels of 4 bits,
-    unpacked.
+    of the axes. mirror_pad.cc: two lists of the input's dimensions. transpose_conv.cc:
+    sums of 32 bits beside int8, of 64 beside int16. conv_common.cc,
+    depthwise_conv_common.cc, fully_connected.cc: kernels of 4 bits, unpacked.
     """
     if operator.name not in _KNOWN:
         raise errors.ExportError(
@@ -177,11 +177,13 @@ def _scratch_bytes(
         )
     operands = [program.tensors[i] for i in operator.inputs if i >= 0]
     results = math.prod(program.tensors[operator.outputs[0]].shape)
-    if operator.name in ("MEAN", "REDUCE_MAX"):
+    if operator.name in ("MEAN", "REDUCE_MAX", "REDUCE_MIN"):
         source, axes = operands
         lists = (4 * len(source.shape), 4 * math.prod(axes.shape))
         has_sums = operator.name == "MEAN" and source.dtype in ("int8", "int16")
         return (4 * results, *lists) if has_sums else lists
+    if operator.name == "MIRROR_PAD":
+        return (4 * len(operands[0].shape),) * 2
     if operator.name == "TRANSPOSE_CONV":
         sums = {"int8": 4, "int16": 8}.get(operands[2].dtype)
         return () if sums is None else (sums * results,)

@@ -9,7 +9,7 @@ import numpy.typing as npt
 from tflite_micro.tensorflow.lite.micro.python import schema_py_generated as schema
 
 from export.tflite import lowering
-from tfpipeline.ir import graph
+from tfpipeline.ir import geometry, graph
 
 # An operand: a tensor's name, integers that become a constant, or an absent bias.
 Operand = str | npt.NDArray[np.int32] | None
@@ -126,7 +126,7 @@ def _pool(name: str) -> Callable[[graph.Graph, graph.Pool], Operator]:
     return operator
 
 
-def _mean(g: graph.Graph, layer: graph.Mean) -> Operator:
+def _mean(g: graph.Graph, layer: graph.Mean | graph.Reduction) -> Operator:
     rank = len(g.tensors[layer.inputs[0]].shape)
     keeps = len(g.tensors[layer.output].shape) == rank
     options = schema.ReducerOptionsT(keepDims=keeps)
@@ -152,6 +152,96 @@ def _concatenation(g: graph.Graph, layer: graph.Concat) -> Operator:
 def _pad(g: graph.Graph, layer: graph.Pad) -> Operator:
     pairs = _integers(layer.padding)
     return Operator("PAD", (*layer.inputs, pairs), schema.PadOptionsT())
+
+
+def _extremum(name: str) -> Callable[[graph.Graph, graph.Extremum], Operator]:
+    options = schema.MaximumMinimumOptionsT
+    return lambda g, layer: Operator(name, layer.inputs, options())
+
+
+def _reduction(name: str) -> Callable[[graph.Graph, graph.Reduction], Operator]:
+    def operator(g: graph.Graph, layer: graph.Reduction) -> Operator:
+        return dataclasses.replace(_mean(g, layer), name=name)
+
+    return operator
+
+
+def _position(
+    name: str, options: Callable[..., Any]
+) -> Callable[[graph.Graph, graph.Position], Operator]:
+    def operator(g: graph.Graph, layer: graph.Position) -> Operator:
+        dtype = g.tensors[layer.output].dtype
+        # A float graph has positions as real numbers, TFLite as integers.
+        chosen = options(outputType=_SUM_TYPES.get(dtype, schema.TensorType.INT32))
+        return Operator(name, (*layer.inputs, _integers(layer.axis)), chosen)
+
+    return operator
+
+
+def _pad_v2(g: graph.Graph, layer: graph.PadV2) -> Operator:
+    source, value = layer.inputs
+    operands: tuple[Operand, ...] = (source, _integers(layer.padding), value)
+    return Operator("PADV2", operands, schema.PadV2OptionsT())
+
+
+def _mirror_pad(g: graph.Graph, layer: graph.MirrorPad) -> Operator:
+    mode = getattr(schema.MirrorPadMode, layer.mode.upper())
+    operands: tuple[Operand, ...] = (*layer.inputs, _integers(layer.padding))
+    return Operator("MIRROR_PAD", operands, schema.MirrorPadOptionsT(mode=mode))
+
+
+def _transpose(g: graph.Graph, layer: graph.Transpose) -> Operator:
+    operands: tuple[Operand, ...] = (*layer.inputs, _integers(layer.permutation))
+    return Operator("TRANSPOSE", operands, schema.TransposeOptionsT())
+
+
+def _slice(g: graph.Graph, layer: graph.Slice) -> Operator:
+    operands: tuple[Operand, ...] = (
+        *layer.inputs,
+        _integers(layer.begin),
+        _integers(layer.size),
+    )
+    return Operator("SLICE", operands, schema.SliceOptionsT())
+
+
+def _strided_slice(g: graph.Graph, layer: graph.StridedSlice) -> Operator:
+    """An end in front of the first value cannot be named: its mask is set instead."""
+    ends = []
+    mask = 0
+    axes = zip(layer.begin, layer.size, layer.steps, strict=True)
+    for axis, (begin, size, step) in enumerate(axes):
+        end = begin + size * step
+        ends.append(max(end, 0))
+        mask |= (end < 0) << axis
+    dropped = geometry.dropped_axes(layer.size, g.tensors[layer.output].shape) or ()
+    options = schema.StridedSliceOptionsT(
+        endMask=mask, shrinkAxisMask=sum(1 << axis for axis in dropped)
+    )
+    lists = (layer.begin, ends, layer.steps)
+    operands: tuple[Operand, ...] = (*layer.inputs, *map(_integers, lists))
+    return Operator("STRIDED_SLICE", operands, options)
+
+
+def _resize(
+    name: str, options: Callable[..., Any]
+) -> Callable[[graph.Graph, Any], Operator]:
+    def operator(g: graph.Graph, layer: Any) -> Operator:
+        chosen = options(
+            alignCorners=layer.align_corners, halfPixelCenters=layer.half_pixel_centers
+        )
+        size = _integers(g.tensors[layer.output].shape[1:3])
+        return Operator(name, (*layer.inputs, size), chosen)
+
+    return operator
+
+
+def _leaky_relu(g: graph.Graph, layer: graph.LeakyRelu) -> Operator:
+    options = schema.LeakyReluOptionsT(alpha=layer.alpha)
+    return Operator("LEAKY_RELU", layer.inputs, options)
+
+
+def _prelu(g: graph.Graph, layer: graph.PRelu) -> Operator:
+    return Operator("PRELU", layer.inputs)
 
 
 def _reshape(g: graph.Graph, layer: graph.Reshape) -> Operator:
@@ -191,13 +281,30 @@ WRITERS: dict[type[graph.Layer], Callable[[graph.Graph, Any], Operator]] = {
     graph.Add: _elementwise("ADD", schema.AddOptionsT, potScaleInt16=False),
     graph.Sub: _elementwise("SUB", schema.SubOptionsT, potScaleInt16=False),
     graph.Mul: _elementwise("MUL", schema.MulOptionsT),
+    graph.Minimum: _extremum("MINIMUM"),
+    graph.Maximum: _extremum("MAXIMUM"),
+    graph.ReduceMax: _reduction("REDUCE_MAX"),
+    graph.ReduceMin: _reduction("REDUCE_MIN"),
+    graph.ArgMax: _position("ARG_MAX", schema.ArgMaxOptionsT),
+    graph.ArgMin: _position("ARG_MIN", schema.ArgMinOptionsT),
     graph.Concat: _concatenation,
     graph.Pad: _pad,
+    graph.PadV2: _pad_v2,
+    graph.MirrorPad: _mirror_pad,
+    graph.Transpose: _transpose,
+    graph.Slice: _slice,
+    graph.StridedSlice: _strided_slice,
+    graph.ResizeNearestNeighbor: _resize(
+        "RESIZE_NEAREST_NEIGHBOR", schema.ResizeNearestNeighborOptionsT
+    ),
+    graph.ResizeBilinear: _resize("RESIZE_BILINEAR", schema.ResizeBilinearOptionsT),
     graph.Reshape: _reshape,
     graph.SpaceToDepth: _space_to_depth,
     graph.Requantize: _quantize,
     graph.Softmax: _softmax,
     graph.Activation: _activation,
+    graph.LeakyRelu: _leaky_relu,
+    graph.PRelu: _prelu,
 }
 
 
@@ -220,6 +327,17 @@ VERSIONS: dict[str, dict[str, int]] = {
     "SUB": {"int8": 2, "int16": 5},
     "MUL": {"int8": 2, "int16": 4},
     "SPACE_TO_DEPTH": {"int8": 2},
+    "LEAKY_RELU": {"int16": 2},
+    "SLICE": {"int8": 2, "int16": 4},
+    "STRIDED_SLICE": {"int8": 2},
+    "TRANSPOSE": {"int8": 2},
+    "ARG_MAX": {"int8": 2},
+    "ARG_MIN": {"int8": 2},
+    "MIRROR_PAD": {"int8": 2},
+    "MAXIMUM": {"int8": 2, "int16": 4},
+    "MINIMUM": {"int8": 2, "int16": 4},
+    "RESIZE_BILINEAR": {"int8": 2, "int16": 4},
+    "RESIZE_NEAREST_NEIGHBOR": {"int8": 2, "int16": 4},
     **dict.fromkeys(
         (
             "ABS",
@@ -229,6 +347,9 @@ VERSIONS: dict[str, dict[str, int]] = {
             "MAX_POOL_2D",
             "MEAN",
             "PAD",
+            "PADV2",
+            "REDUCE_MAX",
+            "REDUCE_MIN",
             "RELU",
             "RELU6",
             "SOFTMAX",
@@ -270,8 +391,18 @@ def _needed(g: graph.Graph, layer: graph.Layer) -> int:
             return 3
         case graph.Mul() if source.dtype == "int8" and _gain(g, layer) >= 1:
             return 3
-        case graph.Pad() if len(source.shape) > 4:
+        case graph.Pad() | graph.PadV2() if len(source.shape) > 4:
             return 4
+        case graph.Transpose() if len(source.shape) > 4:
+            return 4
+        case graph.Extremum() if len(result.shape) > 4 and _is_broadcast(g, layer):
+            return 3
+        case graph.ResizeBilinear() if layer.half_pixel_centers:
+            return 3
+        case graph.ResizeNearestNeighbor() if (
+            layer.half_pixel_centers or layer.align_corners
+        ):
+            return 3
         case graph.Requantize() if result.dtype == "int16":
             return 2
     return 1

@@ -68,13 +68,16 @@ _RUNTIMES = ("tflite-micro", "ai-edge-litert", "numpy")
 
 @dataclasses.dataclass(frozen=True)
 class Port:
-    """The network's input or output: `real = (integer - zero_point) * scale`."""
+    """The network's input or output: `real = (integer - zero_point) * scale`.
+
+    Without a scale it is a position.
+    """
 
     name: str
     shape: tuple[int, ...]
     dtype: str
-    scale: float
-    zero_point: int
+    scale: float | None
+    zero_point: int | None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -461,8 +464,8 @@ def _port(tensor: flatbuffer.Tensor) -> Port:
         name=tensor.name,
         shape=tensor.shape,
         dtype=tensor.dtype,
-        scale=tensor.scales[0],
-        zero_point=tensor.zero_points[0],
+        scale=tensor.scales[0] if tensor.scales else None,
+        zero_point=tensor.zero_points[0] if tensor.zero_points else None,
     )
 
 

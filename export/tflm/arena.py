@@ -186,6 +186,16 @@ def _preparing_bytes(
     return used
 
 
+# Blocks of scratch memory that reference kernels ask for, but for kernels of 4 bits.
+_SCRATCH_BUFFERS = {
+    "MEAN": 3,
+    "MIRROR_PAD": 2,
+    "REDUCE_MAX": 2,
+    "REDUCE_MIN": 2,
+    "TRANSPOSE_CONV": 1,
+}
+
+
 def _num_scratch_buffers(program: tflite_file.Program) -> int:
     """How many blocks of scratch memory the reference kernels ask for.
 
@@ -194,7 +204,7 @@ def _num_scratch_buffers(program: tflite_file.Program) -> int:
     count = 0
     for operator in program.operators:
         operands = [program.tensors[i] for i in operator.inputs if i >= 0]
-        count += {"MEAN": 3, "REDUCE_MAX": 2, "TRANSPOSE_CONV": 1}.get(operator.name, 0)
+        count += _SCRATCH_BUFFERS.get(operator.name, 0)
         count += sum(tensor.dtype == "int4" for tensor in operands)
     return count
 

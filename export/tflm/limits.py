@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 from export.tflm import operators
 from tfpipeline.ir import tflite_file
+from tfpipeline.targets.tflm import flatbuffer
 
 TYPES = ("int8", "int16")
 
@@ -27,13 +28,18 @@ def reasons(program: tflite_file.Program) -> list[str]:
 def _border(
     role: str, program: tflite_file.Program, indices: tuple[int, ...]
 ) -> Iterator[str]:
+    positions = flatbuffer.positions(program)
     for tensor in (program.tensors[i] for i in indices):
         who = f"{role} '{tensor.name}'"
-        if tensor.dtype not in TYPES:
+        is_position = tensor.index in positions
+        if is_position:
+            if tensor.dtype != "int32":
+                yield flatbuffer.wide_position(tensor)
+        elif tensor.dtype not in TYPES:
             yield f"{who} must be int8 or int16; found {tensor.dtype}"
         elif len(tensor.scales) != 1 or not 0 < tensor.scales[0] < math.inf:
             yield f"{who} must have one positive scale; found {tensor.scales}"
-        if tensor.is_dynamic or tensor.shape[:1] != (1,):
+        if tensor.is_dynamic or not (is_position or tensor.shape[:1] == (1,)):
             yield f"{who} must have a fixed shape, batch 1; found {tensor.shape}"
         if tensor.data is not None:
             yield f"{who} must not be constant"
@@ -44,7 +50,7 @@ def _operator(
 ) -> Iterator[str]:
     who = f"operator {operator.index} {operator.name}"
     if operator.name not in operators.KERNELS:
-        yield f"{who} is not supported, see docs/targets/tflm.md"
+        yield f"{who} is not supported; docs/operators.md lists what is"
     indices = (*operator.inputs, *operator.outputs)
     for tensor in (program.tensors[i] for i in indices if i >= 0):
         if tensor.dtype in _FLOAT:

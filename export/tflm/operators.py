@@ -30,6 +30,8 @@ class Kernel:
 KERNELS = {
     "ABS": Kernel("AddAbs", data="OpDataAbsRsqrt"),
     "ADD": Kernel("AddAdd", "TfLiteAddParams", "OpDataAdd"),
+    "ARG_MAX": Kernel("AddArgMax", "TfLiteArgMaxParams"),
+    "ARG_MIN": Kernel("AddArgMin", "TfLiteArgMinParams"),
     "AVERAGE_POOL_2D": Kernel("AddAveragePool2D", "TfLitePoolParams", "OpDataPooling"),
     "CONCATENATION": Kernel(
         "AddConcatenation", "TfLiteConcatenationParams", "OpDataConcatenation"
@@ -44,21 +46,39 @@ KERNELS = {
         "AddFullyConnected", "TfLiteFullyConnectedParams", "OpDataFullyConnected"
     ),
     "HARD_SWISH": Kernel("AddHardSwish", data="HardSwishParams"),
+    "LEAKY_RELU": Kernel("AddLeakyRelu", "TfLiteLeakyReluParams", "LeakyReluOpData"),
     "LOGISTIC": Kernel("AddLogistic", data="OpDataLogistic"),
+    "MAXIMUM": Kernel("AddMaximum"),
     "MAX_POOL_2D": Kernel("AddMaxPool2D", "TfLitePoolParams", "OpDataPooling"),
     "MEAN": Kernel("AddMean", "TfLiteReducerParams", "OpDataReduce"),
+    "MINIMUM": Kernel("AddMinimum"),
+    "MIRROR_PAD": Kernel(
+        "AddMirrorPad", "TfLiteMirrorPaddingParams", "OpDataMirrorPad"
+    ),
     "MUL": Kernel("AddMul", "TfLiteMulParams", "OpDataMul"),
     "PAD": Kernel("AddPad", data="OpDataPad"),
+    "PADV2": Kernel("AddPadV2", data="OpDataPad"),
+    "PRELU": Kernel("AddPrelu", data="PreluParams"),
     "QUANTIZE": Kernel("AddQuantize", data="OpDataQuantizeReference"),
     "REDUCE_MAX": Kernel("AddReduceMax", "TfLiteReducerParams", "OpDataReduce"),
+    "REDUCE_MIN": Kernel("AddReduceMin", "TfLiteReducerParams", "OpDataReduce"),
     "RELU": Kernel("AddRelu", data="ReluOpData"),
     "RELU6": Kernel("AddRelu6", data="Relu6OpData"),
     "RESHAPE": Kernel("AddReshape", "TfLiteReshapeParams"),
+    "RESIZE_BILINEAR": Kernel("AddResizeBilinear", "TfLiteResizeBilinearParams"),
+    "RESIZE_NEAREST_NEIGHBOR": Kernel(
+        "AddResizeNearestNeighbor", "TfLiteResizeNearestNeighborParams"
+    ),
+    "SLICE": Kernel("AddSlice"),
     "SOFTMAX": Kernel("AddSoftmax", "TfLiteSoftmaxParams", "SoftmaxParams"),
     "SPACE_TO_DEPTH": Kernel("AddSpaceToDepth", "TfLiteSpaceToDepthParams"),
     "SQUEEZE": Kernel("AddSqueeze", "TfLiteSqueezeParams"),
+    "STRIDED_SLICE": Kernel(
+        "AddStridedSlice", "TfLiteStridedSliceParams", "StridedSliceParams"
+    ),
     "SUB": Kernel("AddSub", "TfLiteSubParams", "OpDataSub"),
     "TANH": Kernel("AddTanh", data="OpDataTanh"),
+    "TRANSPOSE": Kernel("AddTranspose"),
     "TRANSPOSE_CONV": Kernel(
         "AddTransposeConv", "TfLiteTransposeConvParams", "OpDataTransposeConv"
     ),

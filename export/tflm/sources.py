@@ -102,7 +102,7 @@ constexpr bool kFileBringsOurPlan = {"true" if bundle.is_planned else "false"};
 def model_io(bundle: Bundle) -> str:
     """model_io.h: types, shapes and scales of the border, and labels."""
     borders = {**bundle.inputs, **bundle.outputs}
-    body = "// real = kScale * (integer - kZeroPoint)\n\n"
+    body = "// real = kScale * (integer - kZeroPoint); a position has no scale\n\n"
     body += f"constexpr int kNumInputs = {len(bundle.inputs)};\n"
     body += f"constexpr int kNumOutputs = {len(bundle.outputs)};\n\n"
     body += "\n".join(_border(role, tensor) for role, tensor in borders.items())
@@ -176,6 +176,14 @@ constexpr const char* k{role}Name = {spelling.string(tensor.name)};
 constexpr int k{role}Rank = {len(tensor.shape)};
 constexpr int k{role}Shape[k{role}Rank] = {{{shape}}};
 constexpr int k{role}Elements = {int(np.prod(tensor.shape))};
+{_scale(role, tensor)}"""
+
+
+def _scale(role: str, tensor: tflite_file.FileTensor) -> str:
+    """What the integers mean; a position has no scale."""
+    if not tensor.scales:
+        return ""
+    return f"""\
 constexpr float k{role}Scale = {spelling.real(tensor.scales[0])};
 constexpr int k{role}ZeroPoint = {tensor.zero_points[0]};
 """

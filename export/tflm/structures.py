@@ -48,17 +48,24 @@ _CORE = {
 # Options: tensorflow/lite/core/c/builtin_op_data.h.
 _OPTIONS = {
     "TfLiteAddParams": (2, 1, 8, 4),
+    "TfLiteArgMaxParams": (1, 1, 4, 4),
+    "TfLiteArgMinParams": (1, 1, 4, 4),
     "TfLiteConcatenationParams": (8, 4, 8, 4),
     "TfLiteConvParams": (28, 4, 28, 4),
     "TfLiteDepthwiseConvParams": (28, 4, 28, 4),
     "TfLiteFullyConnectedParams": (5, 1, 16, 4),
+    "TfLiteLeakyReluParams": (4, 4, 4, 4),
+    "TfLiteMirrorPaddingParams": (1, 1, 4, 4),
     "TfLiteMulParams": (1, 1, 4, 4),
     "TfLitePoolParams": (40, 4, 40, 4),
     "TfLiteReducerParams": (1, 1, 1, 1),
     "TfLiteReshapeParams": (36, 4, 36, 4),
+    "TfLiteResizeBilinearParams": (2, 1, 2, 1),
+    "TfLiteResizeNearestNeighborParams": (2, 1, 2, 1),
     "TfLiteSoftmaxParams": (4, 4, 4, 4),
     "TfLiteSpaceToDepthParams": (4, 4, 4, 4),
     "TfLiteSqueezeParams": (36, 4, 36, 4),
+    "TfLiteStridedSliceParams": (24, 4, 24, 4),
     "TfLiteSubParams": (2, 1, 8, 4),
     "TfLiteTransposeConvParams": (16, 4, 20, 4),
 }
@@ -68,12 +75,14 @@ _OPTIONS = {
 _DATA = {
     "DequantizeOpData": (32, 8, 32, 8),
     "HardSwishParams": (20, 4, 20, 4),
+    "LeakyReluOpData": (24, 4, 24, 4),
     "OpDataAbsRsqrt": (28, 4, 28, 4),
     "OpDataAdd": (60, 4, 60, 4),
     "OpDataConcatenation": (24, 4, 40, 8),
     "OpDataConv": (56, 4, 72, 8),
     "OpDataFullyConnected": (48, 4, 64, 8),
     "OpDataLogistic": (16, 4, 16, 4),
+    "OpDataMirrorPad": (20, 4, 20, 4),
     "OpDataMul": (36, 4, 36, 4),
     "OpDataPad": (56, 4, 56, 4),
     "OpDataPooling": (32, 4, 32, 4),
@@ -82,9 +91,11 @@ _DATA = {
     "OpDataSub": (52, 4, 52, 4),
     "OpDataTanh": (16, 4, 16, 4),
     "OpDataTransposeConv": (72, 4, 80, 8),
+    "PreluParams": (28, 4, 28, 4),
     "Relu6OpData": (8, 4, 8, 4),
     "ReluOpData": (28, 4, 28, 4),
     "SoftmaxParams": (56, 8, 80, 8),
+    "StridedSliceParams": (84, 4, 84, 4),
 }
 
 _ALL = {**_CORE, **_OPTIONS, **_DATA}

@@ -73,6 +73,27 @@ def _functions():
     return keras.Model(image, 2.0 - tf.nn.relu(L.Conv2D(3, 1)(x)))
 
 
+def _extrema():
+    image = keras.Input(IMAGE)
+    a, b = L.Conv2D(4, 1)(image), L.Conv2D(4, 1)(image)
+    x = L.Minimum()([L.Maximum()([a, b]), b])
+    return keras.Model(image, tf.maximum(tf.minimum(x, 1.5), 0.25))
+
+
+def _moved():
+    image = keras.Input(IMAGE)
+    x = tf.pad(L.Conv2D(3, 1)(image), [[0, 0], [1, 2], [0, 1], [0, 0]], "REFLECT")
+    x = tf.pad(x, [[0, 0], [1, 2], [0, 1], [1, 0]], "SYMMETRIC")
+    x = tf.pad(x, [[0, 0], [0, 1], [2, 0], [0, 0]], constant_values=0.5)
+    x = tf.transpose(L.Conv2D(3, 1)(x)[:, 1:-1, ::-2, 1:], [0, 2, 1, 3])
+    x = tf.slice(x, [0, 1, 0, 0], [-1, 4, 9, -1])[..., -1, 0]
+    x = L.Dense(3)(x[:, :3])
+    y = tf.reduce_max(L.Conv2D(3, 1)(image), [1, 2])
+    z = tf.nn.leaky_relu(tf.reduce_min(x, axis=1, keepdims=True))
+    x = tf.reduce_max(x, axis=-1, keepdims=True)
+    return keras.Model(image, L.Concatenate()([x, z, y]))
+
+
 # Every one equals what the converter makes of it, to the last bit.
 CONVERTED: dict[str, Callable[[], keras.Model]] = {
     "convolutions": lambda: sequence(
@@ -111,6 +132,8 @@ CONVERTED: dict[str, Callable[[], keras.Model]] = {
         L.BatchNormalization(),
         L.ReLU(),
         L.Conv2DTranspose(2, 2, use_bias=False),
+        L.Conv2DTranspose(2, 2, strides=(3, 4), padding="same"),
+        L.Conv2DTranspose(2, 1, strides=2),
     ),
     "separable": lambda: sequence(
         L.SeparableConv2D(
@@ -155,6 +178,27 @@ CONVERTED: dict[str, Callable[[], keras.Model]] = {
     "scaled_padded_inputs": lambda: sequence(
         L.Rescaling(1 / 127.5, -1), L.Conv2D(4, 3, padding="same")
     ),
+    "leaky": lambda: sequence(
+        L.LeakyReLU(0.2),
+        L.Conv2D(4, 1, activation=L.ReLU(negative_slope=0.1)),
+        L.ReLU(negative_slope=0.125),
+    ),
+    "sloped": lambda: sequence(
+        L.Conv2D(4, 1), L.PReLU(shared_axes=[1, 2]), L.Conv2D(2, 1), L.PReLU()
+    ),
+    "hard_sigmoid": lambda: sequence(L.Dense(5, activation="hard_sigmoid"), shape=(6,)),
+    "permuted": lambda: sequence(L.Permute((2, 3, 1)), L.Conv2D(4, 1)),
+    "up_sampled": lambda: sequence(
+        L.UpSampling2D((2, 3)),
+        L.Conv2D(4, 1),
+        L.UpSampling2D(2, interpolation="bilinear"),
+    ),
+    "cropped": lambda: sequence(
+        L.Cropping2D(((1, 0), (2, 1))), L.Conv2D(4, 1), L.Cropping2D(1)
+    ),
+    "softmax_of_rows": lambda: sequence(L.Conv2D(4, 1), L.Softmax(axis=1)),
+    "extrema": _extrema,
+    "moved": _moved,
     "branches": _branches,
     "branches_of_a_name_before_the_inputs": _branches_of_a_name_before_the_inputs,
     "arithmetic": _arithmetic,

@@ -85,18 +85,6 @@ def test_every_function_has_an_answer_for_both_types():
 
 
 @pytest.mark.parametrize(
-    ("name", "options"),
-    [("LEAKY_RELU", schema.LeakyReluOptionsT(alpha=0.1)), ("PRELU", None)],
-)
-def test_sloped_activations_are_refused_by_the_reader(name, options):
-    value = Value((1, 4))
-    inputs = [value] if options else [value, Value((4,), data=np.ones(4, np.int8))]
-    model = cases.models.one_operator(name, inputs, value, options)
-    with pytest.raises(errors.GraphError, match=f"operator 0 {name} .*not supported"):
-        from_tflite.read(model)
-
-
-@pytest.mark.parametrize(
     ("name", "result", "reason"),
     [
         ("LOGISTIC", Value((1, 4), "int8", 1 / 256, 0), "sigmoid of int8 writes"),

@@ -207,6 +207,12 @@ def transposed(f):
             f.result(19, 15, 3),
             window(schema.TransposeConvOptionsT, padding=VALID, stride=2),
         ),
+        "transposed with gaps": (
+            "TRANSPOSE_CONV",
+            [models.integers([1, 27, 21, 3]), f.kernel(3, 2, 2, 4), plane, f.bias(3)],
+            f.result(27, 21, 3),
+            window(schema.TransposeConvOptionsT, stride=3),
+        ),
     }
 
 
@@ -317,5 +323,166 @@ def unweighted(f):
             [f.result(5, 3, scale=0.7, zero_point=12)],
             f.probabilities(5, 3),
             schema.SoftmaxOptionsT(beta=1.5),
+        ),
+    }
+
+
+def operand(value, *shape, seed=0):
+    """A constant of the type and scale of `value`, its integers random."""
+    limits = np.iinfo(value.dtype)
+    data = np.random.default_rng(seed).integers(limits.min, limits.max + 1, shape)
+    return dataclasses.replace(value, shape=shape, data=data.astype(value.dtype))
+
+
+def sloped(f):
+    """Activations with a slope for negative values."""
+    plane = f.image(9, 7, 4)
+    slopes = Value(
+        (1, 1, 4), "int8", 0.013, 4, data=np.array([-90, 3, 4, 120], np.int8)
+    )
+    one = Value((1,), "int8", 0.013, -7, data=np.array([9], np.int8))
+    return {
+        "leaky relu": (
+            "LEAKY_RELU",
+            [plane],
+            f.result(9, 7, 4, scale=0.017),
+            schema.LeakyReluOptionsT(alpha=0.3),
+        ),
+        "leaky relu falling": (
+            "LEAKY_RELU",
+            [plane],
+            f.result(9, 7, 4, scale=0.04),
+            schema.LeakyReluOptionsT(alpha=-1.7),
+        ),
+        "prelu": ("PRELU", [plane, slopes], f.result(9, 7, 4, scale=0.02), None),
+        "prelu of one slope": (
+            "PRELU",
+            [plane, one],
+            f.result(9, 7, 4, scale=0.02),
+            None,
+        ),
+    }
+
+
+def moved(f):
+    """What compares integers or moves them, where int8 and int16 exist."""
+    plane = f.image(9, 7, 4)
+    return {
+        "maximum": ("MAXIMUM", [plane, operand(plane, 7, 1)], plane, None),
+        "minimum": ("MINIMUM", [operand(plane), plane], plane, None),
+        "pad of a value": (
+            "PADV2",
+            [
+                plane,
+                models.integers([[0, 0], [1, 2], [0, 3], [0, 1]]),
+                operand(plane, seed=3),
+            ],
+            f.image(12, 10, 5),
+            schema.PadV2OptionsT(),
+        ),
+        "transpose": (
+            "TRANSPOSE",
+            [plane, models.integers([0, 3, 1, 2])],
+            f.image(4, 9, 7),
+            schema.TransposeOptionsT(),
+        ),
+        "transpose of five axes": (
+            "TRANSPOSE",
+            [f.image(3, 4, 2, 5), models.integers([0, 4, 2, 1, 3])],
+            f.image(5, 4, 3, 2),
+            schema.TransposeOptionsT(),
+        ),
+        "slice": (
+            "SLICE",
+            [plane, models.integers([0, 2, 0, 1]), models.integers([1, 3, -1, 2])],
+            f.image(3, 7, 2),
+            schema.SliceOptionsT(),
+        ),
+        "strided slice": (
+            "STRIDED_SLICE",
+            [
+                plane,
+                *map(models.integers, ([0, -1, 1, 2], [1, 0, 9, 3], [1, -3, 2, 1])),
+            ],
+            f.image(3, 3),
+            schema.StridedSliceOptionsT(shrinkAxisMask=8),
+        ),
+        "strided slice to both ends": (
+            "STRIDED_SLICE",
+            [
+                plane,
+                *map(models.integers, ([0, 5, 5, 0], [0, 0, 5, 0], [1, -2, 3, -1])),
+            ],
+            f.image(5, 2, 4),
+            schema.StridedSliceOptionsT(beginMask=0b1111, endMask=0b1011),
+        ),
+        "nearest": (
+            "RESIZE_NEAREST_NEIGHBOR",
+            [plane, models.integers([18, 14])],
+            f.image(18, 14, 4),
+            schema.ResizeNearestNeighborOptionsT(halfPixelCenters=True),
+        ),
+        "nearest between corners": (
+            "RESIZE_NEAREST_NEIGHBOR",
+            [plane, models.integers([4, 15])],
+            f.image(4, 15, 4),
+            schema.ResizeNearestNeighborOptionsT(alignCorners=True),
+        ),
+    }
+
+
+def int8_only(f):
+    """What TFLite Micro has for int8 alone."""
+    plane = f.image(9, 7, 4)
+    positions = schema.TensorType.INT32
+    return {
+        "mirrored": (
+            "MIRROR_PAD",
+            [plane, models.integers([[0, 0], [8, 2], [1, 6], [0, 3]])],
+            f.image(19, 14, 7),
+            schema.MirrorPadOptionsT(mode=schema.MirrorPadMode.REFLECT),
+        ),
+        "mirrored symmetrically": (
+            "MIRROR_PAD",
+            [plane, models.integers([[0, 0], [9, 2], [1, 7], [0, 4]])],
+            f.image(20, 15, 8),
+            schema.MirrorPadOptionsT(mode=schema.MirrorPadMode.SYMMETRIC),
+        ),
+        **{
+            f"bilinear {name}": (
+                "RESIZE_BILINEAR",
+                [plane, models.integers([15, 5])],
+                f.image(15, 5, 4),
+                schema.ResizeBilinearOptionsT(**options),
+            )
+            for name, options in (
+                ("from the corner", {}),
+                ("of half pixels", {"halfPixelCenters": True}),
+                ("between corners", {"alignCorners": True}),
+            )
+        },
+        "largest of rows": (
+            "REDUCE_MAX",
+            [f.image(9, 4), models.integers(1)],
+            f.image(4),
+            schema.ReducerOptionsT(),
+        ),
+        "smallest of channels": (
+            "REDUCE_MIN",
+            [plane, models.integers([1, -1])],
+            f.image(1, 7, 1),
+            schema.ReducerOptionsT(keepDims=True),
+        ),
+        "position of the largest": (
+            "ARG_MAX",
+            [f.image(30), models.integers(-1)],
+            Value((1,), "int32", None),
+            schema.ArgMaxOptionsT(outputType=positions),
+        ),
+        "position of the smallest": (
+            "ARG_MIN",
+            [plane, models.integers([2])],
+            Value((1, 9, 4), "int32", None),
+            schema.ArgMinOptionsT(outputType=positions),
         ),
     }

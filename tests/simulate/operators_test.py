@@ -24,6 +24,9 @@ INT8 = {
     **cases.other_weighted(cases.INT8),
     **cases.transposed(cases.INT8),
     **cases.unweighted(cases.INT8),
+    **cases.sloped(cases.INT8),
+    **cases.moved(cases.INT8),
+    **cases.int8_only(cases.INT8),
     "space to depth": (
         "SPACE_TO_DEPTH",
         [cases.INT8.image(8, 6, 3)],
@@ -68,6 +71,8 @@ INT16 = {
     **cases.other_weighted(cases.INT16),
     **cases.transposed(cases.INT16),
     **cases.unweighted(cases.INT16),
+    **cases.sloped(cases.INT16),
+    **cases.moved(cases.INT16),
     "requantize to int32": (
         "QUANTIZE",
         [cases.INT16.image(40)],
@@ -108,6 +113,18 @@ def test_operator_is_bit_exact(name):
     np.testing.assert_array_equal(execution.predict(g, images), expected)
 
 
+@pytest.mark.parametrize("alpha", [-1.7, 0.9])
+def test_slopes_are_scaled_in_double(alpha):
+    # In float32, as older sources have it, some of the 65,536 results differ by 1.
+    images = np.arange(-(2**15), 2**15).astype(np.int16)[np.newaxis]
+    for scales in np.random.default_rng(1).uniform(1e-4, 1e-2, (4, 2)):
+        source, result = (cases.Value(images.shape, "int16", s, 0) for s in scales)
+        options = schema.LeakyReluOptionsT(alpha=alpha)
+        model = cases.models.one_operator("LEAKY_RELU", [source], result, options)
+        found = execution.predict(from_tflite.read(model), images)
+        np.testing.assert_array_equal(found, micro.predict(model, images))
+
+
 def sum_model(operator, family, ratio):
     """A sum whose larger operand has `ratio` times the scale of its result."""
     operands = [family.image(3, 3, 4), family.constant(0, -1, 1, 0)]
@@ -137,6 +154,100 @@ def test_sums_that_end_tflite_micro_are_refused(operator, family, parts):
     # In a child process.
     with pytest.raises(errors.VerificationError, match="SIGABRT"):
         interpreter.predict(model, images)
+
+
+def refused(model, reason):
+    """Both refuse a file, ours by `reason`."""
+    g = from_tflite.read(model)
+    images = micro.random_images(g, 1)
+    with pytest.raises(errors.GraphError, match=reason):
+        execution.predict(g, images)
+    with pytest.raises(RuntimeError):
+        micro.predict(model, images)
+
+
+@pytest.mark.parametrize("name", cases.int8_only(cases.INT16))
+def test_what_int16_lacks_is_refused_by_both(name):
+    case = cases.int8_only(cases.INT16)[name]
+    refused(
+        cases.models.one_operator(*case), "it has int16 tensors; supported are int8"
+    )
+
+
+def test_positions_of_64_bits_are_refused_by_both():
+    name, inputs, result, _ = cases.int8_only(cases.INT8)["position of the largest"]
+    options = schema.ArgMaxOptionsT(outputType=schema.TensorType.INT64)
+    result = dataclasses.replace(result, dtype="int64")
+    model = cases.models.one_operator(name, inputs, result, options)
+    refused(model, r"ArgMax 'layer' .* writes int64, .*output_type=tf.int32")
+
+
+def test_corners_and_half_pixels_at_once_are_refused_by_both():
+    name, inputs, result, _ = cases.int8_only(cases.INT8)["bilinear between corners"]
+    options = schema.ResizeBilinearOptionsT(alignCorners=True, halfPixelCenters=True)
+    model = cases.models.one_operator(name, inputs, result, options)
+    refused(model, "exclude each other")
+
+
+def test_steps_that_end_behind_the_input_are_refused():
+    """TFLite Micro reads what lies behind there."""
+    plane, result = cases.INT8.image(1, 2, 3), cases.INT8.image(70, 2, 3)
+    options = schema.ResizeBilinearOptionsT()
+    operands = [plane, cases.models.integers([70, 2])]
+    model = cases.models.one_operator("RESIZE_BILINEAR", operands, result, options)
+    (reason,) = support.reasons(from_tflite.read(model))
+    assert "behind the input: 1 pixels are resized to 70" in reason
+
+
+@pytest.mark.parametrize(
+    ("name", "rank"), [("TRANSPOSE", 6), ("STRIDED_SLICE", 5), ("PADV2", 6)]
+)
+def test_more_dimensions_than_a_kernel_takes_are_refused_by_both(name, rank):
+    value = cases.INT8.image(*(2,) * (rank - 1))
+    operands = {
+        "TRANSPOSE": [range(rank)],
+        "STRIDED_SLICE": [[0] * rank, value.shape, [1] * rank],
+        "PADV2": [[[0, 0]] * rank],
+    }[name]
+    inputs = [value, *(cases.models.integers(list(each)) for each in operands)]
+    options = schema.StridedSliceOptionsT() if name == "STRIDED_SLICE" else None
+    if name == "PADV2":
+        inputs.append(cases.operand(value))
+    model = cases.models.one_operator(name, inputs, value, options)
+    refused(model, f"it has {rank} dimensions, at most {rank - 1} are possible")
+
+
+@pytest.mark.parametrize("name", ["transpose", "maximum", "position of the smallest"])
+def test_fast_kernels_see_where_the_batch_is_no_longer_first(name):
+    """Axes that take the batch's place have one value too."""
+    source, plane = cases.INT8.image(1, 5), cases.INT8.image(1, 1, 5)
+    operator, inputs, result, options = {
+        "transpose": (
+            "TRANSPOSE",
+            [source, cases.models.integers([1, 0, 2])],
+            source,
+            schema.TransposeOptionsT(),
+        ),
+        "maximum": (
+            "MAXIMUM",
+            [cases.INT8.image(5), cases.operand(plane, 1, 1, 5)],
+            dataclasses.replace(source, shape=(1, 1, 5)),
+            None,
+        ),
+        "position of the smallest": (
+            "ARG_MIN",
+            [source, cases.models.integers([0])],
+            cases.Value((1, 5), "int32", None),
+            schema.ArgMinOptionsT(outputType=schema.TensorType.INT32),
+        ),
+    }[name]
+    model = cases.models.one_operator(operator, inputs, result, options)
+    g = from_tflite.read(model)
+    assert not execution.keeps_batch(g)
+    images = micro.random_images(g, 3)
+    np.testing.assert_array_equal(
+        execution.predict(g, images), execution.predict_readable(g, images)
+    )
 
 
 @pytest.mark.parametrize("dtype", ["int8", "int16"])

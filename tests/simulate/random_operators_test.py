@@ -218,3 +218,191 @@ def test_softmax(family, shape, log, beta, zero_point, seed):
         "SOFTMAX", [source], family.probabilities(*shape), options
     )
     assert_bit_exact(model, seed)
+
+
+# Six decades of scales.
+wide_logs = strategies.floats(-17.0, 3.0)
+alphas = strategies.floats(-2.0, 2.0, width=32) | strategies.sampled_from([0.0, 1e-6])
+
+
+@SETTINGS
+@hypothesis.given(
+    family=strategies.sampled_from([cases.INT8, cases.INT16]),
+    alpha=alphas,
+    log=wide_logs,
+    gain=strategies.floats(-8.0, 8.0),
+    zeros=strategies.tuples(zero_points, zero_points),
+    seed=seeds,
+)
+def test_leaky_relu(family, alpha, log, gain, zeros, seed):
+    source = quantized(family, (5, 3, 4), log, zeros[0])
+    result = quantized(family, (5, 3, 4), log + gain, zeros[1])
+    options = cases.schema.LeakyReluOptionsT(alpha=alpha)
+    model = cases.models.one_operator("LEAKY_RELU", [source], result, options)
+    assert_bit_exact(model, seed)
+
+
+@SETTINGS
+@hypothesis.given(
+    family=strategies.sampled_from([cases.INT8, cases.INT16]),
+    shape=strategies.sampled_from(
+        [(4,), (1, 1, 4), (5, 1, 1), (5, 3, 4), (), (1, 3, 1), (1, 1, 3, 4)]
+    ),
+    logs=strategies.tuples(wide_logs, wide_logs),
+    gain=strategies.floats(-8.0, 8.0),
+    zeros=strategies.tuples(zero_points, zero_points, zero_points),
+    seed=seeds,
+)
+def test_prelu(family, shape, logs, gain, zeros, seed):
+    source = quantized(family, (5, 3, 4), logs[0], zeros[0])
+    result = quantized(family, (5, 3, 4), logs[0] + gain, zeros[1])
+    slopes = quantized(cases.INT8, (), logs[1], zeros[2])
+    slopes = cases.operand(slopes, *shape, seed=seed)
+    model = cases.models.one_operator("PRELU", [source, slopes], result)
+    assert_bit_exact(model, seed)
+
+
+@SETTINGS
+@hypothesis.given(
+    operator=strategies.sampled_from(["MAXIMUM", "MINIMUM"]),
+    family=strategies.sampled_from([cases.INT8, cases.INT16]),
+    shape=strategies.sampled_from([(4,), (1, 1, 4), (5, 1, 1), (5, 3, 4), (), (3, 1)]),
+    is_first=strategies.booleans(),
+    seed=seeds,
+)
+def test_extrema(operator, family, shape, is_first, seed):
+    source = quantized(family, (5, 3, 4), -4.0, 9)
+    operands = [source, cases.operand(source, *shape, seed=seed)]
+    model = cases.models.one_operator(operator, operands[:: 1 - 2 * is_first], source)
+    assert_bit_exact(model, seed)
+
+
+@SETTINGS
+@hypothesis.given(
+    kind=strategies.sampled_from(["ResizeNearestNeighbor", "ResizeBilinear"]),
+    sizes=strategies.tuples(*[strategies.integers(1, 20)] * 4),
+    align_corners=strategies.booleans(),
+    half_pixels=strategies.booleans(),
+    seed=seeds,
+)
+def test_resized(kind, sizes, align_corners, half_pixels, seed):
+    is_nearest = kind == "ResizeNearestNeighbor"
+    hypothesis.assume(is_nearest or not (align_corners and half_pixels))
+    source = quantized(cases.INT8, (*sizes[:2], 2), -4.0, 9)
+    result = dataclasses.replace(source, shape=(1, *sizes[2:], 2))
+    options = getattr(cases.schema, f"{kind}OptionsT")(
+        alignCorners=align_corners, halfPixelCenters=half_pixels
+    )
+    name = "RESIZE_NEAREST_NEIGHBOR" if is_nearest else "RESIZE_BILINEAR"
+    operands = [source, cases.models.integers(sizes[2:])]
+    assert_bit_exact(cases.models.one_operator(name, operands, result, options), seed)
+
+
+indices = strategies.integers(-7, 7)
+bits = strategies.integers(0, 7)
+
+
+@SETTINGS
+@hypothesis.given(
+    family=strategies.sampled_from([cases.INT8, cases.INT16]),
+    begin=strategies.tuples(indices, indices, indices),
+    end=strategies.tuples(indices, indices, indices),
+    steps=strategies.tuples(*[strategies.sampled_from([-3, -1, 1, 2])] * 3),
+    masks=strategies.tuples(bits, bits, bits),
+    seed=seeds,
+)
+def test_strided_slices(family, begin, end, steps, masks, seed):
+    whole = (1, 6, 5, 4)
+    first, last, dropped = (mask << 1 for mask in masks)
+    steps = tuple(
+        abs(step) if dropped >> axis & 1 else step for axis, step in enumerate(steps, 1)
+    )
+    # NumPy slices as TFLite does, but for what is dropped: that begins inside.
+    index = [slice(None)]
+    for axis, values in enumerate(zip(begin, end, steps, strict=True), 1):
+        start, stop, step = values
+        start = None if first >> axis & 1 else start
+        stop = None if last >> axis & 1 else stop
+        if dropped >> axis & 1:
+            start = slice(start, stop, step).indices(whole[axis])[0]
+            hypothesis.assume(start < whole[axis])
+            index.append(start)
+        else:
+            index.append(slice(start, stop, step))
+    shape = np.empty(whole)[tuple(index)].shape
+    hypothesis.assume(0 not in shape)
+    source = quantized(family, whole[1:], -4.0, 9)
+    result = dataclasses.replace(source, shape=shape)
+    options = cases.schema.StridedSliceOptionsT(
+        beginMask=first, endMask=last, shrinkAxisMask=dropped
+    )
+    lists = ((0, *begin), (1, *end), (1, *steps))
+    operands = [source, *(cases.models.integers(list(each)) for each in lists)]
+    name = "STRIDED_SLICE"
+    assert_bit_exact(cases.models.one_operator(name, operands, result, options), seed)
+
+
+pads = strategies.tuples(strategies.integers(0, 5), strategies.integers(0, 5))
+
+
+@SETTINGS
+@hypothesis.given(
+    is_reflection=strategies.booleans(),
+    shape=strategies.tuples(*[strategies.integers(1, 5)] * 3),
+    padding=strategies.tuples(pads, pads, pads),
+    seed=seeds,
+)
+def test_mirrored(is_reflection, shape, padding, seed):
+    pairs = [
+        [min(value, size - is_reflection) for value in pair]
+        for size, pair in zip(shape, padding, strict=True)
+    ]
+    source = quantized(cases.INT8, shape, -4.0, 9)
+    plane = [size + sum(pair) for size, pair in zip(shape, pairs, strict=True)]
+    result = dataclasses.replace(source, shape=(1, *plane))
+    mode = cases.schema.MirrorPadMode
+    options = cases.schema.MirrorPadOptionsT(
+        mode=mode.REFLECT if is_reflection else mode.SYMMETRIC
+    )
+    operands = [source, cases.models.integers([[0, 0], *pairs])]
+    model = cases.models.one_operator("MIRROR_PAD", operands, result, options)
+    assert_bit_exact(model, seed)
+    # NumPy knows the same two ways.
+    g = from_tflite.read(model)
+    images = micro.random_images(g, 1, seed)
+    expected = np.pad(
+        images, [(0, 0), *pairs], mode="reflect" if is_reflection else "symmetric"
+    )
+    np.testing.assert_array_equal(execution.predict(g, images), expected)
+
+
+@SETTINGS
+@hypothesis.given(
+    family=strategies.sampled_from([cases.INT8, cases.INT16]),
+    kernel=strategies.tuples(small, small),
+    stride=strategies.integers(1, 5),
+    is_same=strategies.booleans(),
+    log=logs,
+    gain=strategies.floats(-6.0, 6.0),
+    zeros=strategies.tuples(zero_points, zero_points),
+    seed=seeds,
+)
+def test_transposed(family, kernel, stride, is_same, log, gain, zeros, seed):
+    source = quantized(family, (3, 4, 2), log, zeros[0])
+    plane = [
+        size * stride + (0 if is_same else max(taps - stride, 0))
+        for size, taps in zip((3, 4), kernel, strict=True)
+    ]
+    result = quantized(family, (*plane, 3), log + gain, zeros[1])
+    padding = cases.SAME if is_same else cases.VALID
+    options = cases.window(
+        cases.schema.TransposeConvOptionsT, padding=padding, stride=stride
+    )
+    operands = [
+        cases.models.integers([1, *plane, 3]),
+        family.kernel(3, *kernel, 2),
+        source,
+        family.bias(3),
+    ]
+    name = "TRANSPOSE_CONV"
+    assert_bit_exact(cases.models.one_operator(name, operands, result, options), seed)

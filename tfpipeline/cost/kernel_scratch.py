@@ -17,10 +17,11 @@ def reference(
     """Bytes of each block.
 
     MEAN: an int32 sum an output, and two lists of int32, of the input's dimensions and
-    of the axes. TRANSPOSE_CONV: a sum an output, of 32 bits beside int8 and of 64
-    beside int16. Kernels of 4 bits: a byte a weight, unpacked. Source: tensorflow/lite/
-    micro/kernels/reduce_common.cc, transpose_conv.cc, conv_common.cc,
-    depthwise_conv_common.cc, fully_connected.cc.
+    of the axes; REDUCE_MAX and REDUCE_MIN: the lists alone. MIRROR_PAD: two lists of
+    int32, of the input's dimensions. TRANSPOSE_CONV: a sum an output, of 32 bits beside
+    int8 and of 64 beside int16. Kernels of 4 bits: a byte a weight, unpacked. Source:
+    tensorflow/lite/micro/kernels/reduce_common.cc, mirror_pad.cc, transpose_conv.cc,
+    conv_common.cc, depthwise_conv_common.cc, fully_connected.cc.
 
     Args:
         g: a well-formed graph.
@@ -33,6 +34,10 @@ def reference(
     outputs = g.tensors[layer.output].num_elements
     if isinstance(layer, graph.Mean):
         return (4 * outputs, 4 * len(source.shape), 4 * len(layer.axes))
+    if isinstance(layer, graph.Reduction):
+        return (4 * len(source.shape), 4 * len(layer.axes))
+    if isinstance(layer, graph.MirrorPad):
+        return (4 * len(source.shape),) * 2
     if isinstance(layer, graph.TransposeConv2D):
         width = 8 * activations.element_bytes(source, bits)
         return (_SUM_BYTES[width] * outputs,)

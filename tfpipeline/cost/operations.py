@@ -4,14 +4,15 @@ The kinds are those of the MAX78000's own summary, so that figures stand side by
 
     macc     multiply-accumulates, as `macs` counts them
     comp     a comparison: a fused or stand-alone bound of each value (ReLU), each value
-             under a max pool's window
+             under a max pool's window, each that a maximum or its position is found of
     add      each value under an average's window, each sum of two operands
-    mul      each product of two operands
+    mul      each product of two operands, of a value and a slope, of a pixel and its
+             weight where it is interpolated
     bitwise  nothing here; the MAX78000 has such element-wise operators
 
 Bias, rescaling, rounding and saturation of a result belong to its layer and are not
-counted; nor are values that are only moved (Concat, Pad, Reshape). A Softmax counts one
-addition and one product a value.
+counted; nor are values that are only moved (Concat, Pad, Reshape, Transpose). A Softmax
+counts one addition and one product a value.
 """
 
 import dataclasses
@@ -68,6 +69,18 @@ def _window(g: graph.Graph, layer: graph.Layer) -> int:
     return _outputs(g, layer) * math.prod(layer.kernel_size)
 
 
+def _compared(g: graph.Graph, layer: graph.Layer) -> Operations:
+    return Operations(comp=_inputs(g, layer))
+
+
+def _chosen(g: graph.Graph, layer: graph.Layer) -> Operations:
+    return Operations(comp=_outputs(g, layer))
+
+
+def _sloped(g: graph.Graph, layer: graph.Layer) -> Operations:
+    return Operations(comp=_outputs(g, layer), mul=_outputs(g, layer))
+
+
 def _moved(g: graph.Graph, layer: graph.Layer) -> Operations:
     return Operations()
 
@@ -84,14 +97,31 @@ _RULES: dict[type[graph.Layer], Rule] = {
     graph.Add: lambda g, layer: Operations(add=_outputs(g, layer)),
     graph.Sub: lambda g, layer: Operations(add=_outputs(g, layer)),
     graph.Mul: lambda g, layer: Operations(mul=_outputs(g, layer)),
+    graph.Minimum: _chosen,
+    graph.Maximum: _chosen,
+    graph.ReduceMax: _compared,
+    graph.ReduceMin: _compared,
+    graph.ArgMax: _compared,
+    graph.ArgMin: _compared,
     graph.Concat: _moved,
     graph.Pad: _moved,
+    graph.PadV2: _moved,
+    graph.MirrorPad: _moved,
+    graph.Transpose: _moved,
+    graph.Slice: _moved,
+    graph.StridedSlice: _moved,
+    graph.ResizeNearestNeighbor: _moved,
+    graph.ResizeBilinear: lambda g, layer: Operations(
+        add=3 * _outputs(g, layer), mul=4 * _outputs(g, layer)
+    ),
     graph.Reshape: _moved,
     graph.SpaceToDepth: _moved,
     graph.Requantize: lambda g, layer: Operations(mul=_outputs(g, layer)),
     graph.Softmax: lambda g, layer: Operations(
         add=_outputs(g, layer), mul=_outputs(g, layer)
     ),
-    graph.Activation: lambda g, layer: Operations(comp=_outputs(g, layer)),
+    graph.Activation: _chosen,
+    graph.LeakyRelu: _sloped,
+    graph.PRelu: _sloped,
     graph.Unknown: _moved,
 }

@@ -1,5 +1,7 @@
 """Sizes of windows: what padding and strides make of a plane."""
 
+import itertools
+
 from tfpipeline.ir import graph
 
 
@@ -42,3 +44,27 @@ def transposed_size(
 ) -> int:
     """Pixels that a transposed convolution writes along one axis."""
     return (size - 1) * stride + kernel - sum(padding)
+
+
+def transposed_padding(
+    size: int, kernel: int, stride: int, before: int, result: int
+) -> tuple[int, int]:
+    """Padding of a transposed convolution to `result` pixels, `before` at the start.
+
+    Negative at the end where kernels do not reach the last pixels.
+    """
+    return before, transposed_size(size, kernel, stride, (before, 0)) - result
+
+
+def dropped_axes(
+    size: tuple[int, ...], shape: tuple[int, ...]
+) -> tuple[int, ...] | None:
+    """The axes of size 1 without which `size` is `shape`; `None` where none are.
+
+    Of several choices the one that keeps first axes; the values are the same.
+    """
+    ones = [axis for axis, count in enumerate(size) if count == 1]
+    for axes in itertools.combinations(ones[::-1], max(len(size) - len(shape), 0)):
+        if tuple(n for axis, n in enumerate(size) if axis not in axes) == shape:
+            return tuple(sorted(axes))
+    return None

@@ -160,7 +160,10 @@ class DepthwiseConv2D(Weighted):
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class TransposeConv2D(Weighted):
-    """Each input pixel adds its kernel to the output; `padding` is cut off again."""
+    """Each input pixel adds its kernel to the output; `padding` is cut off again.
+
+    Negative padding at the end adds pixels that no kernel reaches.
+    """
 
     strides: tuple[int, ...]
     padding: Padding
@@ -221,6 +224,59 @@ class Mul(Elementwise):
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Extremum(Layer):
+    """Two operands on one scale, broadcast; one of them may be a constant."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Minimum(Extremum):
+    """The smaller one."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Maximum(Extremum):
+    """The larger one."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Reduction(Layer):
+    """One value over `axes`, which the output keeps as ones or drops, by its shape."""
+
+    axes: tuple[int, ...]
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class ReduceMax(Reduction):
+    """The largest value."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class ReduceMin(Reduction):
+    """The smallest value."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Position(Layer):
+    """Where along `axis` a value stands, the first of equal ones; that axis is dropped.
+
+    The output is of int32 (int64 in files that TFLite alone runs), without a scale; in
+    a float graph it is float32, as all tensors are.
+    """
+
+    axis: int
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class ArgMax(Position):
+    """Position of the largest value."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class ArgMin(Position):
+    """Position of the smallest value."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Concat(Layer):
     """Inputs one after another along `axis`, counted from the front."""
 
@@ -232,6 +288,75 @@ class Pad(Layer):
     """Zeros (the zero point) around the input: a pair for every axis."""
 
     padding: Padding
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class PadV2(Layer):
+    """As `Pad`, of the value of the second input, a constant of one element."""
+
+    padding: Padding
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Gather(Layer):
+    """Copies of values: the index along each axis depends on one output axis alone.
+
+    `simulate.gathering` has the indices of each kind.
+    """
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class MirrorPad(Gather):
+    """The input's own values around it, mirrored: a pair for every axis.
+
+    `mode` is "reflect", at the outermost value, or "symmetric", behind it.
+    """
+
+    padding: Padding
+    mode: str
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Transpose(Gather):
+    """Output axis `i` is input axis `permutation[i]`."""
+
+    permutation: tuple[int, ...]
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Slice(Gather):
+    """`size` values of each axis from `begin` on."""
+
+    begin: tuple[int, ...]
+    size: tuple[int, ...]
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class StridedSlice(Gather):
+    """`size` values of each axis from `begin` on, `steps` apart, which may be negative.
+
+    The step of a single value is 1. The output may drop axes of size 1.
+    """
+
+    begin: tuple[int, ...]
+    size: tuple[int, ...]
+    steps: tuple[int, ...]
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class ResizeNearestNeighbor(Gather):
+    """Rows and columns of the output's size, each the nearest one of the input's."""
+
+    align_corners: bool
+    half_pixel_centers: bool
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class ResizeBilinear(Layer):
+    """Rows and columns of the output's size, between the two nearest of the input's."""
+
+    align_corners: bool
+    half_pixel_centers: bool
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -265,6 +390,18 @@ class Activation(Layer):
     function: str
 
 
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class LeakyRelu(Layer):
+    """`x` where it is positive, else `alpha * x`."""
+
+    alpha: float
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class PRelu(Layer):
+    """As `LeakyRelu`, by slopes, the second input, broadcast."""
+
+
 # The closed set; meta-tests iterate over it. `Unknown` is outside of it.
 LAYER_KINDS: tuple[type[Layer], ...] = (
     Conv1D,
@@ -278,13 +415,28 @@ LAYER_KINDS: tuple[type[Layer], ...] = (
     Add,
     Sub,
     Mul,
+    Minimum,
+    Maximum,
+    ReduceMax,
+    ReduceMin,
+    ArgMax,
+    ArgMin,
     Concat,
     Pad,
+    PadV2,
+    MirrorPad,
+    Transpose,
+    Slice,
+    StridedSlice,
+    ResizeNearestNeighbor,
+    ResizeBilinear,
     Reshape,
     SpaceToDepth,
     Requantize,
     Softmax,
     Activation,
+    LeakyRelu,
+    PRelu,
 )
 
 

@@ -23,6 +23,18 @@ WEIGHTED_TYPES: dict[tuple[str, str, str], tuple[str, ...]] = {
     ("int16", "int16", "int16"): ("int64",),
 }
 ACTIVATION_TYPES = ("float32", "int8", "int16")
+# Of the input of PRelu, its slopes and its output: micro/kernels/prelu_common.cc.
+SLOPED_TYPES = (
+    ("float32", "float32", "float32"),
+    ("int8", "int8", "int8"),
+    ("int16", "int8", "int16"),
+)
+# Of positions, by the type of the input.
+POSITION_TYPES = {
+    "float32": ("float32", "int32", "int64"),
+    "int8": ("int32", "int64"),
+    "int16": ("int32", "int64"),
+}
 RESHAPED_TYPES = (*ACTIVATION_TYPES, "int32")
 REQUANTIZED_TYPES = ("uint8", "int8", "int16", "int32")
 
@@ -30,11 +42,21 @@ REQUANTIZED_TYPES = ("uint8", "int8", "int16", "int32")
 SCALE_KEEPING = (
     graph.MaxPool,
     graph.AveragePool,
+    graph.Extremum,
+    graph.Reduction,
     graph.Concat,
     graph.Pad,
+    graph.PadV2,
+    graph.Gather,
+    graph.ResizeBilinear,
     graph.Reshape,
     graph.SpaceToDepth,
 )
+# Of these, the ones with several operands, which must have one scale.
+JOINING = (graph.Concat, graph.Extremum, graph.PadV2)
+# Layers that read two tensors; all others but Concat read one.
+_PAIRS = (graph.Elementwise, graph.Extremum, graph.PadV2, graph.PRelu)
+MIRROR_MODES = ("reflect", "symmetric")
 WINDOWED = (
     graph.Conv1D,
     graph.Conv2D,
@@ -51,8 +73,10 @@ def _arity(g: graph.Graph, layer: graph.Layer) -> Iterator[str]:
     if isinstance(layer, graph.Concat):
         if count < 1:
             yield "no inputs"
-    elif count != (2 if isinstance(layer, graph.Elementwise) else 1):
+    elif count != (2 if isinstance(layer, _PAIRS) else 1):
         yield f"{count} inputs"
+    elif isinstance(layer, graph.PadV2) and layer.inputs[1] not in g.constants:
+        yield f"the value '{layer.inputs[1]}' that is no constant"
 
 
 def _attributes(g: graph.Graph, layer: graph.Layer) -> Iterator[str]:
@@ -62,9 +86,8 @@ def _attributes(g: graph.Graph, layer: graph.Layer) -> Iterator[str]:
             len(value) != _planar(layer) or min(value, default=1) < 1
         ):
             yield f"{field} {value}"
-    padding = getattr(layer, "padding", None)
-    if padding is not None and any(min(pair) < 0 for pair in padding):
-        yield f"padding {padding}"
+    if not _is_padding(layer):
+        yield f"padding {getattr(layer, 'padding', ())}"
     clamp = getattr(layer, "clamp", graph.NO_CLAMP)
     if not clamp.minimum < clamp.maximum:
         yield f"clamp {clamp}"
@@ -75,6 +98,23 @@ def _attributes(g: graph.Graph, layer: graph.Layer) -> Iterator[str]:
         yield f"beta {layer.beta}"
     elif isinstance(layer, graph.SpaceToDepth) and layer.block_size < 1:
         yield f"block size {layer.block_size}"
+    elif isinstance(layer, graph.LeakyRelu) and not math.isfinite(layer.alpha):
+        yield f"alpha {layer.alpha}"
+    elif isinstance(layer, graph.MirrorPad) and layer.mode not in MIRROR_MODES:
+        yield f"mode {layer.mode!r}"
+    elif isinstance(layer, graph.StridedSlice) and 0 in layer.steps:
+        yield f"steps {layer.steps}"
+
+
+def _is_padding(layer: graph.Layer) -> bool:
+    """Whether padding is not negative, but behind what kernels reach."""
+    padding: graph.Padding = getattr(layer, "padding", ())
+    if not isinstance(layer, graph.TransposeConv2D):
+        return all(min(pair) >= 0 for pair in padding)
+    return all(
+        before >= 0 and after > -stride
+        for (before, after), stride in zip(padding, layer.strides, strict=False)
+    )
 
 
 def _planar(layer: graph.Layer) -> int:
@@ -176,25 +216,44 @@ def _other_shapes(g: graph.Graph, layer: graph.Layer) -> Iterator[str]:
     expected: tuple[int, ...] | None = source
     if isinstance(layer, (graph.Weighted, graph.Pool)):
         return
-    if isinstance(layer, graph.Elementwise):
+    if isinstance(layer, (graph.Elementwise, graph.Extremum, graph.PRelu)):
         try:
             expected = np.broadcast_shapes(*sources)
         except ValueError:
             expected = None
-    elif isinstance(layer, graph.Mean):
+        if isinstance(layer, graph.PRelu) and expected != source:
+            expected = None
+    elif isinstance(layer, (graph.Mean, graph.Reduction)):
         kept = tuple(1 if i in layer.axes else s for i, s in enumerate(source))
         dropped = tuple(s for i, s in enumerate(source) if i not in layer.axes)
         if not all(0 <= axis < len(source) for axis in layer.axes):
             expected = None
         else:
             expected = dropped if result == dropped else kept
+    elif isinstance(layer, graph.Position):
+        expected = None
+        if 0 <= layer.axis < len(source):
+            expected = (*source[: layer.axis], *source[layer.axis + 1 :])
     elif isinstance(layer, graph.Concat):
         expected = _concatenated(sources, layer.axis)
-    elif isinstance(layer, graph.Pad):
+    elif isinstance(layer, (graph.Pad, graph.PadV2, graph.MirrorPad)):
         expected = None
         if len(layer.padding) == len(source):
             pairs = zip(source, layer.padding, strict=True)
             expected = tuple(size + sum(pair) for size, pair in pairs)
+        if isinstance(layer, graph.PadV2) and math.prod(sources[1]) != 1:
+            expected = None
+        if isinstance(layer, graph.MirrorPad) and not _is_mirrored(layer, source):
+            expected = None
+    elif isinstance(layer, graph.Transpose):
+        expected = None
+        if sorted(layer.permutation) == list(range(len(source))):
+            expected = tuple(source[axis] for axis in layer.permutation)
+    elif isinstance(layer, (graph.Slice, graph.StridedSlice)):
+        expected = _sliced(layer, source, result)
+    elif isinstance(layer, (graph.ResizeNearestNeighbor, graph.ResizeBilinear)):
+        is_plane = len(source) == len(result) == 4
+        expected = (source[0], *result[1:3], source[3]) if is_plane else None
     elif isinstance(layer, graph.Reshape):
         expected = result if math.prod(result) == math.prod(source) else None
     elif isinstance(layer, graph.SpaceToDepth):
@@ -211,6 +270,36 @@ def _concatenated(sources: list[tuple[int, ...]], axis: int) -> tuple[int, ...] 
     if len(rests) != 1 or any(len(s) != len(first) for s in sources):
         return None
     return (*first[:axis], sum(s[axis] for s in sources), *first[axis + 1 :])
+
+
+def _is_mirrored(layer: graph.MirrorPad, source: tuple[int, ...]) -> bool:
+    """Whether there are as many values to be mirrored as are asked for."""
+    offset = 1 if layer.mode == "reflect" else 0
+    pairs = zip(source, layer.padding, strict=True)
+    return all(max(pair) <= size - offset for size, pair in pairs)
+
+
+def _sliced(
+    layer: graph.Slice | graph.StridedSlice,
+    source: tuple[int, ...],
+    result: tuple[int, ...],
+) -> tuple[int, ...] | None:
+    """The shape of a slice, without the axes of one value that `result` leaves out."""
+    steps = getattr(layer, "steps", (1,) * len(source))
+    if {len(layer.begin), len(layer.size), len(steps)} != {len(source)}:
+        return None
+    for begin, count, step, whole in zip(
+        layer.begin, layer.size, steps, source, strict=True
+    ):
+        last = begin + (count - 1) * step
+        if count < 1 or not 0 <= begin < whole or not 0 <= last < whole:
+            return None
+        if count == 1 and step != 1:
+            return None
+    is_strided = isinstance(layer, graph.StridedSlice)
+    if is_strided and geometry.dropped_axes(layer.size, result) is not None:
+        return result
+    return layer.size
 
 
 def _blocks(source: tuple[int, ...], size: int) -> tuple[int, ...] | None:
@@ -233,6 +322,12 @@ def _types(g: graph.Graph, layer: graph.Layer) -> Iterator[str]:
     elif isinstance(layer, graph.Requantize):
         if not set(types) <= set(REQUANTIZED_TYPES):
             yield f"{types[0]} to {types[1]}"
+    elif isinstance(layer, graph.Position):
+        if types[0] not in ACTIVATION_TYPES or types[1] not in POSITION_TYPES[types[0]]:
+            yield f"{types[0]} to {types[1]}"
+    elif isinstance(layer, graph.PRelu):
+        if tuple(types) not in SLOPED_TYPES:
+            yield ", ".join(types)
     else:
         is_reshape = isinstance(layer, graph.Reshape)
         valid = RESHAPED_TYPES if is_reshape else ACTIVATION_TYPES
@@ -247,6 +342,8 @@ def channel_axis(layer: graph.Layer, kernel: tuple[int, ...]) -> int:
 
 def _scales(g: graph.Graph, layer: graph.Layer) -> Iterator[str]:
     tensors = [g.tensors[name] for name in (*layer.inputs, layer.output)]
+    if isinstance(layer, graph.Position):
+        tensors.pop()
     if isinstance(layer, graph.Weighted):
         tensors.append(g.tensors[layer.weights])
     for tensor in tensors:
@@ -286,13 +383,15 @@ def _each_layer(check: _Check) -> Callable[[graph.Graph], Iterator[rule.Breach]]
 ATTRIBUTE_RULES = (
     rule.Rule(
         "IR-ARITY",
-        "Concat reads one or more tensors, Add, Sub and Mul two, all others one",
+        "Concat reads one or more tensors, Add, Sub, Mul, Minimum, Maximum, PRelu and "
+        "PadV2 (a constant second) two, all others one",
         _each_layer(_arity),
     ),
     rule.Rule(
         "IR-ATTRIBUTES",
         "strides, dilation and sizes must be positive, one for each spatial axis, "
-        "padding not negative, bounds in order, functions one of "
+        "padding not negative, bounds in order, steps not 0, slopes finite, modes one "
+        f"of {', '.join(MIRROR_MODES)}, functions one of "
         f"{', '.join(graph.ACTIVATION_FUNCTIONS)}",
         _each_layer(_attributes),
     ),
@@ -323,7 +422,8 @@ OPERAND_RULES = (
     rule.Rule(
         "IR-OPERANDS",
         "types must be all float32, int8 (int32 bias, and so may be the result of "
-        "weights), or int16 with kernels of int8 (int64, int32 bias) or int16 (int64)",
+        "weights), or int16 with kernels of int8 (int64, int32 bias) or int16 (int64); "
+        "slopes int8 beside integers, positions int32 or int64",
         _each_layer(_types),
     ),
     rule.Rule(

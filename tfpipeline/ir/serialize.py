@@ -195,6 +195,12 @@ def _real(value: Any) -> float:
     return float.fromhex(_text(value))
 
 
+def _truth(value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise TypeError(f"true or false is expected, found {value!r}")
+    return value
+
+
 def _pairs(value: Any) -> graph.Padding:
     return tuple((_integer(a), _integer(b)) for a, b in _list(value))
 
@@ -219,6 +225,14 @@ _FIELDS: dict[str, Callable[[Any], Any]] = {
     "kernel_size": _integers,
     "axes": _integers,
     "axis": _integer,
+    "begin": _integers,
+    "size": _integers,
+    "steps": _integers,
+    "permutation": _integers,
+    "mode": _text,
+    "align_corners": _truth,
+    "half_pixel_centers": _truth,
+    "alpha": _real,
     "block_size": _integer,
     "beta": _real,
     "function": _text,

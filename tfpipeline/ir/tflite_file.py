@@ -46,6 +46,10 @@ _DILATED = {
 _BIAS = {"bias_type": "QuantizedBiasType"}
 _POOL = {**_CONV, "kernel_height": "FilterHeight", "kernel_width": "FilterWidth"}
 _FUSED = {"activation": "FusedActivationFunction"}
+_RESIZED = {
+    "align_corners": "AlignCorners",
+    "half_pixel_centers": "HalfPixelCenters",
+}
 
 # Operator -> its options table in the schema, and the fields that matter here.
 OPTIONS: dict[str, tuple[str, dict[str, str]]] = {
@@ -64,6 +68,21 @@ OPTIONS: dict[str, tuple[str, dict[str, str]]] = {
     "CONCATENATION": ("ConcatenationOptions", {**_FUSED, "axis": "Axis"}),
     "SOFTMAX": ("SoftmaxOptions", {"beta": "Beta"}),
     "SPACE_TO_DEPTH": ("SpaceToDepthOptions", {"block_size": "BlockSize"}),
+    "LEAKY_RELU": ("LeakyReluOptions", {"alpha": "Alpha"}),
+    "MIRROR_PAD": ("MirrorPadOptions", {"mode": "Mode"}),
+    "RESIZE_BILINEAR": ("ResizeBilinearOptions", _RESIZED),
+    "RESIZE_NEAREST_NEIGHBOR": ("ResizeNearestNeighborOptions", _RESIZED),
+    "STRIDED_SLICE": (
+        "StridedSliceOptions",
+        {
+            "begin_mask": "BeginMask",
+            "end_mask": "EndMask",
+            "ellipsis_mask": "EllipsisMask",
+            "new_axis_mask": "NewAxisMask",
+            "shrink_axis_mask": "ShrinkAxisMask",
+            "offset": "Offset",
+        },
+    ),
 }
 
 # A file of 2019: CONV_2D and its like of unsigned bytes, whose kernels are gone.

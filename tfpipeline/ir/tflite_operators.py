@@ -25,11 +25,8 @@ FUNCTIONS = {
 }
 
 # Why an operator that people do meet has no place in the graph.
-_SLOPED = "no activation has a slope for negative values; train with RELU or RELU6"
 NOT_SUPPORTED = {
     "DEQUANTIZE": "part of the network is float; export a full-integer network",
-    "LEAKY_RELU": _SLOPED,
-    "PRELU": _SLOPED,
 }
 _OPEN_BATCH = "the batch is open; convert from a function of batch 1"
 # What the converter writes for a dilated convolution of an open batch; of a fixed one
@@ -118,11 +115,16 @@ def _transpose_conv(operation: tflite_operation.Operation) -> graph.Layer:
             f"the shape operand {operation.integers(0)} differs from the output's "
             f"{operation.result().shape}"
         )
-    # A convolution from the output to the input defines the padding.
+    # A convolution from the output to the input defines the padding at the start.
     kernel = operation.plane(operation.tensor(1))
-    return graph.TransposeConv2D(
-        **_weighted(operation, data=2, bias=3), **_window(operation, size, kernel)
+    window = _window(operation, size, kernel)
+    source = operation.plane(operation.tensor(2))
+    axes = zip(source, kernel, window["strides"], window["padding"], size, strict=True)
+    window["padding"] = tuple(
+        geometry.transposed_padding(count, taps, stride, before, result)
+        for count, taps, stride, (before, _), result in axes
     )
+    return graph.TransposeConv2D(**_weighted(operation, data=2, bias=3), **window)
 
 
 def _fully_connected(operation: tflite_operation.Operation) -> graph.Layer:
@@ -144,13 +146,17 @@ def _pool(operation: tflite_operation.Operation, kind: type[graph.Pool]) -> grap
 
 
 def _mean(operation: tflite_operation.Operation) -> graph.Layer:
+    axes = _axes(operation, 1)
+    return graph.Mean(**operation.common(), axes=tuple(sorted(set(axes))))
+
+
+def _axes(operation: tflite_operation.Operation, position: int) -> tuple[int, ...]:
+    """Axes of the first input, counted from the front."""
     rank = len(operation.tensor(0).shape)
-    axes = operation.integers(1)
+    axes = operation.integers(position)
     if any(not -rank <= axis < rank for axis in axes):
         raise operation.error(f"axes {axes} do not exist in {rank} dimensions")
-    return graph.Mean(
-        **operation.common(), axes=tuple(sorted({axis % rank for axis in axes}))
-    )
+    return tuple(axis % rank for axis in axes)
 
 
 def _elementwise(
@@ -170,12 +176,126 @@ def _concatenation(operation: tflite_operation.Operation) -> graph.Layer:
     return graph.Concat(**operation.common(count), axis=axis % rank)
 
 
-def _pad(operation: tflite_operation.Operation) -> graph.Layer:
+def _pairs(operation: tflite_operation.Operation) -> graph.Padding:
+    """The second input, (before, after) of each axis."""
     values = operation.integers(1)
     if len(values) != 2 * len(operation.tensor(0).shape):
         raise operation.error(f"a pair for every dimension is needed, found {values}")
-    pairs = tuple(zip(values[::2], values[1::2], strict=True))
-    return graph.Pad(**operation.common(), padding=pairs)
+    return tuple(zip(values[::2], values[1::2], strict=True))
+
+
+def _pad(operation: tflite_operation.Operation) -> graph.Layer:
+    if operation.has(2):
+        return _pad_v2(operation)
+    return graph.Pad(**operation.common(), padding=_pairs(operation))
+
+
+def _pad_v2(operation: tflite_operation.Operation) -> graph.Layer:
+    if operation.tensor(2).data is None:
+        raise operation.error("the value must be constant")
+    inputs = (operation.name(0), operation.name(2))
+    return graph.PadV2(
+        **{**operation.common(), "inputs": inputs}, padding=_pairs(operation)
+    )
+
+
+def _mirror_pad(operation: tflite_operation.Operation) -> graph.Layer:
+    modes = {
+        tflite.MirrorPadMode.REFLECT: "reflect",
+        tflite.MirrorPadMode.SYMMETRIC: "symmetric",
+    }
+    mode = modes.get(operation.operator.options["mode"], "unknown")
+    return graph.MirrorPad(**operation.common(), padding=_pairs(operation), mode=mode)
+
+
+def _transpose(operation: tflite_operation.Operation) -> graph.Layer:
+    return graph.Transpose(**operation.common(), permutation=_axes(operation, 1))
+
+
+def _slice(operation: tflite_operation.Operation) -> graph.Layer:
+    shape = operation.tensor(0).shape
+    begin, size = operation.integers(1), operation.integers(2)
+    if not len(begin) == len(size) == len(shape):
+        raise operation.error(
+            f"begin {begin} and size {size} must have a value for each of {shape}"
+        )
+    axes = zip(shape, begin, size, strict=True)
+    whole = tuple(n - first if count == -1 else count for n, first, count in axes)
+    return graph.Slice(**operation.common(), begin=begin, size=whole)
+
+
+def _strided_slice(operation: tflite_operation.Operation) -> graph.Layer:
+    options, shape = operation.operator.options, operation.tensor(0).shape
+    for name in ("ellipsis_mask", "new_axis_mask", "offset"):
+        if options[name]:
+            raise operation.error(f"{name} {options[name]} is not supported; use 0")
+    operands = [operation.integers(i) for i in (1, 2, 3)]
+    if any(len(values) != len(shape) for values in operands) or 0 in operands[2]:
+        raise operation.error(
+            f"begin, end and strides {operands} must have a value for each of {shape}, "
+            "and no stride may be 0"
+        )
+    axes = []
+    for axis, (count, *values) in enumerate(zip(shape, *operands, strict=True)):
+        begin, end, step = values
+        first = None if options["begin_mask"] >> axis & 1 else begin
+        last = None if options["end_mask"] >> axis & 1 else end
+        # TFLite's masks and negative indices are Python's: strided_slice_logic.h.
+        steps = range(count)[slice(first, last, step)]
+        if options["shrink_axis_mask"] >> axis & 1:
+            if step < 0:
+                raise operation.error(
+                    f"axis {axis} is dropped by the stride {step}, for which TFLite "
+                    "Micro writes nothing; use 1"
+                )
+            start = slice(first, last, step).indices(count)[0]
+            steps = range(start, start + 1)
+        # A single value is in no direction.
+        stride = step if len(steps) > 1 else 1
+        axes.append((steps[0], len(steps), stride) if steps else (0, 0, 1))
+    begins, sizes, strides = zip(*axes, strict=True)
+    return graph.StridedSlice(
+        **operation.common(), begin=begins, size=sizes, steps=strides
+    )
+
+
+def _resize(
+    operation: tflite_operation.Operation,
+    kind: type[graph.ResizeNearestNeighbor] | type[graph.ResizeBilinear],
+) -> graph.Layer:
+    size = operation.integers(1)
+    if size != operation.plane(operation.result()):
+        raise operation.error(
+            f"the size operand {size} differs from the output's shape "
+            f"{operation.result().shape}"
+        )
+    options = operation.operator.options
+    return kind(
+        **operation.common(),
+        align_corners=bool(options["align_corners"]),
+        half_pixel_centers=bool(options["half_pixel_centers"]),
+    )
+
+
+def _reduction(
+    operation: tflite_operation.Operation, kind: type[graph.Reduction]
+) -> graph.Layer:
+    axes = _axes(operation, 1)
+    return kind(**operation.common(), axes=tuple(sorted(set(axes))))
+
+
+def _position(
+    operation: tflite_operation.Operation, kind: type[graph.Position]
+) -> graph.Layer:
+    axes = _axes(operation, 1)
+    if len(axes) != 1:
+        raise operation.error(f"one axis is expected; found {axes}")
+    return kind(**operation.common(), axis=axes[0])
+
+
+def _leaky_relu(operation: tflite_operation.Operation) -> graph.Layer:
+    alpha = float(operation.operator.options["alpha"])
+    return graph.LeakyRelu(**operation.common(), alpha=alpha)
 
 
 def _softmax(operation: tflite_operation.Operation) -> graph.Layer:
@@ -213,14 +333,29 @@ READERS: dict[str, Reader] = {
     "ADD": lambda op: _elementwise(op, graph.Add),
     "SUB": lambda op: _elementwise(op, graph.Sub),
     "MUL": lambda op: _elementwise(op, graph.Mul),
+    "MINIMUM": lambda op: graph.Minimum(**op.common(2)),
+    "MAXIMUM": lambda op: graph.Maximum(**op.common(2)),
+    "REDUCE_MAX": lambda op: _reduction(op, graph.ReduceMax),
+    "REDUCE_MIN": lambda op: _reduction(op, graph.ReduceMin),
+    "ARG_MAX": lambda op: _position(op, graph.ArgMax),
+    "ARG_MIN": lambda op: _position(op, graph.ArgMin),
     "CONCATENATION": _concatenation,
     "PAD": _pad,
+    "PADV2": _pad_v2,
+    "MIRROR_PAD": _mirror_pad,
+    "TRANSPOSE": _transpose,
+    "SLICE": _slice,
+    "STRIDED_SLICE": _strided_slice,
+    "RESIZE_NEAREST_NEIGHBOR": lambda op: _resize(op, graph.ResizeNearestNeighbor),
+    "RESIZE_BILINEAR": lambda op: _resize(op, graph.ResizeBilinear),
     "RESHAPE": _reshape,
     "SQUEEZE": _reshape,
     "EXPAND_DIMS": _reshape,
     "SPACE_TO_DEPTH": _space_to_depth,
     "QUANTIZE": _quantize,
     "SOFTMAX": _softmax,
+    "LEAKY_RELU": _leaky_relu,
+    "PRELU": lambda op: graph.PRelu(**op.common(2)),
     **{name: _activation for name in FUNCTIONS},
 }
 
@@ -272,7 +407,7 @@ def layer(operation: tflite_operation.Operation) -> graph.Layer:
         raise operation.error(f"not supported: {NOT_SUPPORTED[name]}")
     if name not in READERS:
         raise operation.error(
-            "not supported; docs/ir.md lists the operators of TFLite that are"
+            f"not supported; docs/operators.md lists the {len(READERS)} that are"
         )
     return READERS[name](operation)
 

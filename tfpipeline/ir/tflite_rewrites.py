@@ -14,13 +14,16 @@ Replacement = tuple[
 ]
 
 
-def _reduce_max(operation: tflite_operation.Operation) -> Replacement:
-    """A window over the whole plane; then a reshape, for axes that are dropped."""
-    height, width = operation.plane(operation.tensor(0))
-    if {axis + 4 if axis < 0 else axis for axis in operation.integers(1)} != {1, 2}:
-        raise operation.error(
-            f"supported over the spatial axes (1, 2); found {operation.integers(1)}"
-        )
+def _reduce_max(operation: tflite_operation.Operation) -> Replacement | None:
+    """A window over the whole plane; then a reshape, for axes that are dropped.
+
+    Of int16 and of other axes it stays what it is: there is no kernel, or no window.
+    """
+    source = operation.tensor(0)
+    axes = {axis + 4 if axis < 0 else axis for axis in operation.integers(1)}
+    if len(source.shape) != 4 or axes != {1, 2} or source.dtype == "int16":
+        return None
+    height, width = operation.plane(source)
     output, program = operation.result(), operation.program
     parent = output.name.split(";")[0].rpartition("/")[0] or output.name
     pooled = dataclasses.replace(
@@ -51,8 +54,8 @@ def _reduce_max(operation: tflite_operation.Operation) -> Replacement:
     return (pooled,), (pool, reshape)
 
 
-# Operators that are several others in a row.
-REWRITES: dict[str, Callable[[tflite_operation.Operation], Replacement]] = {
+# Operators that may be several others in a row.
+REWRITES: dict[str, Callable[[tflite_operation.Operation], Replacement | None]] = {
     "REDUCE_MAX": _reduce_max
 }
 
@@ -222,17 +225,18 @@ def rewritten(
     """
     operators: list[tflite_file.Operator] = []
     for operator in program.operators:
-        if operator.name not in REWRITES:
-            operators.append(operator)
-            continue
+        rewrite = REWRITES.get(operator.name)
         operation = tflite_operation.Operation(operator, program, names)
         try:
-            tensors, others = REWRITES[operator.name](operation)
+            found = None if rewrite is None else rewrite(operation)
         except errors.GraphError:
             if not partly:
                 raise
+            found = None
+        if found is None:
             operators.append(operator)
             continue
+        tensors, others = found
         program = dataclasses.replace(program, tensors=program.tensors + tensors)
         operators += others
     return dataclasses.replace(program, operators=tuple(operators))

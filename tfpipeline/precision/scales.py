@@ -15,8 +15,8 @@ class Scales:
 
     Attributes:
         quants: of every activation, and of constants that are operands.
-        requantized: (layer, position) of inputs of Concat that need other integers
-            than they have.
+        requantized: (layer, position) of inputs of layers that join operands, such as
+            Concat, that need other integers than they have.
     """
 
     quants: Mapping[str, graph.QuantParams]
@@ -47,10 +47,10 @@ def choose(g: graph.Graph, found: ranges.Ranges, form: formats.Format) -> Scales
     groups = _Groups(limits)
     moving = [layer for layer in g.layers if _keeps_scale(layer)]
     for layer in moving:
-        if not isinstance(layer, graph.Concat):
+        if not isinstance(layer, layer_rules.JOINING):
             groups.join(layer.inputs[0], layer.output)
     requantized = set()
-    for layer in (x for x in moving if isinstance(x, graph.Concat)):
+    for layer in (x for x in moving if isinstance(x, layer_rules.JOINING)):
         own = {groups.of(name) for name in fixed}
         for position, name in enumerate(layer.inputs):
             if groups.of(name) in own:

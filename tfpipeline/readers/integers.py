@@ -8,9 +8,10 @@ mlir's quant dialect):
   converter gives to kernels without fake quantizers only: `layer_weights.with_room`.
 * Biases of zeros are stored or left out as `fusion.store_biases` says.
 * Layers that only move integers have one scale: what they write has that of what they
-  read, and what a Concat reads that of what it writes. Where both are fixed and differ,
-  a Requantize stands behind the layer that writes the tensor. A RELU6 of its own has
-  one in front: TensorFlow Lite Micro compares its integers and does not rescale them.
+  read, and what a Concat, a minimum or a maximum reads that of what it writes. Where
+  both are fixed and differ, a Requantize stands behind the layer that writes it. A
+  RELU6 of its own has one in front: TensorFlow Lite Micro compares its integers and
+  does not rescale them.
 * Softmax and sigmoid write scale 1/256 and zero point -128, tanh 1/128 and 0; in 16
   bits all three write 1/32768 and 0.
 
@@ -100,7 +101,7 @@ def _propagate(
             if (function, dtype) in affine.FIXED_OUTPUTS:
                 scale, zero_point = affine.FIXED_OUTPUTS[function, dtype]
                 quants.setdefault(layer.output, affine.Affine((scale,), (zero_point,)))
-            elif isinstance(layer, graph.Concat):
+            elif isinstance(layer, layer_rules.JOINING):
                 continue
             elif (_moves(layer) or _compares(layer)) and layer.inputs[0] in quants:
                 quants.setdefault(layer.output, quants[layer.inputs[0]])
@@ -138,7 +139,7 @@ def _requantize(draft: Draft, quants: dict[str, affine.Affine]) -> None:
         keeps = _moves(layer) or _compares(layer)
         if not keeps or all(quants[name] == quant for name in layer.inputs):
             layers.append(layer)
-        elif isinstance(layer, graph.Concat) or _compares(layer):
+        elif isinstance(layer, layer_rules.JOINING) or _compares(layer):
             inputs = tuple(
                 name
                 if quants[name] == quant

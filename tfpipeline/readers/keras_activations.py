@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import numpy as np
+
 from tfpipeline.compat import keras, tf
 from tfpipeline.ir import graph
 from tfpipeline.readers import draft as draft_lib
@@ -11,7 +13,7 @@ Draft = draft_lib.Draft
 Call = keras_calls.Call
 
 _FUNCTIONS = ("relu", "relu6", "sigmoid", "tanh")
-_KNOWN_ACTIVATIONS = ("linear", *_FUNCTIONS, "softmax", "swish")
+_KNOWN_ACTIVATIONS = ("linear", *_FUNCTIONS, "hard_sigmoid", "softmax", "swish")
 
 
 def activation_layer(call: Call, draft: Draft) -> str:
@@ -42,6 +44,8 @@ def activate(call: Call, draft: Draft, source: str, activation: Any) -> str:
     behind = call.name if source != call.name else f"{call.name}/{name}"
     if name == "linear":
         return source
+    if name == "hard_sigmoid":
+        return _hard_sigmoid(call, draft, source, behind)
     if name == "softmax":
         return draft.add(graph.Softmax, behind, (source,), shape)
     if name == "swish":
@@ -52,6 +56,18 @@ def activate(call: Call, draft: Draft, source: str, activation: Any) -> str:
     return draft.add(graph.Activation, behind, (source,), shape, function=name)
 
 
+def _hard_sigmoid(call: Call, draft: Draft, source: str, name: str) -> str:
+    """`0.2 * x + 0.5` between 0 and 1, in the converter's steps."""
+    shape = draft.shape(source)
+    slope = draft.constant(f"{call.name}/slope", 0.2)
+    half = draft.constant(f"{call.name}/half", 0.5)
+    one = draft.constant(f"{call.name}/one", 1.0)
+    scaled = draft.add(graph.Mul, f"{call.name}/mul", (source, slope), shape)
+    moved = draft.add(graph.Add, f"{call.name}/add", (scaled, half), shape)
+    bounded = draft.add(graph.Minimum, f"{call.name}/minimum", (moved, one), shape)
+    return draft.add(graph.Activation, name, (bounded,), shape, function="relu")
+
+
 def _activation(name: str) -> Any:
     return tf.nn.relu6 if name == "relu6" else keras.activations.get(name)
 
@@ -59,11 +75,17 @@ def _activation(name: str) -> Any:
 def _relu(call: Call, draft: Draft, source: str, layer: Any) -> str:
     limits = {None: "relu", 6.0: "relu6", 1.0: "relu_0_to_1"}
     maximum = None if layer.max_value is None else float(layer.max_value)
+    slope = float(layer.negative_slope)
+    if slope and maximum is None and not float(layer.threshold):
+        name = call.name if source != call.name else f"{call.name}/leaky_relu"
+        alpha = float(np.float32(slope))
+        shape = draft.shape(source)
+        return draft.add(graph.LeakyRelu, name, (source,), shape, alpha=alpha)
     if maximum not in limits or float(layer.negative_slope) or float(layer.threshold):
         raise call.error(
-            "a ReLU must have the max_value None, 6 or 1, no negative_slope and no "
-            f"threshold; found {maximum}, {float(layer.negative_slope)} and "
-            f"{float(layer.threshold)}"
+            "a ReLU must have the max_value None, 6 or 1, no threshold, and a "
+            f"negative_slope without max_value alone; found {maximum}, "
+            f"{float(layer.threshold)} and {slope}"
         )
     name = call.name if source != call.name else f"{call.name}/{limits[maximum]}"
     return draft.add(

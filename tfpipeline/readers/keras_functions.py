@@ -11,7 +11,7 @@ import numpy as np
 from tfpipeline.compat import tf
 from tfpipeline.ir import graph
 from tfpipeline.readers import draft as draft_lib
-from tfpipeline.readers import keras_calls
+from tfpipeline.readers import keras_calls, keras_moves
 
 Draft = draft_lib.Draft
 Call = keras_calls.Call
@@ -19,7 +19,7 @@ Call = keras_calls.Call
 
 def is_function(layer: Any) -> bool:
     """Whether `layer` is Keras' wrapper of a function."""
-    return type(layer).__name__ == "TFOpLambda"
+    return type(layer).__name__ in ("TFOpLambda", "SlicingOpLambda")
 
 
 def read(call: Call, draft: Draft) -> str:
@@ -37,7 +37,9 @@ def read(call: Call, draft: Draft) -> str:
     return reader(call, draft)
 
 
-def _elementwise(call: Call, draft: Draft, kind: type[graph.Elementwise]) -> str:
+def _elementwise(
+    call: Call, draft: Draft, kind: type[graph.Elementwise] | type[graph.Extremum]
+) -> str:
     operands = [*call.arguments]
     operands += [call.keywords[key] for key in ("x", "y") if key in call.keywords]
     if len(operands) != 2:
@@ -55,6 +57,15 @@ def _elementwise(call: Call, draft: Draft, kind: type[graph.Elementwise]) -> str
         names.reverse()
     shape = np.broadcast_shapes(*(draft.shape(name) for name in names))
     return draft.add(kind, call.name, tuple(names), shape)
+
+
+def _leaky_relu(call: Call, draft: Draft) -> str:
+    (source,) = call.inputs
+    given = [*call.arguments[1:2], call.keywords.get("alpha", 0.2)]
+    alpha = float(np.float32(given[0]))
+    return draft.add(
+        graph.LeakyRelu, call.name, (source,), draft.shape(source), alpha=alpha
+    )
 
 
 def _activation(call: Call, draft: Draft, function: str) -> str:
@@ -76,12 +87,23 @@ def _space_to_depth(call: Call, draft: Draft) -> str:
 
 READERS: dict[str, Callable[[Call, Draft], str]] = {
     "__operators__.add": lambda c, d: _elementwise(c, d, graph.Add),
+    "__operators__.getitem": keras_moves.item,
+    "compat.v1.pad": keras_moves.pad,
+    "compat.v1.transpose": keras_moves.transpose,
+    "math.argmax": lambda c, d: keras_moves.position(c, d, graph.ArgMax),
+    "math.argmin": lambda c, d: keras_moves.position(c, d, graph.ArgMin),
+    "math.reduce_max": lambda c, d: keras_moves.reduction(c, d, graph.ReduceMax),
+    "math.reduce_min": lambda c, d: keras_moves.reduction(c, d, graph.ReduceMin),
+    "slice": keras_moves.cut,
     "math.abs": lambda c, d: _activation(c, d, "abs"),
     "math.add": lambda c, d: _elementwise(c, d, graph.Add),
+    "math.maximum": lambda c, d: _elementwise(c, d, graph.Maximum),
+    "math.minimum": lambda c, d: _elementwise(c, d, graph.Minimum),
     "math.multiply": lambda c, d: _elementwise(c, d, graph.Mul),
     "math.sigmoid": lambda c, d: _activation(c, d, "sigmoid"),
     "math.subtract": lambda c, d: _elementwise(c, d, graph.Sub),
     "math.tanh": lambda c, d: _activation(c, d, "tanh"),
+    "nn.leaky_relu": _leaky_relu,
     "nn.relu": lambda c, d: _activation(c, d, "relu"),
     "nn.relu6": lambda c, d: _activation(c, d, "relu6"),
     "nn.space_to_depth": _space_to_depth,

@@ -153,13 +153,12 @@ def _transposed(call: Call, draft: Draft) -> str:
     kernel = np.moveaxis(layer.kernel.numpy(), 2, 0)
     size, strides = kernel.shape[1:3], tuple(layer.strides)
     result = (shape[0], *layer.compute_output_shape((None, *shape[1:]))[1:])
-    padding = _padding(call, result[1:-1], size, strides, (1, 1))
-    axes = zip(shape[1:-1], size, strides, padding, strict=True)
-    if tuple(geometry.transposed_size(*axis) for axis in axes) != result[1:-1]:
-        raise call.error(
-            f"strides {strides} leave gaps between kernels of {size}, which the graph "
-            "cannot express; make the kernel at least as large as the strides"
-        )
+    starts = _padding(call, result[1:-1], size, strides, (1, 1))
+    axes = zip(shape[1:-1], size, strides, starts, result[1:-1], strict=True)
+    padding = tuple(
+        geometry.transposed_padding(count, taps, stride, before, pixels)
+        for count, taps, stride, (before, _), pixels in axes
+    )
     output = draft.add(
         graph.TransposeConv2D,
         call.name,
@@ -250,11 +249,14 @@ def _global_average(call: Call, draft: Draft) -> str:
 
 
 def _global_max(call: Call, draft: Draft) -> str:
-    """A window over the whole plane; then, without `keepdims`, a Reshape."""
     _channels_last(call)
+    return largest_of_plane(call, draft, keeps=call.layer.keepdims)
+
+
+def largest_of_plane(call: Call, draft: Draft, *, keeps: bool) -> str:
+    """A window over the whole plane; then, unless it keeps the axes, a Reshape."""
     source, shape = _source(call, draft)
     plane = shape[1:-1]
-    keeps = call.layer.keepdims
     output = draft.add(
         graph.MaxPool,
         call.name if keeps else f"{call.name}/pool",
@@ -269,7 +271,9 @@ def _global_max(call: Call, draft: Draft) -> str:
     return draft.add(graph.Reshape, call.name, (output,), (shape[0], shape[-1]))
 
 
-def _elementwise(call: Call, draft: Draft, kind: type[graph.Elementwise]) -> str:
+def _elementwise(
+    call: Call, draft: Draft, kind: type[graph.Elementwise] | type[graph.Extremum]
+) -> str:
     """Two operands, or more one after another."""
     result, *others = call.inputs
     for index, other in enumerate(others, start=1):
@@ -302,7 +306,7 @@ def _zero_padding(call: Call, draft: Draft) -> str:
 
 
 def _cropping(call: Call, draft: Draft) -> str:
-    """Only behind a transposed convolution, which cuts its own result off at its ends.
+    """A slice; behind a transposed convolution, which cuts its own result off, none.
 
     The convolution and what activates it are added again, smaller; where nobody reads
     the larger ones, they fall away.
@@ -310,6 +314,8 @@ def _cropping(call: Call, draft: Draft) -> str:
     _channels_last(call)
     source, shape = _source(call, draft)
     cut = call.layer.cropping if len(shape) == 4 else (call.layer.cropping,)
+    plane = tuple(n - sum(pair) for n, pair in zip(shape[1:-1], cut, strict=True))
+    result = (shape[0], *plane, shape[-1])
     writers = {layer.output: layer for layer in draft.layers}
     functions = []
     layer = writers.get(source)
@@ -317,9 +323,16 @@ def _cropping(call: Call, draft: Draft) -> str:
         functions.append(layer.function)
         layer = writers.get(layer.inputs[0])
     if not isinstance(layer, graph.TransposeConv2D):
-        raise call.error("cropping is supported right behind Conv2DTranspose only")
-    plane = tuple(n - sum(pair) for n, pair in zip(shape[1:-1], cut, strict=True))
-    result = (shape[0], *plane, shape[-1])
+        begin = (0, *(int(before) for before, _ in cut), 0)
+        return draft.add(
+            graph.StridedSlice,
+            call.name,
+            (source,),
+            result,
+            begin=begin,
+            size=result,
+            steps=(1,) * len(shape),
+        )
     pairs = zip(layer.padding, cut, strict=True)
     output = draft.add(
         graph.TransposeConv2D,
@@ -350,10 +363,66 @@ def _reshape(call: Call, draft: Draft) -> str:
 
 
 def _softmax(call: Call, draft: Draft) -> str:
+    """Along the last axis; another one is moved there, and back."""
     source, shape = _source(call, draft)
-    if call.layer.axis not in (-1, len(shape) - 1):
-        raise call.error(f"axis {call.layer.axis} must be the last one")
-    return draft.add(graph.Softmax, call.name, (source,), shape)
+    axes = np.atleast_1d(call.layer.axis)
+    if len(axes) != 1:
+        raise call.error(f"one axis is supported; found {call.layer.axis}")
+    axis, last = int(axes[0]) % len(shape), len(shape) - 1
+    if axis == last:
+        return draft.add(graph.Softmax, call.name, (source,), shape)
+    order = list(range(len(shape)))
+    order[axis], order[last] = last, axis
+    moved = tuple(shape[i] for i in order)
+    swap = {"permutation": tuple(order)}
+    name = f"{call.name}/transpose"
+    turned = draft.add(graph.Transpose, name, (source,), moved, **swap)
+    found = draft.add(graph.Softmax, f"{call.name}/softmax", (turned,), moved)
+    return draft.add(graph.Transpose, call.name, (found,), shape, **swap)
+
+
+def _leaky_relu(call: Call, draft: Draft) -> str:
+    source, shape = _source(call, draft)
+    alpha = float(np.float32(call.layer.alpha))
+    return draft.add(graph.LeakyRelu, call.name, (source,), shape, alpha=alpha)
+
+
+def _prelu(call: Call, draft: Draft) -> str:
+    source, shape = _source(call, draft)
+    slopes = draft.constant(f"{call.name}/alpha", call.layer.alpha.numpy())
+    return draft.add(graph.PRelu, call.name, (source, slopes), shape)
+
+
+def _permute(call: Call, draft: Draft) -> str:
+    source, shape = _source(call, draft)
+    order = (0, *call.layer.dims)
+    result = tuple(shape[axis] for axis in order)
+    if order == tuple(range(len(shape))):
+        return source
+    return draft.add(graph.Transpose, call.name, (source,), result, permutation=order)
+
+
+def _up_sampling(call: Call, draft: Draft) -> str:
+    _channels_last(call)
+    kinds = {
+        "nearest": graph.ResizeNearestNeighbor,
+        "bilinear": graph.ResizeBilinear,
+    }
+    interpolation = call.layer.interpolation
+    if interpolation not in kinds:
+        raise call.error(
+            f"interpolation '{interpolation}' is not supported; use nearest or bilinear"
+        )
+    source, shape = _source(call, draft)
+    rows, columns = call.layer.size
+    return draft.add(
+        kinds[interpolation],
+        call.name,
+        (source,),
+        (shape[0], shape[1] * rows, shape[2] * columns, shape[3]),
+        align_corners=False,
+        half_pixel_centers=True,
+    )
 
 
 READERS: dict[type[Any], Reader] = {
@@ -394,15 +463,21 @@ READERS: dict[type[Any], Reader] = {
     _layers.GlobalAveragePooling2D: _global_average,
     _layers.GlobalMaxPooling1D: _global_max,
     _layers.GlobalMaxPooling2D: _global_max,
+    _layers.LeakyReLU: _leaky_relu,
+    _layers.Maximum: lambda c, d: _elementwise(c, d, graph.Maximum),
     _layers.MaxPooling1D: lambda c, d: _pool(c, d, graph.MaxPool),
     _layers.MaxPooling2D: lambda c, d: _pool(c, d, graph.MaxPool),
+    _layers.Minimum: lambda c, d: _elementwise(c, d, graph.Minimum),
     _layers.Multiply: lambda c, d: _elementwise(c, d, graph.Mul),
+    _layers.Permute: _permute,
+    _layers.PReLU: _prelu,
     _layers.ReLU: keras_activations.relu_layer,
     _layers.Rescaling: _rescaling,
     _layers.Reshape: _reshape,
     _layers.SeparableConv2D: _separable,
     _layers.Softmax: _softmax,
     _layers.Subtract: lambda c, d: _elementwise(c, d, graph.Sub),
+    _layers.UpSampling2D: _up_sampling,
     _layers.ZeroPadding1D: _zero_padding,
     _layers.ZeroPadding2D: _zero_padding,
 }

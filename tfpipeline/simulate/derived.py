@@ -131,6 +131,29 @@ def product_factor(g: graph.Graph, layer: graph.Layer) -> Factor:
     return fixed_point.quantize_multiplier(first * second / scale(g, layer.output))
 
 
+def leaky_factors(g: graph.Graph, layer: graph.LeakyRelu) -> tuple[Factor, Factor, int]:
+    """Of positive values, and of the magnitude and sign of negative ones' results.
+
+    leaky_relu_common.cc, in double; older sources divide in float32.
+    """
+    source, result = scale(g, layer.inputs[0]), scale(g, layer.output)
+    alpha = float(np.float32(layer.alpha))
+    return (
+        fixed_point.quantize_multiplier(source / result),
+        fixed_point.quantize_multiplier(source * abs(alpha) / result),
+        -1 if alpha < 0 else 1,
+    )
+
+
+def slope_factors(g: graph.Graph, layer: graph.PRelu) -> tuple[Factor, Factor]:
+    """Of positive values, and of products with a slope: prelu_common.cc, in double."""
+    source, slopes = (scale(g, name) for name in layer.inputs)
+    result = scale(g, layer.output)
+    reals = (source / result, source * slopes / result)
+    first, second = (fixed_point.quantize_multiplier(real) for real in reals)
+    return first, second
+
+
 def mean_factor(g: graph.Graph, layer: graph.Layer, count: int) -> Factor:
     """Rescaling and the division by `count` in one: reduce.h, `QuantizedMeanOrSum`."""
     multiplier, shift = rescale_factor(g, layer)

@@ -131,12 +131,24 @@ def _sole(g: graph.Graph, outputs: tuple[Array, ...]) -> Array:
 
 def keeps_batch(g: graph.Graph) -> bool:
     """Whether the first axis is the batch throughout."""
-    results = [
-        g.tensors[name].shape
+    return all(
+        g.tensors[name].shape[:1] == (1,) and _keeps_first(g, layer)
         for layer in g.layers
         for name in graph.written_names(layer)
-    ]
-    means = [layer.axes for layer in g.layers if isinstance(layer, graph.Mean)]
-    return all(shape[:1] == (1,) for shape in results) and not any(
-        0 in axes for axes in means
     )
+
+
+def _keeps_first(g: graph.Graph, layer: graph.Layer) -> bool:
+    """Whether the first axis of a layer's output is that of its inputs."""
+    if isinstance(layer, (graph.Mean, graph.Reduction)):
+        return 0 not in layer.axes
+    if isinstance(layer, graph.Position):
+        return layer.axis != 0
+    if isinstance(layer, graph.Transpose):
+        return layer.permutation[0] == 0
+    if isinstance(layer, (graph.Elementwise, graph.Extremum, graph.PRelu)):
+        # An operand of fewer dimensions has its batch along another axis.
+        rank = len(g.tensors[layer.output].shape)
+        read = (name for name in layer.inputs if name not in g.constants)
+        return all(len(g.tensors[name].shape) == rank for name in read)
+    return True

@@ -10,6 +10,7 @@ from tfpipeline.ir import graph
 from tfpipeline.simulate import (
     derived,
     float_reference_kernels,
+    interpolation,
     reference_kernels,
     vector_kernels,
     windows,
@@ -75,13 +76,15 @@ def transposed(g: graph.Graph, layer: graph.Layer, inputs: Sequence[Array]) -> A
             source.shape[1:3], layer.strides, kernel.shape[1:3], strict=True
         )
     )
-    canvas = np.zeros((len(source), height, width, len(kernel)))
+    (top, bottom), (left, right) = layer.padding
+    # Negative padding is rows and columns that no kernel meets.
+    shape = (height + max(-bottom, 0), width + max(-right, 0))
+    canvas = np.zeros((len(source), *shape, len(kernel)))
     rows, columns = layer.strides
     for y, x in itertools.product(*(range(size) for size in kernel.shape[1:3])):
-        bottom = y + (source.shape[1] - 1) * rows + 1
-        right = x + (source.shape[2] - 1) * columns + 1
-        canvas[:, y:bottom:rows, x:right:columns] += source @ kernel[:, y, x].T
-    (top, bottom), (left, right) = layer.padding
+        below = y + (source.shape[1] - 1) * rows + 1
+        beside = x + (source.shape[2] - 1) * columns + 1
+        canvas[:, y:below:rows, x:beside:columns] += source @ kernel[:, y, x].T
     inside = canvas[:, top : height - bottom, left : width - right]
     return np.asarray(inside + float_reference_kernels.bias(g, layer))
 
@@ -127,6 +130,33 @@ def activation(g: graph.Graph, layer: graph.Layer, inputs: Sequence[Array]) -> A
     return FUNCTIONS[layer.function](inputs[0])
 
 
+def resize_bilinear(
+    g: graph.Graph, layer: graph.Layer, inputs: Sequence[Array]
+) -> Array:
+    """Rows first, then columns."""
+    assert isinstance(layer, graph.ResizeBilinear)
+    values = inputs[0]
+    for axis in (1, 2):
+        count = g.tensors[layer.output].shape[axis]
+        lower, upper, weights = interpolation.reals(layer, values.shape[axis], count)
+        weights = weights.reshape([count if i == axis else 1 for i in range(4)])
+        first, second = (values.take(i, axis=axis) for i in (lower, upper))
+        values = first * (1 - weights) + second * weights
+    return values
+
+
+def leaky_relu(g: graph.Graph, layer: graph.Layer, inputs: Sequence[Array]) -> Array:
+    """Negative values times one slope."""
+    assert isinstance(layer, graph.LeakyRelu)
+    return np.where(inputs[0] > 0, inputs[0], inputs[0] * layer.alpha)
+
+
+def prelu(g: graph.Graph, layer: graph.Layer, inputs: Sequence[Array]) -> Array:
+    """Negative values times a slope of their own."""
+    values, slopes = inputs
+    return np.where(values >= 0, values, values * slopes)
+
+
 KERNELS: dict[type[graph.Layer], reference_kernels.Kernel] = {
     **float_reference_kernels.KERNELS,
     graph.Conv1D: convolution,
@@ -137,8 +167,22 @@ KERNELS: dict[type[graph.Layer], reference_kernels.Kernel] = {
     graph.MaxPool: max_pool,
     graph.AveragePool: average_pool,
     graph.Mean: mean,
+    graph.Minimum: vector_kernels.extremum,
+    graph.Maximum: vector_kernels.extremum,
+    graph.ReduceMax: vector_kernels.reduction,
+    graph.ReduceMin: vector_kernels.reduction,
+    graph.ArgMax: vector_kernels.position,
+    graph.ArgMin: vector_kernels.position,
     graph.Concat: vector_kernels.concat,
+    graph.MirrorPad: vector_kernels.gather,
+    graph.Transpose: vector_kernels.gather,
+    graph.Slice: vector_kernels.gather,
+    graph.StridedSlice: vector_kernels.gather,
+    graph.ResizeNearestNeighbor: vector_kernels.gather,
+    graph.ResizeBilinear: resize_bilinear,
     graph.Reshape: vector_kernels.reshape,
     graph.SpaceToDepth: vector_kernels.space_to_depth,
     graph.Activation: activation,
+    graph.LeakyRelu: leaky_relu,
+    graph.PRelu: prelu,
 }

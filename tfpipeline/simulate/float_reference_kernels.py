@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 
 from tfpipeline.ir import graph
-from tfpipeline.simulate import derived, reference_kernels
+from tfpipeline.simulate import derived, interpolation, reference_kernels
 
 Array = graph.Array
 
@@ -170,6 +170,55 @@ def activation(g: graph.Graph, layer: graph.Layer, inputs: Sequence[Array]) -> A
     return result
 
 
+def resize_bilinear(
+    g: graph.Graph, layer: graph.Layer, inputs: Sequence[Array]
+) -> Array:
+    """Four neighbors of each pixel by their distances."""
+    assert isinstance(layer, graph.ResizeBilinear)
+    result = _empty(g, layer)
+    rows, columns = (
+        interpolation.reals(layer, size, count)
+        for size, count in zip(inputs[0].shape[1:3], result.shape[1:3], strict=True)
+    )
+    for y, x in np.ndindex(result.shape[1:3]):
+        top, bottom, down = (values[y] for values in rows)
+        left, right, across = (values[x] for values in columns)
+        plane = inputs[0][0]
+        above = plane[top, left] * (1 - across) + plane[top, right] * across
+        below = plane[bottom, left] * (1 - across) + plane[bottom, right] * across
+        result[0, y, x] = above * (1 - down) + below * down
+    return result
+
+
+def leaky_relu(g: graph.Graph, layer: graph.Layer, inputs: Sequence[Array]) -> Array:
+    """Negative values times one slope."""
+    assert isinstance(layer, graph.LeakyRelu)
+    result = _empty(g, layer)
+    for index, value in np.ndenumerate(inputs[0]):
+        result[index] = value if value > 0 else value * layer.alpha
+    return result
+
+
+def prelu(g: graph.Graph, layer: graph.Layer, inputs: Sequence[Array]) -> Array:
+    """Negative values times a slope of their own."""
+    assert isinstance(layer, graph.PRelu)
+    result = _empty(g, layer)
+    source, slopes = np.broadcast_arrays(*inputs)
+    for index, value in np.ndenumerate(source):
+        result[index] = value if value >= 0 else value * slopes[index]
+    return result
+
+
+def extremum(g: graph.Graph, layer: graph.Layer, inputs: Sequence[Array]) -> Array:
+    """The smaller or larger of two operands, broadcast."""
+    choose = max if isinstance(layer, graph.Maximum) else min
+    result = _empty(g, layer)
+    first, second = np.broadcast_arrays(*inputs)
+    for index in np.ndindex(result.shape):
+        result[index] = choose(first[index], second[index])
+    return result
+
+
 # Requantize has no meaning without scales.
 KERNELS: dict[type[graph.Layer], reference_kernels.Kernel] = {
     graph.Conv1D: convolution,
@@ -183,10 +232,25 @@ KERNELS: dict[type[graph.Layer], reference_kernels.Kernel] = {
     graph.Add: elementwise,
     graph.Sub: elementwise,
     graph.Mul: elementwise,
+    graph.Minimum: extremum,
+    graph.Maximum: extremum,
+    graph.ReduceMax: reference_kernels.reduction,
+    graph.ReduceMin: reference_kernels.reduction,
+    graph.ArgMax: reference_kernels.position,
+    graph.ArgMin: reference_kernels.position,
     graph.Concat: reference_kernels.concat,
     graph.Pad: pad,
+    graph.PadV2: reference_kernels.pad_v2,
+    graph.MirrorPad: reference_kernels.gather,
+    graph.Transpose: reference_kernels.gather,
+    graph.Slice: reference_kernels.gather,
+    graph.StridedSlice: reference_kernels.gather,
+    graph.ResizeNearestNeighbor: reference_kernels.gather,
+    graph.ResizeBilinear: resize_bilinear,
     graph.Reshape: reference_kernels.reshape,
     graph.SpaceToDepth: space_to_depth,
     graph.Softmax: softmax,
     graph.Activation: activation,
+    graph.LeakyRelu: leaky_relu,
+    graph.PRelu: prelu,
 }

@@ -10,7 +10,14 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 
 from tfpipeline.ir import graph
-from tfpipeline.simulate import activation_functions, derived, fixed_point, lookup
+from tfpipeline.simulate import (
+    activation_functions,
+    derived,
+    fixed_point,
+    gathering,
+    interpolation,
+    lookup,
+)
 
 Array = graph.Array
 # The array of its output; of a layer of several results a tuple of arrays.
@@ -207,6 +214,47 @@ def _sum(g: graph.Graph, layer: graph.Layer, first: int, second: int) -> int:
     )
 
 
+def extremum(g: graph.Graph, layer: graph.Layer, inputs: Sequence[Array]) -> Array:
+    """The smaller or larger of two operands, broadcast."""
+    assert isinstance(layer, graph.Extremum)
+    choose = max if isinstance(layer, graph.Maximum) else min
+    result = _empty(g, layer)
+    operands = np.broadcast_arrays(*inputs)
+    for index in np.ndindex(result.shape):
+        result[index] = choose(int(operand[index]) for operand in operands)
+    return result
+
+
+def _lines(
+    source: Array, axes: Sequence[int]
+) -> Iterator[tuple[tuple[int, ...], list[int]]]:
+    """Position without `axes`, and all values along them, first to last."""
+    kept = [i for i in range(source.ndim) if i not in axes]
+    for index in itertools.product(*(range(source.shape[i]) for i in kept)):
+        whole: list[int | slice] = [slice(None)] * source.ndim
+        for axis, at in zip(kept, index, strict=True):
+            whole[axis] = at
+        yield index, source[tuple(whole)].ravel().tolist()
+
+
+def reduction(g: graph.Graph, layer: graph.Layer, inputs: Sequence[Array]) -> Array:
+    """The smallest or largest value over axes."""
+    assert isinstance(layer, graph.Reduction)
+    choose = max if isinstance(layer, graph.ReduceMax) else min
+    values = [choose(line) for _, line in _lines(inputs[0], layer.axes)]
+    return np.array(values, inputs[0].dtype).reshape(g.tensors[layer.output].shape)
+
+
+def position(g: graph.Graph, layer: graph.Layer, inputs: Sequence[Array]) -> Array:
+    """Where the smallest or largest value stands first: reference/arg_min_max.h."""
+    assert isinstance(layer, graph.Position)
+    choose = max if isinstance(layer, graph.ArgMax) else min
+    result = _empty(g, layer)
+    for index, line in _lines(inputs[0], (layer.axis,)):
+        result[index] = line.index(choose(line))
+    return result
+
+
 def concat(g: graph.Graph, layer: graph.Layer, inputs: Sequence[Array]) -> Array:
     """Inputs one after another."""
     assert isinstance(layer, graph.Concat)
@@ -218,6 +266,53 @@ def pad(g: graph.Graph, layer: graph.Layer, inputs: Sequence[Array]) -> Array:
     assert isinstance(layer, graph.Pad)
     zero = derived.zero_point(g, layer.output)
     return np.pad(inputs[0], layer.padding, constant_values=zero)
+
+
+def pad_v2(g: graph.Graph, layer: graph.Layer, inputs: Sequence[Array]) -> Array:
+    """The second operand's value around the first."""
+    assert isinstance(layer, graph.PadV2)
+    return np.pad(inputs[0], layer.padding, constant_values=inputs[1].item())
+
+
+def gather(g: graph.Graph, layer: graph.Layer, inputs: Sequence[Array]) -> Array:
+    """Copies: the index along each axis of the input comes from one of the output."""
+    axes = gathering.axes(g, layer)
+    result = np.empty([len(axis.indices) for axis in axes], inputs[0].dtype)
+    for index in np.ndindex(result.shape):
+        source = [0] * inputs[0].ndim
+        for axis, at in zip(axes, index, strict=True):
+            source[axis.source] = axis.indices[at]
+        result[index] = inputs[0][tuple(source)]
+    return result.reshape(g.tensors[layer.output].shape)
+
+
+def resize_bilinear(
+    g: graph.Graph, layer: graph.Layer, inputs: Sequence[Array]
+) -> Array:
+    """Between four neighbors of each pixel; rounded halves away from zero."""
+    assert isinstance(layer, graph.ResizeBilinear)
+    source, result = inputs[0].tolist(), _empty(g, layer)
+    rows, columns = (
+        interpolation.integers(layer, size, count)
+        for size, count in zip(inputs[0].shape[1:3], result.shape[1:3], strict=True)
+    )
+    one = interpolation.ONE
+    for batch, y, x, channel in np.ndindex(result.shape):
+        total = 0
+        for row, down in (
+            (rows.lower[y], one - rows.weights[y]),
+            (rows.upper[y], rows.weights[y]),
+        ):
+            for column, across in (
+                (columns.lower[x], one - columns.weights[x]),
+                (columns.upper[x], columns.weights[x]),
+            ):
+                total += source[batch][row][column][channel] * down * across
+        half = one * one // 2
+        result[batch, y, x, channel] = fixed_point.divide_towards_zero(
+            total + (half if total > 0 else -half), one * one
+        )
+    return result
 
 
 def reshape(g: graph.Graph, layer: graph.Layer, inputs: Sequence[Array]) -> Array:
@@ -260,6 +355,45 @@ def activation(g: graph.Graph, layer: graph.Layer, inputs: Sequence[Array]) -> A
     result = _empty(g, layer)
     for index, value in np.ndenumerate(inputs[0]):
         result[index] = function(int(value))
+    return result
+
+
+def leaky_relu(g: graph.Graph, layer: graph.Layer, inputs: Sequence[Array]) -> Array:
+    """A factor for positive values, another one for negative ones."""
+    assert isinstance(layer, graph.LeakyRelu)
+    positive, negative, sign = derived.leaky_factors(g, layer)
+    zero_in, zero = (derived.zero_point(g, n) for n in (layer.inputs[0], layer.output))
+    low, high = derived.bounds(g, layer)
+    result = _empty(g, layer)
+    for index, value in np.ndenumerate(inputs[0]):
+        centered = int(value) - zero_in
+        if centered >= 0:
+            scaled = fixed_point.scale(centered, *positive)
+        else:
+            scaled = sign * fixed_point.scale(centered, *negative)
+        result[index] = _clamped(scaled + zero, low, high)
+    return result
+
+
+def prelu(g: graph.Graph, layer: graph.Layer, inputs: Sequence[Array]) -> Array:
+    """As `leaky_relu`, negative values times a slope of their own."""
+    assert isinstance(layer, graph.PRelu)
+    positive, negative = derived.slope_factors(g, layer)
+    zeros = [derived.zero_point(g, name) for name in layer.inputs]
+    zero = derived.zero_point(g, layer.output)
+    low, high = derived.bounds(g, layer)
+    result = _empty(g, layer)
+    operands = np.broadcast_arrays(*inputs)
+    for index in np.ndindex(result.shape):
+        value, slope = (
+            int(operand[index]) - offset
+            for operand, offset in zip(operands, zeros, strict=True)
+        )
+        if value >= 0:
+            scaled = fixed_point.scale(value, *positive)
+        else:
+            scaled = fixed_point.scale(value * slope, *negative)
+        result[index] = _clamped(scaled + zero, low, high)
     return result
 
 
@@ -338,11 +472,26 @@ KERNELS: dict[type[graph.Layer], Kernel] = {
     graph.Add: elementwise,
     graph.Sub: elementwise,
     graph.Mul: elementwise,
+    graph.Minimum: extremum,
+    graph.Maximum: extremum,
+    graph.ReduceMax: reduction,
+    graph.ReduceMin: reduction,
+    graph.ArgMax: position,
+    graph.ArgMin: position,
     graph.Concat: concat,
     graph.Pad: pad,
+    graph.PadV2: pad_v2,
+    graph.MirrorPad: gather,
+    graph.Transpose: gather,
+    graph.Slice: gather,
+    graph.StridedSlice: gather,
+    graph.ResizeNearestNeighbor: gather,
+    graph.ResizeBilinear: resize_bilinear,
     graph.Reshape: reshape,
     graph.SpaceToDepth: space_to_depth,
     graph.Requantize: requantize,
     graph.Softmax: softmax,
     graph.Activation: activation,
+    graph.LeakyRelu: leaky_relu,
+    graph.PRelu: prelu,
 }

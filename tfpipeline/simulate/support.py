@@ -7,7 +7,12 @@ import numpy as np
 
 from tfpipeline.ir import graph, layer_rules
 from tfpipeline.numerics import affine
-from tfpipeline.simulate import activation_functions, derived, fixed_point
+from tfpipeline.simulate import (
+    activation_functions,
+    derived,
+    fixed_point,
+    interpolation,
+)
 
 BOTH = ("int8", "int16")
 
@@ -24,12 +29,37 @@ TYPES: dict[type[graph.Layer], tuple[str, ...]] = {
     graph.Add: BOTH,
     graph.Sub: BOTH,
     graph.Mul: BOTH,
+    graph.Minimum: BOTH,
+    graph.Maximum: BOTH,
+    graph.ReduceMax: ("int8",),
+    graph.ReduceMin: ("int8",),
+    graph.ArgMax: ("int8",),
+    graph.ArgMin: ("int8",),
     graph.Concat: BOTH,
     graph.Pad: BOTH,
+    graph.PadV2: BOTH,
+    graph.MirrorPad: ("int8",),
+    graph.Transpose: BOTH,
+    graph.Slice: BOTH,
+    graph.StridedSlice: BOTH,
+    graph.ResizeNearestNeighbor: BOTH,
+    graph.ResizeBilinear: ("int8",),
     graph.Reshape: BOTH,
     graph.SpaceToDepth: ("int8",),
     graph.Softmax: BOTH,
     graph.Activation: BOTH,
+    graph.LeakyRelu: BOTH,
+    graph.PRelu: BOTH,
+}
+
+# Dimensions that a kernel takes at most: pad.h, transpose_common.cc, slice.cc,
+# strided_slice_common.cc.
+MAX_RANKS: dict[type[graph.Layer], int] = {
+    graph.Pad: 5,
+    graph.PadV2: 5,
+    graph.Transpose: 5,
+    graph.Slice: 5,
+    graph.StridedSlice: 4,
 }
 
 # Types from which and to which QUANTIZE works: quantize_common.cc.
@@ -104,6 +134,15 @@ def lacking(layer: graph.Layer, dtype: str) -> Iterator[str]:
             yield f"{layer.function} of {dtype}: {reason}"
 
 
+def _typed(layer: graph.Layer) -> tuple[str, ...]:
+    """Names of the activations that a layer's `TYPES` are about."""
+    if isinstance(layer, graph.PRelu):
+        return (layer.inputs[0], layer.output)
+    if isinstance(layer, graph.Position):
+        return layer.inputs
+    return (*layer.inputs, layer.output)
+
+
 def _of_layer(g: graph.Graph, layer: graph.Layer) -> Iterator[str]:
     found = list(_of_types(g, layer))
     # Rules of scales need those of types.
@@ -111,7 +150,7 @@ def _of_layer(g: graph.Graph, layer: graph.Layer) -> Iterator[str]:
 
 
 def _of_types(g: graph.Graph, layer: graph.Layer) -> Iterator[str]:
-    names = (*layer.inputs, layer.output)
+    names = _typed(layer)
     dtypes = [g.tensors[name].dtype for name in names]
     if isinstance(layer, graph.Requantize):
         if (dtypes[0], dtypes[1]) not in REQUANTIZED:
@@ -147,6 +186,18 @@ def _of_scales(g: graph.Graph, layer: graph.Layer) -> Iterator[str]:
         yield from _of_bias(g, layer)
     if isinstance(layer, (graph.Add, graph.Sub)):
         yield from _of_sum(g, layer)
+    if isinstance(layer, graph.Position):
+        found = g.tensors[layer.output].dtype
+        if found != "int32":
+            yield (
+                f"it writes {found}, which TFLite Micro does not; make it int32 "
+                "(output_type=tf.int32)"
+            )
+    if isinstance(layer, graph.ResizeBilinear):
+        yield from _of_resize(g, layer)
+    rank = len(g.tensors[layer.inputs[0]].shape)
+    if rank > MAX_RANKS.get(type(layer), rank):
+        yield f"it has {rank} dimensions, at most {MAX_RANKS[type(layer)]} are possible"
     if isinstance(layer, (graph.Activation, graph.Softmax)):
         yield from _of_function(g, layer)
 
@@ -223,6 +274,20 @@ def _of_sum(g: graph.Graph, layer: graph.Layer) -> Iterator[str]:
             f"the scale of its result must be more than a {parts}th of its operands' "
             f"larger one; found {derived.scale(g, layer.output):.3g} for {most:.3g}"
         )
+
+
+def _of_resize(g: graph.Graph, layer: graph.ResizeBilinear) -> Iterator[str]:
+    """What resize_bilinear.cc refuses, and what it reads behind its input."""
+    if layer.align_corners and layer.half_pixel_centers:
+        yield "align_corners and half_pixel_centers exclude each other"
+        return
+    shapes = (g.tensors[n].shape[1:3] for n in (layer.inputs[0], layer.output))
+    for size, count in zip(*shapes, strict=True):
+        if max(interpolation.integers(layer, size, count).lower) >= size:
+            yield (
+                f"TFLite Micro's steps of 1/{interpolation.ONE} end behind the input: "
+                f"{size} pixels are resized to {count}"
+            )
 
 
 def _of_wide_sums(g: graph.Graph, layer: graph.Weighted) -> Iterator[str]:

@@ -15,6 +15,8 @@ from tfpipeline.ir import graph
 from tfpipeline.simulate import (
     activation_functions,
     derived,
+    gathering,
+    interpolation,
     reference_kernels,
     vector_arithmetic,
     vector_softmax,
@@ -130,13 +132,15 @@ def transposed(g: graph.Graph, layer: graph.Layer, inputs: Sequence[Array]) -> A
             source.shape[1:3], layer.strides, kernel.shape[1:3], strict=True
         )
     )
-    canvas = np.zeros((len(source), height, width, len(kernel)), np.int64)
+    (top, bottom), (left, right) = layer.padding
+    # Negative padding is rows and columns that no kernel meets.
+    shape = (height + max(-bottom, 0), width + max(-right, 0))
+    canvas = np.zeros((len(source), *shape, len(kernel)), np.int64)
     rows, columns = layer.strides
     for y, x in itertools.product(*(range(size) for size in kernel.shape[1:3])):
-        bottom = y + (source.shape[1] - 1) * rows + 1
-        right = x + (source.shape[2] - 1) * columns + 1
-        canvas[:, y:bottom:rows, x:right:columns] += source @ kernel[:, y, x].T
-    (top, bottom), (left, right) = layer.padding
+        below = y + (source.shape[1] - 1) * rows + 1
+        beside = x + (source.shape[2] - 1) * columns + 1
+        canvas[:, y:below:rows, x:beside:columns] += source @ kernel[:, y, x].T
     requantized = vector_arithmetic.requantization(g, layer, largest)
     return requantized(canvas[:, top : height - bottom, left : width - right])
 
@@ -239,6 +243,28 @@ def _tabulated(values: Array, function: Callable[[Array], Array]) -> Array:
     return result
 
 
+def extremum(g: graph.Graph, layer: graph.Layer, inputs: Sequence[Array]) -> Array:
+    """As `reference_kernels.extremum`."""
+    choose = np.maximum if isinstance(layer, graph.Maximum) else np.minimum
+    return np.asarray(choose(*inputs))
+
+
+def reduction(g: graph.Graph, layer: graph.Layer, inputs: Sequence[Array]) -> Array:
+    """As `reference_kernels.reduction`."""
+    assert isinstance(layer, graph.Reduction)
+    choose = np.max if isinstance(layer, graph.ReduceMax) else np.min
+    values: Array = choose(inputs[0], axis=layer.axes)
+    return values.reshape(-1, *g.tensors[layer.output].shape[1:])
+
+
+def position(g: graph.Graph, layer: graph.Layer, inputs: Sequence[Array]) -> Array:
+    """As `reference_kernels.position`; NumPy takes the first of equal ones too."""
+    assert isinstance(layer, graph.Position)
+    choose = np.argmax if isinstance(layer, graph.ArgMax) else np.argmin
+    found: Array = choose(inputs[0], axis=layer.axis)
+    return found.astype(g.tensors[layer.output].dtype)
+
+
 def concat(g: graph.Graph, layer: graph.Layer, inputs: Sequence[Array]) -> Array:
     """As `reference_kernels.concat`; a constant is repeated for every image."""
     assert isinstance(layer, graph.Concat)
@@ -247,6 +273,41 @@ def concat(g: graph.Graph, layer: graph.Layer, inputs: Sequence[Array]) -> Array
     batch = max(len(values) for values in inputs)
     repeated = [np.broadcast_to(v, (batch, *v.shape[1:])) for v in inputs]
     return np.concatenate(repeated, axis=layer.axis)
+
+
+def gather(g: graph.Graph, layer: graph.Layer, inputs: Sequence[Array]) -> Array:
+    """As `reference_kernels.gather`: one axis after another, all but the batch."""
+    axes = gathering.axes(g, layer)
+    values = inputs[0]
+    for axis in axes:
+        size = values.shape[axis.source]
+        if axis.source == 0 and len(axis.indices) == 1:
+            continue
+        if axis.indices != tuple(range(size)):
+            values = values.take(axis.indices, axis=axis.source)
+    values = values.transpose([axis.source for axis in axes])
+    return values.reshape(-1, *g.tensors[layer.output].shape[1:])
+
+
+def resize_bilinear(
+    g: graph.Graph, layer: graph.Layer, inputs: Sequence[Array]
+) -> Array:
+    """As `reference_kernels.resize_bilinear`: rows first; its products are exact."""
+    assert isinstance(layer, graph.ResizeBilinear)
+    values = inputs[0].astype(np.int32)
+    for axis in (1, 2):
+        size, count = values.shape[axis], g.tensors[layer.output].shape[axis]
+        line = interpolation.integers(layer, size, count)
+        shape = [count if i == axis else 1 for i in range(4)]
+        weights = np.array(line.weights, np.int32).reshape(shape)
+        lower, upper = (
+            values.take(indices, axis=axis) for indices in (line.lower, line.upper)
+        )
+        values = lower * (interpolation.ONE - weights) + upper * weights
+    half = interpolation.ONE**2 // 2
+    magnitude = (np.abs(values) + half) >> (2 * interpolation.BITS)
+    rounded = np.where(values > 0, magnitude, -magnitude)
+    return rounded.astype(g.tensors[layer.output].dtype)
 
 
 def reshape(g: graph.Graph, layer: graph.Layer, inputs: Sequence[Array]) -> Array:
@@ -288,6 +349,40 @@ def activation(g: graph.Graph, layer: graph.Layer, inputs: Sequence[Array]) -> A
     return values
 
 
+def leaky_relu(g: graph.Graph, layer: graph.Layer, inputs: Sequence[Array]) -> Array:
+    """As `reference_kernels.leaky_relu`."""
+    assert isinstance(layer, graph.LeakyRelu)
+    positive, negative, sign = derived.leaky_factors(g, layer)
+    zero = derived.zero_point(g, layer.inputs[0])
+
+    def sloped(values: Array) -> Array:
+        centered = values - zero
+        scaled = np.where(
+            centered >= 0,
+            vector_arithmetic.scale(centered, *positive),
+            sign * vector_arithmetic.scale(centered, *negative),
+        )
+        return vector_arithmetic.finished(g, layer, scaled)
+
+    return _tabulated(inputs[0], sloped)
+
+
+def prelu(g: graph.Graph, layer: graph.Layer, inputs: Sequence[Array]) -> Array:
+    """As `reference_kernels.prelu`."""
+    assert isinstance(layer, graph.PRelu)
+    positive, negative = derived.slope_factors(g, layer)
+    values, slopes = (
+        operand.astype(np.int64) - derived.zero_point(g, name)
+        for operand, name in zip(inputs, layer.inputs, strict=True)
+    )
+    scaled = np.where(
+        values >= 0,
+        vector_arithmetic.scale(values, *positive),
+        vector_arithmetic.scale(values * slopes, *negative),
+    )
+    return vector_arithmetic.finished(g, layer, scaled)
+
+
 KERNELS: dict[type[graph.Layer], reference_kernels.Kernel] = {
     graph.Conv1D: convolution,
     graph.Conv2D: convolution,
@@ -300,11 +395,26 @@ KERNELS: dict[type[graph.Layer], reference_kernels.Kernel] = {
     graph.Add: elementwise,
     graph.Sub: elementwise,
     graph.Mul: elementwise,
+    graph.Minimum: extremum,
+    graph.Maximum: extremum,
+    graph.ReduceMax: reduction,
+    graph.ReduceMin: reduction,
+    graph.ArgMax: position,
+    graph.ArgMin: position,
     graph.Concat: concat,
     graph.Pad: reference_kernels.pad,
+    graph.PadV2: reference_kernels.pad_v2,
+    graph.MirrorPad: gather,
+    graph.Transpose: gather,
+    graph.Slice: gather,
+    graph.StridedSlice: gather,
+    graph.ResizeNearestNeighbor: gather,
+    graph.ResizeBilinear: resize_bilinear,
     graph.Reshape: reshape,
     graph.SpaceToDepth: space_to_depth,
     graph.Requantize: requantize,
     graph.Softmax: vector_softmax.softmax,
     graph.Activation: activation,
+    graph.LeakyRelu: leaky_relu,
+    graph.PRelu: prelu,
 }

@@ -43,6 +43,33 @@ def test_broadcast(axes_drawn):
         np.testing.assert_array_equal(found, expected.ravel())
 
 
+@SETTINGS
+@hypothesis.given(SHAPES, strategies.integers(1, 2), strategies.integers(0, 2**32 - 1))
+def test_gathered(shape, width, seed):
+    random = np.random.default_rng(seed)
+    tables = [
+        [i * width * int(np.prod(shape[axis + 1 :])) for i in range(size)]
+        if random.integers(2)
+        else (5 * width * random.integers(0, 4, size)).tolist()
+        for axis, size in enumerate(shape)
+    ]
+    joined, block = axes.gathered(tables, width)
+    assert len(joined) <= len(tables)
+
+    def places(tables, width):
+        starts = (sum(place) for place in itertools.product(*tables))
+        return [start + i for start in starts for i in range(width)]
+
+    assert places(joined, block) == places(tables, width)
+
+
+def test_gathered_blocks_are_as_long_as_can_be():
+    rows = [[0], [0, 24, 48], [0, 4, 8, 12, 16, 20], [0, 1, 2, 3]]
+    assert axes.gathered(rows, 1) == ([[0]], 72)
+    rows[1] = [24, 0]
+    assert axes.gathered(rows, 1) == ([[24, 0]], 24)
+
+
 def test_broadcast_of_ranks():
     assert axes.broadcast((1, 4, 5, 6), (6,)) == [(20, 6, 0), (6, 1, 1)]
     assert axes.broadcast((1, 4, 5, 6), (1, 4, 5, 6)) == [(120, 1, 1)]

@@ -114,12 +114,20 @@ def test_scales_of_tables(scale, fits):
 
 
 def test_many_axes_are_refused():
-    shape = (3, 2, 3, 2, 3)
+    shape = (3, 2, 3, 2, 3, 2)
 
-    def add(net):
-        net.pad(((0, 0), *((1, 0),) * 5))
+    def added(net):
+        other = net.mean(axes=(2, 4, 6), keep=True)
+        net.join(graph.Add, other, source="input")
 
-    assert "5 axes of different treatment" in reasons_of(built("int8", add, shape))
+    def mirrored(net):
+        net.mirror(((0, 0), *((1, 0),) * 6))
+
+    for add, found in (
+        (added, "6 axes of different treatment; at most 4"),
+        (mirrored, "6 axes of different treatment; at most 5"),
+    ):
+        assert found in reasons_of(built("int8", add, shape))
     g = built("int8", lambda net: net.pool(1), (3, 3, 3))
     shape = (1, 2, 3, 2, 3, 2, 3)
     tensors = {

@@ -110,8 +110,11 @@ def operator_cases():
             cases.other_weighted,
             cases.transposed,
             cases.unweighted,
+            cases.sloped,
+            cases.moved,
         ):
             yield from ((f"{width} {name}", case) for name, case in group(f).items())
+    yield from cases.int8_only(INT8).items()
     yield from OTHERS.items()
 
 

@@ -6,6 +6,7 @@ import pytest
 
 from tests.targets.gap8 import breaches, networks
 from tfpipeline import errors
+from tfpipeline.ir import graph
 from tfpipeline.targets.gap8 import (
     constraints,
     fusion,
@@ -55,6 +56,34 @@ def test_all_breaches_at_once():
         f"GAP8-{name}"
         for name in ("KIND-01", "ACT-01", "CONV-01", "DW-01", "DW-02", "PAD-01")
     ]
+
+
+@pytest.mark.parametrize(
+    ("kind", "add"),
+    [
+        ("LeakyRelu", lambda n: n.like(graph.LeakyRelu, alpha=0.1)),
+        ("PRelu", lambda n: n.prelu()),
+        ("Maximum", lambda n: n.join(graph.Maximum, "input")),
+        ("Minimum", lambda n: n.join(graph.Minimum, "input")),
+        ("ReduceMax", lambda n: n.reduce(axes=(3,))),
+        ("PadV2", lambda n: n.pad_value(((0, 0), (1, 0), (0, 0), (0, 0)))),
+        ("MirrorPad", lambda n: n.mirror(((0, 0), (1, 0), (0, 0), (0, 0)))),
+        ("Transpose", lambda n: n.transpose(0, 2, 1, 3)),
+        ("Slice", lambda n: n.slice((0, 1, 0, 0), (1, 1, 8, 4))),
+        ("StridedSlice", lambda n: n.slice((0, 1, 0, 0), (1, 1, 8, 4), (1,) * 4)),
+        ("ResizeNearestNeighbor", lambda n: n.resize(16, 16)),
+        ("ResizeBilinear", lambda n: n.resize(16, 16, graph.ResizeBilinear)),
+    ],
+)
+def test_kinds_without_a_kernel_say_so(kind, add):
+    g = breaches.net(add)
+    found = next(each for each in _check(g) if each.id == "GAP8-KIND-01")
+    assert (found.found, found.subject) == (kind, f"{kind} 'layer0'")
+    assert len(str(found)) < 400
+
+
+def test_positions_may_end_a_network_on_the_host():
+    assert _check(breaches.net(lambda n: (n.conv(4), n.mean(), n.position(1)))) == ()
 
 
 def test_the_demo_s_network_keeps_all():

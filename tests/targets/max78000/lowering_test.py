@@ -566,3 +566,41 @@ def test_a_relu_behind_a_max_pool_goes_in_front_of_it():
     )
     assert found.layers == expected.layers
     assert not found.violations
+
+
+@pytest.mark.parametrize(
+    ("kind", "add"),
+    [
+        ("LeakyRelu", lambda n: n.like(graph.LeakyRelu, alpha=0.1)),
+        ("PRelu", lambda n: n.prelu()),
+        ("Maximum", lambda n: n.join(graph.Maximum, "input")),
+        ("Minimum", lambda n: n.join(graph.Minimum, "input")),
+        ("ReduceMax", lambda n: n.reduce(axes=(3,))),
+        ("PadV2", lambda n: n.pad_value(((0, 0), (1, 0), (0, 0), (0, 0)))),
+        ("MirrorPad", lambda n: n.mirror(((0, 0), (1, 0), (0, 0), (0, 0)))),
+        ("Transpose", lambda n: n.transpose(0, 2, 1, 3)),
+        ("Slice", lambda n: n.slice((0, 1, 0, 0), (1, 1, 8, 4))),
+        ("StridedSlice", lambda n: n.slice((0, 1, 0, 0), (1, 1, 8, 4), (1,) * 4)),
+        ("ResizeNearestNeighbor", lambda n: n.resize(16, 16)),
+        ("ResizeBilinear", lambda n: n.resize(16, 16, graph.ResizeBilinear)),
+    ],
+)
+def test_kinds_that_the_device_lacks_are_named(kind, add):
+    net = Builder((8, 8, 4))
+    add(net)
+    found = lowering.lower(net.build()).violations
+    first = next(each for each in found if each.id == "MAX78000-KIND-01")
+    assert (first.found, first.subject) == (kind, f"{kind} 'layer0'")
+    assert len(str(first)) < 400
+
+
+def test_positions_may_end_a_network_on_the_host():
+    net = Builder((8, 8, 4))
+    net.conv(4)
+    net.pool(8, kind=graph.AveragePool)
+    net.flatten()
+    net.dense(5)
+    net.position(1)
+    lowered = lowering.lower(net.build())
+    assert not lowered.violations
+    assert lowered.notes == ("ArgMax 'layer4' is left to the host",)

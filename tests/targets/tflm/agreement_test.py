@@ -1,12 +1,16 @@
 """TFLite's reference against TFLite Micro, operator by operator."""
 
+import dataclasses
 import pathlib
 
 import numpy as np
 import pytest
 
+from export.tflm import limits
+from tests.simulate import operator_cases as cases
 from tfpipeline import errors
-from tfpipeline.targets.tflm import agreement, detach, flatbuffer
+from tfpipeline.ir import tflite_file
+from tfpipeline.targets.tflm import agreement, detach, flatbuffer, interpreter
 
 GOLDEN = pathlib.Path(__file__).parents[2] / "golden" / "tflite_int8"
 IMAGES = np.random.default_rng(3).integers(-128, 128, (300, 8, 8, 3), np.int8)
@@ -82,3 +86,44 @@ def test_an_output_that_has_ones_more_is_the_same():
     assert (result.differing_images, result.same_class) == (0, 4)
     with pytest.raises(errors.VerificationError, match=r"\(9,\), TFLite Micro \(10,\)"):
         agreement.compare_outputs(model, [micro[:, :9]], [micro])
+
+
+@pytest.mark.parametrize("name", ["LEAKY_RELU", "PRELU"])
+def test_slopes_may_differ_by_one_step(name):
+    case = {
+        "LEAKY_RELU": cases.sloped(cases.INT8)["leaky relu falling"],
+        "PRELU": cases.sloped(cases.INT8)["prelu"],
+    }[name]
+    model = cases.models.one_operator(*case)
+    images = interpreter.random_images(flatbuffer.read(model), 8)
+    (row,) = agreement.compare_operators(model, images)
+    assert (row.max_lsb, row.tolerance_lsb) == (1, 1)
+
+
+def test_positions_are_a_network_s_result():
+    case = cases.int8_only(cases.INT8)["position of the largest"]
+    model = cases.models.one_operator(*case)
+    program = flatbuffer.require_integer(model)
+    assert program.gives_position
+    images = interpreter.random_images(program, 8)
+    micro = interpreter.predict(model, images)
+    assert micro.dtype == np.int32
+    found = agreement.compare_outputs(model, micro, micro)
+    assert (found.images, found.max_lsb, found.tolerance_lsb) == (8, 0, 0)
+
+
+def test_integers_of_32_bits_that_are_no_position_are_refused():
+    source, result = cases.INT8.image(4), cases.Value((1, 4), "int32", 0.001)
+    model = cases.models.one_operator("QUANTIZE", [source], result)
+    with pytest.raises(errors.ExportError, match="must be int8 or int16 with one"):
+        flatbuffer.require_integer(model)
+
+
+def test_wide_positions_are_refused_in_one_line():
+    name, inputs, result, _ = cases.int8_only(cases.INT8)["position of the largest"]
+    result = dataclasses.replace(result, dtype="int64")
+    options = cases.schema.ArgMaxOptionsT(outputType=cases.schema.TensorType.INT64)
+    model = cases.models.one_operator(name, inputs, result, options)
+    with pytest.raises(errors.ExportError, match="must be int32") as caught:
+        flatbuffer.require_integer(model)
+    assert limits.reasons(tflite_file.parse(model)) == [str(caught.value)]

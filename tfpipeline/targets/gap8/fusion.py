@@ -17,8 +17,8 @@ and planned, and what `lowering` puts weights on, are the same steps.
 * a Reshape is no step: the same values. (A flattened CHW tensor has another order than
   a flattened HWC one; the weights behind it are permuted instead.) Neither is a change
   of scale: the chip's formats are its own;
-* what stands at the end and only makes the result readable (softmax) is left to the
-  host.
+* what stands at the end and only makes the result readable (softmax, the position of
+  the largest value) is left to the host.
 
 No integers are needed: a float graph or an outline will do. Nothing is refused here:
 what has no kernel becomes a step that breaks one of the `constraints`.
@@ -149,7 +149,7 @@ class _Fusion:
         """Whether a layer ends the network and can be computed from its result."""
         is_last = self._readers.get(layer.output) == [None]
         return is_last and (
-            isinstance(layer, graph.Softmax)
+            isinstance(layer, (graph.Softmax, graph.Position))
             or (
                 isinstance(layer, graph.Activation) and layer.function in HOST_FUNCTIONS
             )

@@ -30,8 +30,17 @@ def _ends(case: violation.Case) -> Iterator[violation.Breach]:
 
 
 def _axes_of_data(case: violation.Case) -> Iterator[violation.Breach]:
-    """Names the first tensor and how many there are: one layer gives many."""
-    found = [t for t in _activation_tensors(case) if len(t.shape) not in (2, 4)]
+    """Names the first tensor and how many there are: one layer gives many.
+
+    The position of a value is found on the host.
+    """
+    layers = () if case.graph is None else case.graph.layers
+    positions = {x.output for x in layers if isinstance(x, graph.Position)}
+    found = [
+        tensor
+        for tensor in _activation_tensors(case)
+        if len(tensor.shape) not in (2, 4) and tensor.name not in positions
+    ]
     if found:
         sizes = " x ".join(map(str, found[0].shape[1:]))
         yield f"tensor '{found[0].name}'", f"{sizes}, one of {len(found)}"

@@ -112,7 +112,8 @@ CONSTRAINTS = (
         id="KIND-01",
         applies_to="all layers",
         rule="the layer must be a convolution, a linear layer, a pool, a sum of two "
-        "tensors of one shape or ReLU; a softmax may end the network, on the host",
+        "tensors of one shape or ReLU; a softmax or the position of a value may end "
+        "the network, on the host",
         fix="leave it out, or compute it on the fabric controller by code of your own",
         source=_SDK,
         check=violation.each_step(_operation),

@@ -169,7 +169,7 @@ def _ends_on_host(
         return False
     if isinstance(layer, graph.Activation):
         return layer.function in _HOST_FUNCTIONS
-    return isinstance(layer, graph.Softmax)
+    return isinstance(layer, (graph.Softmax, graph.Position))
 
 
 def _is_mere_shape(layer: graph.Layer, g: graph.Graph) -> bool:

@@ -326,7 +326,7 @@ def _on_device(g: graph.Graph) -> graph.Graph:
 def _is_for_host(layer: graph.Layer) -> bool:
     if isinstance(layer, graph.Activation):
         return layer.function in _HOST_FUNCTIONS
-    return isinstance(layer, graph.Softmax)
+    return isinstance(layer, (graph.Softmax, graph.Position))
 
 
 def _wide_tensors(g: graph.Graph) -> tuple[str, ...]:

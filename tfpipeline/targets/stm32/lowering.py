@@ -14,6 +14,15 @@ Rule = Callable[[graph.Graph, graph.Layer], cost.Layer]
 STAND_INS: dict[type[graph.Layer], str] = {
     graph.Mul: "counted as an addition",
     graph.Sub: "counted as an addition",
+    graph.Minimum: "counted as an addition",
+    graph.Maximum: "counted as an addition",
+    graph.LeakyRelu: "counted as an addition",
+    graph.PRelu: "counted as an addition",
+    graph.ResizeBilinear: "counted as an addition",
+    graph.ReduceMax: "counted as a pool over as many values",
+    graph.ReduceMin: "counted as a pool over as many values",
+    graph.ArgMax: "counted as a pool over as many values",
+    graph.ArgMin: "counted as a pool over as many values",
     graph.TransposeConv2D: "counted as a convolution of as many MACs",
 }
 
@@ -94,8 +103,8 @@ def _pool(g: graph.Graph, layer: graph.Layer) -> cost.Layer:
     return cost.Layer(layer.name, cost.POOL, shape, channels, (kernel[0], kernel[1]))
 
 
-def _mean(g: graph.Graph, layer: graph.Layer) -> cost.Layer:
-    """An average pool whose window is all that goes into a value."""
+def _reduced(g: graph.Graph, layer: graph.Layer) -> cost.Layer:
+    """A pool whose window is all that goes into a value."""
     source, result = g.tensors[layer.inputs[0]], g.tensors[layer.output]
     window = source.num_elements // result.num_elements
     shape = (1, 1, result.num_elements)
@@ -118,16 +127,31 @@ _RULES: dict[type[graph.Layer], Rule] = {
     graph.Dense: _dense,
     graph.MaxPool: _pool,
     graph.AveragePool: _pool,
-    graph.Mean: _mean,
+    graph.Mean: _reduced,
     graph.Add: _sum,
     graph.Sub: _sum,
     graph.Mul: _sum,
+    graph.Minimum: _sum,
+    graph.Maximum: _sum,
+    graph.ReduceMax: _reduced,
+    graph.ReduceMin: _reduced,
+    graph.ArgMax: _reduced,
+    graph.ArgMin: _reduced,
     graph.Concat: _free,
     graph.Pad: _free,
+    graph.PadV2: _free,
+    graph.MirrorPad: _free,
+    graph.Transpose: _free,
+    graph.Slice: _free,
+    graph.StridedSlice: _free,
+    graph.ResizeNearestNeighbor: _free,
+    graph.ResizeBilinear: _sum,
     graph.Reshape: _free,
     graph.SpaceToDepth: _free,
     graph.Requantize: _free,
     graph.Softmax: _free,
     graph.Activation: _free,
     graph.Unknown: _free,
+    graph.LeakyRelu: _sum,
+    graph.PRelu: _sum,
 }

@@ -21,6 +21,9 @@ CONVERSIONS = frozenset({"QUANTIZE", "DEQUANTIZE"})
 # Types of a full-integer network's input and output.
 INTEGER_TYPES = ("int8", "int16")
 
+# Operators whose result is a position: integers of 32 bits without a scale.
+POSITIONS = frozenset({"ARG_MAX", "ARG_MIN"})
+
 FLOAT_TYPES = frozenset({"float16", "float32", "float64", "bfloat16"})
 
 # What to do about types of the border that the converter gives if asked for.
@@ -73,6 +76,8 @@ def read(model: bytes) -> Program:
 def require_integer(model: bytes, types: Sequence[str] = INTEGER_TYPES) -> Program:
     """Parses `model` and checks that it is full integer, its input and output included.
 
+    A position as the output is int32 without a scale.
+
     Args:
         model: a `.tflite` file.
         types: that its inputs and outputs may have.
@@ -95,8 +100,13 @@ def require_integer(model: bytes, types: Sequence[str] = INTEGER_TYPES) -> Progr
         raise errors.ExportError(
             f"the network is not full integer: {_sentence(*cause)}{more}. {advice}"
         )
+    found_positions = positions(program)
     ends = [("input", program.tensors[i]) for i in program.inputs]
-    ends += [("output", program.tensors[i]) for i in program.outputs]
+    for tensor in (program.tensors[i] for i in program.outputs):
+        if tensor.index not in found_positions:
+            ends.append(("output", tensor))
+        elif tensor.dtype != "int32":
+            raise errors.ExportError(wide_position(tensor))
     for role, tensor in ends:
         is_integer = tensor.dtype in types and len(tensor.scales) == 1
         if not is_integer or not 0 < tensor.scales[0] < math.inf:
@@ -114,6 +124,24 @@ def require_integer(model: bytes, types: Sequence[str] = INTEGER_TYPES) -> Progr
                 f"the shape {tensor.shape}"
             )
     return program
+
+
+def positions(program: Program) -> frozenset[int]:
+    """Indices of the tensors that hold positions, as `POSITIONS` write them."""
+    return frozenset(
+        index
+        for operator in program.operators
+        if operator.name in POSITIONS
+        for index in operator.outputs
+    )
+
+
+def wide_position(tensor: Tensor) -> str:
+    """Why TensorFlow Lite Micro does not write a position of another type."""
+    return (
+        f"the position '{tensor.name}' must be int32, as TensorFlow Lite Micro writes "
+        f"it; found {tensor.dtype}. Convert it with output_type=tf.int32"
+    )
 
 
 def _float_operands(program: Program) -> list[tuple[Operator, str, Tensor]]:
