@@ -146,7 +146,8 @@ def test_a_graph_that_is_not_well_formed_is_not_written(tmp_path):
 
 
 def test_every_field_of_every_kind_can_be_stored():
-    fields = {f.name for kind in graph.LAYER_KINDS for f in dataclasses.fields(kind)}
+    kinds = (*graph.LAYER_KINDS, graph.Several)
+    fields = {f.name for kind in kinds for f in dataclasses.fields(kind)}
     assert fields == set(serialize._FIELDS)
 
 

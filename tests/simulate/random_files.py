@@ -10,6 +10,7 @@ import math
 import numpy as np
 
 from tests.simulate import operator_cases as cases
+from tests.simulate import random_moves
 from tfpipeline.ir import geometry, tflite_operators, tflite_rewrites
 
 Value = cases.Value
@@ -246,7 +247,7 @@ def _reduced(draw, name):
         shape = [n for i, n in enumerate(shape) if i not in {a % 4 for a in axes}]
     options = schema.ReducerOptionsT(keepDims=keeps)
     inputs = [source, cases.models.integers(axes)]
-    if name == "REDUCE_MAX":
+    if name in ("REDUCE_MAX", "REDUCE_MIN"):
         return inputs, draw.like(source, *shape[1:]), options
     return inputs, draw.value(*shape[1:], near=source.scale), options
 
@@ -370,4 +371,6 @@ _BUILDERS = {
     "SOFTMAX": _softmax,
     "LOGISTIC": _curve,
     "TANH": _curve,
+    "REDUCE_MIN": _reduced,
+    **random_moves.BUILDERS,
 }

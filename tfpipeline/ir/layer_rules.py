@@ -391,8 +391,7 @@ ATTRIBUTE_RULES = (
         "IR-ATTRIBUTES",
         "strides, dilation and sizes must be positive, one for each spatial axis, "
         "padding not negative, bounds in order, steps not 0, slopes finite, modes one "
-        f"of {', '.join(MIRROR_MODES)}, functions one of "
-        f"{', '.join(graph.ACTIVATION_FUNCTIONS)}",
+        f"of {', '.join(MIRROR_MODES)}, functions one of those in docs/operators.md",
         _each_layer(_attributes),
     ),
 )

@@ -206,8 +206,10 @@ def _of_clamp(g: graph.Graph, layer: graph.Layer) -> Iterator[str]:
     """`Quantize` of kernel_util.cc, which fails where an int32 does not hold it."""
     clamp: graph.Clamp = getattr(layer, "clamp", graph.NO_CLAMP)
     ends = [abs(end) for end in (clamp.minimum, clamp.maximum) if math.isfinite(end)]
+    if not ends:
+        return
     step = derived.scale(g, layer.output)
-    if ends and max(ends) / step >= 2**31:
+    if max(ends) / step >= 2**31:
         yield (
             f"its clamp at {max(ends):g} is beyond int32 in steps of its output's "
             f"scale {step:.3g}"
