@@ -67,9 +67,8 @@ def every_kind():
         7, 6, graph.ResizeBilinear, align_corners=True, half_pixel_centers=False
     )
     moved.resize(5, 8, graph.ResizeBilinear, half_pixel_centers=False)
-    last = moved.reduce(graph.ReduceMin, (1, 3), keep=True)
-    moved.reduce(graph.ReduceMax, (2,), keep=True)
-    moved.join(graph.Sub, last, source=last)
+    moved.reduce(graph.ReduceMin, (2,), keep=True)
+    moved.reduce(graph.ReduceMax, (1,))
     lowest = graph_builder.Builder((6, 4), name="lowest")
     lowest.position(1, graph.ArgMin)
     highest = graph_builder.Builder((6, 4), name="highest")

@@ -128,5 +128,5 @@ def _integers(g: graph.Graph, name: str, values: Array) -> Array:
 
 def _real(g: graph.Graph, name: str, values: Array) -> Array:
     quant = g.tensors[name].quant
-    assert quant is not None
-    return affine.dequantized(values, quant)
+    # A position is what it is.
+    return values if quant is None else affine.dequantized(values, quant)

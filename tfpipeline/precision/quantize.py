@@ -61,13 +61,17 @@ class _Draft:
                 self._activation(name, name, quant)
             if name in g.constants:
                 self.constants[name] = affine.quantized(
-                    g.constants[name], quant, form.activation_type
+                    g.constants[name], quant, f"int{quant.num_bits}"
                 )
 
     def layers(self, layer: graph.Layer) -> list[graph.Layer]:
         """The layer in integers, behind what converts its inputs."""
         if isinstance(layer, graph.Weighted):
             return [self._weighted(layer)]
+        if isinstance(layer, graph.Position):
+            shape = self._graph.tensors[layer.output].shape
+            self.tensors[layer.output] = graph.Tensor(layer.output, shape, "int32")
+            return [layer]
         before: list[graph.Layer] = []
         inputs = list(layer.inputs)
         for position, name in enumerate(inputs):
@@ -81,7 +85,7 @@ class _Draft:
 
     def _activation(self, name: str, like: str, quant: graph.QuantParams) -> None:
         self.tensors[name] = graph.Tensor(
-            name, self._graph.tensors[like].shape, self._form.activation_type, quant
+            name, self._graph.tensors[like].shape, f"int{quant.num_bits}", quant
         )
 
     def _weighted(self, layer: graph.Weighted) -> graph.Weighted:

@@ -14,7 +14,8 @@ class Scales:
     """Quantization of activations.
 
     Attributes:
-        quants: of every activation, and of constants that are operands.
+        quants: of every activation but positions, which are plain integers, and of
+            constants that are operands; slopes have 8 bits beside any activations.
         requantized: (layer, position) of inputs of layers that join operands, such as
             Concat, that need other integers than they have.
     """
@@ -57,12 +58,18 @@ def choose(g: graph.Graph, found: ranges.Ranges, form: formats.Format) -> Scales
                 requantized.add((layer.name, position))
             else:
                 groups.join(name, layer.output)
+    slopes = {x.inputs[1] for x in g.layers if isinstance(x, graph.PRelu)}
     by_group = {
-        groups.of(name): affine.of_observed(*groups.limits(name), form.activation_bits)
+        groups.of(name): affine.of_observed(
+            *groups.limits(name), 8 if name in slopes else form.activation_bits
+        )
         for name in limits
     }
     by_group.update({groups.of(name): quant for name, quant in fixed.items()})
-    quants = {name: by_group[groups.of(name)] for name in limits}
+    positions = {x.output for x in g.layers if isinstance(x, graph.Position)}
+    quants = {
+        name: by_group[groups.of(name)] for name in limits if name not in positions
+    }
     return Scales(quants, frozenset(requantized))
 
 
