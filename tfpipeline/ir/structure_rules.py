@@ -134,7 +134,7 @@ RULES = (
     rule.Rule("IR-NAMES", "names must be unique and refer to tensors in use", _names),
     rule.Rule(
         "IR-KINDS",
-        f"the kind must be one of {len(graph.LAYER_KINDS)}, which docs/operators.md lists",
+        f"the kind must be one of the {len(graph.LAYER_KINDS)} in docs/operators.md",
         _kinds,
     ),
     rule.Rule(
