@@ -48,7 +48,12 @@ def every_kind():
     row.pool(2)
     row.flatten()
     row.dense(4, bias=False)
-    networks = [plane, row]
+    parts = graph_builder.Builder((4, 6), name="parts")
+    left, right, _ = parts.split((3, 1, 2))
+    parts.concat(right, left)
+    *slices, _ = parts.unpack(axis=1)
+    parts.pack(*slices, axis=2)
+    networks = [plane, row, parts]
     for function in graph.ACTIVATION_FUNCTIONS:
         builder = graph_builder.Builder((6, 6, 2), name=function)
         builder.space_to_depth(2)

@@ -89,8 +89,9 @@ def _elementwise(which: Place, layer: graph.Layer) -> Code:
     )
 
 
-def _concat(which: Place, layer: graph.Layer) -> Code:
-    assert isinstance(layer, graph.Concat)
+def _joined(which: Place, layer: graph.Layer) -> Code:
+    """What is stacked along a new axis lies like what is joined along the old one."""
+    assert isinstance(layer, (graph.Concat, graph.Pack))
     result = which.g.tensors[layer.output]
     count = math.prod(result.shape[: layer.axis])
     step, at, statements = _bytes(result) // count, 0, []
@@ -99,6 +100,23 @@ def _concat(which: Place, layer: graph.Layer) -> Code:
         output = f"(uint8_t *){which.output} + {at}" if at else which.output
         statements.append(
             place.call("copy_blocks", source, size, output, step, size, count)
+        )
+        at += size
+    return Code((), tuple(statements), ("copy_blocks",))
+
+
+def _cut(which: Place, layer: graph.Layer) -> Code:
+    assert isinstance(layer, (graph.Split, graph.Unpack))
+    source = which.g.tensors[layer.inputs[0]]
+    count = math.prod(source.shape[: layer.axis])
+    step, at, statements = _bytes(source) // count, 0, []
+    outputs = (which.output, *which.further)
+    for name, output in zip(graph.written_names(layer), outputs, strict=True):
+        size = _bytes(which.g.tensors[name]) // count
+        part = which.inputs[0]
+        part = f"(const uint8_t *){part} + {at}" if at else part
+        statements.append(
+            place.call("copy_blocks", part, step, output, size, size, count)
         )
         at += size
     return Code((), tuple(statements), ("copy_blocks",))
@@ -252,7 +270,10 @@ BUILDERS: dict[type[graph.Layer], Callable[[Place, graph.Layer], Code]] = {
     graph.Add: _elementwise,
     graph.Sub: _elementwise,
     graph.Mul: _elementwise,
-    graph.Concat: _concat,
+    graph.Concat: _joined,
+    graph.Split: _cut,
+    graph.Pack: _joined,
+    graph.Unpack: _cut,
     graph.Pad: _pad,
     graph.Reshape: _reshape,
     graph.SpaceToDepth: _space_to_depth,

@@ -48,6 +48,7 @@ KERNELS = {
     "MAX_POOL_2D": Kernel("AddMaxPool2D", "TfLitePoolParams", "OpDataPooling"),
     "MEAN": Kernel("AddMean", "TfLiteReducerParams", "OpDataReduce"),
     "MUL": Kernel("AddMul", "TfLiteMulParams", "OpDataMul"),
+    "PACK": Kernel("AddPack", "TfLitePackParams"),
     "PAD": Kernel("AddPad", data="OpDataPad"),
     "QUANTIZE": Kernel("AddQuantize", data="OpDataQuantizeReference"),
     "REDUCE_MAX": Kernel("AddReduceMax", "TfLiteReducerParams", "OpDataReduce"),
@@ -56,12 +57,21 @@ KERNELS = {
     "RESHAPE": Kernel("AddReshape", "TfLiteReshapeParams"),
     "SOFTMAX": Kernel("AddSoftmax", "TfLiteSoftmaxParams", "SoftmaxParams"),
     "SPACE_TO_DEPTH": Kernel("AddSpaceToDepth", "TfLiteSpaceToDepthParams"),
+    "SPLIT": Kernel("AddSplit", "TfLiteSplitParams"),
+    "SPLIT_V": Kernel("AddSplitV", "TfLiteSplitVParams"),
     "SQUEEZE": Kernel("AddSqueeze", "TfLiteSqueezeParams"),
     "SUB": Kernel("AddSub", "TfLiteSubParams", "OpDataSub"),
+    "SVDF": Kernel("AddSvdf", "TfLiteSVDFParams", "OpDataSvdf"),
     "TANH": Kernel("AddTanh", data="OpDataTanh"),
     "TRANSPOSE_CONV": Kernel(
         "AddTransposeConv", "TfLiteTransposeConvParams", "OpDataTransposeConv"
     ),
+    "UNIDIRECTIONAL_SEQUENCE_LSTM": Kernel(
+        "AddUnidirectionalSequenceLSTM",
+        "TfLiteUnidirectionalSequenceLSTMParams",
+        "OpDataLSTM",
+    ),
+    "UNPACK": Kernel("AddUnpack", "TfLiteUnpackParams"),
 }
 
 

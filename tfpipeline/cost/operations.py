@@ -68,6 +68,13 @@ def _window(g: graph.Graph, layer: graph.Layer) -> int:
     return _outputs(g, layer) * math.prod(layer.kernel_size)
 
 
+def _lstm(g: graph.Graph, layer: graph.Layer) -> Operations:
+    """A value: five functions, three products, five sums (of four gates, the cell)."""
+    values = _outputs(g, layer)
+    products = macs.layer_count(g, layer).macs
+    return Operations(macc=products, comp=5 * values, add=5 * values, mul=3 * values)
+
+
 def _moved(g: graph.Graph, layer: graph.Layer) -> Operations:
     return Operations()
 
@@ -85,6 +92,9 @@ _RULES: dict[type[graph.Layer], Rule] = {
     graph.Sub: lambda g, layer: Operations(add=_outputs(g, layer)),
     graph.Mul: lambda g, layer: Operations(mul=_outputs(g, layer)),
     graph.Concat: _moved,
+    graph.Split: _moved,
+    graph.Pack: _moved,
+    graph.Unpack: _moved,
     graph.Pad: _moved,
     graph.Reshape: _moved,
     graph.SpaceToDepth: _moved,
@@ -93,5 +103,7 @@ _RULES: dict[type[graph.Layer], Rule] = {
         add=_outputs(g, layer), mul=_outputs(g, layer)
     ),
     graph.Activation: lambda g, layer: Operations(comp=_outputs(g, layer)),
+    graph.Lstm: _lstm,
+    graph.Svdf: _products,
     graph.Unknown: _moved,
 }

@@ -137,6 +137,13 @@ def keeps_batch(g: graph.Graph) -> bool:
         for name in graph.written_names(layer)
     ]
     means = [layer.axes for layer in g.layers if isinstance(layer, graph.Mean)]
-    return all(shape[:1] == (1,) for shape in results) and not any(
-        0 in axes for axes in means
+    return (
+        all(shape[:1] == (1,) for shape in results)
+        and not any(0 in axes for axes in means)
+        and not any(isinstance(x, _ALONG) and x.axis == 0 for x in g.layers)
+        and not any(isinstance(x, graph.Lstm) and x.time_major for x in g.layers)
     )
+
+
+# Kinds that cut or join along an axis.
+_ALONG = (graph.Split, graph.Pack, graph.Unpack)

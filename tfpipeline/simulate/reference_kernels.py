@@ -10,7 +10,13 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 
 from tfpipeline.ir import graph
-from tfpipeline.simulate import activation_functions, derived, fixed_point, lookup
+from tfpipeline.simulate import (
+    activation_functions,
+    derived,
+    fixed_point,
+    lookup,
+    recurrent_kernels,
+)
 
 Array = graph.Array
 # The array of its output; of a layer of several results a tuple of arrays.
@@ -213,6 +219,29 @@ def concat(g: graph.Graph, layer: graph.Layer, inputs: Sequence[Array]) -> Array
     return np.concatenate(inputs, axis=layer.axis)
 
 
+def split(
+    g: graph.Graph, layer: graph.Layer, inputs: Sequence[Array]
+) -> tuple[Array, ...]:
+    """Parts along an axis; as long there as the outputs' shapes say."""
+    assert isinstance(layer, graph.Split)
+    sizes = [g.tensors[n].shape[layer.axis] for n in graph.written_names(layer)]
+    return tuple(np.split(inputs[0], np.cumsum(sizes)[:-1], axis=layer.axis))
+
+
+def pack(g: graph.Graph, layer: graph.Layer, inputs: Sequence[Array]) -> Array:
+    """Inputs one after another along a new axis."""
+    assert isinstance(layer, graph.Pack)
+    return np.stack(inputs, axis=layer.axis)
+
+
+def unpack(
+    g: graph.Graph, layer: graph.Layer, inputs: Sequence[Array]
+) -> tuple[Array, ...]:
+    """The slices along an axis."""
+    assert isinstance(layer, graph.Unpack)
+    return tuple(np.moveaxis(inputs[0], layer.axis, 0))
+
+
 def pad(g: graph.Graph, layer: graph.Layer, inputs: Sequence[Array]) -> Array:
     """The zero point around the input."""
     assert isinstance(layer, graph.Pad)
@@ -339,10 +368,14 @@ KERNELS: dict[type[graph.Layer], Kernel] = {
     graph.Sub: elementwise,
     graph.Mul: elementwise,
     graph.Concat: concat,
+    graph.Split: split,
+    graph.Pack: pack,
+    graph.Unpack: unpack,
     graph.Pad: pad,
     graph.Reshape: reshape,
     graph.SpaceToDepth: space_to_depth,
     graph.Requantize: requantize,
     graph.Softmax: softmax,
     graph.Activation: activation,
+    **recurrent_kernels.KERNELS,
 }

@@ -7,7 +7,12 @@ import numpy as np
 
 from tfpipeline.ir import graph, layer_rules
 from tfpipeline.numerics import affine
-from tfpipeline.simulate import activation_functions, derived, fixed_point
+from tfpipeline.simulate import (
+    activation_functions,
+    derived,
+    fixed_point,
+    recurrent,
+)
 
 BOTH = ("int8", "int16")
 
@@ -25,11 +30,16 @@ TYPES: dict[type[graph.Layer], tuple[str, ...]] = {
     graph.Sub: BOTH,
     graph.Mul: BOTH,
     graph.Concat: BOTH,
+    graph.Split: BOTH,
+    graph.Pack: BOTH,
+    graph.Unpack: BOTH,
     graph.Pad: BOTH,
     graph.Reshape: BOTH,
     graph.SpaceToDepth: ("int8",),
     graph.Softmax: BOTH,
     graph.Activation: BOTH,
+    graph.Lstm: BOTH,
+    graph.Svdf: ("int8",),
 }
 
 # Types from which and to which QUANTIZE works: quantize_common.cc.
@@ -111,7 +121,7 @@ def _of_layer(g: graph.Graph, layer: graph.Layer) -> Iterator[str]:
 
 
 def _of_types(g: graph.Graph, layer: graph.Layer) -> Iterator[str]:
-    names = (*layer.inputs, layer.output)
+    names = (*layer.inputs, *graph.written_names(layer))
     dtypes = [g.tensors[name].dtype for name in names]
     if isinstance(layer, graph.Requantize):
         if (dtypes[0], dtypes[1]) not in REQUANTIZED:
@@ -149,6 +159,73 @@ def _of_scales(g: graph.Graph, layer: graph.Layer) -> Iterator[str]:
         yield from _of_sum(g, layer)
     if isinstance(layer, (graph.Activation, graph.Softmax)):
         yield from _of_function(g, layer)
+    if isinstance(layer, graph.Lstm):
+        yield from _of_lstm(g, layer)
+    if isinstance(layer, graph.Svdf):
+        yield from _of_svdf(g, layer)
+
+
+def _of_lstm(g: graph.Graph, layer: graph.Lstm) -> Iterator[str]:
+    hidden, cell = (derived.quant(g, name) for name in layer.states)
+    if any(len(derived.quant(g, n).scale) > 1 for n in graph.kernel_names(layer)):
+        yield "its kernels must have one scale each"
+        return
+    power = recurrent.cell_power(cell.scale[0])
+    # Of 16 bits times 3 * 2**(power + 12) an int32 is left.
+    if power is None or not -27 <= power <= 1 or cell.zero_point[0]:
+        yield (
+            "its cell's scale must be a power of two from 2**-27 to 2, with the zero "
+            f"point 0; found {cell.scale[0]:.4g} and {cell.zero_point[0]}"
+        )
+        return
+    result = derived.quant(g, layer.output)
+    if (hidden.scale, hidden.zero_point) != (result.scale, result.zero_point):
+        yield (
+            "its result is its hidden state, whose scale and zero point it must have; "
+            f"found {result.scale[0]:.4g} and {result.zero_point[0]} for "
+            f"{hidden.scale[0]:.4g} and {hidden.zero_point[0]}"
+        )
+    factors = [
+        factor
+        for gate in recurrent.gates(g, layer)
+        for factor in (gate.input_factor, gate.recurrent_factor)
+    ]
+    is_wide = g.tensors[layer.inputs[0]].dtype == "int16"
+    most = fixed_point.MAX_WIDE_SHIFT if is_wide else fixed_point.MAX_SHIFT
+    yield from _of_growth([shift for _, shift in factors], most)
+    found = recurrent.cell(g, layer)
+    shifts = [shift for _, shift in (found.forget, found.taken_in, found.hidden)]
+    yield from _of_growth(shifts, fixed_point.MAX_SHIFT)
+
+
+def _of_svdf(g: graph.Graph, layer: graph.Svdf) -> Iterator[str]:
+    if any(len(derived.quant(g, n).scale) > 1 for n in graph.kernel_names(layer)):
+        yield "its kernels must have one scale each"
+        return
+    if any(derived.quant(g, n).zero_point[0] for n in graph.kernel_names(layer)):
+        yield "the zero points of its kernels must be 0"
+    state, time = (derived.scale(g, n) for n in (layer.states[0], layer.time_weights))
+    bias = g.tensors[layer.bias].quant
+    sums = float(np.float32(state) * np.float32(time))
+    if bias is None or abs(bias.scale[0] - sums) >= 1e-5:
+        found = "none" if bias is None else f"{bias.scale[0]:.3g}"
+        yield f"its bias must have the scale of its sums, {sums:.3g}; found {found}"
+    if derived.bounds(g, layer) != derived.type_bounds(g, layer.output):
+        yield (
+            "TFLite Micro leaves out its activation where integers do not saturate at "
+            "its bounds"
+        )
+    yield from _of_growth(
+        [shift for _, shift in recurrent.svdf_factors(g, layer)], fixed_point.MAX_SHIFT
+    )
+
+
+def _of_growth(shifts: list[int], most: int) -> Iterator[str]:
+    if max(shifts) > most:
+        yield (
+            f"its integers grow by 2**{max(shifts)} from scale to scale, more than the "
+            f"2**{most} that TFLite Micro computes"
+        )
 
 
 def _of_clamp(g: graph.Graph, layer: graph.Layer) -> Iterator[str]:

@@ -17,6 +17,7 @@ from tfpipeline.simulate import (
     derived,
     reference_kernels,
     vector_arithmetic,
+    vector_recurrent,
     vector_softmax,
     windows,
 )
@@ -249,6 +250,16 @@ def concat(g: graph.Graph, layer: graph.Layer, inputs: Sequence[Array]) -> Array
     return np.concatenate(repeated, axis=layer.axis)
 
 
+def pack(g: graph.Graph, layer: graph.Layer, inputs: Sequence[Array]) -> Array:
+    """As `reference_kernels.pack`; a constant is repeated for every image."""
+    assert isinstance(layer, graph.Pack)
+    if layer.axis == 0:
+        return np.stack(inputs)
+    batch = max(len(values) for values in inputs)
+    repeated = [np.broadcast_to(v, (batch, *v.shape[1:])) for v in inputs]
+    return np.stack(repeated, axis=layer.axis)
+
+
 def reshape(g: graph.Graph, layer: graph.Layer, inputs: Sequence[Array]) -> Array:
     """As `reference_kernels.reshape`."""
     return inputs[0].reshape(-1, *g.tensors[layer.output].shape[1:])
@@ -301,10 +312,15 @@ KERNELS: dict[type[graph.Layer], reference_kernels.Kernel] = {
     graph.Sub: elementwise,
     graph.Mul: elementwise,
     graph.Concat: concat,
+    graph.Split: reference_kernels.split,
+    graph.Pack: pack,
+    graph.Unpack: reference_kernels.unpack,
     graph.Pad: reference_kernels.pad,
     graph.Reshape: reshape,
     graph.SpaceToDepth: space_to_depth,
     graph.Requantize: requantize,
     graph.Softmax: vector_softmax.softmax,
+    graph.Lstm: vector_recurrent.lstm,
+    graph.Svdf: vector_recurrent.svdf,
     graph.Activation: activation,
 }
