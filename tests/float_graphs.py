@@ -74,7 +74,12 @@ def every_kind():
     highest = graph_builder.Builder((6, 4), name="highest")
     highest.reduce(graph.ReduceMax, (1,))
     highest.position(1)
-    networks = [plane, row, moved, lowest, highest]
+    parts = graph_builder.Builder((4, 6), name="parts")
+    left, right, _ = parts.split((3, 1, 2))
+    parts.concat(right, left)
+    *slices, _ = parts.unpack(axis=1)
+    parts.pack(*slices, axis=2)
+    networks = [plane, row, moved, lowest, highest, parts]
     for function in graph.ACTIVATION_FUNCTIONS:
         builder = graph_builder.Builder((6, 6, 2), name=function)
         builder.space_to_depth(2)

@@ -168,6 +168,40 @@ class Builder:
         inputs = (source or self.last, *others)
         return self.add(kind, self.shape(source), inputs=inputs, **options)
 
+    def split(self, sizes, *, axis=-1):
+        """Parts of these sizes; the last one is what the next layer reads."""
+        source = self.shape()
+        axis %= len(source)
+        shapes = [(*source[:axis], n, *source[axis + 1 :]) for n in sizes]
+        return self._several(graph.Split, shapes, axis)
+
+    def unpack(self, *, axis):
+        """All slices; the last one is what the next layer reads."""
+        source = self.shape()
+        shape = (*source[:axis], *source[axis + 1 :])
+        return self._several(graph.Unpack, [shape] * source[axis], axis)
+
+    def pack(self, *others, axis):
+        """Behind the last tensor."""
+        shape = self.shape()
+        shape = (*shape[:axis], len(others) + 1, *shape[axis:])
+        inputs = (self.last, *others)
+        return self.add(graph.Pack, shape, inputs=inputs, axis=axis)
+
+    def _several(self, kind, shapes, axis):
+        source, name = self.last, f"layer{len(self.layers)}"
+        names = [self._tensor(f"{name}/{i}", each) for i, each in enumerate(shapes)]
+        layer = kind(
+            name=name,
+            inputs=(source,),
+            output=names[0],
+            further=tuple(names[1:]),
+            axis=axis,
+        )
+        self.layers.append(layer)
+        self.last = names[-1]
+        return names
+
     def concat(self, *others, source=None, axis=-1, **options):
         """The source and the tensors named, one after another along an axis."""
         inputs = (source or self.last, *others)

@@ -43,6 +43,12 @@ def reasons(g: graph.Graph) -> list[str]:
     What cannot be simulated comes alone: the other limits are those of its integers.
     """
     found = support.reasons(g) + support.undeployable(g)
+    found += [
+        f"{layer.kind} '{layer.name}' is not written as C: it keeps a state from run "
+        "to run, which files for TensorFlow Lite Micro have"
+        for layer in g.layers
+        if isinstance(layer, graph.Stateful)
+    ]
     if found:
         return found
     found = [

@@ -17,9 +17,9 @@ def num_bytes(tensor: graph.Tensor) -> int:
     return tensor.num_elements * np.dtype(tensor.dtype).itemsize
 
 
-def concat(which: Place, layer: graph.Layer) -> Code:
-    """Blocks of each input behind each other."""
-    assert isinstance(layer, graph.Concat)
+def joined(which: Place, layer: graph.Layer) -> Code:
+    """What is stacked along a new axis lies like what is joined along the old one."""
+    assert isinstance(layer, (graph.Concat, graph.Pack))
     result = which.g.tensors[layer.output]
     count = math.prod(result.shape[: layer.axis])
     step, at, statements = num_bytes(result) // count, 0, []
@@ -28,6 +28,23 @@ def concat(which: Place, layer: graph.Layer) -> Code:
         output = f"(uint8_t *){which.output} + {at}" if at else which.output
         statements.append(
             place.call("copy_blocks", source, size, output, step, size, count)
+        )
+        at += size
+    return Code((), tuple(statements), ("copy_blocks",))
+
+
+def cut(which: Place, layer: graph.Layer) -> Code:
+    assert isinstance(layer, (graph.Split, graph.Unpack))
+    source = which.g.tensors[layer.inputs[0]]
+    count = math.prod(source.shape[: layer.axis])
+    step, at, statements = num_bytes(source) // count, 0, []
+    outputs = (which.output, *which.further)
+    for name, output in zip(graph.written_names(layer), outputs, strict=True):
+        size = num_bytes(which.g.tensors[name]) // count
+        part = which.inputs[0]
+        part = f"(const uint8_t *){part} + {at}" if at else part
+        statements.append(
+            place.call("copy_blocks", part, step, output, size, size, count)
         )
         at += size
     return Code((), tuple(statements), ("copy_blocks",))

@@ -184,6 +184,7 @@ def source(found: Network) -> str:
                 tuple(pointers.get(name, "0") for name in layer.inputs),
                 pointers[layer.output],
                 scratch.get(layer.name, "0"),
+                tuple(pointers[name] for name in graph.written_names(layer)[1:]),
             ),
             layer,
         )
@@ -257,9 +258,11 @@ def _operands(g: graph.Graph) -> dict[str, str]:
 
 def _comment(g: graph.Graph, layer: graph.Layer, indent: str = "") -> str:
     shapes = [str(g.tensors[name].shape) for name in layer.inputs]
-    result = g.tensors[layer.output].shape
+    results = [str(g.tensors[name].shape) for name in graph.written_names(layer)]
     return literals.comment(
-        f"{layer.name}: {layer.kind}, {' and '.join(shapes)} to {result}", indent
+        f"{layer.name}: {layer.kind}, {' and '.join(shapes)} to "
+        f"{' and '.join(results)}",
+        indent,
     )
 
 

@@ -27,6 +27,7 @@ class Place:
         label: what names of the layer's constants begin with.
         inputs: C expressions of pointers to what it reads.
         output: the pointer to what it writes.
+        further: those to its other results, of a layer of several.
         scratch: the pointer to its scratch memory; "0", the null pointer, for none.
     """
 
@@ -35,6 +36,7 @@ class Place:
     inputs: tuple[str, ...]
     output: str
     scratch: str = "0"
+    further: tuple[str, ...] = ()
 
 
 def call(kernel: str, *arguments: object) -> str:

@@ -197,7 +197,7 @@ def _agreement(verification: verify.Verification) -> list[str]:
     if verification.simulated_images is not None:
         lines.append(
             f"simulated  {verification.simulated_images} images equal to the last bit, "
-            "as kernels of 4 bits need"
+            "as kernels of 4 bits and layers that keep a state need"
         )
     return lines
 

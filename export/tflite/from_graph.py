@@ -55,6 +55,7 @@ class _Writer:
         self._codes: dict[tuple[str, int], int] = {}
         self._tensors: list[schema.TensorT] = []
         self._operators: list[schema.OperatorT] = []
+        self._states = {n for layer in g.layers for n in graph.state_names(layer)}
         used = set(graph.tensor_names(g))
         self._indices = {
             name: self._add_tensor(tensor)
@@ -72,8 +73,10 @@ class _Writer:
                 (operator.name, version), len(self._codes)
             ),
             inputs=[self._operand(each, layer.name) for each in operator.operands],
-            outputs=[self._indices[layer.output]],
+            outputs=[self._indices[name] for name in graph.written_names(layer)],
         )
+        if isinstance(layer, graph.Lstm):
+            written.intermediates = self._intermediates(layer)
         if operator.options is not None:
             table = type(operator.options).__name__.removesuffix("T")
             written.builtinOptionsType = getattr(schema.BuiltinOptions, table)
@@ -96,6 +99,28 @@ class _Writer:
             subgraphs=[subgraph],
             buffers=[packing.Buffer(data) for data in self._buffers],
         )
+
+    def _intermediates(self, layer: graph.Lstm) -> list[int]:
+        """Five tensors without values, of which TFLite reads the last one's scale.
+
+        lstm.cc, PopulateQuantizedLstmParams8x8_16; TFLite Micro does not read them.
+        """
+        first = len(self._tensors)
+        for position in range(5):
+            is_hidden = position == 4
+            hidden = self._graph.tensors[layer.states[0]]
+            dtype = hidden.dtype if is_hidden else "float32"
+            self._tensors.append(
+                schema.TensorT(
+                    name=f"{layer.name}/intermediate{position}",
+                    shape=np.array([0], np.int32),
+                    type=getattr(schema.TensorType, dtype.upper()),
+                    buffer=0,
+                    quantization=_quantization(hidden.quant) if is_hidden else None,
+                    hasRank=True,
+                )
+            )
+        return list(range(first, first + 5))
 
     def _operand(self, operand: operators.Operand, layer: str) -> int:
         if operand is None:
@@ -127,6 +152,7 @@ class _Writer:
                 ),
                 buffer=0 if values is None else self._buffer(values),
                 quantization=_quantization(tensor.quant),
+                isVariable=tensor.name in self._states,
                 hasRank=True,
             )
         )

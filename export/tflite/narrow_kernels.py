@@ -37,7 +37,12 @@ def find(program: flatbuffer.Program) -> dict[str, str] | None:
 
 
 def have_reference(program: flatbuffer.Program) -> bool:
-    """Whether TFLite's reference kernels run the file."""
+    """Whether TFLite's reference kernels run the file as TFLite Micro does.
+
+    Its kernels of layers that keep a state round otherwise.
+    """
+    if any(tensor.is_variable for tensor in program.tensors):
+        return False
     return not any(
         tensor.dtype == _TYPE
         for operator in program.operators

@@ -132,7 +132,9 @@ def drop(parsed: Any) -> bool:
 def _buffers(program: tflite_file.Program) -> tuple[liveness.Buffer, ...]:
     """Activations by their index, in the file's order, and the scratch memory."""
     activations = {
-        tensor.index: tensor for tensor in program.tensors if tensor.data is None
+        tensor.index: tensor
+        for tensor in program.tensors
+        if tensor.data is None and not tensor.is_variable
     }
     steps = [
         liveness.Step(
@@ -169,6 +171,8 @@ def _scratch_bytes(
     of the axes. mirror_pad.cc: two lists of the input's dimensions. transpose_conv.cc:
     sums of 32 bits beside int8, of 64 beside int16. conv_common.cc,
     depthwise_conv_common.cc, fully_connected.cc: kernels of 4 bits, unpacked.
+    unidirectional_sequence_lstm.cc: four times the cell, the last operand.
+    svdf_common.cc: int32 sums of the filters and of the outputs.
     """
     if operator.name not in _KNOWN:
         raise errors.ExportError(
@@ -176,7 +180,12 @@ def _scratch_bytes(
             f"{operator.name} is not known; known are {', '.join(sorted(_KNOWN))}"
         )
     operands = [program.tensors[i] for i in operator.inputs if i >= 0]
+    if operator.name == "UNIDIRECTIONAL_SEQUENCE_LSTM":
+        return (2 * math.prod(operands[-1].shape),) * 4
     results = math.prod(program.tensors[operator.outputs[0]].shape)
+    if operator.name == "SVDF":
+        filters = operands[0].shape[0] * operands[1].shape[0]
+        return (4 * filters, 4 * results)
     if operator.name in ("MEAN", "REDUCE_MAX", "REDUCE_MIN"):
         source, axes = operands
         lists = (4 * len(source.shape), 4 * math.prod(axes.shape))

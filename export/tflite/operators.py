@@ -149,6 +149,28 @@ def _concatenation(g: graph.Graph, layer: graph.Concat) -> Operator:
     return Operator("CONCATENATION", layer.inputs, options)
 
 
+def _split(g: graph.Graph, layer: graph.Split) -> Operator:
+    names = graph.written_names(layer)
+    sizes = [g.tensors[name].shape[layer.axis] for name in names]
+    axis = _integers(layer.axis)
+    if len(set(sizes)) == 1:
+        options = schema.SplitOptionsT(numSplits=len(sizes))
+        return Operator("SPLIT", (axis, *layer.inputs), options)
+    options = schema.SplitVOptionsT(numSplits=len(sizes))
+    return Operator("SPLIT_V", (*layer.inputs, _integers(sizes), axis), options)
+
+
+def _pack(g: graph.Graph, layer: graph.Pack) -> Operator:
+    options = schema.PackOptionsT(valuesCount=len(layer.inputs), axis=layer.axis)
+    return Operator("PACK", layer.inputs, options)
+
+
+def _unpack(g: graph.Graph, layer: graph.Unpack) -> Operator:
+    count = len(graph.written_names(layer))
+    options = schema.UnpackOptionsT(num=count, axis=layer.axis)
+    return Operator("UNPACK", layer.inputs, options)
+
+
 def _pad(g: graph.Graph, layer: graph.Pad) -> Operator:
     pairs = _integers(layer.padding)
     return Operator("PAD", (*layer.inputs, pairs), schema.PadOptionsT())
@@ -268,6 +290,31 @@ def _activation(g: graph.Graph, layer: graph.Activation) -> Operator:
     return Operator(_FUNCTIONS[layer.function], layer.inputs)
 
 
+def _lstm(g: graph.Graph, layer: graph.Lstm) -> Operator:
+    """Without peepholes, a projection and layer normalization."""
+    options = schema.UnidirectionalSequenceLSTMOptionsT(
+        fusedActivationFunction=schema.ActivationFunctionType.TANH,
+        cellClip=layer.cell_clip,
+        timeMajor=layer.time_major,
+    )
+    operands = (
+        *(*layer.inputs, *layer.input_weights, *layer.recurrent_weights),
+        *((None,) * 3),
+        *layer.biases,
+        *(None, None, *layer.states),
+        *((None,) * 4),
+    )
+    return Operator("UNIDIRECTIONAL_SEQUENCE_LSTM", operands, options)
+
+
+def _svdf(g: graph.Graph, layer: graph.Svdf) -> Operator:
+    options = schema.SVDFOptionsT(
+        rank=layer.rank, fusedActivationFunction=_ACTIVATIONS[layer.clamp]
+    )
+    operands = (*layer.inputs, *graph.constant_names(layer), *layer.states)
+    return Operator("SVDF", operands, options)
+
+
 # `Conv1D` is not among them: `lowering.lower` makes a `Conv2D` of it.
 WRITERS: dict[type[graph.Layer], Callable[[graph.Graph, Any], Operator]] = {
     graph.Conv2D: _conv,
@@ -288,6 +335,9 @@ WRITERS: dict[type[graph.Layer], Callable[[graph.Graph, Any], Operator]] = {
     graph.ArgMax: _position("ARG_MAX", schema.ArgMaxOptionsT),
     graph.ArgMin: _position("ARG_MIN", schema.ArgMinOptionsT),
     graph.Concat: _concatenation,
+    graph.Split: _split,
+    graph.Pack: _pack,
+    graph.Unpack: _unpack,
     graph.Pad: _pad,
     graph.PadV2: _pad_v2,
     graph.MirrorPad: _mirror_pad,
@@ -305,6 +355,8 @@ WRITERS: dict[type[graph.Layer], Callable[[graph.Graph, Any], Operator]] = {
     graph.Activation: _activation,
     graph.LeakyRelu: _leaky_relu,
     graph.PRelu: _prelu,
+    graph.Lstm: _lstm,
+    graph.Svdf: _svdf,
 }
 
 
@@ -338,6 +390,11 @@ VERSIONS: dict[str, dict[str, int]] = {
     "MINIMUM": {"int8": 2, "int16": 4},
     "RESIZE_BILINEAR": {"int8": 2, "int16": 4},
     "RESIZE_NEAREST_NEIGHBOR": {"int8": 2, "int16": 4},
+    "SPLIT": {"int8": 2, "int16": 4},
+    "SVDF": {"int8": 3},
+    "SPLIT_V": {"int8": 2, "int16": 2},
+    "PACK": {"int8": 2, "int16": 3},
+    "UNPACK": {"int8": 2, "int16": 4},
     **dict.fromkeys(
         (
             "ABS",

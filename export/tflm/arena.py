@@ -99,6 +99,9 @@ def estimate(
         planning = max(planning, tail.used + temporary)
     if scratch:
         tail.add_structures("ScratchBufferHandle", scratch)
+    for tensor in program.tensors:
+        if tensor.is_variable:
+            tail.add_buffer(tensor.num_bytes)
     temporary = _planning_bytes(program, machine, scratch, tail.used)
     planning = max(planning, tail.used + temporary)
     for border in (program.inputs, program.outputs):
@@ -176,7 +179,7 @@ def _preparing_bytes(
     indices = [*present, *operator.outputs]
     if operator.name in _CHANNEL_AXIS:
         indices += [*present[:2], *operator.outputs]
-    elif operator.name != "FULLY_CONNECTED":
+    elif operator.name not in ("FULLY_CONNECTED", *tflite_file.STATEFUL):
         indices *= 2
     used = _SPARE_REQUESTS * machine.sizes["ScratchBufferRequest"].bytes
     for index in indices:
@@ -203,6 +206,7 @@ def _num_scratch_buffers(program: tflite_file.Program) -> int:
     """
     count = 0
     for operator in program.operators:
+        count += {"UNIDIRECTIONAL_SEQUENCE_LSTM": 4, "SVDF": 2}.get(operator.name, 0)
         operands = [program.tensors[i] for i in operator.inputs if i >= 0]
         count += _SCRATCH_BUFFERS.get(operator.name, 0)
         count += sum(tensor.dtype == "int4" for tensor in operands)
@@ -225,7 +229,9 @@ def _planning_bytes(
     used = _aligned(used, info.alignment)
     used += info.bytes * (len(program.tensors) + scratch)
     used = _aligned(used, liveness.ALIGNMENT)
-    buffers = scratch + sum(tensor.data is None for tensor in program.tensors)
+    buffers = scratch + sum(
+        tensor.data is None and not tensor.is_variable for tensor in program.tensors
+    )
     lists = _aligned(_PLANNED_BUFFER_BYTES * buffers, liveness.ALIGNMENT)
     return used + lists + _aligned(tail, liveness.ALIGNMENT) - tail
 

@@ -56,6 +56,7 @@ KERNELS = {
         "AddMirrorPad", "TfLiteMirrorPaddingParams", "OpDataMirrorPad"
     ),
     "MUL": Kernel("AddMul", "TfLiteMulParams", "OpDataMul"),
+    "PACK": Kernel("AddPack", "TfLitePackParams"),
     "PAD": Kernel("AddPad", data="OpDataPad"),
     "PADV2": Kernel("AddPadV2", data="OpDataPad"),
     "PRELU": Kernel("AddPrelu", data="PreluParams"),
@@ -72,16 +73,25 @@ KERNELS = {
     "SLICE": Kernel("AddSlice"),
     "SOFTMAX": Kernel("AddSoftmax", "TfLiteSoftmaxParams", "SoftmaxParams"),
     "SPACE_TO_DEPTH": Kernel("AddSpaceToDepth", "TfLiteSpaceToDepthParams"),
+    "SPLIT": Kernel("AddSplit", "TfLiteSplitParams"),
+    "SPLIT_V": Kernel("AddSplitV", "TfLiteSplitVParams"),
     "SQUEEZE": Kernel("AddSqueeze", "TfLiteSqueezeParams"),
     "STRIDED_SLICE": Kernel(
         "AddStridedSlice", "TfLiteStridedSliceParams", "StridedSliceParams"
     ),
     "SUB": Kernel("AddSub", "TfLiteSubParams", "OpDataSub"),
+    "SVDF": Kernel("AddSvdf", "TfLiteSVDFParams", "OpDataSvdf"),
     "TANH": Kernel("AddTanh", data="OpDataTanh"),
     "TRANSPOSE": Kernel("AddTranspose"),
     "TRANSPOSE_CONV": Kernel(
         "AddTransposeConv", "TfLiteTransposeConvParams", "OpDataTransposeConv"
     ),
+    "UNIDIRECTIONAL_SEQUENCE_LSTM": Kernel(
+        "AddUnidirectionalSequenceLSTM",
+        "TfLiteUnidirectionalSequenceLSTMParams",
+        "OpDataLSTM",
+    ),
+    "UNPACK": Kernel("AddUnpack", "TfLiteUnpackParams"),
 }
 
 

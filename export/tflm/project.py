@@ -242,7 +242,8 @@ def main(bundle: Bundle) -> str:
     inputs, outputs = list(bundle.inputs), list(bundle.outputs)
     return _MAIN.substitute(
         name=bundle.name,
-        given="".join(
+        given=_reset(bundle)
+        + "".join(
             _GIVEN.format(i=i, end=end, member=end.lower())
             for i, end in enumerate(inputs)
         ),
@@ -258,6 +259,13 @@ def main(bundle: Bundle) -> str:
         ),
         elements=" + ".join(f"bundle::k{end}Elements" for end in outputs),
     )
+
+
+def _reset(bundle: Bundle) -> str:
+    """Known answers are of the first run, before which layers have kept nothing."""
+    if any(tensor.is_variable for tensor in bundle.program.tensors):
+        return "  if (interpreter.Reset() != kTfLiteOk) {\n    return -1;\n  }\n"
+    return ""
 
 
 _GIVEN = """\

@@ -57,6 +57,7 @@ _OPTIONS = {
     "TfLiteLeakyReluParams": (4, 4, 4, 4),
     "TfLiteMirrorPaddingParams": (1, 1, 4, 4),
     "TfLiteMulParams": (1, 1, 4, 4),
+    "TfLitePackParams": (8, 4, 8, 4),
     "TfLitePoolParams": (40, 4, 40, 4),
     "TfLiteReducerParams": (1, 1, 1, 1),
     "TfLiteReshapeParams": (36, 4, 36, 4),
@@ -64,10 +65,15 @@ _OPTIONS = {
     "TfLiteResizeNearestNeighborParams": (2, 1, 2, 1),
     "TfLiteSoftmaxParams": (4, 4, 4, 4),
     "TfLiteSpaceToDepthParams": (4, 4, 4, 4),
+    "TfLiteSplitParams": (4, 4, 4, 4),
+    "TfLiteSplitVParams": (4, 4, 4, 4),
+    "TfLiteSVDFParams": (8, 4, 12, 4),
     "TfLiteSqueezeParams": (36, 4, 36, 4),
     "TfLiteStridedSliceParams": (24, 4, 24, 4),
     "TfLiteSubParams": (2, 1, 8, 4),
     "TfLiteTransposeConvParams": (16, 4, 20, 4),
+    "TfLiteUnidirectionalSequenceLSTMParams": (16, 4, 16, 4),
+    "TfLiteUnpackParams": (8, 4, 8, 4),
 }
 
 # Data of the reference kernels: tensorflow/lite/micro/kernels. The arena's alignment
@@ -81,6 +87,8 @@ _DATA = {
     "OpDataConcatenation": (24, 4, 40, 8),
     "OpDataConv": (56, 4, 72, 8),
     "OpDataFullyConnected": (48, 4, 64, 8),
+    # No compiler of 32 bits was at hand: its enumerations have a type of their own.
+    "OpDataLSTM": (688, 8, 688, 8),
     "OpDataLogistic": (16, 4, 16, 4),
     "OpDataMirrorPad": (20, 4, 20, 4),
     "OpDataMul": (36, 4, 36, 4),
@@ -88,6 +96,7 @@ _DATA = {
     "OpDataPooling": (32, 4, 32, 4),
     "OpDataQuantizeReference": (32, 8, 32, 8),
     "OpDataReduce": (44, 4, 44, 4),
+    "OpDataSvdf": (36, 4, 36, 4),
     "OpDataSub": (52, 4, 52, 4),
     "OpDataTanh": (16, 4, 16, 4),
     "OpDataTransposeConv": (72, 4, 80, 8),

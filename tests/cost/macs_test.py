@@ -81,6 +81,7 @@ def test_macs_of_a_kind(case):
 def test_every_kind_has_a_rule():
     assert set(macs.MACS) == {*graph.LAYER_KINDS, graph.Unknown}
     counted = {case[0] for case in CASES}
+    # Those that keep a state are counted in operations_test.
     assert counted == {k for k in graph.LAYER_KINDS if issubclass(k, graph.Weighted)}
 
 

@@ -2,9 +2,9 @@
 
 import pytest
 
-from tests import graph_builder
-from tfpipeline.cost import operations
-from tfpipeline.ir import graph
+from tests import graph_builder, recurrent
+from tfpipeline.cost import activations, operations, weights
+from tfpipeline.ir import from_tflite, graph
 
 
 def _last(build):
@@ -76,6 +76,9 @@ CASES = {
         {},
     ),
     graph.Concat: (_concatenated, {}),
+    graph.Split: (lambda b: b.split((2, 1, 1)), {}),
+    graph.Pack: (lambda b: b.pack(b.conv(4), axis=1), {}),
+    graph.Unpack: (lambda b: b.unpack(axis=2), {}),
     graph.Pad: (lambda b: b.pad(((0, 0), (1, 1), (0, 0), (0, 0))), {}),
     graph.Reshape: (lambda b: b.flatten(), {}),
     graph.SpaceToDepth: (lambda b: b.space_to_depth(2), {}),
@@ -104,7 +107,21 @@ def test_counts_of_kinds_that_the_builder_has_no_image_for():
 
 
 def test_every_kind_has_a_case():
-    assert set(CASES) | {graph.Conv1D, graph.Requantize} == set(graph.LAYER_KINDS)
+    others = {graph.Conv1D, graph.Requantize, graph.Lstm, graph.Svdf}
+    assert set(CASES) | others == set(graph.LAYER_KINDS)
+
+
+def test_counts_of_layers_that_keep_a_state():
+    g = from_tflite.read(recurrent.lstm(rows=5, channels=4, units=6))
+    values = 5 * 6
+    assert operations.count(g, g.layers[0]) == operations.Operations(
+        macc=5 * 4 * (6 * 4 + 6 * 6), comp=5 * values, add=5 * values, mul=3 * values
+    )
+    g = from_tflite.read(recurrent.svdf(moments=4, channels=5, units=3, rank=2))
+    found = operations.count(g, g.layers[0])
+    assert found == operations.Operations(macc=6 * 5 + 6 * 4)
+    assert activations.state_bytes(g) == 48
+    assert weights.graph_bytes(g) == (6 * 5 + 6 * 4 * 2, 12)
 
 
 def test_names_are_the_fields():

@@ -11,7 +11,7 @@ from hypothesis import strategies
 from tflite_micro.tensorflow.lite.micro.python import schema_py_generated as schema
 
 from export.tflite import from_graph, lowering, operators, packing
-from tests import graph_builder
+from tests import graph_builder, recurrent
 from tests.export import tflite_graphs
 from tests.simulate import micro
 from tests.simulate import operator_cases as cases
@@ -71,18 +71,27 @@ FUNCTIONS = [
 
 def lite(model, images, resolver=litert.OpResolverType.BUILTIN_REF):
     """TFLite's kernels, by default the reference, one image after another."""
+    (found,) = lite_run(model, [images], resolver)
+    return found
+
+
+def lite_run(model, inputs, resolver):
+    """As `lite`, of all inputs and outputs."""
     found = litert.Interpreter(
         model_content=model, experimental_op_resolver_type=resolver
     )
     found.allocate_tensors()
-    source = found.get_input_details()[0]["index"]
-    target = found.get_output_details()[0]["index"]
+    sources, targets = (
+        [each["index"] for each in details]
+        for details in (found.get_input_details(), found.get_output_details())
+    )
     outputs = []
-    for image in images:
-        found.set_tensor(source, image[np.newaxis])
+    for image in zip(*inputs, strict=True):
+        for source, values in zip(sources, image, strict=True):
+            found.set_tensor(source, values[np.newaxis])
         found.invoke()
-        outputs.append(found.get_tensor(target))
-    return np.concatenate(outputs)
+        outputs.append([found.get_tensor(target) for target in targets])
+    return [np.concatenate(values) for values in zip(*outputs, strict=True)]
 
 
 def parsed(model):
@@ -101,10 +110,12 @@ def assert_runs(g, seed=0, count=3):
     """The file computes in TFLite Micro what the simulation does; returns the file."""
     verify.require(g)
     model = from_graph.to_bytes(g)
-    images = micro.random_images(g, count, seed)
-    expected = execution.predict(g, images)
-    assert len(np.unique(expected)) > 1, "a constant shows nothing"
-    np.testing.assert_array_equal(micro.predict(model, images), expected)
+    inputs = micro.random_inputs(g, count, seed)
+    expected = execution.run(g, inputs)
+    assert len(np.unique(expected[0])) > 1, "a constant shows nothing"
+    found = micro.run(model, inputs, len(g.outputs))
+    for one, other in zip(found, expected, strict=True):
+        np.testing.assert_array_equal(one, other)
     return model
 
 
@@ -148,17 +159,17 @@ def test_operators(case):
 def test_tflite_takes_the_operators(case):
     g = from_tflite.read(cases.models.one_operator(*CASES[case]))
     model = from_graph.to_bytes(g)
-    images = micro.random_images(g, 3)
+    inputs = micro.random_inputs(g, 3)
     resolvers = litert.OpResolverType
     # The list of reference kernels ends before the version of int4.
     is_int4 = case.startswith("int4/depthwise")
     kernels = resolvers.BUILTIN if is_int4 else resolvers.BUILTIN_REF
-    found = lite(model, images, kernels)
-    assert found.shape[1:] == g.tensors[g.outputs[0]].shape[1:]
+    results = lite_run(model, inputs, kernels)
     # TFLite rounds once: sums of dense layers, of optimized kernels, slopes.
     limit = 1 if is_int4 or "dense" in case or "relu" in case else 0
-    difference = found.astype(int) - execution.predict(g, images)
-    assert np.abs(difference).max() <= limit
+    for found, expected in zip(results, execution.run(g, inputs), strict=True):
+        assert found.shape == expected.shape
+        assert np.abs(found.astype(int) - expected).max() <= limit
 
 
 @pytest.mark.parametrize(("name", "dtype", "scale", "zero_point"), FUNCTIONS)
@@ -503,3 +514,10 @@ def test_a_dense_layer_of_another_shape_is_refused():
     verify.require(g)
     with pytest.raises(errors.ExportError, match="must have two dimensions or"):
         from_graph.to_bytes(g)
+
+
+@pytest.mark.parametrize(
+    "model", [recurrent.lstm(), recurrent.lstm("int16"), recurrent.svdf()]
+)
+def test_layers_that_keep_a_state(model):
+    assert_comes_back(from_tflite.read(model))

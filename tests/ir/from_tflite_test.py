@@ -132,6 +132,38 @@ CASES = [
     ),
     ("ADD", [IMAGE, IMAGE], IMAGE, schema.AddOptionsT(), graph.Add, {}),
     (
+        "SPLIT",
+        [models.integers(-1), IMAGE],
+        [Value((1, 8, 8, 2))] * 2,
+        schema.SplitOptionsT(numSplits=2),
+        graph.Split,
+        {"axis": 3, "further": ("net/layer/Output:1",)},
+    ),
+    (
+        "SPLIT_V",
+        [IMAGE, models.integers([3, 5]), models.integers([1])],
+        [Value((1, 3, 8, 4)), Value((1, 5, 8, 4))],
+        schema.SplitVOptionsT(numSplits=2),
+        graph.Split,
+        {"axis": 1, "further": ("net/layer/Output:1",)},
+    ),
+    (
+        "PACK",
+        [IMAGE, IMAGE],
+        Value((1, 8, 8, 4, 2)),
+        schema.PackOptionsT(valuesCount=2, axis=-1),
+        graph.Pack,
+        {"axis": 4, "inputs": ("input0", "input1")},
+    ),
+    (
+        "UNPACK",
+        [Value((1, 2, 4))],
+        [Value((1, 4))] * 2,
+        schema.UnpackOptionsT(num=2, axis=1),
+        graph.Unpack,
+        {"axis": 1, "further": ("net/layer/Output:1",)},
+    ),
+    (
         "SUB",
         [IMAGE, Value((1, 1, 1, 4), scale=0.125)],
         IMAGE,
@@ -317,7 +349,7 @@ def test_reads_operator(case):
     assert type(layer) is kind
     assert {field: getattr(layer, field) for field in fields} == fields
     assert (layer.name, layer.output) == ("layer", "net/layer/Output")
-    assert g.outputs == (layer.output,)
+    assert g.outputs == graph.written_names(layer)
     assert verify.violations(g) == ()
 
 
@@ -405,12 +437,15 @@ def test_reshape_needs_no_shape_operand():
 
 
 def test_every_reader_has_a_case():
-    assert {case[0] for case in CASES} == set(tflite_operators.READERS)
+    # Files with variables: simulate/recurrent_test.
+    found = {case[0] for case in CASES} | tflite_file.STATEFUL
+    assert found == set(tflite_operators.READERS)
 
 
 def test_every_kind_is_read_from_some_operator():
     # TFLite has no convolution along one axis: it is CONV_2D between reshapes.
-    assert {case[4] for case in CASES} == set(graph.LAYER_KINDS) - {graph.Conv1D}
+    others = {graph.Conv1D, graph.Lstm, graph.Svdf}
+    assert {case[4] for case in CASES} == set(graph.LAYER_KINDS) - others
 
 
 @pytest.mark.parametrize("path", [*GOLDENS, CMSISNET], ids=lambda path: path.stem)

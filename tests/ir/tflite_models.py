@@ -51,10 +51,10 @@ def packed_int4(values: np.ndarray) -> np.ndarray:
 def one_operator(
     name: str,
     inputs: list[Value | None],
-    output: Value,
+    output: Value | list[Value],
     options: Any = None,
 ) -> bytes:
-    """A file of one operator, whose first input without data is the network's."""
+    """A file of one operator, whose inputs without data are the network's."""
     model = schema.ModelT(version=3, operatorCodes=[], buffers=[schema.BufferT()])
     code = getattr(schema.BuiltinOperator, name)
     model.operatorCodes = [
@@ -62,8 +62,12 @@ def one_operator(
     ]
     graph = schema.SubGraphT(tensors=[], operators=[], name=b"main")
     indices = [_add(model, graph, value, f"input{i}") for i, value in enumerate(inputs)]
-    result = _add(model, graph, output, "net/layer/Output")
-    operator = schema.OperatorT(opcodeIndex=0, inputs=indices, outputs=[result])
+    outputs = output if isinstance(output, list) else [output]
+    results = [
+        _add(model, graph, value, "net/layer/Output" + (f":{i}" if i else ""))
+        for i, value in enumerate(outputs)
+    ]
+    operator = schema.OperatorT(opcodeIndex=0, inputs=indices, outputs=results)
     if options is not None:
         schema_name = type(options).__name__.removesuffix("T")
         operator.builtinOptionsType = getattr(schema.BuiltinOptions, schema_name)
@@ -74,7 +78,7 @@ def one_operator(
         for index, value in zip(indices, inputs, strict=True)
         if value is not None and value.data is None
     ]
-    graph.outputs = [result]
+    graph.outputs = results
     model.subgraphs = [graph]
     return pack(model)
 

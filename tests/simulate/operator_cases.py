@@ -293,6 +293,42 @@ def unweighted(f):
             f.result(9, 7, 4, scale=0.09),
             schema.MulOptionsT(fusedActivationFunction=RELU6),
         ),
+        "split": (
+            "SPLIT",
+            [models.integers(-1), f.image(5, 6)],
+            [f.image(5, 2)] * 3,
+            schema.SplitOptionsT(numSplits=3),
+        ),
+        "split of rows": (
+            "SPLIT_V",
+            [f.image(6, 3), models.integers([3, 1, 2]), models.integers(1)],
+            [f.image(3, 3), f.image(1, 3), f.image(2, 3)],
+            schema.SplitVOptionsT(numSplits=3),
+        ),
+        "pack": (
+            "PACK",
+            [f.image(3, 4), f.image(3, 4)],
+            f.image(3, 2, 4),
+            schema.PackOptionsT(valuesCount=2, axis=2),
+        ),
+        "pack behind": (
+            "PACK",
+            [f.image(3), f.image(3)],
+            f.image(3, 2),
+            schema.PackOptionsT(valuesCount=2, axis=-1),
+        ),
+        "unpack": (
+            "UNPACK",
+            [f.image(3, 4, 2)],
+            [f.image(3, 2)] * 4,
+            schema.UnpackOptionsT(num=4, axis=2),
+        ),
+        "unpack the batch": (
+            "UNPACK",
+            [f.image(3, 4)],
+            [dataclasses.replace(f.image(4), shape=(3, 4))],
+            schema.UnpackOptionsT(num=1, axis=0),
+        ),
         "concat": (
             "CONCATENATION",
             [

@@ -105,12 +105,14 @@ CASES = {
 def test_operator_is_bit_exact(name):
     model = cases.models.one_operator(*CASES[name])
     g = from_tflite.read(model)
-    images = micro.random_images(g, 6)
+    inputs = micro.random_inputs(g, 6)
 
-    expected = micro.predict(model, images)
-    assert len(np.unique(expected)) > 1
-    np.testing.assert_array_equal(execution.predict_readable(g, images), expected)
-    np.testing.assert_array_equal(execution.predict(g, images), expected)
+    expected = micro.run(model, inputs, len(g.outputs))
+    assert len(np.unique(expected[0])) > 1
+    for readable in (True, False):
+        found = execution.run(g, inputs, readable=readable)
+        for one, other in zip(found, expected, strict=True):
+            np.testing.assert_array_equal(one, other)
 
 
 @pytest.mark.parametrize("alpha", [-1.7, 0.9])
@@ -258,6 +260,8 @@ def test_every_kind_is_tested(dtype):
     }
     known = {kind for kind, dtypes in support.TYPES.items() if dtype in dtypes}
     # No TFLite operator is a Conv1D; it is held against Conv2D elsewhere.
+    # What keeps a state: recurrent_test.
+    known -= {graph.Lstm, graph.Svdf}
     assert tested | {graph.Conv1D} == known | {graph.Requantize}
 
 

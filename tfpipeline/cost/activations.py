@@ -21,6 +21,22 @@ def element_bytes(tensor: graph.Tensor, bits: int = DEFAULT_BITS) -> int:
     return np.dtype(tensor.dtype).itemsize
 
 
+def state_bytes(g: graph.Graph, bits: int = DEFAULT_BITS) -> int:
+    """Bytes of what layers keep from run to run, which no plan can share.
+
+    Each starts at a multiple of 16 (`AllocateVariables` of micro_allocator.cc). A cell
+    state has 16 bits where the graph is not quantized.
+    """
+    total = 0
+    for layer in g.layers:
+        for position, name in enumerate(graph.state_names(layer)):
+            tensor = g.tensors[name]
+            is_cell = isinstance(layer, graph.Lstm) and position == 1
+            size = tensor.num_elements * element_bytes(tensor, 16 if is_cell else bits)
+            total += -(-size // liveness.ALIGNMENT) * liveness.ALIGNMENT
+    return total
+
+
 def no_scratch(g: graph.Graph, layer: graph.Layer) -> Sequence[int]:
     """No layer asks for any."""
     return ()

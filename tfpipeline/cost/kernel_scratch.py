@@ -19,9 +19,11 @@ def reference(
     MEAN: an int32 sum an output, and two lists of int32, of the input's dimensions and
     of the axes; REDUCE_MAX and REDUCE_MIN: the lists alone. MIRROR_PAD: two lists of
     int32, of the input's dimensions. TRANSPOSE_CONV: a sum an output, of 32 bits beside
-    int8 and of 64 beside int16. Kernels of 4 bits: a byte a weight, unpacked. Source:
-    tensorflow/lite/micro/kernels/reduce_common.cc, mirror_pad.cc, transpose_conv.cc,
-    conv_common.cc, depthwise_conv_common.cc, fully_connected.cc.
+    int8 and of 64 beside int16. UNIDIRECTIONAL_SEQUENCE_LSTM: four times its cell.
+    SVDF: int32 sums, one a filter and one an output. Kernels of 4 bits: a byte a
+    weight, unpacked. Source: tensorflow/lite/micro/kernels/reduce_common.cc,
+    mirror_pad.cc, transpose_conv.cc, conv_common.cc, depthwise_conv_common.cc,
+    fully_connected.cc, unidirectional_sequence_lstm.cc, svdf_common.cc.
 
     Args:
         g: a well-formed graph.
@@ -38,6 +40,11 @@ def reference(
         return (4 * len(source.shape), 4 * len(layer.axes))
     if isinstance(layer, graph.MirrorPad):
         return (4 * len(source.shape),) * 2
+    if isinstance(layer, graph.Lstm):
+        return (2 * g.tensors[layer.states[1]].num_elements,) * 4
+    if isinstance(layer, graph.Svdf):
+        filters = g.tensors[layer.weights].shape[0]
+        return (4 * source.shape[0] * filters, 4 * outputs)
     if isinstance(layer, graph.TransposeConv2D):
         width = 8 * activations.element_bytes(source, bits)
         return (_SUM_BYTES[width] * outputs,)

@@ -6,6 +6,7 @@ without a kernel have none: averages add, and their one scaling belongs to the o
 """
 
 import dataclasses
+import math
 from collections.abc import Callable
 
 from tfpipeline.ir import graph
@@ -57,6 +58,18 @@ def _dense(g: graph.Graph, layer: graph.Layer) -> int:
     return g.tensors[layer.output].num_elements * _weights(g, layer).shape[-1]
 
 
+def _lstm(g: graph.Graph, layer: graph.Layer) -> int:
+    """Every row takes all kernels of all gates."""
+    rows = math.prod(g.tensors[layer.inputs[0]].shape[:2])
+    return rows * sum(g.tensors[n].num_elements for n in graph.kernel_names(layer))
+
+
+def _svdf(g: graph.Graph, layer: graph.Layer) -> int:
+    """Every row takes both kernels."""
+    rows = g.tensors[layer.inputs[0]].shape[0]
+    return rows * sum(g.tensors[n].num_elements for n in graph.kernel_names(layer))
+
+
 def _none(g: graph.Graph, layer: graph.Layer) -> int:
     return 0
 
@@ -80,6 +93,9 @@ MACS: dict[type[graph.Layer], Rule] = {
     graph.ArgMax: _none,
     graph.ArgMin: _none,
     graph.Concat: _none,
+    graph.Split: _none,
+    graph.Pack: _none,
+    graph.Unpack: _none,
     graph.Pad: _none,
     graph.PadV2: _none,
     graph.MirrorPad: _none,
@@ -93,6 +109,8 @@ MACS: dict[type[graph.Layer], Rule] = {
     graph.Requantize: _none,
     graph.Softmax: _none,
     graph.Activation: _none,
+    graph.Lstm: _lstm,
+    graph.Svdf: _svdf,
     graph.Unknown: _none,
     graph.LeakyRelu: _none,
     graph.PRelu: _none,
@@ -101,22 +119,19 @@ MACS: dict[type[graph.Layer], Rule] = {
 
 def layer_count(g: graph.Graph, layer: graph.Layer) -> Count:
     """MACs, weights and biases of one layer of a well-formed graph."""
-    weights, biases = 0, 0
-    if isinstance(layer, graph.Weighted):
-        weights = g.tensors[layer.weights].num_elements
-        biases = 0 if layer.bias is None else g.tensors[layer.bias].num_elements
+    weights, biases = (
+        sum(g.tensors[name].num_elements for name in names)
+        for names in (graph.kernel_names(layer), graph.bias_names(layer))
+    )
     return Count(MACS[type(layer)](g, layer), weights, biases)
 
 
 def graph_count(g: graph.Graph) -> Count:
     """Sums over all layers; a kernel that two layers share is stored once."""
-    stored: dict[str, int] = {}
-    biases: dict[str, int] = {}
-    for layer in g.layers:
-        if isinstance(layer, graph.Weighted):
-            stored[layer.weights] = g.tensors[layer.weights].num_elements
-            if layer.bias is not None:
-                biases[layer.bias] = g.tensors[layer.bias].num_elements
+    stored, biases = (
+        {name: g.tensors[name].num_elements for layer in g.layers for name in of(layer)}
+        for of in (graph.kernel_names, graph.bias_names)
+    )
     return Count(
         macs=sum(MACS[type(layer)](g, layer) for layer in g.layers),
         weights=sum(stored.values()),

@@ -81,6 +81,13 @@ def _sloped(g: graph.Graph, layer: graph.Layer) -> Operations:
     return Operations(comp=_outputs(g, layer), mul=_outputs(g, layer))
 
 
+def _lstm(g: graph.Graph, layer: graph.Layer) -> Operations:
+    """A value: five functions, three products, five sums (of four gates, the cell)."""
+    values = _outputs(g, layer)
+    products = macs.layer_count(g, layer).macs
+    return Operations(macc=products, comp=5 * values, add=5 * values, mul=3 * values)
+
+
 def _moved(g: graph.Graph, layer: graph.Layer) -> Operations:
     return Operations()
 
@@ -104,6 +111,9 @@ _RULES: dict[type[graph.Layer], Rule] = {
     graph.ArgMax: _compared,
     graph.ArgMin: _compared,
     graph.Concat: _moved,
+    graph.Split: _moved,
+    graph.Pack: _moved,
+    graph.Unpack: _moved,
     graph.Pad: _moved,
     graph.PadV2: _moved,
     graph.MirrorPad: _moved,
@@ -123,5 +133,7 @@ _RULES: dict[type[graph.Layer], Rule] = {
     graph.Activation: _chosen,
     graph.LeakyRelu: _sloped,
     graph.PRelu: _sloped,
+    graph.Lstm: _lstm,
+    graph.Svdf: _products,
     graph.Unknown: _moved,
 }

@@ -1,5 +1,8 @@
 """Bytes of kernels and biases, as stored or as they would be deployed."""
 
+import itertools
+from collections.abc import Callable
+
 from tfpipeline.ir import graph
 
 # Width of the weights of a network that is not quantized: as it would be deployed.
@@ -18,11 +21,11 @@ def weight_bytes(
         layer: of it.
         bits: width of a weight where the graph is not quantized.
     """
-    if not isinstance(layer, graph.Weighted) or not _is_first(g, layer, "weights"):
-        return 0
-    tensor = g.tensors[layer.weights]
-    width = bits if tensor.dtype == "float32" else tensor.num_bits
-    return -(-tensor.num_elements * width // 8)
+    total = 0
+    for tensor in _own(g, layer, graph.kernel_names):
+        width = bits if tensor.dtype == "float32" else tensor.num_bits
+        total += -(-tensor.num_elements * width // 8)
+    return total
 
 
 def bias_bytes(
@@ -37,14 +40,13 @@ def bias_bytes(
         layer: of it.
         activation_bits: width of an activation where the graph is not quantized.
     """
-    if not isinstance(layer, graph.Weighted) or layer.bias is None:
-        return 0
-    if not _is_first(g, layer, "bias"):
-        return 0
-    tensor = g.tensors[layer.bias]
-    if tensor.dtype != "float32":
-        return tensor.num_elements * tensor.num_bits // 8
-    return tensor.num_elements * (8 if activation_bits == 16 else 4)
+    total = 0
+    for tensor in _own(g, layer, graph.bias_names):
+        if tensor.dtype != "float32":
+            total += tensor.num_elements * tensor.num_bits // 8
+        else:
+            total += tensor.num_elements * (8 if activation_bits == 16 else 4)
+    return total
 
 
 def graph_bytes(
@@ -61,11 +63,12 @@ def graph_bytes(
     return kernels, biases
 
 
-def _is_first(g: graph.Graph, layer: graph.Weighted, field: str) -> bool:
-    """Whether no earlier layer reads the constant that `field` names."""
-    name = getattr(layer, field)
-    return layer is next(
-        each
-        for each in g.layers
-        if isinstance(each, graph.Weighted) and getattr(each, field) == name
-    )
+def _own(
+    g: graph.Graph, layer: graph.Layer, names: Callable[[graph.Layer], tuple[str, ...]]
+) -> list[graph.Tensor]:
+    """The constants that `names` lists of a layer and of no earlier one."""
+    earlier = itertools.takewhile(lambda each: each is not layer, g.layers)
+    taken = {name for each in earlier for name in names(each)}
+    return [
+        g.tensors[name] for name in dict.fromkeys(names(layer)) if name not in taken
+    ]

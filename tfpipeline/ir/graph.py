@@ -284,6 +284,27 @@ class Concat(Layer):
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Split(Several):
+    """The input in parts along `axis`, counted from the front, as their shapes say."""
+
+    axis: int
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Pack(Layer):
+    """Inputs of one shape one after another along a new axis of the output."""
+
+    axis: int
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Unpack(Several):
+    """The slices of the input along `axis`, which they lack."""
+
+    axis: int
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Pad(Layer):
     """Zeros (the zero point) around the input: a pair for every axis."""
 
@@ -402,6 +423,58 @@ class PRelu(Layer):
     """As `LeakyRelu`, by slopes, the second input, broadcast."""
 
 
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Stateful(Layer):
+    """A layer that keeps values from run to run.
+
+    They are the tensors `states`, which nothing else reads or writes, and are zeros
+    (their zero points) at first.
+    """
+
+    states: tuple[str, ...]
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Lstm(Stateful):
+    """One row of `[batch, time, channels]` after the other, as each changes the state.
+
+    Kernels `[units, channels]` and `[units, units]` and biases are those of the input,
+    forget, cell and output gate, in this order; the states are the hidden one, which is
+    the result, and the cell's.
+
+    Attributes:
+        input_weights: names of four constants.
+        recurrent_weights: names of four constants.
+        biases: names of four constants.
+        cell_clip: bound of the cell's magnitude, 0 for none.
+        time_major: whether the data are `[time, batch, channels]`.
+    """
+
+    input_weights: tuple[str, ...]
+    recurrent_weights: tuple[str, ...]
+    biases: tuple[str, ...]
+    cell_clip: float = 0.0
+    time_major: bool = False
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Svdf(Stateful):
+    """A filter over the channels of one moment, then one over the last moments.
+
+    Attributes:
+        weights: `[units * rank, channels]`.
+        time_weights: `[units * rank, moments]`.
+        bias: `[units]`.
+        rank: filters whose results are added up in one unit.
+    """
+
+    weights: str
+    time_weights: str
+    bias: str
+    rank: int
+    clamp: Clamp = NO_CLAMP
+
+
 # The closed set; meta-tests iterate over it. `Unknown` is outside of it.
 LAYER_KINDS: tuple[type[Layer], ...] = (
     Conv1D,
@@ -422,6 +495,9 @@ LAYER_KINDS: tuple[type[Layer], ...] = (
     ArgMax,
     ArgMin,
     Concat,
+    Split,
+    Pack,
+    Unpack,
     Pad,
     PadV2,
     MirrorPad,
@@ -437,6 +513,8 @@ LAYER_KINDS: tuple[type[Layer], ...] = (
     Activation,
     LeakyRelu,
     PRelu,
+    Lstm,
+    Svdf,
 )
 
 
@@ -461,11 +539,38 @@ class Graph:
     outputs: tuple[str, ...]
 
 
+def kernel_names(layer: Layer) -> tuple[str, ...]:
+    """Names of the kernels of a layer."""
+    match layer:
+        case Weighted():
+            return (layer.weights,)
+        case Lstm():
+            return layer.input_weights + layer.recurrent_weights
+        case Svdf():
+            return (layer.weights, layer.time_weights)
+    return ()
+
+
+def bias_names(layer: Layer) -> tuple[str, ...]:
+    """Names of the biases of a layer."""
+    match layer:
+        case Weighted():
+            return () if layer.bias is None else (layer.bias,)
+        case Lstm():
+            return layer.biases
+        case Svdf():
+            return (layer.bias,)
+    return ()
+
+
 def constant_names(layer: Layer) -> tuple[str, ...]:
-    """Names of the kernel and the bias of a layer, where it has them."""
-    if not isinstance(layer, Weighted):
-        return ()
-    return (layer.weights,) if layer.bias is None else (layer.weights, layer.bias)
+    """Names of the kernels and the biases of a layer, where it has them."""
+    return kernel_names(layer) + bias_names(layer)
+
+
+def state_names(layer: Layer) -> tuple[str, ...]:
+    """Names of what a layer keeps from run to run."""
+    return layer.states if isinstance(layer, Stateful) else ()
 
 
 def read_names(layer: Layer) -> tuple[str, ...]:
@@ -483,7 +588,10 @@ def tensor_names(graph: Graph) -> Iterator[str]:
     """Names of all tensors in order of first use, each once."""
     seen: set[str] = set()
     uses = [graph.inputs]
-    uses += [(*read_names(layer), *written_names(layer)) for layer in graph.layers]
+    uses += [
+        (*read_names(layer), *state_names(layer), *written_names(layer))
+        for layer in graph.layers
+    ]
     uses.append(graph.outputs)
     for name in (name for names in uses for name in names):
         if name not in seen:
@@ -528,9 +636,12 @@ def _numbered(graph: Graph) -> Graph:
         }
         if isinstance(layer, Several):
             changes["further"] = tuple(new[name] for name in layer.further)
-        if isinstance(layer, Weighted):
-            changes["weights"] = new[layer.weights]
-            changes["bias"] = None if layer.bias is None else new[layer.bias]
+        for field in ("weights", "time_weights", "bias"):
+            if getattr(layer, field, None) is not None:
+                changes[field] = new[getattr(layer, field)]
+        for field in ("states", "input_weights", "recurrent_weights", "biases"):
+            if hasattr(layer, field):
+                changes[field] = tuple(new[name] for name in getattr(layer, field))
         return dataclasses.replace(layer, **changes)
 
     return Graph(

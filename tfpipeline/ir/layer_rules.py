@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from tfpipeline.ir import geometry, graph, rule, structure_rules
+from tfpipeline.ir import geometry, graph, recurrent_rules, rule, structure_rules
 
 # (input, kernel, output) -> types that the bias may have. The integer rows are those of
 # TFLite: quantization spec, https://ai.google.dev/edge/litert/models/quantization_spec,
@@ -45,6 +45,9 @@ SCALE_KEEPING = (
     graph.Extremum,
     graph.Reduction,
     graph.Concat,
+    graph.Split,
+    graph.Pack,
+    graph.Unpack,
     graph.Pad,
     graph.PadV2,
     graph.Gather,
@@ -53,7 +56,7 @@ SCALE_KEEPING = (
     graph.SpaceToDepth,
 )
 # Of these, the ones with several operands, which must have one scale.
-JOINING = (graph.Concat, graph.Extremum, graph.PadV2)
+JOINING = (graph.Concat, graph.Pack, graph.Extremum, graph.PadV2)
 # Layers that read two tensors; all others but Concat read one.
 _PAIRS = (graph.Elementwise, graph.Extremum, graph.PadV2, graph.PRelu)
 MIRROR_MODES = ("reflect", "symmetric")
@@ -70,7 +73,7 @@ _Check = Callable[[graph.Graph, graph.Layer], Iterator[str]]
 
 def _arity(g: graph.Graph, layer: graph.Layer) -> Iterator[str]:
     count = len(layer.inputs)
-    if isinstance(layer, graph.Concat):
+    if isinstance(layer, (graph.Concat, graph.Pack)):
         if count < 1:
             yield "no inputs"
     elif count != (2 if isinstance(layer, _PAIRS) else 1):
@@ -96,6 +99,8 @@ def _attributes(g: graph.Graph, layer: graph.Layer) -> Iterator[str]:
             yield f"function {layer.function!r}"
     elif isinstance(layer, graph.Softmax) and not 0 < layer.beta < math.inf:
         yield f"beta {layer.beta}"
+    elif isinstance(layer, graph.Stateful):
+        yield from recurrent_rules.attributes(layer)
     elif isinstance(layer, graph.SpaceToDepth) and layer.block_size < 1:
         yield f"block size {layer.block_size}"
     elif isinstance(layer, graph.LeakyRelu) and not math.isfinite(layer.alpha):
@@ -216,6 +221,12 @@ def _other_shapes(g: graph.Graph, layer: graph.Layer) -> Iterator[str]:
     expected: tuple[int, ...] | None = source
     if isinstance(layer, (graph.Weighted, graph.Pool)):
         return
+    if isinstance(layer, graph.Stateful):
+        yield from recurrent_rules.shapes(g, layer)
+        return
+    if isinstance(layer, graph.Several):
+        yield from _shapes_of_parts(g, layer)
+        return
     if isinstance(layer, (graph.Elementwise, graph.Extremum, graph.PRelu)):
         try:
             expected = np.broadcast_shapes(*sources)
@@ -236,6 +247,8 @@ def _other_shapes(g: graph.Graph, layer: graph.Layer) -> Iterator[str]:
             expected = (*source[: layer.axis], *source[layer.axis + 1 :])
     elif isinstance(layer, graph.Concat):
         expected = _concatenated(sources, layer.axis)
+    elif isinstance(layer, graph.Pack):
+        expected = _stacked(sources, layer.axis)
     elif isinstance(layer, (graph.Pad, graph.PadV2, graph.MirrorPad)):
         expected = None
         if len(layer.padding) == len(source):
@@ -260,6 +273,26 @@ def _other_shapes(g: graph.Graph, layer: graph.Layer) -> Iterator[str]:
         expected = _blocks(source, layer.block_size)
     if result != expected:
         yield f"{result} from {', '.join(map(str, sources))}"
+
+
+def _shapes_of_parts(g: graph.Graph, layer: graph.Several) -> Iterator[str]:
+    """What is cut from an input is what would be joined to it again."""
+    source = g.tensors[layer.inputs[0]].shape
+    parts = [g.tensors[name].shape for name in graph.written_names(layer)]
+    joined = None
+    if isinstance(layer, graph.Split):
+        joined = _concatenated(parts, layer.axis)
+    elif isinstance(layer, graph.Unpack):
+        joined = _stacked(parts, layer.axis)
+    if joined != source:
+        yield f"{', '.join(map(str, parts))} from {source}"
+
+
+def _stacked(sources: list[tuple[int, ...]], axis: int) -> tuple[int, ...] | None:
+    first = sources[0]
+    if len(set(sources)) != 1 or not 0 <= axis <= len(first):
+        return None
+    return (*first[:axis], len(sources), *first[axis:])
 
 
 def _concatenated(sources: list[tuple[int, ...]], axis: int) -> tuple[int, ...] | None:
@@ -310,7 +343,8 @@ def _blocks(source: tuple[int, ...], size: int) -> tuple[int, ...] | None:
 
 
 def _types(g: graph.Graph, layer: graph.Layer) -> Iterator[str]:
-    types = [g.tensors[name].dtype for name in (*layer.inputs, layer.output)]
+    names = (*layer.inputs, *graph.written_names(layer))
+    types = [g.tensors[name].dtype for name in names]
     if isinstance(layer, graph.Weighted):
         key = (types[0], g.tensors[layer.weights].dtype, types[1])
         if key not in WEIGHTED_TYPES:
@@ -319,6 +353,8 @@ def _types(g: graph.Graph, layer: graph.Layer) -> Iterator[str]:
             bias = g.tensors[layer.bias].dtype
             if bias not in WEIGHTED_TYPES[key]:
                 yield f"bias {bias} beside {key[0]}"
+    elif isinstance(layer, graph.Stateful):
+        yield from recurrent_rules.types(g, layer)
     elif isinstance(layer, graph.Requantize):
         if not set(types) <= set(REQUANTIZED_TYPES):
             yield f"{types[0]} to {types[1]}"
@@ -341,13 +377,14 @@ def channel_axis(layer: graph.Layer, kernel: tuple[int, ...]) -> int:
 
 
 def _scales(g: graph.Graph, layer: graph.Layer) -> Iterator[str]:
-    tensors = [g.tensors[name] for name in (*layer.inputs, layer.output)]
-    if isinstance(layer, graph.Position):
-        tensors.pop()
-    if isinstance(layer, graph.Weighted):
-        tensors.append(g.tensors[layer.weights])
-    for tensor in tensors:
-        is_kernel = isinstance(layer, graph.Weighted) and tensor is tensors[-1]
+    names = layer.inputs
+    if not isinstance(layer, graph.Position):
+        names += graph.written_names(layer)
+    tensors = [g.tensors[name] for name in names]
+    tensors += [g.tensors[name] for name in graph.state_names(layer)]
+    kernels = [g.tensors[name] for name in graph.kernel_names(layer)]
+    for tensor in (*tensors, *kernels):
+        is_kernel = any(tensor is each for each in kernels)
         quant = tensor.quant
         if tensor.dtype == "float32":
             continue
@@ -363,7 +400,7 @@ def _scales(g: graph.Graph, layer: graph.Layer) -> Iterator[str]:
             yield f"'{tensor.name}' with different zero points"
     if isinstance(layer, SCALE_KEEPING):
         result = tensors[len(layer.inputs)]
-        for tensor in tensors[: len(layer.inputs)]:
+        for tensor in tensors[: len(names)]:
             if tensor.quant != result.quant:
                 yield f"'{tensor.name}' and '{result.name}' of different scales"
 
@@ -383,8 +420,8 @@ def _each_layer(check: _Check) -> Callable[[graph.Graph], Iterator[rule.Breach]]
 ATTRIBUTE_RULES = (
     rule.Rule(
         "IR-ARITY",
-        "Concat reads one or more tensors, Add, Sub, Mul, Minimum, Maximum, PRelu and "
-        "PadV2 (a constant second) two, all others one",
+        "Concat and Pack read one or more tensors, Add, Sub, Mul, Minimum, Maximum, "
+        "PRelu and PadV2 (a constant second) two, all others one",
         _each_layer(_arity),
     ),
     rule.Rule(

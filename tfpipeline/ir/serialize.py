@@ -171,6 +171,12 @@ def _integer(value: Any) -> int:
     return value
 
 
+def _flag(value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise TypeError(f"true or false is expected, found {errors.brief(value)}")
+    return value
+
+
 def _integers(value: Any) -> tuple[int, ...]:
     return tuple(_integer(v) for v in _list(value))
 
@@ -235,6 +241,14 @@ _FIELDS: dict[str, Callable[[Any], Any]] = {
     "alpha": _real,
     "block_size": _integer,
     "beta": _real,
+    "states": _texts,
+    "input_weights": _texts,
+    "recurrent_weights": _texts,
+    "biases": _texts,
+    "time_weights": _text,
+    "rank": _integer,
+    "cell_clip": _real,
+    "time_major": _flag,
     "function": _text,
 }
 

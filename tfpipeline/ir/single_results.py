@@ -35,6 +35,10 @@ def require(g: graph.Graph, chip: str) -> None:
 def _reason(layer: graph.Layer) -> str | None:
     if isinstance(layer, graph.Unknown):
         return f"the operator {layer.operator} is not supported"
+    if isinstance(layer, graph.Stateful):
+        return "no layer of this chip keeps a state from run to run"
     if isinstance(layer, graph.Several):
         return "there is no layer of several results on this chip"
+    if isinstance(layer, graph.Pack):
+        return "no layer of this chip stacks tensors along a new axis"
     return None

@@ -70,6 +70,10 @@ def _order(g: graph.Graph) -> Iterator[rule.Breach]:
             if name in written:
                 yield rule.subject(layer), f"'{name}' written again"
             written.add(name)
+        for name in graph.state_names(layer):
+            if name in written:
+                yield rule.subject(layer), f"the state '{name}' used elsewhere"
+            written.add(name)
         for name in graph.constant_names(layer):
             if name not in g.constants:
                 yield rule.subject(layer), f"'{name}' without a value"

@@ -66,6 +66,7 @@ OPTIONS: dict[str, tuple[str, dict[str, str]]] = {
     "SUB": ("SubOptions", _FUSED),
     "MUL": ("MulOptions", _FUSED),
     "CONCATENATION": ("ConcatenationOptions", {**_FUSED, "axis": "Axis"}),
+    "PACK": ("PackOptions", {"axis": "Axis", "count": "ValuesCount"}),
     "SOFTMAX": ("SoftmaxOptions", {"beta": "Beta"}),
     "SPACE_TO_DEPTH": ("SpaceToDepthOptions", {"block_size": "BlockSize"}),
     "LEAKY_RELU": ("LeakyReluOptions", {"alpha": "Alpha"}),
@@ -83,10 +84,23 @@ OPTIONS: dict[str, tuple[str, dict[str, str]]] = {
             "offset": "Offset",
         },
     ),
+    "SVDF": ("SVDFOptions", {**_FUSED, "rank": "Rank"}),
+    "UNIDIRECTIONAL_SEQUENCE_LSTM": (
+        "UnidirectionalSequenceLSTMOptions",
+        {
+            **_FUSED,
+            "cell_clip": "CellClip",
+            "projection_clip": "ProjClip",
+            "time_major": "TimeMajor",
+        },
+    ),
+    "UNPACK": ("UnpackOptions", {"axis": "Axis", "count": "Num"}),
 }
 
 # A file of 2019: CONV_2D and its like of unsigned bytes, whose kernels are gone.
-_ARITHMETIC = frozenset(OPTIONS) - {"CONCATENATION", "SPACE_TO_DEPTH"}
+_ARITHMETIC = frozenset(OPTIONS) - {
+    *("CONCATENATION", "PACK", "SPACE_TO_DEPTH", "UNPACK")
+}
 
 # Operators that keep values from run to run, in tensors that are variables.
 STATEFUL = frozenset({"UNIDIRECTIONAL_SEQUENCE_LSTM", "SVDF"})

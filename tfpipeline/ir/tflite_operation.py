@@ -85,6 +85,25 @@ class Operation:
             )
         return tensor.shape[1], tensor.shape[2]
 
+    def several(self, position: int) -> dict[str, Any]:
+        """The fields of a layer of several results that reads one operand."""
+        results = self.operator.outputs
+        if not results or min(results) < 0:
+            raise self.error(f"outputs are expected, found {results}")
+        first, *others = (self.names[index] for index in results)
+        return {
+            "name": first,
+            "inputs": (self.name(position),),
+            "output": first,
+            "further": tuple(others),
+        }
+
+    def axis(self, found: int, rank: int) -> int:
+        """An axis of data of `rank` dimensions, counted from the front."""
+        if not -rank <= found < rank:
+            raise self.error(f"axis {found} does not exist in {rank} dimensions")
+        return found % rank
+
     def common(self, inputs: int = 1) -> dict[str, Any]:
         """The fields of every layer, reading the first `inputs` operands."""
         output = self.names[self.result().index]

@@ -1,6 +1,6 @@
 """What each TFLite operator is in the graph: one plain function an operator."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import tflite
@@ -176,6 +176,44 @@ def _concatenation(operation: tflite_operation.Operation) -> graph.Layer:
     return graph.Concat(**operation.common(count), axis=axis % rank)
 
 
+def _split(operation: tflite_operation.Operation, data: int, axis: int) -> graph.Layer:
+    """SPLIT and SPLIT_V, whose operands are in another order."""
+    found = operation.integers(axis)
+    if len(found) != 1:
+        raise operation.error(f"one axis is needed; found {found}")
+    return graph.Split(
+        **operation.several(data),
+        axis=operation.axis(found[0], len(operation.tensor(data).shape)),
+    )
+
+
+def _pack(operation: tflite_operation.Operation) -> graph.Layer:
+    count, options = len(operation.operator.inputs), operation.operator.options
+    _require_count(operation, count, "inputs")
+    rank = len(operation.result().shape)
+    return graph.Pack(
+        **operation.common(count), axis=operation.axis(options["axis"], rank)
+    )
+
+
+def _unpack(operation: tflite_operation.Operation) -> graph.Layer:
+    options = operation.operator.options
+    _require_count(operation, len(operation.operator.outputs), "outputs")
+    rank = len(operation.tensor(0).shape)
+    return graph.Unpack(
+        **operation.several(0), axis=operation.axis(options["axis"], rank)
+    )
+
+
+def _require_count(
+    operation: tflite_operation.Operation, found: int, what: str
+) -> None:
+    """TensorFlow Lite Micro goes by the count in the options."""
+    count = operation.operator.options["count"]
+    if found != count:
+        raise operation.error(f"its options say {count} {what}; found {found}")
+
+
 def _pairs(operation: tflite_operation.Operation) -> graph.Padding:
     """The second input, (before, after) of each axis."""
     values = operation.integers(1)
@@ -322,6 +360,69 @@ def _reshape(operation: tflite_operation.Operation) -> graph.Layer:
     return graph.Reshape(**operation.common())
 
 
+# Of the operands of UNIDIRECTIONAL_SEQUENCE_LSTM: micro/kernels/lstm_shared.h.
+_LSTM_WEIGHTS, _LSTM_RECURRENT, _LSTM_BIASES = range(1, 5), range(5, 9), range(12, 16)
+_LSTM_STATES = (18, 19)
+# Peepholes, a projection, layer normalization.
+_LSTM_VARIANTS = (9, 10, 11, 16, 17, 20, 21, 22, 23)
+
+
+def _lstm(operation: tflite_operation.Operation) -> graph.Layer:
+    options = operation.operator.options
+    if any(operation.has(position) for position in _LSTM_VARIANTS):
+        raise operation.error(
+            "peepholes, projections and layer normalization are not supported, nor run "
+            "by TensorFlow Lite Micro"
+        )
+    if options["activation"] != tflite.ActivationFunctionType.TANH:
+        raise operation.error(
+            f"its activation must be TANH; found {options['activation']}"
+        )
+    return graph.Lstm(
+        **operation.common(),
+        states=_states(operation, _LSTM_STATES),
+        input_weights=_constants(operation, _LSTM_WEIGHTS),
+        recurrent_weights=_constants(operation, _LSTM_RECURRENT),
+        biases=_constants(operation, _LSTM_BIASES),
+        cell_clip=options["cell_clip"],
+        time_major=bool(options["time_major"]),
+    )
+
+
+def _svdf(operation: tflite_operation.Operation) -> graph.Layer:
+    weights, time_weights, bias = _constants(operation, (1, 2, 3))
+    return graph.Svdf(
+        **operation.common(),
+        states=_states(operation, (4,)),
+        weights=weights,
+        time_weights=time_weights,
+        bias=bias,
+        rank=operation.operator.options["rank"],
+        clamp=operation.clamp(),
+    )
+
+
+def _states(
+    operation: tflite_operation.Operation, positions: Sequence[int]
+) -> tuple[str, ...]:
+    for position in positions:
+        if not operation.tensor(position).is_variable:
+            raise operation.error(f"input {position} must be a variable, its state")
+    return tuple(operation.name(position) for position in positions)
+
+
+def _constants(
+    operation: tflite_operation.Operation, positions: Sequence[int]
+) -> tuple[str, ...]:
+    for position in positions:
+        if not operation.tensor(position).is_constant:
+            raise operation.error(
+                f"the kernels and biases must be constants; input {position} "
+                f"'{operation.name(position)}' is not"
+            )
+    return tuple(operation.name(position) for position in positions)
+
+
 READERS: dict[str, Reader] = {
     "CONV_2D": lambda op: _convolution(op, graph.Conv2D),
     "DEPTHWISE_CONV_2D": lambda op: _convolution(op, graph.DepthwiseConv2D),
@@ -340,6 +441,10 @@ READERS: dict[str, Reader] = {
     "ARG_MAX": lambda op: _position(op, graph.ArgMax),
     "ARG_MIN": lambda op: _position(op, graph.ArgMin),
     "CONCATENATION": _concatenation,
+    "SPLIT": lambda op: _split(op, data=1, axis=0),
+    "SPLIT_V": lambda op: _split(op, data=0, axis=2),
+    "PACK": _pack,
+    "UNPACK": _unpack,
     "PAD": _pad,
     "PADV2": _pad_v2,
     "MIRROR_PAD": _mirror_pad,
@@ -356,6 +461,8 @@ READERS: dict[str, Reader] = {
     "SOFTMAX": _softmax,
     "LEAKY_RELU": _leaky_relu,
     "PRELU": lambda op: graph.PRelu(**op.common(2)),
+    "SVDF": _svdf,
+    "UNIDIRECTIONAL_SEQUENCE_LSTM": _lstm,
     **{name: _activation for name in FUNCTIONS},
 }
 

@@ -29,7 +29,7 @@ def choose(g: graph.Graph, found: ranges.Ranges, form: formats.Format) -> Scales
 
     A Concat, a pool, a reshape and others copy integers: what they read and write has
     one scale, of the range of all of it. Softmax, sigmoid and tanh write a scale that
-    their integers fix; a Concat reads them through a Requantize.
+    their integers fix; a Concat or Pack reads them through a Requantize.
 
     Raises:
         UsageError: a tensor has no range.
@@ -40,7 +40,7 @@ def choose(g: graph.Graph, found: ranges.Ranges, form: formats.Format) -> Scales
             if name in g.constants:
                 values = g.constants[name]
                 limits[name] = (float(values.min()), float(values.max()))
-    names = [*g.inputs, *(layer.output for layer in g.layers)]
+    names = [*g.inputs, *(n for layer in g.layers for n in graph.written_names(layer))]
     missing = [name for name in names if name not in limits]
     if missing:
         raise errors.UsageError(f"no range for the tensor '{missing[0]}'")
@@ -49,7 +49,8 @@ def choose(g: graph.Graph, found: ranges.Ranges, form: formats.Format) -> Scales
     moving = [layer for layer in g.layers if _keeps_scale(layer)]
     for layer in moving:
         if not isinstance(layer, layer_rules.JOINING):
-            groups.join(layer.inputs[0], layer.output)
+            for name in graph.written_names(layer):
+                groups.join(layer.inputs[0], name)
     requantized = set()
     for layer in (x for x in moving if isinstance(x, layer_rules.JOINING)):
         own = {groups.of(name) for name in fixed}

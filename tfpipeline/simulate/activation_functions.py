@@ -187,7 +187,11 @@ def _sigmoid16(source: graph.QuantParams, result: graph.QuantParams) -> Function
 
 def _tanh16(source: graph.QuantParams, result: graph.QuantParams) -> Function:
     """integer_ops/tanh.h, the int16 kernel: `2 * sigmoid(2 * x) - 1`."""
-    multiplier, shift = table_factor(source.scale[0], powers=(0, 1))
+    return tanh16(*table_factor(source.scale[0], powers=(0, 1)))
+
+
+def tanh16(multiplier: int, shift: int) -> Function:
+    """integer_ops/tanh.h: of `value * multiplier >> shift`, rounded."""
     entries = lookup.sigmoid_table().tolist()
 
     def tanh(value: int) -> int:

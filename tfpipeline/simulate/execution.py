@@ -142,8 +142,10 @@ def _keeps_first(g: graph.Graph, layer: graph.Layer) -> bool:
     """Whether the first axis of a layer's output is that of its inputs."""
     if isinstance(layer, (graph.Mean, graph.Reduction)):
         return 0 not in layer.axes
-    if isinstance(layer, graph.Position):
+    if isinstance(layer, (graph.Position, graph.Split, graph.Pack, graph.Unpack)):
         return layer.axis != 0
+    if isinstance(layer, graph.Lstm):
+        return not layer.time_major
     if isinstance(layer, graph.Transpose):
         return layer.permutation[0] == 0
     if isinstance(layer, (graph.Elementwise, graph.Extremum, graph.PRelu)):

@@ -17,6 +17,7 @@ from tfpipeline.simulate import (
     gathering,
     interpolation,
     lookup,
+    recurrent_kernels,
 )
 
 Array = graph.Array
@@ -261,6 +262,29 @@ def concat(g: graph.Graph, layer: graph.Layer, inputs: Sequence[Array]) -> Array
     return np.concatenate(inputs, axis=layer.axis)
 
 
+def split(
+    g: graph.Graph, layer: graph.Layer, inputs: Sequence[Array]
+) -> tuple[Array, ...]:
+    """Parts along an axis; as long there as the outputs' shapes say."""
+    assert isinstance(layer, graph.Split)
+    sizes = [g.tensors[n].shape[layer.axis] for n in graph.written_names(layer)]
+    return tuple(np.split(inputs[0], np.cumsum(sizes)[:-1], axis=layer.axis))
+
+
+def pack(g: graph.Graph, layer: graph.Layer, inputs: Sequence[Array]) -> Array:
+    """Inputs one after another along a new axis."""
+    assert isinstance(layer, graph.Pack)
+    return np.stack(inputs, axis=layer.axis)
+
+
+def unpack(
+    g: graph.Graph, layer: graph.Layer, inputs: Sequence[Array]
+) -> tuple[Array, ...]:
+    """The slices along an axis."""
+    assert isinstance(layer, graph.Unpack)
+    return tuple(np.moveaxis(inputs[0], layer.axis, 0))
+
+
 def pad(g: graph.Graph, layer: graph.Layer, inputs: Sequence[Array]) -> Array:
     """The zero point around the input."""
     assert isinstance(layer, graph.Pad)
@@ -479,6 +503,9 @@ KERNELS: dict[type[graph.Layer], Kernel] = {
     graph.ArgMax: position,
     graph.ArgMin: position,
     graph.Concat: concat,
+    graph.Split: split,
+    graph.Pack: pack,
+    graph.Unpack: unpack,
     graph.Pad: pad,
     graph.PadV2: pad_v2,
     graph.MirrorPad: gather,
@@ -494,4 +521,5 @@ KERNELS: dict[type[graph.Layer], Kernel] = {
     graph.Activation: activation,
     graph.LeakyRelu: leaky_relu,
     graph.PRelu: prelu,
+    **recurrent_kernels.KERNELS,
 }

@@ -12,6 +12,7 @@ from tfpipeline.simulate import (
     derived,
     fixed_point,
     interpolation,
+    recurrent,
 )
 
 BOTH = ("int8", "int16")
@@ -36,6 +37,9 @@ TYPES: dict[type[graph.Layer], tuple[str, ...]] = {
     graph.ArgMax: ("int8",),
     graph.ArgMin: ("int8",),
     graph.Concat: BOTH,
+    graph.Split: BOTH,
+    graph.Pack: BOTH,
+    graph.Unpack: BOTH,
     graph.Pad: BOTH,
     graph.PadV2: BOTH,
     graph.MirrorPad: ("int8",),
@@ -50,6 +54,8 @@ TYPES: dict[type[graph.Layer], tuple[str, ...]] = {
     graph.Activation: BOTH,
     graph.LeakyRelu: BOTH,
     graph.PRelu: BOTH,
+    graph.Lstm: BOTH,
+    graph.Svdf: ("int8",),
 }
 
 # Dimensions that a kernel takes at most: pad.h, transpose_common.cc, slice.cc,
@@ -140,7 +146,7 @@ def _typed(layer: graph.Layer) -> tuple[str, ...]:
         return (layer.inputs[0], layer.output)
     if isinstance(layer, graph.Position):
         return layer.inputs
-    return (*layer.inputs, layer.output)
+    return (*layer.inputs, *graph.written_names(layer))
 
 
 def _of_layer(g: graph.Graph, layer: graph.Layer) -> Iterator[str]:
@@ -200,6 +206,73 @@ def _of_scales(g: graph.Graph, layer: graph.Layer) -> Iterator[str]:
         yield f"it has {rank} dimensions, at most {MAX_RANKS[type(layer)]} are possible"
     if isinstance(layer, (graph.Activation, graph.Softmax)):
         yield from _of_function(g, layer)
+    if isinstance(layer, graph.Lstm):
+        yield from _of_lstm(g, layer)
+    if isinstance(layer, graph.Svdf):
+        yield from _of_svdf(g, layer)
+
+
+def _of_lstm(g: graph.Graph, layer: graph.Lstm) -> Iterator[str]:
+    hidden, cell = (derived.quant(g, name) for name in layer.states)
+    if any(len(derived.quant(g, n).scale) > 1 for n in graph.kernel_names(layer)):
+        yield "its kernels must have one scale each"
+        return
+    power = recurrent.cell_power(cell.scale[0])
+    # Of 16 bits times 3 * 2**(power + 12) an int32 is left.
+    if power is None or not -27 <= power <= 1 or cell.zero_point[0]:
+        yield (
+            "its cell's scale must be a power of two from 2**-27 to 2, with the zero "
+            f"point 0; found {cell.scale[0]:.4g} and {cell.zero_point[0]}"
+        )
+        return
+    result = derived.quant(g, layer.output)
+    if (hidden.scale, hidden.zero_point) != (result.scale, result.zero_point):
+        yield (
+            "its result is its hidden state, whose scale and zero point it must have; "
+            f"found {result.scale[0]:.4g} and {result.zero_point[0]} for "
+            f"{hidden.scale[0]:.4g} and {hidden.zero_point[0]}"
+        )
+    factors = [
+        factor
+        for gate in recurrent.gates(g, layer)
+        for factor in (gate.input_factor, gate.recurrent_factor)
+    ]
+    is_wide = g.tensors[layer.inputs[0]].dtype == "int16"
+    most = fixed_point.MAX_WIDE_SHIFT if is_wide else fixed_point.MAX_SHIFT
+    yield from _of_growth([shift for _, shift in factors], most)
+    found = recurrent.cell(g, layer)
+    shifts = [shift for _, shift in (found.forget, found.taken_in, found.hidden)]
+    yield from _of_growth(shifts, fixed_point.MAX_SHIFT)
+
+
+def _of_svdf(g: graph.Graph, layer: graph.Svdf) -> Iterator[str]:
+    if any(len(derived.quant(g, n).scale) > 1 for n in graph.kernel_names(layer)):
+        yield "its kernels must have one scale each"
+        return
+    if any(derived.quant(g, n).zero_point[0] for n in graph.kernel_names(layer)):
+        yield "the zero points of its kernels must be 0"
+    state, time = (derived.scale(g, n) for n in (layer.states[0], layer.time_weights))
+    bias = g.tensors[layer.bias].quant
+    sums = float(np.float32(state) * np.float32(time))
+    if bias is None or abs(bias.scale[0] - sums) >= 1e-5:
+        found = "none" if bias is None else f"{bias.scale[0]:.3g}"
+        yield f"its bias must have the scale of its sums, {sums:.3g}; found {found}"
+    if derived.bounds(g, layer) != derived.type_bounds(g, layer.output):
+        yield (
+            "TFLite Micro leaves out its activation where integers do not saturate at "
+            "its bounds"
+        )
+    yield from _of_growth(
+        [shift for _, shift in recurrent.svdf_factors(g, layer)], fixed_point.MAX_SHIFT
+    )
+
+
+def _of_growth(shifts: list[int], most: int) -> Iterator[str]:
+    if max(shifts) > most:
+        yield (
+            f"its integers grow by 2**{max(shifts)} from scale to scale, more than the "
+            f"2**{most} that TFLite Micro computes"
+        )
 
 
 def _of_clamp(g: graph.Graph, layer: graph.Layer) -> Iterator[str]:

@@ -19,6 +19,7 @@ from tfpipeline.simulate import (
     interpolation,
     reference_kernels,
     vector_arithmetic,
+    vector_recurrent,
     vector_softmax,
     windows,
 )
@@ -310,6 +311,16 @@ def resize_bilinear(
     return rounded.astype(g.tensors[layer.output].dtype)
 
 
+def pack(g: graph.Graph, layer: graph.Layer, inputs: Sequence[Array]) -> Array:
+    """As `reference_kernels.pack`; a constant is repeated for every image."""
+    assert isinstance(layer, graph.Pack)
+    if layer.axis == 0:
+        return np.stack(inputs)
+    batch = max(len(values) for values in inputs)
+    repeated = [np.broadcast_to(v, (batch, *v.shape[1:])) for v in inputs]
+    return np.stack(repeated, axis=layer.axis)
+
+
 def reshape(g: graph.Graph, layer: graph.Layer, inputs: Sequence[Array]) -> Array:
     """As `reference_kernels.reshape`."""
     return inputs[0].reshape(-1, *g.tensors[layer.output].shape[1:])
@@ -402,6 +413,9 @@ KERNELS: dict[type[graph.Layer], reference_kernels.Kernel] = {
     graph.ArgMax: position,
     graph.ArgMin: position,
     graph.Concat: concat,
+    graph.Split: reference_kernels.split,
+    graph.Pack: pack,
+    graph.Unpack: reference_kernels.unpack,
     graph.Pad: reference_kernels.pad,
     graph.PadV2: reference_kernels.pad_v2,
     graph.MirrorPad: gather,
@@ -414,6 +428,8 @@ KERNELS: dict[type[graph.Layer], reference_kernels.Kernel] = {
     graph.SpaceToDepth: space_to_depth,
     graph.Requantize: requantize,
     graph.Softmax: vector_softmax.softmax,
+    graph.Lstm: vector_recurrent.lstm,
+    graph.Svdf: vector_recurrent.svdf,
     graph.Activation: activation,
     graph.LeakyRelu: leaky_relu,
     graph.PRelu: prelu,

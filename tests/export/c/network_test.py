@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 
 from export.c import files, layers, network, weighted_layers
-from tests import graph_builder
+from tests import graph_builder, recurrent
 from tests.export.c import compiler, random_graphs
 from tests.simulate import activations_test, micro, operators_test
 from tests.simulate import operator_cases as cases
+from tfpipeline import errors
 from tfpipeline.ir import from_tflite, graph
 from tfpipeline.simulate import activation_functions, execution, support
 
@@ -125,10 +126,13 @@ def sanitized(tmp_path_factory):
     return compiler.Program(folder, graphs, *compiler.SANITIZERS)
 
 
-def assert_bit_exact(program, name, images):
-    expected = execution.predict(program.networks[name].g, images)
-    np.testing.assert_array_equal(program.predict(name, images), expected)
-    return expected
+def assert_bit_exact(program, name, *inputs):
+    """Returns the first output."""
+    expected = execution.run(program.networks[name].g, inputs)
+    found = program.run(name, inputs)
+    for one, other in zip(found, expected, strict=True):
+        np.testing.assert_array_equal(one, other)
+    return expected[0]
 
 
 @pytest.mark.parametrize("path", NETWORKS, ids=network_id)
@@ -144,10 +148,10 @@ def test_networks_are_bit_exact(sanitized, path):
 @pytest.mark.parametrize("name", OPERATORS)
 def test_operators_are_bit_exact(sanitized, name):
     g = OPERATORS[name]
-    images = micro.random_images(g, 4, seed=2)
+    inputs = micro.random_inputs(g, 4, seed=2)
     if name.endswith("every integer"):
-        images = activations_test.every(g.tensors[g.inputs[0]].dtype)[np.newaxis]
-    expected = assert_bit_exact(sanitized, name, images)
+        inputs = [activations_test.every(g.tensors[g.inputs[0]].dtype)[np.newaxis]]
+    expected = assert_bit_exact(sanitized, name, *inputs)
     assert len(np.unique(expected)) > 1
 
 
@@ -176,11 +180,23 @@ def test_every_kind_is_compiled(sanitized):
     written = {
         layer.kind for found in sanitized.networks.values() for layer in found.g.layers
     }
-    assert written == {kind.__name__ for kind in graph.LAYER_KINDS}
+    assert written == {kind.__name__ for kind in _written_kinds()}
 
 
 def test_every_kind_has_a_builder():
-    assert set(layers.BUILDERS) == set(graph.LAYER_KINDS)
+    assert set(layers.BUILDERS) == _written_kinds()
+
+
+def _written_kinds():
+    """All but those that keep a state, which `limits` refuses."""
+    return {k for k in graph.LAYER_KINDS if not issubclass(k, graph.Stateful)}
+
+
+def test_what_keeps_a_state_is_refused():
+    for model in (recurrent.lstm(), recurrent.svdf()):
+        with pytest.raises(errors.ExportError, match="keeps a state") as caught:
+            network.prepare(from_tflite.read(model), "net")
+        assert "\n" not in str(caught.value)
 
 
 @pytest.mark.slow

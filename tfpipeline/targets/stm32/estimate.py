@@ -85,14 +85,15 @@ def _memory(
     buffers: Sequence[liveness.Buffer],
 ) -> dict[str, int]:
     bits = options.activation_bits
+    kept = activations.state_bytes(g, bits)
     weight_bytes, bias_bytes = weights.graph_bytes(g, activation_bits=bits)
     return {
         "weight_bytes": weight_bytes,
         "bias_bytes": bias_bytes,
         "flash_bytes": weight_bytes + bias_bytes,
         "flash_available_bytes": board.flash_bytes,
-        "ram_bytes": greedy_planner.plan_greedily(buffers).peak_bytes,
-        "ram_bound_bytes": liveness.lower_bound_bytes(buffers),
+        "ram_bytes": greedy_planner.plan_greedily(buffers).peak_bytes + kept,
+        "ram_bound_bytes": liveness.lower_bound_bytes(buffers) + kept,
         "ram_available_bytes": board.ram_bytes,
     }
 

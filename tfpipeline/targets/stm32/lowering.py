@@ -4,7 +4,7 @@ import dataclasses
 import math
 from collections.abc import Callable
 
-from tfpipeline.cost import weights
+from tfpipeline.cost import macs, weights
 from tfpipeline.ir import graph
 from tfpipeline.targets.stm32 import cost
 
@@ -24,6 +24,8 @@ STAND_INS: dict[type[graph.Layer], str] = {
     graph.ArgMax: "counted as a pool over as many values",
     graph.ArgMin: "counted as a pool over as many values",
     graph.TransposeConv2D: "counted as a convolution of as many MACs",
+    graph.Lstm: "counted as a dense layer of as many MACs",
+    graph.Svdf: "counted as a dense layer of as many MACs",
 }
 
 
@@ -95,6 +97,13 @@ def _dense(g: graph.Graph, layer: graph.Layer) -> cost.Layer:
     return cost.Layer(layer.name, cost.DENSE, (1, pixels, rows), columns)
 
 
+def _recurrent(g: graph.Graph, layer: graph.Layer) -> cost.Layer:
+    """A dense layer of as many MACs."""
+    rows = g.tensors[layer.output].num_elements
+    columns = max(1, macs.layer_count(g, layer).macs // rows)
+    return cost.Layer(layer.name, cost.DENSE, (1, 1, rows), columns)
+
+
 def _pool(g: graph.Graph, layer: graph.Layer) -> cost.Layer:
     assert isinstance(layer, graph.Pool)
     kernel = (1, *layer.kernel_size)[-2:]
@@ -138,6 +147,9 @@ _RULES: dict[type[graph.Layer], Rule] = {
     graph.ArgMax: _reduced,
     graph.ArgMin: _reduced,
     graph.Concat: _free,
+    graph.Split: _free,
+    graph.Pack: _free,
+    graph.Unpack: _free,
     graph.Pad: _free,
     graph.PadV2: _free,
     graph.MirrorPad: _free,
@@ -151,6 +163,8 @@ _RULES: dict[type[graph.Layer], Rule] = {
     graph.Requantize: _free,
     graph.Softmax: _free,
     graph.Activation: _free,
+    graph.Lstm: _recurrent,
+    graph.Svdf: _recurrent,
     graph.Unknown: _free,
     graph.LeakyRelu: _sum,
     graph.PRelu: _sum,

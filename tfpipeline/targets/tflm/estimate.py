@@ -31,6 +31,7 @@ def estimate_graph(g: graph.Graph, options: estimate.Options) -> estimate.Estima
     )
     plans = memory_map.compare(buffers)
     names = [layer.name for layer in g.layers]
+    kept = activations.state_bytes(g, bits)
     weight_bytes, bias_bytes = weights.graph_bytes(g, activation_bits=bits)
     return estimate.Estimate(
         target=TARGET,
@@ -39,6 +40,7 @@ def estimate_graph(g: graph.Graph, options: estimate.Options) -> estimate.Estima
         memory={
             "weight_bytes": weight_bytes,
             "bias_bytes": bias_bytes,
+            **({"state_bytes": kept} if kept else {}),
             "arena_bound_bytes": plans.bound_bytes,
             "arena_planned_bytes": plans.ours.peak_bytes,
             "arena_greedy_bytes": plans.greedy.peak_bytes,
