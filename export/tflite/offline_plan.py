@@ -35,7 +35,7 @@ _HEADER = (1, 1)
 ONLINE = -1
 
 # Fewer have neither an LSTM nor an SVDF.
-_STATEFUL_OPERANDS = 5
+_FEWEST = 5
 
 # Operators whose scratch memory is known: all that can be read, and the conversion at
 # the border of a network.
@@ -182,7 +182,7 @@ def _scratch_bytes(
             f"{operator.name} is not known; known are {', '.join(sorted(_KNOWN))}"
         )
     operands = [program.tensors[i] for i in operator.inputs if i >= 0]
-    if operator.name in tflite_file.STATEFUL and len(operands) < _STATEFUL_OPERANDS:
+    if operator.name in tflite_file.STATEFUL and len(operands) < _FEWEST:
         raise errors.ExportError(
             f"no plan of the arena: operator {operator.index} {operator.name} has "
             f"{len(operands)} operands"
