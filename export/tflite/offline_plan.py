@@ -34,6 +34,9 @@ _HEADER = (1, 1)
 # micro_memory_planner.h.
 ONLINE = -1
 
+# Fewer have neither an LSTM nor an SVDF.
+_FEWEST = 5
+
 # Operators whose scratch memory is known: all that can be read, and the conversion at
 # the border of a network.
 _KNOWN = {*tflite_operators.READERS, *tflite_rewrites.REWRITES, "DEQUANTIZE"}
@@ -180,11 +183,16 @@ def _scratch_bytes(
             f"{operator.name} is not known; known are {', '.join(sorted(_KNOWN))}"
         )
     operands = [program.tensors[i] for i in operator.inputs if i >= 0]
+    if operator.name in tflite_file.STATEFUL and len(operands) < _FEWEST:
+        raise errors.ExportError(
+            f"no plan of the arena: operator {operator.index} {operator.name} has "
+            f"{len(operands)} operands"
+        )
     if operator.name == "UNIDIRECTIONAL_SEQUENCE_LSTM":
         return (2 * math.prod(operands[-1].shape),) * 4
     results = math.prod(program.tensors[operator.outputs[0]].shape)
     if operator.name == "SVDF":
-        filters = operands[0].shape[0] * operands[1].shape[0]
+        filters = math.prod(each.shape[0] for each in operands[:2] if each.shape)
         return (4 * filters, 4 * results)
     if operator.name in ("MEAN", "REDUCE_MAX", "REDUCE_MIN"):
         source, axes = operands

@@ -10,13 +10,13 @@ from export.tflite import from_graph
 from tests.export.c import compiler
 from tests.simulate import forked_micro, random_files
 from tfpipeline import errors
-from tfpipeline.ir import from_tflite, tflite_operators, tflite_rewrites
+from tfpipeline.ir import from_tflite
 from tfpipeline.simulate import execution, support
 
 COUNT = 1500
 # Of the default tests: as many files of every operator as of any other.
 FEW = 123
-NAMES = len({*tflite_operators.READERS, *tflite_rewrites.REWRITES})
+NAMES = len(random_files.NAMES)
 
 # What may be said, and how TensorFlow Lite Micro ends where it must not run the file;
 # `None` where it may run it and compute something else, or the same.
