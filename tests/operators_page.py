@@ -9,10 +9,10 @@ chip does with a kind is what its own constraints say of a small network with it
 import re
 
 from export.c import layers as c_layers
-from tests import graph_builder, room_table
+from tests import graph_builder, recurrent, room_table
 from tests.cost import operations_test
 from tfpipeline.cost import estimate
-from tfpipeline.ir import graph, tflite_operators, tflite_rewrites
+from tfpipeline.ir import from_tflite, graph, tflite_operators, tflite_rewrites
 from tfpipeline.simulate import support
 from tfpipeline.targets import catalog
 from tfpipeline.targets.stm32 import cost, lowering
@@ -43,6 +43,9 @@ def _example(kind: type[graph.Layer]) -> graph.Graph | None:
     """A network that ends with a layer of a kind; none where only integers have it."""
     if kind is graph.Requantize:
         return None
+    if issubclass(kind, graph.Stateful):
+        model = recurrent.lstm() if kind is graph.Lstm else recurrent.svdf()
+        return from_tflite.read(model)
     builder = graph_builder.Builder((8, 4) if kind is graph.Conv1D else (8, 6, 4))
     builder.conv(4, 1)
     if kind is graph.Activation:
@@ -113,6 +116,8 @@ def _names() -> dict[type[graph.Layer], tuple[str, ...]]:
         graph.MaxPool: ("MAX_POOL_2D",),
         graph.AveragePool: ("AVERAGE_POOL_2D",),
         graph.Concat: ("CONCATENATION",),
+        graph.Split: ("SPLIT", "SPLIT_V"),
+        graph.Lstm: ("UNIDIRECTIONAL_SEQUENCE_LSTM",),
         graph.PadV2: ("PADV2",),
         graph.PRelu: ("PRELU",),
         graph.Reshape: ("RESHAPE", "SQUEEZE", "EXPAND_DIMS"),
