@@ -94,15 +94,15 @@ INNER_LAYERS = frozenset({"layer", "backward_layer"})
 # description calls them in a SlicingOpLambda or a TFOpLambda.
 FUNCTIONS = _words(
     """
-    __operators__.add __operators__.getitem cast clip_by_value compat.v1.transpose
-    concat expand_dims identity image.resize linalg.matmul math.abs math.add math.divide
-    math.exp math.l2_normalize math.log math.maximum math.minimum math.multiply
-    math.negative math.pow math.reduce_max math.reduce_mean math.reduce_min
-    math.reduce_sum math.rsqrt math.sigmoid math.softplus math.sqrt math.square
-    math.subtract math.tanh math.truediv nn.avg_pool2d nn.bias_add nn.depth_to_space
-    nn.elu nn.gelu nn.leaky_relu nn.max_pool2d nn.relu nn.relu6 nn.silu nn.softmax
-    nn.space_to_depth pad reshape reverse slice split squeeze stack strided_slice
-    transpose unstack
+    __operators__.add __operators__.getitem cast clip_by_value compat.v1.pad
+    compat.v1.transpose concat expand_dims identity image.resize linalg.matmul
+    math.abs math.add math.argmax math.argmin math.divide math.exp math.l2_normalize
+    math.log math.maximum math.minimum math.multiply math.negative math.pow
+    math.reduce_max math.reduce_mean math.reduce_min math.reduce_sum math.rsqrt
+    math.sigmoid math.softplus math.sqrt math.square math.subtract math.tanh
+    math.truediv nn.avg_pool2d nn.bias_add nn.depth_to_space nn.elu nn.gelu
+    nn.leaky_relu nn.max_pool2d nn.relu nn.relu6 nn.silu nn.softmax nn.space_to_depth
+    pad reshape reverse slice split squeeze stack strided_slice transpose unstack
     """
 )
 

@@ -17,6 +17,7 @@ from tflite_micro.tensorflow.lite.micro.python import schema_py_generated as sch
 
 from export.tflite import from_graph, offline_plan
 from export.tflm import arena, goldens, operators, structures
+from tests import recurrent
 from tests.export import tflite_graphs
 from tests.simulate import operator_cases as cases
 from tfpipeline.ir import tflite_file
@@ -120,8 +121,10 @@ def operator_cases():
 
 def test_every_operator(capfd):
     seen = set()
-    for name, case in operator_cases():
-        model = cases.models.one_operator(*case)
+    models = [(name, cases.models.one_operator(*c)) for name, c in operator_cases()]
+    models += [("lstm", recurrent.lstm()), ("svdf", recurrent.svdf())]
+    models += [("wide lstm", recurrent.lstm("int16"))]
+    for name, model in models:
         program = tflite_file.parse(model)
         seen |= {operator.name for operator in program.operators}
         found = estimated(model)

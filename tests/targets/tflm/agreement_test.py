@@ -95,8 +95,8 @@ def test_slopes_may_differ_by_one_step(name):
         "PRELU": cases.sloped(cases.INT8)["prelu"],
     }[name]
     model = cases.models.one_operator(*case)
-    images = interpreter.random_images(flatbuffer.read(model), 8)
-    (row,) = agreement.compare_operators(model, images)
+    inputs = interpreter.random_inputs(flatbuffer.read(model), 8)
+    (row,) = agreement.compare_operators(model, inputs)
     assert (row.max_lsb, row.tolerance_lsb) == (1, 1)
 
 
@@ -104,10 +104,9 @@ def test_positions_are_a_network_s_result():
     case = cases.int8_only(cases.INT8)["position of the largest"]
     model = cases.models.one_operator(*case)
     program = flatbuffer.require_integer(model)
-    assert program.gives_position
-    images = interpreter.random_images(program, 8)
-    micro = interpreter.predict(model, images)
-    assert micro.dtype == np.int32
+    assert flatbuffer.positions(program) == {*program.outputs}
+    micro = interpreter.run(model, interpreter.random_inputs(program, 8))
+    assert micro[0].dtype == np.int32
     found = agreement.compare_outputs(model, micro, micro)
     assert (found.images, found.max_lsb, found.tolerance_lsb) == (8, 0, 0)
 

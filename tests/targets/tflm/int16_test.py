@@ -51,7 +51,7 @@ def test_the_arena_is_the_smallest():
 
 def test_only_dense_layers_differ_from_the_reference():
     model, images = golden("plain")
-    rows = agreement.compare_operators(model, np.repeat(images, 8, axis=0))
+    rows = agreement.compare_operators(model, [np.repeat(images, 8, axis=0)])
     assert {row.name for row in rows if row.differing} <= {"FULLY_CONNECTED"}
     assert any(row.name == "FULLY_CONNECTED" for row in rows)
 
