@@ -10,7 +10,7 @@ import sys
 import pytest
 
 from tests import graph_builder, programs
-from tests.ir import from_tflite_test
+from tests.ir import tflite_values
 from tests.report import costs_test
 from tfpipeline.ir import serialize
 from tfpipeline.networks import catalog as networks
@@ -206,7 +206,7 @@ def test_tensorflow_stays_out():
 
 def test_operators_that_are_missing_from_the_figures_are_told(tmp_path):
     file = tmp_path / "partly.tflite"
-    file.write_bytes(from_tflite_test.partly_unknown())
+    file.write_bytes(tflite_values.partly_unknown())
 
     found = _json(f"--model={file}", "--target=tflm")["targets"]["tflm"]
 

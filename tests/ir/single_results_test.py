@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.ir import from_tflite_test
+from tests.ir import tflite_values
 from tfpipeline import errors
 from tfpipeline.cost import activations, estimate
 from tfpipeline.ir import from_tflite, single_results
@@ -12,7 +12,7 @@ from tfpipeline.targets import catalog
 @pytest.fixture(name="partly")
 def _partly(tmp_path):
     file = tmp_path / "partly.tflite"
-    file.write_bytes(from_tflite_test.partly_unknown())
+    file.write_bytes(tflite_values.partly_unknown())
     return from_tflite.read_file_partly(file).graph
 
 

@@ -4,9 +4,9 @@ import pathlib
 
 import pytest
 
+from tests.targets import lacking_kinds
 from tests.targets.gap8 import breaches, networks
 from tfpipeline import errors
-from tfpipeline.ir import graph
 from tfpipeline.targets.gap8 import (
     constraints,
     fusion,
@@ -58,23 +58,7 @@ def test_all_breaches_at_once():
     ]
 
 
-@pytest.mark.parametrize(
-    ("kind", "add"),
-    [
-        ("LeakyRelu", lambda n: n.like(graph.LeakyRelu, alpha=0.1)),
-        ("PRelu", lambda n: n.prelu()),
-        ("Maximum", lambda n: n.join(graph.Maximum, "input")),
-        ("Minimum", lambda n: n.join(graph.Minimum, "input")),
-        ("ReduceMax", lambda n: n.reduce(axes=(3,))),
-        ("PadV2", lambda n: n.pad_value(((0, 0), (1, 0), (0, 0), (0, 0)))),
-        ("MirrorPad", lambda n: n.mirror(((0, 0), (1, 0), (0, 0), (0, 0)))),
-        ("Transpose", lambda n: n.transpose(0, 2, 1, 3)),
-        ("Slice", lambda n: n.slice((0, 1, 0, 0), (1, 1, 8, 4))),
-        ("StridedSlice", lambda n: n.slice((0, 1, 0, 0), (1, 1, 8, 4), (1,) * 4)),
-        ("ResizeNearestNeighbor", lambda n: n.resize(16, 16)),
-        ("ResizeBilinear", lambda n: n.resize(16, 16, graph.ResizeBilinear)),
-    ],
-)
+@pytest.mark.parametrize(("kind", "add"), lacking_kinds.ADDED.items())
 def test_kinds_without_a_kernel_say_so(kind, add):
     g = breaches.net(add)
     found = next(each for each in _check(g) if each.id == "GAP8-KIND-01")

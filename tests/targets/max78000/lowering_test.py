@@ -5,6 +5,7 @@ import dataclasses
 import pytest
 
 from tests import graph_builder
+from tests.targets import lacking_kinds
 from tests.targets.max78000 import (
     cost_test,
     graph_networks,
@@ -568,23 +569,7 @@ def test_a_relu_behind_a_max_pool_goes_in_front_of_it():
     assert not found.violations
 
 
-@pytest.mark.parametrize(
-    ("kind", "add"),
-    [
-        ("LeakyRelu", lambda n: n.like(graph.LeakyRelu, alpha=0.1)),
-        ("PRelu", lambda n: n.prelu()),
-        ("Maximum", lambda n: n.join(graph.Maximum, "input")),
-        ("Minimum", lambda n: n.join(graph.Minimum, "input")),
-        ("ReduceMax", lambda n: n.reduce(axes=(3,))),
-        ("PadV2", lambda n: n.pad_value(((0, 0), (1, 0), (0, 0), (0, 0)))),
-        ("MirrorPad", lambda n: n.mirror(((0, 0), (1, 0), (0, 0), (0, 0)))),
-        ("Transpose", lambda n: n.transpose(0, 2, 1, 3)),
-        ("Slice", lambda n: n.slice((0, 1, 0, 0), (1, 1, 8, 4))),
-        ("StridedSlice", lambda n: n.slice((0, 1, 0, 0), (1, 1, 8, 4), (1,) * 4)),
-        ("ResizeNearestNeighbor", lambda n: n.resize(16, 16)),
-        ("ResizeBilinear", lambda n: n.resize(16, 16, graph.ResizeBilinear)),
-    ],
-)
+@pytest.mark.parametrize(("kind", "add"), lacking_kinds.ADDED.items())
 def test_kinds_that_the_device_lacks_are_named(kind, add):
     net = Builder((8, 8, 4))
     add(net)
