@@ -1,5 +1,6 @@
 """A program whose output nobody takes, and one that is asked to end."""
 
+import functools
 import os
 import pathlib
 import signal
@@ -83,7 +84,9 @@ def test_characters_that_an_encoding_lacks_are_escapes():
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_ends_a_program_as_the_keyboard_does(number):
-    process = _start("--export=wait")
+    # Tests that run under nohup would hand their program an ignored SIGHUP.
+    as_at_login = functools.partial(signal.signal, number, signal.SIG_DFL)
+    process = _start("--export=wait", preexec_fn=as_at_login)
     assert process.stdout.readline() == "wait\n"
     process.send_signal(number)
     code, _, err = _end(process)
