@@ -2,6 +2,7 @@
 
 import functools
 import json
+import os
 import pathlib
 import shlex
 import shutil
@@ -19,6 +20,7 @@ from tfpipeline import (
     errors,
     run_artifacts,
     run_folder,
+    run_lock,
     train_descriptor,
 )
 from tfpipeline.compat import keras
@@ -411,6 +413,20 @@ def test_a_rehearsal_leaves_the_fresh_weights_as_they_were(tmp_path, monkeypatch
     for one, other in zip(fresh.get_weights(), expected.get_weights(), strict=True):
         np.testing.assert_array_equal(one, other)
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("was_begun", [False, True])
+def test_a_second_process_stops_before_it_writes(was_begun, tmp_path, monkeypatch):
+    monkeypatch.setattr(registry, "build", _builder(_good))
+    config = _changed(_SMALL, workdir=str(tmp_path))
+    if was_begun:
+        record = {"flags": config.identity(), "data": {"fingerprint": "f"}}
+        run_folder.begin(run_folder.RunFolder(tmp_path), record)
+    with run_lock.held(tmp_path):
+        before = folder_trees.files(tmp_path)
+        with pytest.raises(errors.UsageError, match=f"in use by process {os.getpid()}"):
+            train_descriptor.run(config)
+        assert folder_trees.files(tmp_path) == before
 
 
 @pytest.mark.parametrize("name", ["results.json", "summary.txt", "float/history.json"])
