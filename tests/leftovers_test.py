@@ -58,6 +58,63 @@ def test_what_is_not_left_stays(dead, tmp_path):
     assert len(list(tmp_path.iterdir())) == len(names) + 2
 
 
+def test_a_number_means_a_process_of_one_machine_and_container(tmp_path, monkeypatch):
+    def numbering(folder, *, machine, boot, is_container):
+        root = tmp_path / folder
+        for place, text in (
+            ("etc/machine-id", machine),
+            ("proc/sys/kernel/random/boot_id", boot),
+            ("proc/self/ns/pid", ""),
+        ):
+            (root / place).parent.mkdir(parents=True, exist_ok=True)
+            (root / place).write_text(text)
+        first = 0 if is_container else (root / "proc/self/ns/pid").stat().st_ino
+        monkeypatch.setattr(leftovers, "_FIRST_NAMESPACE", first)
+        return leftovers._numbering(root)
+
+    host = numbering("one", machine="a", boot="1", is_container=False)
+    # The processes of a machine end with it.
+    assert numbering("one", machine="a", boot="2", is_container=False) == host
+    container = numbering("one", machine="a", boot="1", is_container=True)
+    others = [
+        host,
+        numbering("one", machine="b", boot="1", is_container=False),
+        # Another machine may give its namespaces the same numbers.
+        numbering("one", machine="a", boot="2", is_container=True),
+        # Another namespace: another inode.
+        numbering("two", machine="a", boot="1", is_container=True),
+    ]
+    assert len({container, *others}) == 5
+    assert len(leftovers._numbering(tmp_path / "no Linux")) == 8
+
+
+def test_a_process_of_another_container_is_not_taken_for_dead(tmp_path):
+    # The first process of a container of its own has the number 1 there, which here is
+    # another one; so are the rest.
+    code = (
+        "import pathlib, sys; from tfpipeline import leftovers; "
+        "open(sys.argv[1] + '/' + leftovers.prefix('model') + 'x.tmp', 'w').close()"
+    )
+    done = subprocess.run(
+        (
+            *("unshare", "--user", "--map-root-user", "--pid", "--fork"),
+            *("--mount-proc", sys.executable, "-c", code, str(tmp_path)),
+        ),
+        cwd=pathlib.Path(__file__).resolve().parents[1],
+        capture_output=True,
+        text=True,
+    )
+    if done.returncode:
+        pytest.skip(f"no process namespace here: {done.stderr[:80]}")
+    [path] = tmp_path.iterdir()
+    number = path.name.split("-")[2]
+    # One that has ended here.
+    free = path.with_name(path.name.replace(f"-{number}-", "-4194305-"))
+    path.rename(free)
+    assert leftovers.remove(tmp_path) == []
+    assert free.exists()
+
+
 def test_a_file_that_is_written_again_takes_the_place_of_its_leftovers(dead, tmp_path):
     (tmp_path / f"{dead}abc.tmp").write_text("half")
     atomic_files.write_text(tmp_path / "model.tflite", "whole")

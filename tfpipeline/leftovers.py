@@ -16,10 +16,38 @@ import tempfile
 from collections.abc import Iterator
 
 _TAG = "tfpipeline"
-_HOST = hashlib.sha256(socket.gethostname().encode()).hexdigest()[:8]
+# Of the first process namespace of a machine: PROC_PID_INIT_INO of Linux'
+# include/linux/proc_ns.h.
+_FIRST_NAMESPACE = 0xEFFFFFFC
 # Of the name of the file that a temporary one is for: a name has up to 255 bytes.
 _MAX_NAME_CHARACTERS = 40
 _NAME = re.compile(rf"(?:\.[^/]*\.)?{_TAG}-([0-9a-f]{{8}})-(\d{{1,10}})-\w+(?:\.tmp)?")
+
+
+def _numbering(root: pathlib.Path = pathlib.Path("/")) -> str:
+    """Eight digits, of whatever gives process numbers their meaning.
+
+    Containers may share a folder and the name of their host, and number their processes
+    each for itself; so may machines. A number is looked up only where it was given:
+    what a container left stays when the next one, with numbers of its own, starts.
+
+    Args:
+        root: of the file system that describes the machine.
+    """
+    parts = [socket.gethostname()]
+    with contextlib.suppress(OSError):
+        namespace = (root / "proc/self/ns/pid").stat().st_ino
+        # The name of a machine outlives its restart, with which all processes end. A
+        # namespace does not, and its number is unique only until then.
+        named = "etc/machine-id"
+        if namespace != _FIRST_NAMESPACE:
+            named = "proc/sys/kernel/random/boot_id"
+        parts.append(str(namespace))
+        parts.append((root / named).read_text("ascii", "replace"))
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:8]
+
+
+_NUMBERING = _numbering()
 
 
 def prefix(name: str = "") -> str:
@@ -29,7 +57,7 @@ def prefix(name: str = "") -> str:
         name: of the file that a temporary one is for; none of a folder.
     """
     hidden = f".{name[:_MAX_NAME_CHARACTERS]}." if name else ""
-    return f"{hidden}{_TAG}-{_HOST}-{os.getpid()}-"
+    return f"{hidden}{_TAG}-{_NUMBERING}-{os.getpid()}-"
 
 
 def remove(folder: pathlib.Path, *, deep: bool = False) -> list[str]:
@@ -66,7 +94,7 @@ def scratch_folder() -> Iterator[pathlib.Path]:
 def _is_left(name: str) -> bool:
     """Whether a name is that of a temporary file whose process has ended."""
     parts = _NAME.fullmatch(name)
-    if parts is None or parts[1] != _HOST or int(parts[2]) == os.getpid():
+    if parts is None or parts[1] != _NUMBERING or int(parts[2]) == os.getpid():
         return False
     try:
         os.kill(int(parts[2]), 0)

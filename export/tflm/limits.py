@@ -43,6 +43,8 @@ def _border(
             yield f"{who} must have a fixed shape, batch 1; found {tensor.shape}"
         if tensor.data is not None:
             yield f"{who} must not be constant"
+        if tensor.is_variable:
+            yield f"{who} {tflite_file.VARIABLE_REASON}"
 
 
 def _operator(
@@ -51,6 +53,12 @@ def _operator(
     who = f"operator {operator.index} {operator.name}"
     if operator.name not in operators.KERNELS:
         yield f"{who} is not supported; docs/operators.md lists what is"
+    variable = program.variable(operator)
+    if variable is not None:
+        yield (
+            f"{who}: tensor {variable.index} '{variable.name[:60]}' "
+            f"{tflite_file.VARIABLE_REASON}"
+        )
     indices = (*operator.inputs, *operator.outputs)
     for tensor in (program.tensors[i] for i in indices if i >= 0):
         if tensor.dtype in _FLOAT:

@@ -2,6 +2,7 @@
 
 import functools
 import json
+import os
 import pathlib
 import shlex
 import shutil
@@ -19,8 +20,10 @@ from tfpipeline import (
     errors,
     run_artifacts,
     run_folder,
+    run_lock,
     train_descriptor,
 )
+from tfpipeline.compat import keras
 from tfpipeline.configs import descriptor, fields, recipe
 from tfpipeline.configs.network import Network
 from tfpipeline.data import people, verification_sets
@@ -28,11 +31,18 @@ from tfpipeline.identification import matching, network
 from tfpipeline.ir import serialize
 from tfpipeline.jobs import descriptor as job
 from tfpipeline.keras_networks import float_twin
+from tfpipeline.models import registry
 from tfpipeline.quantization import storage
 from tfpipeline.readers import from_gap8, from_keras
 from tfpipeline.study import verification
 from tfpipeline.targets.gap8 import program_file
-from tfpipeline.training import loop, progress
+from tfpipeline.training import (
+    descriptor_stage,
+    kept_stages,
+    loop,
+    progress,
+    stages,
+)
 
 _ROOT = pathlib.Path(__file__).resolve().parents[2]
 _SMALL = descriptor.DescriptorRun(
@@ -323,6 +333,100 @@ def test_wrong_flags_are_one_line(flags, message, tmp_path):
     last = done.stderr.strip().splitlines()[-1]
     assert last.startswith("train_descriptor: error: ") and message in last
     assert not list(tmp_path.iterdir())
+
+
+def _lambda(image):
+    x = keras.layers.Lambda(lambda value: value * value, name="square")(image)
+    return keras.layers.Dense(8, name="last")(keras.layers.Flatten()(x))
+
+
+def _average(image):
+    x = keras.layers.AveragePooling2D(4, name="reads")(image)
+    return keras.layers.Dense(8, name="last")(keras.layers.Flatten()(x))
+
+
+def _six(image):
+    x = keras.layers.Conv2D(3, 3, strides=8, name="six")(image)
+    return keras.layers.Flatten()(keras.layers.ReLU(6.0)(x))
+
+
+def _sum_of_three(image):
+    convolutions = [
+        keras.layers.Conv2D(3, 1, strides=8, name=f"conv{i}")(image) for i in range(3)
+    ]
+    return keras.layers.Flatten()(keras.layers.Add(name="sum")(convolutions))
+
+
+def _two(image):
+    x = keras.layers.Conv2D(3, 1, strides=8)(image)
+    return [keras.layers.Flatten(name="a")(x), keras.layers.Flatten(name="b")(x)]
+
+
+def _good(image):
+    x = keras.layers.Conv2D(3, 3, strides=8, activation="relu")(image)
+    return keras.layers.Dense(8)(keras.layers.Flatten()(x))
+
+
+def _builder(network_of):
+    def build(*_, **__):
+        image = keras.Input((32, 32, 1), name="image")
+        return keras.Model(image, network_of(image), name="net")
+
+    return build
+
+
+@pytest.mark.parametrize(
+    ("network_of", "form", "message"),
+    [
+        (_lambda, "float", "'square'"),
+        (_two, "float", "'a', 'b'"),
+        (_six, "gap8", "cannot be written as gap8: .*'six'"),
+        (_average, "gap8_qat", "cannot be written as gap8_qat: .*'reads'"),
+        (_six, "gap8_8bit", "cannot be written as gap8_8bit: .*'six'"),
+        (_sum_of_three, "gap8_8bit_qat", "cannot be written as gap8_8bit_qat: .*'sum'"),
+        (_six, "gap8_single", "cannot be written as gap8_single: .*'six'"),
+    ],
+)
+def test_what_cannot_be_had_is_refused_before_the_first_epoch(
+    network_of, form, message, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(registry, "build", _builder(network_of))
+    monkeypatch.setattr(kept_stages, "train", None)
+    config = _changed(_SMALL, workdir=str(tmp_path), evaluate=(form,))
+    with pytest.raises(errors.PipelineError, match=message) as caught:
+        train_descriptor.run(config)
+    assert "\n" not in str(caught.value) and len(str(caught.value)) < 400
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_rehearsal_leaves_the_fresh_weights_as_they_were(tmp_path, monkeypatch):
+    monkeypatch.setattr(registry, "build", _builder(_good))
+    config = _changed(_SMALL, evaluate=descriptor_forms.NAMES)
+    source = _source()
+    _, split = descriptor_stage.training_split(source, config.people.held_out, 2)
+    stages.set_up_tensorflow(config.seed)
+    expected = descriptor_stage.build(config.network, source)
+    stages.set_up_tensorflow(config.seed)
+    job._rehearse(config, source, split, run_folder.RunFolder(tmp_path))
+    fresh = descriptor_stage.build(config.network, source)
+    assert [x.name for x in fresh.layers] == [x.name for x in expected.layers]
+    for one, other in zip(fresh.get_weights(), expected.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("was_begun", [False, True])
+def test_a_second_process_stops_before_it_writes(was_begun, tmp_path, monkeypatch):
+    monkeypatch.setattr(registry, "build", _builder(_good))
+    config = _changed(_SMALL, workdir=str(tmp_path))
+    if was_begun:
+        record = {"flags": config.identity(), "data": {"fingerprint": "f"}}
+        run_folder.begin(run_folder.RunFolder(tmp_path), record)
+    with run_lock.held(tmp_path):
+        before = folder_trees.files(tmp_path)
+        with pytest.raises(errors.UsageError, match=f"in use by process {os.getpid()}"):
+            train_descriptor.run(config)
+        assert folder_trees.files(tmp_path) == before
 
 
 @pytest.mark.parametrize("name", ["results.json", "summary.txt", "float/history.json"])

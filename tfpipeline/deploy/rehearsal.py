@@ -5,7 +5,9 @@ with a few calibration images, and written in memory by the code that deploys.
 """
 
 import dataclasses
+import functools
 import pathlib
+from collections.abc import Callable, Mapping
 
 from tfpipeline import errors, run_folder
 from tfpipeline.compat import keras
@@ -41,16 +43,6 @@ def require(
     Raises:
         PipelineError: it cannot; names the format, and the layer in the way.
     """
-    formats = quantization.number_formats
-    if formats:
-        # Layers that have no place in a graph, by their names.
-        from_keras.read(model, name=name)
-    if formats and len(model.outputs) != 1:
-        layers = ", ".join(f"'{each.node.layer.name}'" for each in model.outputs)
-        raise errors.QuantizationError(
-            f"a classifier has one output; '{name}' has {len(model.outputs)}, of the "
-            f"layers {layers[:200]}"
-        )
     images = dataset.train.images[:CALIBRATION_IMAGES]
     calibration = pipeline.normalized(images, choices.normalize)
     job = jobs.Job(
@@ -64,11 +56,46 @@ def require(
         trained=kept_stages.Trained(model, 0, ()),
         quantized={},
     )
-    for each in formats:
+    is_trained = quantization.method == "qat"
+    require_all(
+        model,
+        name,
+        {
+            each.name: functools.partial(
+                _rehearse, catalog.of(each.name), job, is_trained
+            )
+            for each in quantization.number_formats
+        },
+    )
+
+
+def require_all(
+    model: keras.Model, name: str, writings: Mapping[str, Callable[[], object]]
+) -> None:
+    """Checks that a network has a graph, one output, and all forms that are asked for.
+
+    Args:
+        model: the float network, with any weights.
+        name: its name, for messages.
+        writings: form -> does with the network what is done with it after training, in
+            memory; raises a PipelineError that says why it cannot be.
+
+    Raises:
+        PipelineError: it cannot; names the form, and the layer in the way.
+    """
+    # Layers that have no place in a graph, by their names.
+    from_keras.read(model, name=name)
+    if len(model.outputs) != 1:
+        layers = ", ".join(f"'{each.node.layer.name}'" for each in model.outputs)
+        raise errors.QuantizationError(
+            f"a network that is trained has one output; '{name}' has "
+            f"{len(model.outputs)}, of the layers {layers[:200]}"
+        )
+    for form, write in writings.items():
         try:
-            _rehearse(catalog.of(each.name), job, quantization.method == "qat")
+            write()
         except errors.PipelineError as error:
-            lead = f"'{name}' cannot be written as {each.name}: "
+            lead = f"'{name}' cannot be written as {form}: "
             raise type(error)(errors.told(lead, [str(error)])) from error
 
 

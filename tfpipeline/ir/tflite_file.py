@@ -187,10 +187,11 @@ class Program:
     subgraphs: int = 1
 
     def variable(self, operator: Operator) -> FileTensor | None:
-        """What an operator reads that lasts from run to run, if its kind may not."""
+        """What an operator uses that lasts from run to run, if its kind may not."""
         if operator.name in STATEFUL:
             return None
-        operands = (self.tensors[i] for i in operator.inputs if i >= 0)
+        used = (*operator.inputs, *operator.outputs)
+        operands = (self.tensors[i] for i in used if i >= 0)
         return next((each for each in operands if each.is_variable), None)
 
     @property

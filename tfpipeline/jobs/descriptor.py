@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import functools
 import logging
 import time
 from collections.abc import Mapping, Sequence
@@ -13,12 +14,14 @@ from tfpipeline import atomic_files, driver, errors, run_artifacts, run_folder, 
 from tfpipeline import descriptor_forms as forms
 from tfpipeline.configs.descriptor import DescriptorRun
 from tfpipeline.data import people, splits, verification_sets
+from tfpipeline.deploy import catalog as deployments
+from tfpipeline.deploy import choices, rehearsal
 from tfpipeline.identification import matching, network
 from tfpipeline.ir import graph, serialize
 from tfpipeline.readers import from_keras
 from tfpipeline.report import verification as tables
 from tfpipeline.study import verification
-from tfpipeline.targets.gap8 import program_file
+from tfpipeline.targets.gap8 import program, program_file
 from tfpipeline.training import (
     descriptor_qat,
     descriptor_stage,
@@ -74,6 +77,8 @@ def _run(config: DescriptorRun, held: contextlib.ExitStack) -> dict[str, Any]:
     positions, split = descriptor_stage.training_split(
         source, config.people.held_out, config.people.min_images
     )
+    if not folder.history(run_folder.FLOAT).exists():
+        _rehearse(config, source, split, folder)
     if strategies.is_chief(strategy):
         held.enter_context(run_lock.held(folder.root))
         _begin(config, source, positions, folder)
@@ -135,6 +140,55 @@ def _load(config: DescriptorRun) -> people.People:
             f"{', '.join(map(str, unknown))}"
         )
     return source
+
+
+def _rehearse(
+    config: DescriptorRun,
+    source: people.People,
+    split: splits.Split,
+    folder: run_folder.RunFolder,
+) -> None:
+    """Describes a photograph by the untrained network in every form, in memory.
+
+    Afterwards everything is as if this had not been.
+
+    Raises:
+        PipelineError: it cannot be; names the form, and the layer in the way.
+    """
+    _LOG.info("rehearsing the forms, in memory")
+    name = config.network.model
+    model = descriptor_stage.build(config.network, source)
+    calibration = split.images[: rehearsal.CALIBRATION_IMAGES]
+
+    def describe(form: str) -> None:
+        chosen, quantized = forms.GAP8[form], {}
+        check = deployments.of(chosen.number_format.name).check
+        if check is not None:
+            check(from_keras.read(model, name=name), choices.Choices())
+        if chosen.is_trained:
+            prepared = descriptor_qat.prepare(model, chosen, calibration, name)
+            quantized[form] = kept_stages.Trained(prepared.network, 0, ())
+        job = _Job(
+            config=config,
+            source=source,
+            calibration=calibration,
+            folder=folder,
+            trained=kept_stages.Trained(model, 0, ()),
+            quantized=quantized,
+            graph=from_keras.read(model, name=name),
+        )
+        p = _integers(job, form)
+        if form in _APPLICATIONS:
+            program_file.to_bytes(p)
+        forms.gap8_describer(chosen, p)(calibration[:1])
+
+    writings = {
+        form: functools.partial(describe, form)
+        for form in dict.fromkeys(config.forms)
+        if form in forms.GAP8
+    }
+    rehearsal.require_all(model, name, writings)
+    stages.set_up_tensorflow(config.seed)
 
 
 def _train(
@@ -289,17 +343,21 @@ def _describer(job: _Job, form: str) -> forms.Describer:
     """A form of the network; integers for the application are kept in the folder."""
     if form == forms.FLOAT:
         return embedding.describer(job.trained.model)
-    chosen = forms.GAP8[form]
-    if chosen.is_trained:
-        p = descriptor_qat.integers(
-            job.quantized[form].model, chosen, job.calibration, job.graph.name
-        )
-    else:
-        p = forms.gap8_program(chosen, job.graph, job.calibration)
+    p = _integers(job, form)
     if form in _APPLICATIONS:
         export = job.folder.export(_APPLICATIONS[form])
         program_file.write(export / program_file.FILE_NAME, p)
-    return forms.gap8_describer(chosen, p)
+    return forms.gap8_describer(forms.GAP8[form], p)
+
+
+def _integers(job: _Job, form: str) -> program.Program:
+    """The network in the integers of a form."""
+    chosen = forms.GAP8[form]
+    if chosen.is_trained:
+        return descriptor_qat.integers(
+            job.quantized[form].model, chosen, job.calibration, job.graph.name
+        )
+    return forms.gap8_program(chosen, job.graph, job.calibration)
 
 
 def _write_threshold(

@@ -10,6 +10,7 @@ size of the other layers' weights, and 128 times too long for these.
 """
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -74,18 +75,9 @@ def train(
     if done is not None:
         return done
     chosen = forms.GAP8[form]
-    folded = batch_norm_folding.fold(trained.model)
-    g = from_keras.read(folded, name=descriptors.network.model)
-    frozen: list[str] = []
-    if chosen.is_raw:
-        folded, frozen = _for_raw_pixels(folded, g)
-        g = from_keras.read(folded, name=descriptors.network.model)
-    magnitudes = calibrate.calibrate(g, forms.network_input(chosen, calibration))
-    prepared = gap8.prepare_qat(
-        folded, g, magnitudes, num_bits=chosen.num_bits, raw_input=chosen.is_raw
-    )
+    prepared = prepare(trained.model, chosen, calibration, descriptors.network.model)
     network = strategies.distributed(
-        strategy, prepared, lambda: gap8.build(folded, chosen.num_bits)
+        strategy, prepared.network, lambda: gap8.build(prepared.folded, chosen.num_bits)
     )
     return descriptor_stage.run_stage(
         descriptors,
@@ -97,11 +89,53 @@ def train(
             raw_pixels=chosen.is_raw,
         ),
         network,
-        rebuild=lambda: prepared,
+        rebuild=lambda: prepared.network,
         earlier=_earlier(trained, form, folder),
         head=_head(trained, folder),
-        frozen=_variables(network, frozen),
+        frozen=_variables(network, prepared.frozen),
     )
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Prepared:
+    """A network that is about to be trained with rounding.
+
+    Attributes:
+        network: rounds; its ranges are set.
+        folded: the float network that it was made of.
+        frozen: names of the layers that stay as they are.
+    """
+
+    network: keras.Model
+    folded: keras.Model
+    frozen: tuple[str, ...] = ()
+
+
+def prepare(
+    model: keras.Model, form: forms.Gap8Form, calibration: np.ndarray, name: str
+) -> Prepared:
+    """Gives a float network the rounding of a form.
+
+    Args:
+        model: takes normalized pixels.
+        form: which.
+        calibration: photographs that set ranges, uint8 [N, S, S, 1].
+        name: of the network, for messages.
+
+    Raises:
+        QuantizationError: the scheme has no place for a layer.
+    """
+    folded = batch_norm_folding.fold(model)
+    g = from_keras.read(folded, name=name)
+    frozen: list[str] = []
+    if form.is_raw:
+        folded, frozen = _for_raw_pixels(folded, g)
+        g = from_keras.read(folded, name=name)
+    magnitudes = calibrate.calibrate(g, forms.network_input(form, calibration))
+    network = gap8.prepare_qat(
+        folded, g, magnitudes, num_bits=form.num_bits, raw_input=form.is_raw
+    )
+    return Prepared(network, folded, tuple(frozen))
 
 
 def integers(
@@ -175,7 +209,7 @@ def _for_raw_pixels(
     return copy, names
 
 
-def _variables(network: keras.Model, names: list[str]) -> list[tf.Variable]:
+def _variables(network: keras.Model, names: Sequence[str]) -> list[tf.Variable]:
     return [
         variable
         for layer in network.layers

@@ -13,6 +13,7 @@ from tflite_micro import runtime
 from export.tflite import from_graph, offline_plan
 from export.tflm import bundle, files, mps2, operators
 from tests.export import tflite_graphs
+from tests.ir import tflite_models
 from tfpipeline import disk, errors, markers
 from tfpipeline.ir import tflite_file
 
@@ -136,6 +137,22 @@ def test_our_plan_in_the_file():
     # A file that has a plan keeps it, asked for or not.
     again = bundle.prepare(planned.model, "wake words")
     assert (again.model, again.is_planned) == (planned.model, True)
+
+
+@pytest.mark.parametrize("place", ["input", "between", "output"])
+def test_values_that_last_are_refused(place):
+    def remember(model):
+        graph = model.subgraphs[0]
+        last = len(graph.operators) - 1
+        index = {
+            "input": graph.inputs[0],
+            "between": graph.operators[0].outputs[0],
+            "output": graph.operators[last].outputs[0],
+        }[place]
+        graph.tensors[index].isVariable = True
+
+    with pytest.raises(errors.ExportError, match="is a variable, which lasts"):
+        bundle.prepare(tflite_models.edited(INT16, remember), "net")
 
 
 def test_labels_and_names_are_spelled_as_cpp_reads_them(int8, int16, tmp_path):
