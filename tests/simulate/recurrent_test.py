@@ -68,6 +68,7 @@ def test_each_image_begins_with_the_first_state():
     ("model", "reason"),
     [
         (recurrent.svdf(activation=1), "leaves out its activation"),
+        (recurrent.svdf(state_zero=9), "state of int16 must be 0"),
         (recurrent.lstm(power=3), "must be a power of two"),
     ],
 )

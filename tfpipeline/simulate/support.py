@@ -251,6 +251,10 @@ def _of_svdf(g: graph.Graph, layer: graph.Svdf) -> Iterator[str]:
         return
     if any(derived.quant(g, n).zero_point[0] for n in graph.kernel_names(layer)):
         yield "the zero points of its kernels must be 0"
+    if g.tensors[layer.states[0]].dtype == "int16" and derived.zero_point(
+        g, layer.states[0]
+    ):
+        yield "the zero point of its state of int16 must be 0"
     state, time = (derived.scale(g, n) for n in (layer.states[0], layer.time_weights))
     bias = g.tensors[layer.bias].quant
     sums = float(np.float32(state) * np.float32(time))
