@@ -230,7 +230,9 @@ def _of_lstm(g: graph.Graph, layer: graph.Lstm) -> Iterator[str]:
         yield (
             "its result is its hidden state, whose scale and zero point it must have; "
             f"found {result.scale[0]:.4g} and {result.zero_point[0]} for "
-            f"{hidden.scale[0]:.4g} and {hidden.zero_point[0]}"
+            f"{hidden.scale[0]:.4g} and {hidden.zero_point[0]}; TensorFlow's converter "
+            "writes such in front of a CONCATENATION or PACK: put another layer, such "
+            "as Dense, between"
         )
     factors = [
         factor
