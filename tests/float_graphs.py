@@ -89,6 +89,17 @@ def every_kind():
     return {each.name: randomized(each.build()) for each in networks}
 
 
+def recurrent():
+    """Networks of layers that keep a state, which are not quantized here."""
+    lstm = graph_builder.Builder((5, 4), name="lstm")
+    lstm.lstm(6, clip=0.5)
+    lstm.lstm(3)
+    svdf = graph_builder.Builder((5,), name="svdf")
+    svdf.svdf(4, rank=2)
+    svdf.svdf(3, clamp=graph.RELU)
+    return {each.name: randomized(each.build()) for each in (lstm, svdf)}
+
+
 def small_network(seed=0):
     """A convolutional network whose layers all run in int8 and in int16."""
     builder = graph_builder.Builder((8, 8, 3), name="small")

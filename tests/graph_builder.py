@@ -223,6 +223,34 @@ class Builder:
         self.constants[name] = np.broadcast_to(np.float32(value), shape)
         return self._tensor(name, shape)
 
+    def lstm(self, units, *, clip=0.0, **options):
+        """Row after row of `[1, rows, channels]`."""
+        batch, rows, channels = self.shape(options.get("source"))
+        name = f"layer{len(self.layers)}"
+        states = [self._tensor(f"{name}/state{i}", (batch, units)) for i in range(2)]
+        gates = {
+            field: tuple(self.constant(f"{name}/{field}{i}", shape) for i in range(4))
+            for field, shape in (
+                ("input_weights", (units, channels)),
+                ("recurrent_weights", (units, units)),
+                ("biases", (units,)),
+            )
+        }
+        fields = {"states": tuple(states), "cell_clip": clip, **gates}
+        return self.add(graph.Lstm, (batch, rows, units), **fields, **options)
+
+    def svdf(self, units, *, rank=1, moments=3, **options):
+        """Of `[1, channels]`."""
+        batch, channels = self.shape(options.get("source"))
+        name, filters = f"layer{len(self.layers)}", units * rank
+        fields = {
+            "states": (self._tensor(f"{name}/state", (batch, filters * moments)),),
+            "weights": self.constant(f"{name}/kernel", (filters, channels)),
+            "time_weights": self.constant(f"{name}/time", (filters, moments)),
+            "bias": self.constant(f"{name}/bias", (units,)),
+        }
+        return self.add(graph.Svdf, (batch, units), rank=rank, **fields, **options)
+
     def build(self, *outputs):
         """The verified graph, whose output is the last tensor unless some are named."""
         return verify.require(

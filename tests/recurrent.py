@@ -63,9 +63,17 @@ def lstm(
 
 
 def svdf(
-    state="int16", *, moments=4, channels=5, units=3, rank=2, activation=0, seed=0
+    state="int16",
+    *,
+    moments=4,
+    channels=5,
+    units=3,
+    rank=2,
+    activation=0,
+    state_zero=None,
+    seed=0,
 ):
-    """An SVDF whose state is int16 or int8."""
+    """An SVDF whose state is int16 or int8, whose zero point is 3 if none is given."""
     random = np.random.default_rng(seed)
     filters = units * rank
     scale = 0.05 / 256 if state == "int16" else 0.05
@@ -82,7 +90,7 @@ def svdf(
             (1, filters * moments),
             state,
             scale,
-            3 if state == "int8" else 0,
+            (3 if state == "int8" else 0) if state_zero is None else state_zero,
             is_variable=True,
         ),
         "out": Value((1, units), "int8", 0.02, -4),

@@ -4,7 +4,7 @@ import dataclasses
 import pathlib
 from typing import Annotated
 
-from export.c import emulation, files, network
+from export.c import emulation, files, network, states
 from export.target import Prepared, Target
 from tfpipeline import errors, model_source
 from tfpipeline.configs import fields
@@ -40,11 +40,13 @@ def prepare(model: str, given: Flags) -> Prepared:
     emulation.require(given.emulate)
     g = model_source.with_weights(model).graph
     found = network.prepare(g, g.name)
+    kept = states.num_bytes(g)
 
     def report(output: pathlib.Path | None) -> list[str]:
         lines = [
             f"model      {len(g.layers)} layers as C99, no runtime",
             f"arena      {found.plan.peak_bytes:,} bytes, static",
+            *([f"states     {kept:,} bytes, static"] if kept else []),
             *(f"note       {note}" for note in lost_weights.notes(g)),
             f"written    {output}; compile all of it and run it, for the test",
         ]

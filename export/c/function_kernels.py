@@ -161,26 +161,31 @@ static int32_t sigmoid_between(int32_t magnitude, int32_t bits, int32_t last)
 }
 """
 
-_SIGMOID = """\
-static void sigmoid_int16(const int16_t *input, int16_t *output, int32_t count,
-    factor by)
+_SIGMOID_OF = """\
+static int32_t sigmoid_of(int32_t value, factor by)
 {
-    for (int32_t i = 0; i < count; ++i) {
-        const int32_t x = argument(input[i], by);
-        const int32_t y = sigmoid_between(x < 0 ? -x : x, 9, 0x7FFF << 10);
-        output[i] = (int16_t)((x < 0 ? (1 << 25) - y + 511 : y + 512) >> 10);
-    }
+    const int32_t x = argument(value, by);
+    const int32_t y = sigmoid_between(x < 0 ? -x : x, 9, 0x7FFF << 10);
+    return (x < 0 ? (1 << 25) - y + 511 : y + 512) >> 10;
 }
 """
 
-_TANH = """\
+_TANH_OF = """\
 /* 2 * sigmoid(2 * x) - 1. */
-static void tanh_int16(const int16_t *input, int16_t *output, int32_t count, factor by)
+static int32_t tanh_of(int32_t value, factor by)
+{
+    const int32_t x = argument(value, by);
+    const int32_t y = sigmoid_between(x < 0 ? -x : x, 8, 0xFFFF << 8) - (1 << 23);
+    return (x < 0 ? -y + 127 : y + 128) >> 8;
+}
+"""
+
+_OF_EACH = """\
+static void $name(const int16_t *input, int16_t *output, int32_t count,
+    factor by)
 {
     for (int32_t i = 0; i < count; ++i) {
-        const int32_t x = argument(input[i], by);
-        const int32_t y = sigmoid_between(x < 0 ? -x : x, 8, 0xFFFF << 8) - (1 << 23);
-        output[i] = (int16_t)((x < 0 ? -y + 127 : y + 128) >> 8);
+        output[i] = (int16_t)$function(input[i], by);
     }
 }
 """
@@ -206,9 +211,18 @@ def fragments() -> dict[str, fragment.Fragment]:
         "argument": Fragment(
             _SIGMOID_ARGUMENT, ("sigmoid_table", "factor", "right_shifts")
         ),
-        "sigmoid_int16": Fragment(_SIGMOID, ("argument",)),
-        "tanh_int16": Fragment(_TANH, ("argument",)),
+        "sigmoid_of": Fragment(_SIGMOID_OF, ("argument",)),
+        "tanh_of": Fragment(_TANH_OF, ("argument",)),
+        "sigmoid_int16": _of_each("sigmoid"),
+        "tanh_int16": _of_each("tanh"),
     }
+
+
+def _of_each(function: str) -> fragment.Fragment:
+    text = literals.filled(
+        _OF_EACH, name=f"{function}_int16", function=f"{function}_of"
+    )
+    return Fragment(text, (f"{function}_of",))
 
 
 def _table(name: str, ctype: str, values: lookup.Table) -> fragment.Fragment:

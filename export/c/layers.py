@@ -10,6 +10,7 @@ from export.c import (
     moved_layers,
     place,
     plain_kernels,
+    recurrent_layers,
     sigmoid,
     weighted_layers,
 )
@@ -312,4 +313,6 @@ BUILDERS: dict[type[graph.Layer], Callable[[Place, graph.Layer], Code]] = {
     graph.Activation: _activation,
     graph.LeakyRelu: _leaky_relu,
     graph.PRelu: _prelu,
+    graph.Lstm: recurrent_layers.lstm,
+    graph.Svdf: recurrent_layers.svdf,
 }

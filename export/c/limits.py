@@ -16,7 +16,7 @@ from export.c import (
 )
 from tfpipeline.ir import graph
 from tfpipeline.numerics import affine
-from tfpipeline.simulate import derived, support
+from tfpipeline.simulate import derived, recurrent, support
 
 # Indices and offsets are int32.
 MAX_TENSOR_BYTES = 2**31 - 1
@@ -43,12 +43,6 @@ def reasons(g: graph.Graph) -> list[str]:
     What cannot be simulated comes alone: the other limits are those of its integers.
     """
     found = support.reasons(g) + support.undeployable(g)
-    found += [
-        f"{layer.kind} '{layer.name}' is not written as C: it keeps a state from run "
-        "to run, which files for TensorFlow Lite Micro have"
-        for layer in g.layers
-        if isinstance(layer, graph.Stateful)
-    ]
     if found:
         return found
     found = [
@@ -69,6 +63,8 @@ def _of_layer(g: graph.Graph, layer: graph.Layer) -> Iterator[str]:
     source = g.tensors[layer.inputs[0]]
     if isinstance(layer, graph.Weighted):
         yield from _of_weights(g, layer)
+    if isinstance(layer, graph.Lstm):
+        yield from _of_lstm(g, layer)
     if isinstance(layer, _OF_ONE_IMAGE):
         batch = 1 if isinstance(layer, graph.Dense) else source.shape[0]
         if batch != 1:
@@ -96,14 +92,33 @@ def _of_layer(g: graph.Graph, layer: graph.Layer) -> Iterator[str]:
 
 def _of_weights(g: graph.Graph, layer: graph.Weighted) -> Iterator[str]:
     kernel = derived.kernel_values(g, layer)
-    limits = np.iinfo(np.int8)
-    if kernel.min() < limits.min or kernel.max() > limits.max:
-        yield "its weights without their zero point must fit int8"
+    yield from _of_kernel(kernel)
     if isinstance(layer, weighted_layers.CONVOLUTIONS):
         yield from _of_taps(g, layer)
     if not derived.has_wide_sums(g, layer):
         return
-    most = int(np.abs(derived.bias_values(g, layer)).max()) + kernel.size * 2**22
+    yield from _of_wide_sums(derived.bias_values(g, layer), kernel.size)
+
+
+def _of_lstm(g: graph.Graph, layer: graph.Lstm) -> Iterator[str]:
+    gates = recurrent.gates(g, layer)
+    kernels = [k for gate in gates for k in (gate.input_kernel, gate.recurrent_kernel)]
+    # Once, of however many gates it is true.
+    yield from _of_kernel(np.concatenate([kernel.ravel() for kernel in kernels]))
+    if g.tensors[layer.inputs[0]].dtype == "int16":
+        biases = np.concatenate([gate.bias for gate in gates])
+        yield from _of_wide_sums(biases, max(kernel.shape[1] for kernel in kernels))
+
+
+def _of_kernel(kernel: graph.Array) -> Iterator[str]:
+    limits = np.iinfo(np.int8)
+    if kernel.min() < limits.min or kernel.max() > limits.max:
+        yield "its weights without their zero point must fit int8"
+
+
+def _of_wide_sums(bias: graph.Array, products: int) -> Iterator[str]:
+    """Of 64 bits, multiplied by 15 bits."""
+    most = int(np.abs(bias).max()) + products * 2**22
     if most >= affine.MAX_WIDE_SUM:
         yield f"sums up to {most}; they must stay below {affine.MAX_WIDE_SUM}"
 

@@ -19,6 +19,8 @@ from export.c import (
     literals,
     place,
     plain_kernels,
+    recurrent_kernels,
+    states,
     weighted_kernels,
     weighted_layers,
 )
@@ -77,6 +79,7 @@ def header(found: Network) -> str:
     """The text of NAME.h: the functions, shapes, scales, and bytes of memory."""
     name, upper = found.name, found.name.upper()
     ends = {**found.inputs, **found.outputs}
+    kept = states.num_bytes(found.g)
     lines = [
         f"#ifndef {upper}_H",
         f"#define {upper}_H",
@@ -87,6 +90,7 @@ def header(found: Network) -> str:
         f"#define {upper}_ARENA_BYTES {found.plan.peak_bytes}",
         "/* Weights and biases. */",
         f"#define {upper}_WEIGHT_BYTES {_weight_bytes(found.g)}",
+        *(_STATE_BYTES.format(upper, kept).splitlines() if kept else ()),
         "",
         "/* Steps of the computation. */",
         f"#define {upper}_LAYERS {len(found.g.layers)}",
@@ -107,6 +111,7 @@ def header(found: Network) -> str:
         if len(ends) == 2
         else "/* Computes outputs of inputs. Not reentrant: the arena is static. */",
         *_prototype(found, ";"),
+        *(_RESET.format(name).splitlines() if kept else ()),
         "",
         "/* Where they lie in the arena. An input written there and given to run is",
         "   not copied, nor an output that is asked for there; run overwrites all. */",
@@ -169,13 +174,12 @@ def _weight_bytes(g: graph.Graph) -> int:
 def source(found: Network) -> str:
     """The text of NAME.c: the kernels that the network uses, its tables, its run."""
     g = found.g
-    labels = {
-        layer.name: f"{layer.kind.lower()}_{i}" for i, layer in enumerate(g.layers)
-    }
+    labels = _labels(g)
     operands = _operands(g)
     pointers = {name: f"{label}_values" for name, label in operands.items()}
     pointers |= _activations(found)
     scratch = _scratch(found)
+    kept = states.find(g, labels)
     codes = [
         layers.BUILDERS[type(layer)](
             place.Place(
@@ -185,6 +189,7 @@ def source(found: Network) -> str:
                 pointers[layer.output],
                 scratch.get(layer.name, "0"),
                 tuple(pointers[name] for name in graph.written_names(layer)[1:]),
+                tuple(kept[name].pointer for name in graph.state_names(layer)),
             ),
             layer,
         )
@@ -208,10 +213,16 @@ def source(found: Network) -> str:
             for name, label in operands.items()
         ),
         *tables,
-        _arena(found),
+        _arena(found, states.declared(kept.values())),
+        *states.reset(found.name, kept.values()),
         *_run(found, pointers, codes),
     ]
     return "\n".join(parts)
+
+
+def _labels(g: graph.Graph) -> dict[str, str]:
+    """What names of each layer's constants begin with."""
+    return {layer.name: f"{layer.kind.lower()}_{i}" for i, layer in enumerate(g.layers)}
 
 
 def _activations(found: Network) -> dict[str, str]:
@@ -266,8 +277,13 @@ def _comment(g: graph.Graph, layer: graph.Layer, indent: str = "") -> str:
     )
 
 
-def _arena(found: Network) -> str:
-    """A union of arrays, for alignment and because types may not be mixed."""
+def _arena(found: Network, kept: str) -> str:
+    """A union of arrays, for alignment and because types may not be mixed.
+
+    Args:
+        found: the network.
+        kept: members of a struct, what is kept from run to run.
+    """
     size = f"{found.name.upper()}_ARENA_BYTES"
     activation_names = _activations(found)
     # Of int32 for the alignment.
@@ -276,9 +292,12 @@ def _arena(found: Network) -> str:
         f"    {dtype}_t {dtype}[{size} / {np.dtype(dtype).itemsize}];\n"
         for dtype in sorted(dtypes)
     )
-    return literals.filled(
-        _ARENA, name=found.name, upper=found.name.upper(), members=members
-    )
+    names = {"name": found.name, "upper": found.name.upper()}
+    more = {
+        key: literals.filled(text, **names, kept=kept) if kept else ""
+        for key, text in _WITH_STATES.items()
+    }
+    return literals.filled(_ARENA, **names, **more, members=members)
 
 
 def _run(
@@ -292,6 +311,7 @@ def _run(
     lines = [
         *_prototype(found, ""),
         "{",
+        *(states.begun(found.name) if states.num_bytes(found.g) else ()),
         *(
             line
             for end, tensor in found.inputs.items()
@@ -359,16 +379,29 @@ def test(
         "        }\n"
         for end in found.outputs
     ]
+    reset = f"        {found.name}_reset();\n" if states.num_bytes(found.g) else ""
     call = place.call(f"        {found.name}_run", *given, *found.outputs)
     return literals.filled(
         _TEST,
         **{"name": found.name, "upper": upper, "count": str(len(inputs[0]))},
         **{"tables": "\n".join(tables), "results": "".join(results)},
+        reset=reset,
         **{"call": "\n".join(_wrapped(call[4:])), "compared": "".join(compared)},
     )
 
 
 _WIDTH = 88
+
+_STATE_BYTES = """\
+/* Memory for what layers keep from run to run, beside the arena. */
+#define {}_STATE_BYTES {}
+"""
+
+_RESET = """\
+
+/* What layers keep from run to run is as before the first one. */
+void {}_reset(void);
+"""
 
 _TEST = """\
 /* Known answers of $name: exits with 0 if all are met, else with 1; with 2 if the
@@ -384,7 +417,7 @@ int main(void)
     ${name}_set_guards();
 #endif
     for (int32_t i = 0; i < $count; ++i) {
-$results$call
+$results$reset$call
 $compared    }
 #ifdef ${upper}_GUARDS
     if (!${name}_guards_hold()) {
@@ -399,7 +432,7 @@ _ARENA = """\
 /* All activations. Guards show what is written outside. */
 typedef union {
 $members} activations;
-
+$states
 #ifdef ${upper}_GUARDS
 enum { GUARD_BYTES = 64 };
 
@@ -407,28 +440,28 @@ static struct {
     uint8_t before[GUARD_BYTES];
     activations values;
     uint8_t after[GUARD_BYTES];
-} guarded;
+$guarded} guarded;
 
 #define arena guarded.values
-
+$define
 void ${name}_set_guards(void)
 {
     memset(guarded.before, 0xA5, GUARD_BYTES);
     memset(guarded.after, 0xA5, GUARD_BYTES);
-}
+$fill}
 
 int ${name}_guards_hold(void)
 {
     /* Not one byte more than what was promised. */
     int hold = sizeof(activations) == ${upper}_ARENA_BYTES;
-    for (int32_t i = 0; i < GUARD_BYTES; ++i) {
+$size    for (int32_t i = 0; i < GUARD_BYTES; ++i) {
         hold = hold && guarded.before[i] == 0xA5 && guarded.after[i] == 0xA5;
-    }
+$check    }
     return hold;
 }
 #else
 static activations arena;
-#endif
+$static#endif
 
 #ifdef ${upper}_MARKS
 #define MARK(layer) ${name}_mark(layer)
@@ -437,6 +470,21 @@ static activations arena;
 #endif
 """
 
+# What `_ARENA` has more where layers keep states.
+_WITH_STATES = {
+    "states": """
+/* What layers keep from run to run. */
+typedef struct {
+$kept} states;
+""",
+    "guarded": "    states kept;\n    uint8_t behind[GUARD_BYTES];\n",
+    "define": "#define kept guarded.kept\n",
+    "fill": "    memset(guarded.behind, 0xA5, GUARD_BYTES);\n",
+    "size": "    hold = hold && sizeof(states) == ${upper}_STATE_BYTES;\n",
+    "check": "        hold = hold && guarded.behind[i] == 0xA5;\n",
+    "static": "static states kept;\n",
+}
+
 _FRAGMENTS = {
     **arithmetic.FRAGMENTS,
     **convolution_kernels.fragments(),
@@ -444,4 +492,5 @@ _FRAGMENTS = {
     **plain_kernels.fragments(),
     **gathering_kernels.fragments(),
     **function_kernels.fragments(),
+    **recurrent_kernels.fragments(),
 }

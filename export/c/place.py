@@ -29,6 +29,7 @@ class Place:
         output: the pointer to what it writes.
         further: those to its other results, of a layer of several.
         scratch: the pointer to its scratch memory; "0", the null pointer, for none.
+        states: those to what it keeps from run to run.
     """
 
     g: graph.Graph
@@ -37,6 +38,7 @@ class Place:
     output: str
     scratch: str = "0"
     further: tuple[str, ...] = ()
+    states: tuple[str, ...] = ()
 
 
 def call(kernel: str, *arguments: object) -> str:

@@ -382,7 +382,7 @@ VERSIONS: dict[str, dict[str, int]] = {
     "LEAKY_RELU": {"int16": 2},
     "SLICE": {"int8": 2, "int16": 4},
     "STRIDED_SLICE": {"int8": 2},
-    "TRANSPOSE": {"int8": 2},
+    "TRANSPOSE": {"int8": 2, "int16": 5},
     "ARG_MAX": {"int8": 2},
     "ARG_MIN": {"int8": 2},
     "MIRROR_PAD": {"int8": 2},
@@ -392,9 +392,10 @@ VERSIONS: dict[str, dict[str, int]] = {
     "RESIZE_NEAREST_NEIGHBOR": {"int8": 2, "int16": 4},
     "SPLIT": {"int8": 2, "int16": 4},
     "SVDF": {"int8": 3},
-    "SPLIT_V": {"int8": 2, "int16": 2},
+    "SPLIT_V": {"int8": 2},
     "PACK": {"int8": 2, "int16": 3},
     "UNPACK": {"int8": 2, "int16": 4},
+    "UNIDIRECTIONAL_SEQUENCE_LSTM": {"int16": 5},
     **dict.fromkeys(
         (
             "ABS",
@@ -451,6 +452,10 @@ def _needed(g: graph.Graph, layer: graph.Layer) -> int:
         case graph.Pad() | graph.PadV2() if len(source.shape) > 4:
             return 4
         case graph.Transpose() if len(source.shape) > 4:
+            return 6 if len(source.shape) > 5 else 4
+        case graph.Slice() if len(source.shape) > 4:
+            return 5
+        case graph.StridedSlice() if len(source.shape) > 4:
             return 4
         case graph.Extremum() if len(result.shape) > 4 and _is_broadcast(g, layer):
             return 3

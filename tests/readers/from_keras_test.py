@@ -136,15 +136,42 @@ def test_positions_are_those_of_the_file():
         assert shapes[0] == shapes[1]
 
 
+def test_an_lstm_that_takes_or_gives_states_is_refused():
+    rows = keras.Input((4, 3))
+    _, hidden, cell = L.LSTM(2, return_state=True, name="first")(rows)
+    second = L.LSTM(2, name="second")(rows, initial_state=[hidden, cell])
+    message = error_of(keras.Model(rows, second))
+    assert "'first' (LSTM): return_state=True must be False" in message
+    assert "'second' (LSTM): it must begin with a state of zeros" in message
+    kept = keras.Sequential([keras.Input(batch_shape=(1, 4, 3))])
+    kept.add(L.LSTM(2, stateful=True))
+    assert "goes on from its state by itself, until it is reset" in error_of(kept)
+
+
+def test_results_that_nobody_reads_and_equal_splits():
+    rows = keras.Input((4, 6))
+    first, _, last = tf.split(rows, 3, axis=-1)
+    again, _, _ = tf.split(rows, 3, axis=-1)
+    g = from_keras.read(keras.Model(rows, [last, L.Add()([first, again])]))
+    assert [layer.kind for layer in g.layers] == ["Split", "Add"]
+    assert len(graph.written_names(g.layers[0])) == 3
+    assert g.layers[1].inputs == (g.layers[0].output,) * 2
+    assert g.outputs[0] == g.layers[0].further[1]
+
+
+def test_what_cannot_be_cut_or_stacked_is_refused():
+    rows = keras.Input((4, 6))
+    (message,) = {error_of(keras.Model(rows, tf.stack([rows, rows])))}
+    assert "axis 0 is that of the batch" in message
+
+
 def test_every_kind_is_read_from_some_network():
     models = [network() for network in keras_networks.CONVERTED.values()]
     models += [one_dimensional(), positions()]
     graphs = [from_keras.read(model) for model in models]
     kinds = {type(layer) for g in graphs for layer in g.layers}
-    # Requantize stands between integers only: see integers_test. No layer of Keras has
-    # several results that are cut from one tensor, or stacks tensors.
-    others = {graph.Requantize, graph.Split, graph.Pack, graph.Unpack}
-    others |= {graph.Lstm, graph.Svdf}
+    # Requantize stands between integers only: see integers_test. Keras has no SVDF.
+    others = {graph.Requantize, graph.Svdf}
     assert kinds == set(graph.LAYER_KINDS) - others
 
 
@@ -239,12 +266,26 @@ def test_the_page_lists_layers_and_functions():
         ([L.UpSampling2D(2, interpolation="area")], "interpolation 'area'"),
         ([L.Conv2D(1, 1, activation=lambda x: x)], "the activation '<lambda>'"),
         ([L.MaxPooling2D(data_format="channels_first")], "'channels_last'"),
+        ([L.Reshape((4, -1)), L.GRU(2)], "makes a loop of it (WHILE); use an LSTM"),
+        ([L.Reshape((4, -1)), L.SimpleRNN(2)], "has no kernel for it"),
+        ([L.Reshape((4, -1)), L.LSTM(2, "relu")], "activation must be tanh"),
+        (
+            [L.Reshape((4, -1)), L.LSTM(2, recurrent_activation="hard_sigmoid")],
+            "recurrent_activation must be sigmoid, the one that TensorFlow Lite Micro "
+            "has; found hard_sigmoid",
+        ),
+        (
+            [L.Reshape((4, -1)), L.LSTM(2, go_backwards=True)],
+            "go_backwards=True must be False: give it x[:, ::-1] instead",
+        ),
+        ([L.Reshape((4, -1)), L.LSTM(2, use_bias=False)], "use_bias=False must be"),
+        ([L.Reshape((4, -1)), L.LSTM(2, unroll=True)], "unroll=True must be False"),
     ],
 )
 def test_faults_name_their_layer(layers, part):
     message = error_of(keras_networks.sequence(*layers))
     assert part in message
-    assert f"'{layers[0].name}'" in message
+    assert f"'{layers[-1].name}'" in message
 
 
 def test_cropping_is_padding_of_the_transposed_convolution():

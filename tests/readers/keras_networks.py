@@ -94,6 +94,17 @@ def _moved():
     return keras.Model(image, L.Concatenate()([x, z, y]))
 
 
+def _in_parts():
+    rows = keras.Input((8, 4))
+    a, b, _ = tf.split(L.Dense(6)(rows), [2, -1, 1], axis=-1)
+    first, second = tf.split(rows, 2, axis=1)
+    slices = tf.unstack(rows, axis=1)
+    x = tf.stack([slices[6], slices[1], slices[1]], axis=-1)
+    pair = tf.stack([L.Dense(3)(a), b], 1)
+    flat = [L.Flatten()(each) for each in (second, first, x, pair)]
+    return keras.Model(rows, L.Concatenate()(flat))
+
+
 # Every one equals what the converter makes of it, to the last bit.
 CONVERTED: dict[str, Callable[[], keras.Model]] = {
     "convolutions": lambda: sequence(
@@ -195,6 +206,16 @@ CONVERTED: dict[str, Callable[[], keras.Model]] = {
     ),
     "cropped": lambda: sequence(
         L.Cropping2D(((1, 0), (2, 1))), L.Conv2D(4, 1), L.Cropping2D(1)
+    ),
+    "in_parts": _in_parts,
+    "repeated_rows": lambda: sequence(
+        L.Dense(3), L.UpSampling1D(3), L.Dense(2), L.UpSampling1D(1), shape=(4, 2)
+    ),
+    "recurrent": lambda: sequence(
+        L.LSTM(6, return_sequences=True),
+        L.LSTM(3),
+        L.Dense(2),
+        shape=(5, 4),
     ),
     "softmax_of_rows": lambda: sequence(L.Conv2D(4, 1), L.Softmax(axis=1)),
     "extrema": _extrema,

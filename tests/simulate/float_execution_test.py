@@ -1,14 +1,17 @@
 """Float graphs: the fast kernels against the readable ones, and both against Keras."""
 
+import dataclasses
 import pathlib
 
 import numpy as np
 import pytest
 
-from tests import float_graphs
+from export.tflite import from_graph
+from tests import float_graphs, graph_builder
 from tests.readers import keras_networks
+from tests.simulate import micro
 from tfpipeline import errors
-from tfpipeline.ir import from_tflite, graph
+from tfpipeline.ir import from_tflite, graph, verify
 from tfpipeline.readers import from_keras
 from tfpipeline.simulate import (
     float_execution,
@@ -16,7 +19,8 @@ from tfpipeline.simulate import (
     float_reference_kernels,
 )
 
-NETWORKS = float_graphs.every_kind()
+RECURRENT = float_graphs.recurrent()
+NETWORKS = float_graphs.every_kind() | RECURRENT
 
 
 @pytest.mark.parametrize("name", NETWORKS)
@@ -36,9 +40,7 @@ def test_fast_kernels_equal_the_readable_ones(name):
 
 
 def test_every_kind_has_kernels_and_is_tested():
-    # What keeps a state is executed in integers only.
-    kinds = {k for k in graph.LAYER_KINDS if not issubclass(k, graph.Stateful)}
-    kinds -= {graph.Requantize}
+    kinds = set(graph.LAYER_KINDS) - {graph.Requantize}
     assert set(float_reference_kernels.KERNELS) == kinds
     assert set(float_kernels.KERNELS) == kinds
     tested = {type(layer) for g in NETWORKS.values() for layer in g.layers}
@@ -58,6 +60,50 @@ def test_results_are_those_of_keras(name):
     # Keras adds in float32, whose sums here have up to 150 terms of one size.
     limit = 2e-5 * np.abs(expected).max()
     np.testing.assert_allclose(found, expected, rtol=2e-5, atol=limit)
+
+
+@pytest.mark.parametrize("name", RECURRENT)
+def test_layers_that_keep_a_state_are_those_of_tflite_micro(name):
+    g = RECURRENT[name]
+    images = float_graphs.images(g, 3)
+    (expected,) = micro.run(from_graph.to_bytes(g), [images], 1)
+    found = float_execution.predict(g, images)
+    assert len(np.unique(expected.round(3))) > 4
+    # It computes in float32.
+    np.testing.assert_allclose(found, expected, atol=2e-6)
+
+
+def test_an_lstm_is_that_of_keras():
+    model = keras_networks.CONVERTED["recurrent"]()
+    random = np.random.default_rng(5)
+    shapes = [values.shape for values in model.get_weights()]
+    # So that neither cells nor gates are close to their bounds.
+    model.set_weights([random.normal(0, 0.7, s).astype(np.float32) for s in shapes])
+    g = from_keras.read(model)
+    images = 2 * float_graphs.images(g, 4)
+    expected = model(images).numpy()
+    assert expected.std() > 0.1
+    np.testing.assert_allclose(
+        float_execution.predict(g, images), expected, rtol=2e-5, atol=2e-6
+    )
+
+
+def test_rows_of_another_first_axis_are_not_taken_for_images():
+    net = graph_builder.Builder((5, 4))
+    net.lstm(6)
+    g = float_graphs.randomized(net.build())
+    (layer,) = g.layers
+    states = {n: dataclasses.replace(g.tensors[n], shape=(5, 6)) for n in layer.states}
+    g = dataclasses.replace(
+        g,
+        layers=(dataclasses.replace(layer, time_major=True),),
+        tensors={**g.tensors, **states},
+    )
+    images = float_graphs.images(verify.require(g), 3)
+    together = float_execution.predict(g, images)
+    for image, found in zip(images, together, strict=True):
+        alone = float_execution.predict(g, image[np.newaxis])
+        np.testing.assert_array_equal(alone[0], found)
 
 
 def test_batches_do_not_matter():

@@ -29,12 +29,16 @@ def random_inputs(g, count, seed=0):
     ]
 
 
-def run(model, inputs, outputs, arena_bytes=2**21):
-    """For each output what TFLite Micro computes, its state reset for each image."""
+def run(model, inputs, outputs, arena_bytes=2**21, *, keep=False):
+    """For each output what TFLite Micro computes, its state reset for each image.
+
+    With `keep` the state goes on from image to image.
+    """
     found = runtime.Interpreter.from_bytes(model, arena_size=arena_bytes)
     results = []
     for image in zip(*inputs, strict=True):
-        found.reset()
+        if not keep:
+            found.reset()
         for position, values in enumerate(image):
             found.set_input(values[np.newaxis], position)
         found.invoke()

@@ -6,7 +6,7 @@ import pytest
 from tests import recurrent
 from tests.simulate import micro
 from tfpipeline.ir import from_tflite, graph
-from tfpipeline.simulate import execution, float_kernels, support
+from tfpipeline.simulate import execution, support
 
 CASES = {
     "int8": recurrent.lstm(),
@@ -68,16 +68,13 @@ def test_each_image_begins_with_the_first_state():
     ("model", "reason"),
     [
         (recurrent.svdf(activation=1), "leaves out its activation"),
+        (recurrent.svdf(state_zero=9), "state of int16 must be 0"),
         (recurrent.lstm(power=3), "must be a power of two"),
     ],
 )
 def test_what_is_computed_otherwise_is_refused(model, reason):
     (found,) = support.reasons(from_tflite.read(model))
     assert reason in found
-
-
-def test_real_numbers_have_no_kernel():
-    assert not {graph.Lstm, graph.Svdf} & set(float_kernels.KERNELS)
 
 
 def test_states_are_of_one_layer():

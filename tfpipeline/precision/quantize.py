@@ -13,6 +13,7 @@ Rules, those of TFLite's quantization specification continued to 16-bit weights:
 
 import dataclasses
 
+from tfpipeline import errors
 from tfpipeline.ir import graph, layer_rules, verify
 from tfpipeline.numerics import affine, layer_weights
 from tfpipeline.precision import formats, ranges, scales
@@ -35,10 +36,11 @@ def quantize(g: graph.Graph, found: ranges.Ranges, form: formats.Format) -> grap
         Requantize where a Concat needs one.
 
     Raises:
-        GraphError: `g` is not float.
+        GraphError: `g` is not float, or has a layer that keeps a state.
         UsageError: a tensor has no range.
     """
     float_execution.require_float(g)
+    _require_stateless(g)
     draft = _Draft(g, scales.choose(g, found, form), form)
     layers: list[graph.Layer] = []
     for layer in g.layers:
@@ -47,6 +49,16 @@ def quantize(g: graph.Graph, found: ranges.Ranges, form: formats.Format) -> grap
         g.name, draft.tensors, draft.constants, tuple(layers), g.inputs, g.outputs
     )
     return verify.require(result)
+
+
+def _require_stateless(g: graph.Graph) -> None:
+    kept = [layer for layer in g.layers if isinstance(layer, graph.Stateful)]
+    if kept:
+        raise errors.GraphError(
+            f"graph '{g.name[:60]}': {kept[0].kind} '{kept[0].name}' keeps a state, "
+            "whose range is not measured; let TensorFlow's converter quantize the "
+            "network, and give the .tflite file instead"
+        )
 
 
 class _Draft:

@@ -144,7 +144,7 @@ def _executable(
     layers: Sequence[graph.Layer], places: Mapping[str, int]
 ) -> list[graph.Layer]:
     """The order by place, except that no layer precedes what it reads."""
-    by_output = {layer.output: layer for layer in layers}
+    made = {name for layer in layers for name in graph.written_names(layer)}
     result: list[graph.Layer] = []
     waiting = sorted(layers, key=lambda layer: places[layer.output])
     written: set[str] = set()
@@ -152,9 +152,9 @@ def _executable(
         ready = next(
             layer
             for layer in waiting
-            if all(name in written or name not in by_output for name in layer.inputs)
+            if all(name in written or name not in made for name in layer.inputs)
         )
         waiting.remove(ready)
-        written.add(ready.output)
+        written.update(graph.written_names(ready))
         result.append(ready)
     return result

@@ -59,6 +59,22 @@ class Draft:
         self.constants[name] = array
         return name
 
+    def several(
+        self,
+        kind: type[graph.Several],
+        name: str,
+        inputs: tuple[str, ...],
+        shapes: tuple[tuple[int, ...], ...],
+        **fields: Any,
+    ) -> tuple[str, ...]:
+        """As `add`, for a layer that writes a tensor for each of `shapes`."""
+        further = tuple(
+            self.tensor(f"{name}:{i}", shape)
+            for i, shape in enumerate(shapes[1:], start=1)
+        )
+        first = self.add(kind, name, inputs, shapes[0], further=further, **fields)
+        return (first, *further)
+
     def add(
         self,
         kind: type[graph.Layer],

@@ -171,6 +171,8 @@ def _renamed(
 ) -> keras_calls.Program:
     if len(set(names.values())) != len(names):
         raise errors.GraphError("two layers of the quantized network have one name")
+    # No layer of several results is quantized, so that none is renamed.
+    names = {**names, **{n: n for call in program.calls for n, _ in call.further}}
     calls = tuple(
         dataclasses.replace(
             call,

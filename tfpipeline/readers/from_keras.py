@@ -17,6 +17,7 @@ from tfpipeline.readers import (
     keras_files,
     keras_functions,
     keras_layers,
+    keras_recurrent,
 )
 from tfpipeline.readers import draft as draft_lib
 
@@ -119,7 +120,7 @@ def _emit(
     draft: draft_lib.Draft,
     ranges: Mapping[str, fake_quantizers.Ranges],
 ) -> dict[str, str]:
-    """Emits all calls; returns call -> the tensor it writes."""
+    """Emits all calls; returns a call's result -> the tensor that it is."""
     written: dict[str, str] = {}
     faults: list[str] = []
     for call in program.calls:
@@ -128,16 +129,20 @@ def _emit(
                 written[call.name] = draft.tensor(call.name, _input_shape(call))
             else:
                 first = len(draft.layers)
-                result = _emit_call(call, written, draft)
-                if call.name in ranges:
+                results = _emit_call(call, written, draft)
+                if call.name in ranges and len(results) == 1:
                     found = ranges[call.name]
-                    result = fake_quantizers.annotate(draft, call, first, found, result)
-                written[call.name] = result
+                    rounded = fake_quantizers.annotate(
+                        draft, call, first, found, results[0]
+                    )
+                    results = (rounded,)
+                written |= zip(call.results, results, strict=True)
         except errors.GraphError as error:
             faults.append(str(error))
             # Goes on with what Keras knows, to find the other faults as well.
-            shape = tuple(size or 1 for size in call.shape[1:])
-            written[call.name] = draft.tensor(call.name, (1, *shape))
+            for name, sizes in ((call.name, call.shape), *call.further):
+                shape = tuple(size or 1 for size in sizes[1:])
+                written[name] = draft.tensor(name, (1, *shape))
     if faults:
         raise errors.GraphError(errors.told("", faults))
     return written
@@ -161,7 +166,7 @@ def _input_shape(call: keras_calls.Call) -> tuple[int, ...]:
 
 def _emit_call(
     call: keras_calls.Call, written: Mapping[str, str], draft: draft_lib.Draft
-) -> str:
+) -> tuple[str, ...]:
     reader = keras_layers.READERS.get(type(call.layer))
     if keras_functions.is_function(call.layer):
         reader = keras_functions.read
@@ -179,15 +184,23 @@ def _emit_call(
         ),
         (call.arguments, call.keywords),
     )
-    return reader(
+    found = reader(
         dataclasses.replace(
             call, inputs=inputs, arguments=arguments, keywords=keywords
         ),
         draft,
     )
+    results = (found,) if isinstance(found, str) else found
+    if len(results) != len(call.results):
+        raise call.error(
+            f"it has {len(call.results)} results, of which {len(results)} are supported"
+        )
+    return results
 
 
 def _advice(call: keras_calls.Call) -> str:
     if isinstance(call.layer, keras.layers.Lambda):
         return "write the function as Keras layers"
+    if type(call.layer) in keras_recurrent.LOOPS:
+        return keras_recurrent.LOOP_ADVICE
     return "docs/ir.md lists the layers that are"

@@ -77,7 +77,7 @@ def _needed(draft: Draft, outputs: tuple[str, ...]) -> list[graph.Layer]:
     needed = set(outputs)
     layers = []
     for layer in reversed(draft.layers):
-        if layer.output in needed:
+        if not needed.isdisjoint(graph.written_names(layer)):
             needed.update(layer.inputs)
             layers.append(layer)
     return layers[::-1]
@@ -105,7 +105,7 @@ def store_biases(draft: Draft) -> None:
 def share(draft: Draft, outputs: tuple[str, ...]) -> None:
     """Makes equal constants one, and layers that compute the same, in place."""
     same = _equal_constants(draft)
-    computed: dict[tuple[object, ...], str] = {}
+    computed: dict[tuple[object, ...], tuple[str, ...]] = {}
     layers: list[graph.Layer] = []
     for layer in draft.layers:
         changes: dict[str, Any] = {
@@ -114,13 +114,19 @@ def share(draft: Draft, outputs: tuple[str, ...]) -> None:
         if isinstance(layer, graph.Weighted):
             changes["weights"] = same[layer.weights]
             changes["bias"] = None if layer.bias is None else same[layer.bias]
-        result = draft.tensors[layer.output]
-        what = dataclasses.replace(layer, name="", output="", **changes)
-        first = computed.setdefault((what, result.shape, result.quant), result.name)
-        if first == result.name or result.name in outputs:
+        if isinstance(layer, graph.Lstm):
+            for field in ("input_weights", "recurrent_weights", "biases"):
+                changes[field] = tuple(same[name] for name in getattr(layer, field))
+        names = graph.written_names(layer)
+        results = [draft.tensors[name] for name in names]
+        unnamed = {**changes, **({"further": ()} if len(names) > 1 else {})}
+        what = dataclasses.replace(layer, name="", output="", **unnamed)
+        meaning = tuple((each.shape, each.quant) for each in results)
+        first = computed.setdefault((what, meaning), names)
+        if first == names or not set(names).isdisjoint(outputs):
             layers.append(dataclasses.replace(layer, **changes))
         else:
-            same[result.name] = first
+            same |= zip(names, first, strict=True)
     draft.layers = layers
 
 

@@ -32,6 +32,7 @@ class Call:
         keywords: keyword arguments, likewise.
         shape: of the result, the batch first, `None` where Keras knows no size.
         scope: the name in TensorFlow's functions, if another.
+        further: names and shapes of further results, as those of a split.
     """
 
     name: str
@@ -41,6 +42,12 @@ class Call:
     keywords: dict[str, Any]
     shape: tuple[int | None, ...]
     scope: str = ""
+    further: tuple[tuple[str, tuple[int | None, ...]], ...] = ()
+
+    @property
+    def results(self) -> tuple[str, ...]:
+        """Names of all results; the first is called as the call itself."""
+        return (self.name, *(name for name, _ in self.further))
 
     def error(self, reason: str) -> errors.GraphError:
         """An error that names this layer."""
@@ -66,10 +73,10 @@ def flatten(model: Any) -> Program:
     """
     _require_functional(model)
     walk = _Walk()
-    inputs = []
+    inputs: list[str] = []
     for tensor in model.inputs:
         layer = tensor.node.layer
-        inputs.append(walk.append(layer.name, layer, (), (), {}, tensor.shape))
+        inputs += walk.append(layer.name, layer, (), (), {}, [tensor.shape])
     outputs = walk.open(model, inputs, "")
     return Program(tuple(walk.calls), tuple(inputs), tuple(outputs))
 
@@ -88,13 +95,23 @@ class _Walk:
         inputs: tuple[str, ...],
         arguments: tuple[Any, ...],
         keywords: dict[str, Any],
-        shape: Any,
-    ) -> str:
-        """Adds a call under `name`, or that name with the first free number."""
+        shapes: Sequence[Any],
+    ) -> tuple[str, ...]:
+        """Adds a call under `name`, or that name with the first free number.
+
+        Returns:
+            Names of its results, one for each of `shapes`.
+        """
         name = self._unique(name)
-        shape = tuple(shape) if shape.rank is not None else ()
-        self.calls.append(Call(name, layer, inputs, arguments, keywords, shape))
-        return name
+        first, *others = (tuple(s) if s.rank is not None else () for s in shapes)
+        further = tuple(
+            (self._unique(f"{name}:{i}"), shape)
+            for i, shape in enumerate(others, start=1)
+        )
+        self.calls.append(
+            Call(name, layer, inputs, arguments, keywords, first, further=further)
+        )
+        return self.calls[-1].results
 
     def open(self, model: Any, inputs: Sequence[str], prefix: str) -> list[str]:
         """Adds the calls of `model` on `inputs`; returns the names of its outputs."""
@@ -117,7 +134,7 @@ class _Walk:
         if isinstance(layer, keras.Model):
             _require_functional(layer)
             inner = self._unique(prefix + layer.name)
-            written = self.open(layer, reading, f"{inner}/")
+            written = tuple(self.open(layer, reading, f"{inner}/"))
         else:
             arguments, keywords = tf.nest.map_structure(
                 lambda value: (
@@ -125,11 +142,9 @@ class _Walk:
                 ),
                 (tuple(node.call_args), dict(node.call_kwargs)),
             )
-            shape = results[0].shape
+            shapes = [tensor.shape for tensor in results]
             name = prefix + layer.name
-            written = [
-                self.append(name, layer, reading, arguments, keywords, shape)
-            ] * len(results)
+            written = self.append(name, layer, reading, arguments, keywords, shapes)
         names.update((id(t), name) for t, name in zip(results, written, strict=True))
 
     def _unique(self, name: str) -> str:

@@ -22,8 +22,8 @@ def is_function(layer: Any) -> bool:
     return type(layer).__name__ in ("TFOpLambda", "SlicingOpLambda")
 
 
-def read(call: Call, draft: Draft) -> str:
-    """Emits the layer that a function is, and returns the tensor that it writes.
+def read(call: Call, draft: Draft) -> str | tuple[str, ...]:
+    """Emits the layer that a function is, and returns what it writes.
 
     Raises:
         GraphError: the graph has no such function, or not with these arguments.
@@ -85,7 +85,7 @@ def _space_to_depth(call: Call, draft: Draft) -> str:
     return draft.add(graph.SpaceToDepth, call.name, (source,), shape, block_size=size)
 
 
-READERS: dict[str, Callable[[Call, Draft], str]] = {
+READERS: dict[str, Callable[[Call, Draft], str | tuple[str, ...]]] = {
     "__operators__.add": lambda c, d: _elementwise(c, d, graph.Add),
     "__operators__.getitem": keras_moves.item,
     "compat.v1.pad": keras_moves.pad,
@@ -95,6 +95,9 @@ READERS: dict[str, Callable[[Call, Draft], str]] = {
     "math.reduce_max": lambda c, d: keras_moves.reduction(c, d, graph.ReduceMax),
     "math.reduce_min": lambda c, d: keras_moves.reduction(c, d, graph.ReduceMin),
     "slice": keras_moves.cut,
+    "split": keras_moves.split,
+    "stack": keras_moves.stack,
+    "unstack": keras_moves.unstack,
     "math.abs": lambda c, d: _activation(c, d, "abs"),
     "math.add": lambda c, d: _elementwise(c, d, graph.Add),
     "math.maximum": lambda c, d: _elementwise(c, d, graph.Maximum),

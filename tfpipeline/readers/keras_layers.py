@@ -13,12 +13,12 @@ import numpy as np
 from tfpipeline.compat import keras, tf
 from tfpipeline.ir import geometry, graph
 from tfpipeline.readers import draft as draft_lib
-from tfpipeline.readers import keras_activations, keras_calls
+from tfpipeline.readers import keras_activations, keras_calls, keras_recurrent
 
 Draft = draft_lib.Draft
 Call = keras_calls.Call
 # Emits the layers of a call and returns the name of the tensor they write.
-Reader = Callable[[Call, Draft], str]
+Reader = Callable[[Call, Draft], str | tuple[str, ...]]
 
 _layers = keras.layers
 
@@ -402,6 +402,24 @@ def _permute(call: Call, draft: Draft) -> str:
     return draft.add(graph.Transpose, call.name, (source,), result, permutation=order)
 
 
+def _repeated_rows(call: Call, draft: Draft) -> str:
+    """Each row by itself, joined again: the steps of Keras, which the converter keeps.
+
+    `repeat_elements` of tf_keras/src/backend.py.
+    """
+    source, shape = _source(call, draft)
+    batch, rows, channels = shape
+    times = int(call.layer.size)
+    name = f"{call.name}/split"
+    shapes = ((batch, 1, channels),) * rows
+    parts: tuple[str, ...] = (source,)
+    if rows > 1:
+        parts = draft.several(graph.Split, name, (source,), shapes, axis=1)
+    repeated = tuple(part for part in parts for _ in range(times))
+    result = (batch, rows * times, channels)
+    return draft.add(graph.Concat, call.name, repeated, result, axis=1)
+
+
 def _up_sampling(call: Call, draft: Draft) -> str:
     _channels_last(call)
     kinds = {
@@ -463,6 +481,7 @@ READERS: dict[type[Any], Reader] = {
     _layers.GlobalAveragePooling2D: _global_average,
     _layers.GlobalMaxPooling1D: _global_max,
     _layers.GlobalMaxPooling2D: _global_max,
+    _layers.LSTM: keras_recurrent.lstm,
     _layers.LeakyReLU: _leaky_relu,
     _layers.Maximum: lambda c, d: _elementwise(c, d, graph.Maximum),
     _layers.MaxPooling1D: lambda c, d: _pool(c, d, graph.MaxPool),
@@ -477,6 +496,7 @@ READERS: dict[type[Any], Reader] = {
     _layers.SeparableConv2D: _separable,
     _layers.Softmax: _softmax,
     _layers.Subtract: lambda c, d: _elementwise(c, d, graph.Sub),
+    _layers.UpSampling1D: _repeated_rows,
     _layers.UpSampling2D: _up_sampling,
     _layers.ZeroPadding1D: _zero_padding,
     _layers.ZeroPadding2D: _zero_padding,

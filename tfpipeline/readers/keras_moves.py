@@ -79,6 +79,57 @@ def cut(call: Call, draft: Draft) -> str:
     return draft.add(graph.Slice, call.name, (source,), result, **fields)
 
 
+def split(call: Call, draft: Draft) -> tuple[str, ...]:
+    """`tf.split`, into equal parts or parts of given sizes."""
+    source, shape = _source(call, draft)
+    given = _argument(call, 1, "num_or_size_splits")
+    axis = _axis(call, _argument(call, 2, "axis", 0), len(shape))
+    total = shape[axis]
+    sizes = _integers(call, given)
+    if np.ndim(given) == 0:
+        count = sizes[0]
+        sizes = [total // count] * count
+    elif sizes.count(-1) == 1:
+        rest = total - sum(sizes) - 1
+        sizes = [rest if size == -1 else size for size in sizes]
+    if min(sizes, default=0) < 1 or sum(sizes) != total:
+        raise call.error(f"the parts {sizes} do not make up the {total} of axis {axis}")
+    if len(sizes) == 1:
+        return (source,)
+    shapes = tuple((*shape[:axis], size, *shape[axis + 1 :]) for size in sizes)
+    return draft.several(graph.Split, call.name, (source,), shapes, axis=axis)
+
+
+def unstack(call: Call, draft: Draft) -> tuple[str, ...]:
+    """`tf.unstack`."""
+    source, shape = _source(call, draft)
+    axis = _axis(call, _argument(call, 2, "axis", 0), len(shape))
+    shapes = ((*shape[:axis], *shape[axis + 1 :]),) * shape[axis]
+    return draft.several(graph.Unpack, call.name, (source,), shapes, axis=axis)
+
+
+def stack(call: Call, draft: Draft) -> str:
+    """`tf.stack` of tensors of one shape."""
+    names = []
+    for value in _argument(call, 0, "values"):
+        if isinstance(value, keras_calls.Reference):
+            names.append(value.name)
+        else:
+            names.append(draft.constant(f"{call.name}/constant", np.asarray(value)))
+    shape = draft.shape(names[0])
+    axis = _axis(call, _argument(call, 1, "axis", 0), len(shape) + 1)
+    result = (*shape[:axis], len(names), *shape[axis:])
+    return draft.add(graph.Pack, call.name, tuple(names), result, axis=axis)
+
+
+def _axis(call: Call, value: Any, rank: int) -> int:
+    """From the front; not that of the batch, which a graph has one image of."""
+    axis = _integers(call, value)[0] % rank
+    if axis == 0:
+        raise call.error("axis 0 is that of the batch; take another one")
+    return axis
+
+
 def item(call: Call, draft: Draft) -> str:
     """`x[...]` of slices and integers."""
     source, shape = _source(call, draft)

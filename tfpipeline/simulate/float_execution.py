@@ -6,7 +6,7 @@ import numpy as np
 
 from tfpipeline import errors
 from tfpipeline.ir import graph
-from tfpipeline.simulate import float_kernels, reference_kernels
+from tfpipeline.simulate import execution, float_kernels, reference_kernels
 
 Array = graph.Array
 Kernels = Mapping[type[graph.Layer], reference_kernels.Kernel]
@@ -52,11 +52,15 @@ def predict(g: graph.Graph, images: Array) -> Array:
 
 
 def batches(g: graph.Graph, images: Array) -> Iterator[dict[str, Array]]:
-    """All activations by name, of `BATCH_SIZE` images at a time."""
+    """All activations by name, of up to `BATCH_SIZE` images at a time.
+
+    Of one where the first axis is not the batch throughout.
+    """
     if len(images) < 1:
         raise errors.UsageError("at least one image is needed")
-    for start in range(0, len(images), BATCH_SIZE):
-        yield activations(g, images[start : start + BATCH_SIZE])
+    size = BATCH_SIZE if execution.keeps_batch(g) else 1
+    for start in range(0, len(images), size):
+        yield activations(g, images[start : start + size])
 
 
 def activations(

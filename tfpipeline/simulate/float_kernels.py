@@ -9,6 +9,7 @@ import numpy as np
 from tfpipeline.ir import graph
 from tfpipeline.simulate import (
     derived,
+    float_recurrent,
     float_reference_kernels,
     interpolation,
     reference_kernels,
@@ -159,6 +160,7 @@ def prelu(g: graph.Graph, layer: graph.Layer, inputs: Sequence[Array]) -> Array:
 
 KERNELS: dict[type[graph.Layer], reference_kernels.Kernel] = {
     **float_reference_kernels.KERNELS,
+    **float_recurrent.KERNELS,
     graph.Conv1D: convolution,
     graph.Conv2D: convolution,
     graph.DepthwiseConv2D: depthwise,

@@ -11,7 +11,12 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 
 from tfpipeline.ir import graph
-from tfpipeline.simulate import derived, interpolation, reference_kernels
+from tfpipeline.simulate import (
+    derived,
+    float_recurrent,
+    interpolation,
+    reference_kernels,
+)
 
 Array = graph.Array
 
@@ -256,4 +261,5 @@ KERNELS: dict[type[graph.Layer], reference_kernels.Kernel] = {
     graph.Activation: activation,
     graph.LeakyRelu: leaky_relu,
     graph.PRelu: prelu,
+    **float_recurrent.READABLE,
 }

@@ -230,7 +230,9 @@ def _of_lstm(g: graph.Graph, layer: graph.Lstm) -> Iterator[str]:
         yield (
             "its result is its hidden state, whose scale and zero point it must have; "
             f"found {result.scale[0]:.4g} and {result.zero_point[0]} for "
-            f"{hidden.scale[0]:.4g} and {hidden.zero_point[0]}"
+            f"{hidden.scale[0]:.4g} and {hidden.zero_point[0]}; TensorFlow's converter "
+            "writes such in front of a CONCATENATION or PACK: put another layer, such "
+            "as Dense, between"
         )
     factors = [
         factor
@@ -251,6 +253,10 @@ def _of_svdf(g: graph.Graph, layer: graph.Svdf) -> Iterator[str]:
         return
     if any(derived.quant(g, n).zero_point[0] for n in graph.kernel_names(layer)):
         yield "the zero points of its kernels must be 0"
+    if g.tensors[layer.states[0]].dtype == "int16" and derived.zero_point(
+        g, layer.states[0]
+    ):
+        yield "the zero point of its state of int16 must be 0"
     state, time = (derived.scale(g, n) for n in (layer.states[0], layer.time_weights))
     bias = g.tensors[layer.bias].quant
     sums = float(np.float32(state) * np.float32(time))

@@ -7,7 +7,7 @@ import subprocess
 import numpy as np
 import pytest
 
-from export.c import files
+from export.c import files, states
 
 WARNINGS = ("-Wall", "-Wextra", "-Wconversion", "-Werror", "-std=c99", "-pedantic")
 # Without optimization the sanitizers see every step, and compile twice as fast.
@@ -25,7 +25,9 @@ _MAIN = """\
 
 int main(int argc, char **argv)
 {{
-    const int in_place = argc > 2;
+    const int in_place = argc > 2 && argv[2][0] == 'i';
+    const int keep = argc > 2 && argv[2][0] == 'k';
+    (void)keep;
     switch (argc > 1 ? atoi(argv[1]) : -1) {{
 {cases}
     default:
@@ -39,7 +41,7 @@ _CASE = """\
 {memory}
         {name}_set_guards();
         while ({read}) {{
-            {name}_run({ends});
+{reset}            {name}_run({ends});
             {write}
         }}
         if (!{name}_guards_hold()) {{
@@ -47,6 +49,13 @@ _CASE = """\
         }}
         break;
     }}"""
+
+
+_RESET = """\
+            if (!keep) {{
+                {name}_reset();
+            }}
+"""
 
 
 def _ends(found):
@@ -87,6 +96,7 @@ class Program:
             found = files.write(folder / f"net{number}", g, f"net{number}")
             self.networks[name] = found
             names = {"number": number, "name": found.name, "upper": found.name.upper()}
+            names["reset"] = _RESET.format(**names) if states.num_bytes(g) else ""
             cases.append(_CASE.format(**names, **_ends(found)))
         written = [found.name for found in self.networks.values()]
         includes = "\n".join(f'#include "{name}/{name}.h"' for name in written)
@@ -100,10 +110,14 @@ class Program:
         """As `run`, for one input and one output."""
         return self.run(name, [images], in_place=in_place)[0]
 
-    def run(self, name, inputs, *, in_place=False):
-        """The outputs for each image; `in_place` of inputs written into the arena."""
+    def run(self, name, inputs, *, in_place=False, keep=False):
+        """The outputs for each image; `in_place` of inputs written into the arena.
+
+        States begin anew with each image unless `keep` says otherwise.
+        """
         number = list(self.networks).index(name)
-        command = [str(self.path), str(number), *(["in place"] if in_place else [])]
+        how = ["in place"] * in_place + ["keep"] * keep
+        command = [str(self.path), str(number), *how]
         given = b"".join(
             np.ascontiguousarray(each).tobytes()
             for image in zip(*inputs, strict=True)

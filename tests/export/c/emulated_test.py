@@ -12,7 +12,7 @@ import pytest
 from export.c import cortex_m, emulation, files, network
 from export.tflite import from_graph
 from tests.export.c import compiler, emulated_program, network_test, random_graphs
-from tests.simulate import activations_test, micro
+from tests.simulate import activations_test, micro, recurrent_test
 from tests.simulate import operator_cases as cases
 from tests.simulate.operators_test import CASES
 from tfpipeline.cost import macs
@@ -61,6 +61,11 @@ def operators():
         model = next(iter(activations_test.networks(name, dtype)))
         every = activations_test.every(dtype)[np.newaxis]
         yield f"{dtype}: every {name}", from_interpreter(model, every)
+    for name, model in recurrent_test.CASES.items():
+        g = from_tflite.read(model)
+        (images,) = micro.random_inputs(g, 3)
+        (answers,) = micro.run(model, [images], 1)
+        yield f"recurrent: {name}", (g, images, answers)
     for seed in range(200, 230):
         g = network_test.random_graph(seed)
         yield f"random {seed}", emulated_program.simulated(g, micro.random_images(g, 2))

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from export.c import files, limits, network
-from tests import graph_builder
+from tests import graph_builder, recurrent
 from tests.export.c import random_graphs
 from tfpipeline import errors
-from tfpipeline.ir import graph
+from tfpipeline.ir import from_tflite, graph
 from tfpipeline.simulate import derived
 
 
@@ -52,6 +52,26 @@ def test_all_reasons_come_at_once():
     found = reasons_of(built("int8", add))
     assert "'layer0' is not written as C: padding (2, 2) of a window of 2" in found
     assert "'layer1' is not written as C: padding (3, 0) of a window of 3" in found
+
+
+@pytest.mark.parametrize("dtype", ["int8", "int16"])
+def test_kernels_of_an_lstm_that_outgrow_int8_are_refused_once(dtype):
+    g = from_tflite.read(recurrent.lstm(dtype))
+    (layer,) = g.layers
+    for name in (layer.input_weights[2], layer.recurrent_weights[3]):
+        g = with_quant(g, name, zero_point=(9,))
+    assert reasons_of(g).count("its weights without their zero point must fit") == 1
+
+
+def test_large_biases_of_an_lstm_are_refused():
+    g = from_tflite.read(recurrent.lstm("int16"))
+    (layer,) = g.layers
+    bias = np.full(6, 2**47 - 6 * 2**22, np.int64)
+    constants = {**g.constants, layer.biases[1]: bias}
+    wide = dataclasses.replace(g, constants=constants)
+    assert "sums up to 140737488355328; they must stay below" in reasons_of(wide)
+    constants[layer.biases[1]] = bias - 1
+    assert not limits.reasons(dataclasses.replace(g, constants=constants))
 
 
 def test_large_pools_are_refused():

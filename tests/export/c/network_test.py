@@ -10,11 +10,15 @@ import numpy as np
 import pytest
 
 from export.c import files, layers, network, weighted_layers
-from tests import graph_builder, recurrent
+from tests import graph_builder
 from tests.export.c import compiler, random_graphs
-from tests.simulate import activations_test, micro, operators_test
+from tests.simulate import (
+    activations_test,
+    micro,
+    operators_test,
+    recurrent_test,
+)
 from tests.simulate import operator_cases as cases
-from tfpipeline import errors
 from tfpipeline.ir import from_tflite, graph
 from tfpipeline.simulate import activation_functions, execution, support
 
@@ -107,6 +111,12 @@ def layout_graphs():
 LAYOUTS = dict(layout_graphs())
 
 
+RECURRENT = {
+    f"recurrent: {name}": from_tflite.read(model)
+    for name, model in recurrent_test.CASES.items()
+}
+
+
 def extreme_images(g):
     limits = np.iinfo(g.tensors[g.inputs[0]].dtype)
     images = np.full((3, 1100), limits.min, limits.dtype)
@@ -121,7 +131,7 @@ def sanitized(tmp_path_factory):
     graphs = {network_id(p): from_tflite.read(p.read_bytes()) for p in NETWORKS}
     graphs |= OPERATORS
     graphs |= {seed: random_graph(seed) for seed in SEEDS}
-    graphs |= EXTREMES | LAYOUTS
+    graphs |= EXTREMES | LAYOUTS | RECURRENT
     folder = tmp_path_factory.mktemp("c")
     return compiler.Program(folder, graphs, *compiler.SANITIZERS)
 
@@ -176,27 +186,47 @@ def test_layouts_are_bit_exact(sanitized, name):
     assert (scratch == ()) == (name.split(": ")[1] in IN_COLUMNS)
 
 
+@pytest.mark.parametrize("name", recurrent_test.CASES)
+def test_states_begin_anew_when_they_are_reset(sanitized, name):
+    inputs = micro.random_inputs(RECURRENT[f"recurrent: {name}"], 4, seed=3)
+    expected = assert_bit_exact(sanitized, f"recurrent: {name}", *inputs)
+    assert len(np.unique(expected)) > 8
+
+
+@pytest.mark.parametrize("name", recurrent_test.CASES)
+def test_states_go_on_from_run_to_run_as_in_tflite_micro(sanitized, name):
+    label, model = f"recurrent: {name}", recurrent_test.CASES[name]
+    inputs = micro.random_inputs(RECURRENT[label], 9, seed=4)
+    (expected,) = micro.run(model, inputs, 1, keep=True)
+    (found,) = sanitized.run(label, inputs, keep=True)
+    np.testing.assert_array_equal(found, expected)
+    (anew,) = micro.run(model, inputs, 1)
+    assert (anew != expected).any() or name == "svdf of one moment"
+
+
+def test_memory_of_states_is_stated_to_the_byte():
+    g = RECURRENT["recurrent: int8"]
+    found = network.prepare(g, "net")
+    # 6 cells of 16 bits, 6 hidden values, whether they are set, filled up to 16 bits.
+    assert "#define NET_STATE_BYTES 20" in network.header(found)
+    # Input and output, each from a multiple of 16, and no scratch.
+    assert found.plan.peak_bytes == 32 + 32
+    weights = 4 * (6 * 4 + 6 * 6 + 4 * 6)
+    assert f"#define NET_WEIGHT_BYTES {weights}" in network.header(found)
+    stateless = network.prepare(OPERATORS["int8: dense"], "net")
+    for text in (network.header(stateless), network.source(stateless)):
+        assert "STATE" not in text and "reset" not in text
+
+
 def test_every_kind_is_compiled(sanitized):
     written = {
         layer.kind for found in sanitized.networks.values() for layer in found.g.layers
     }
-    assert written == {kind.__name__ for kind in _written_kinds()}
+    assert written == {kind.__name__ for kind in graph.LAYER_KINDS}
 
 
 def test_every_kind_has_a_builder():
-    assert set(layers.BUILDERS) == _written_kinds()
-
-
-def _written_kinds():
-    """All but those that keep a state, which `limits` refuses."""
-    return {k for k in graph.LAYER_KINDS if not issubclass(k, graph.Stateful)}
-
-
-def test_what_keeps_a_state_is_refused():
-    for model in (recurrent.lstm(), recurrent.svdf()):
-        with pytest.raises(errors.ExportError, match="keeps a state") as caught:
-            network.prepare(from_tflite.read(model), "net")
-        assert "\n" not in str(caught.value)
+    assert set(layers.BUILDERS) == set(graph.LAYER_KINDS)
 
 
 @pytest.mark.slow
@@ -249,7 +279,7 @@ def test_only_used_kernels_are_written():
 
 
 def test_text_is_deterministic_and_narrow():
-    for g in (random_graph(seed) for seed in SEEDS):
+    for g in (*map(random_graph, SEEDS), *RECURRENT.values()):
         one, other = (network.prepare(g, "Some Net") for _ in range(2))
         assert network.source(one) == network.source(other)
         for text in (network.source(one), network.header(one)):
