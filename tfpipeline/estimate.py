@@ -71,7 +71,9 @@ class Command(fields.Config):
         ),
     ] = False
     clock_mhz: Annotated[
-        float | None, Flag("Clock instead of each target's own.", low=0.001)
+        float | None,
+        # Of gigahertz there is no such chip; nor may a cycle become nothing.
+        Flag("Clock instead of each target's own.", low=0.001, high=10_000.0),
     ] = None
     format: Annotated[str, Flag("Of the output.", choices=("text", "json", "csv"))] = (
         "text"

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import math
 import pathlib
 import subprocess
 import sys
@@ -12,6 +13,7 @@ import pytest
 from tests import graph_builder, programs
 from tests.ir import tflite_values
 from tests.report import costs_test
+from tfpipeline import errors, estimate
 from tfpipeline.ir import serialize
 from tfpipeline.networks import catalog as networks
 from tfpipeline.report import costs
@@ -141,6 +143,18 @@ def test_weight_bits_and_clock():
     assert found["totals"]["weight_bytes"] == 94_048 // 4
     latency = found["latency"]["ai8x"]
     assert latency["seconds"] == latency["cycles"] / 25e6
+
+
+@pytest.mark.parametrize("clock", ["1e-3", "1e4"])
+def test_any_clock_gives_figures(clock):
+    for each in _json("--model=cmsisnet", f"--clock_mhz={clock}")["targets"].values():
+        for latency in each["latency"].values():
+            assert 0 < latency["seconds"] < math.inf
+
+
+def test_a_clock_that_leaves_a_cycle_no_time_is_refused():
+    with pytest.raises(errors.UsageError, match=r"from 0\.001 to 10000; found 1e"):
+        estimate.Command(clock_mhz=1e308)
 
 
 def test_a_graph_and_the_folder_of_a_run(tmp_path):

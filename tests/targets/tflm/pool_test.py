@@ -117,6 +117,13 @@ def test_full_temporary_folder_is_one_clear_error(monkeypatch, tmp_path):
         pool.run([pool.Job("crash", MODEL)])
 
 
+def test_no_temporary_folder_at_all_is_one_clear_error(monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", None)
+    monkeypatch.setattr("tempfile._candidate_tempdir_list", lambda: ["/absent"])
+    with pytest.raises(errors.StorageError, match=r"folder: No usable .*set TMPDIR"):
+        pool.run([pool.Job("crash", MODEL)])
+
+
 def test_works_in_a_folder_with_misleading_modules(tmp_path, monkeypatch):
     pool.close_idle()  # another one starts, in that folder
     (tmp_path / "numpy.py").write_text("raise SystemExit('the wrong numpy')")

@@ -156,8 +156,10 @@ def _temporary_folder() -> Iterator[pathlib.Path]:
         with leftovers.scratch_folder() as root:
             yield root
     except OSError as error:
+        # None where no folder at all takes files, which the error then says.
+        place = f" {tempfile.tempdir}" if tempfile.tempdir else ""
         raise errors.StorageError(
-            f"cannot write to the temporary folder {tempfile.gettempdir()}: "
+            f"cannot write to the temporary folder{place}: "
             f"{error.strerror or error}. Free space or set TMPDIR."
         ) from error
 
