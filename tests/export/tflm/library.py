@@ -14,6 +14,7 @@ import subprocess
 import pytest
 
 from export.tflm import bundle, files, mps2
+from tests import several_ends
 
 ROOT = pathlib.Path(__file__).parents[3]
 GOLDEN = ROOT / "tests" / "golden"
@@ -29,6 +30,8 @@ NETWORKS = {
     "int16 ds_cnn": GOLDEN / "tflite_int16/ds_cnn.tflite",
     "int16 concat": GOLDEN / "tflite_int16/concat.tflite",
 }
+# Networks that no file holds: of several inputs and outputs.
+MADE = {"int8 several ends": several_ends.model}
 
 HOST, CORTEX_M7 = "host", "cortex-m7"
 _LIBRARY = "libtensorflow-microlite.a"
@@ -57,8 +60,9 @@ class Library:
         self.built = None
 
     def prepare(self, folder, name):
-        """Writes the bundle of a network of `NETWORKS`."""
-        made = bundle.prepare(NETWORKS[name].read_bytes(), name)
+        """Writes the bundle of a network of `NETWORKS` or `MADE`."""
+        model = MADE[name]() if name in MADE else NETWORKS[name].read_bytes()
+        made = bundle.prepare(model, name)
         files.write(folder, made)
         return made
 
