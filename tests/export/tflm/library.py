@@ -14,7 +14,7 @@ import subprocess
 import pytest
 
 from export.tflm import bundle, files, mps2
-from tests import several_ends
+from tests import converted_ends, several_ends
 
 ROOT = pathlib.Path(__file__).parents[3]
 GOLDEN = ROOT / "tests" / "golden"
@@ -30,8 +30,11 @@ NETWORKS = {
     "int16 ds_cnn": GOLDEN / "tflite_int16/ds_cnn.tflite",
     "int16 concat": GOLDEN / "tflite_int16/concat.tflite",
 }
-# Networks that no file holds: of several inputs and outputs.
-MADE = {"int8 several ends": several_ends.model}
+# Networks that no file holds: of several ends, and of ends of other types.
+MADE = {
+    "int8 several ends": several_ends.model,
+    "int8 converted ends": converted_ends.model,
+}
 
 HOST, CORTEX_M7 = "host", "cortex-m7"
 _LIBRARY = "libtensorflow-microlite.a"
