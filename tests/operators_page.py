@@ -58,6 +58,11 @@ def _example(kind: type[graph.Layer]) -> graph.Graph | None:
     elif issubclass(kind, graph.Position):
         builder.mean()
         builder.position(1, kind)
+    elif kind is graph.ReduceMax:
+        # Of a square: strides of MAX78000's pools are the same in both directions.
+        builder = graph_builder.Builder((8, 8, 4))
+        builder.conv(4, 1)
+        builder.reduce()
     elif kind is graph.TransposeConv2D:
         builder.transposed(4, cut=(1, 0))
     elif kind is graph.SpaceToDepth:

@@ -25,6 +25,7 @@ THROUGH = "through"
 RUNS = "runs"
 OTHER = "other integers"
 EXPORTS = ("int8", "int16x8", "tflm", "c")
+IMAGES = 64
 
 # Runs any file as it is, with inputs of any type; a crash is the child's.
 _RUN = """
@@ -104,12 +105,14 @@ def _simulated(path: pathlib.Path) -> str:
         model = target.prepare(str(path), target.flags).contents["model.tflite"]
     except (errors.PipelineError, KeyError):
         return "no file"
-    images = interpreter.random_inputs(flatbuffer.read(model), 4)
-    expected = interpreter.run(model, images)
-    ours = execution.run(g, images)
-    return (
-        THROUGH if np.array_equal(ours.reshape(expected.shape), expected) else "OTHER"
+    inputs = interpreter.random_inputs(flatbuffer.read(model), IMAGES)
+    expected = interpreter.run(model, inputs)
+    ours = execution.run(g, inputs)
+    equal = all(
+        np.array_equal(our.reshape(their.shape), their)
+        for our, their in zip(ours, expected, strict=True)
     )
+    return THROUGH if equal else OTHER
 
 
 def main(folder: pathlib.Path, record: pathlib.Path | None) -> None:

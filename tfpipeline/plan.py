@@ -13,7 +13,7 @@ from typing import Annotated
 from tfpipeline import entry, errors, marked_folder, model_source
 from tfpipeline.configs import fields
 from tfpipeline.configs.fields import Flag
-from tfpipeline.ir import single_results
+from tfpipeline.ir import global_pools, single_results
 from tfpipeline.targets.gap8 import (
     budget,
     fusion,
@@ -85,7 +85,7 @@ def main(command: Command) -> None:
     elif command.activation_bits is not None:
         bits = command.activation_bits
     plan = l2_plan.plan(
-        fusion.fuse(source.graph),
+        fusion.fuse(global_pools.as_pools(source.graph)),
         bits=bits,
         rule=command.rule,
         capacity=int(1024 * command.l2_kib),

@@ -1,11 +1,13 @@
 """Kernels in C for softmax and activation functions, with the tables of int16."""
 
+import numpy as np
+
 from export.c import fragment, literals
-from tfpipeline.simulate import lookup
+from tfpipeline.simulate import derived, lookup, support
 
 Fragment = fragment.Fragment
 
-_SOFTMAX_INT8 = """\
+_ONE_OVER_ONE_PLUS = """\
 /* 1 / (1 + x) for x in [0, 1), both with 31 fractional bits: Newton's method. */
 static int32_t one_over_one_plus(int32_t x)
 {
@@ -18,10 +20,12 @@ static int32_t one_over_one_plus(int32_t x)
     }
     return y > INT32_MAX / 2 ? INT32_MAX : y * 2;
 }
+"""
 
+_SOFTMAX_OF_INT8 = """\
 /* exps holds exp(-i) of the difference i to the largest, with 31 fractional bits;
    larger differences than those count as zero. */
-static void softmax_int8(const int8_t *input, int8_t *output, int32_t rows,
+static void $name(const int8_t *input, ${result}_t *output, int32_t rows,
     int32_t columns, const int32_t *exps, int32_t count)
 {
     for (int32_t row = 0; row < rows; ++row) {
@@ -41,7 +45,7 @@ static void softmax_int8(const int8_t *input, int8_t *output, int32_t rows,
             ++headroom;
         }
         const int32_t inverse = one_over_one_plus((int32_t)(sum - (UINT32_C(1) << 31)));
-        const int32_t shift = 35 - headroom;
+        const int32_t shift = $shift - headroom;
         for (int32_t i = 0; i < columns; ++i) {
             const int32_t difference = largest - input[i];
             int32_t value = 0;
@@ -49,7 +53,7 @@ static void softmax_int8(const int8_t *input, int8_t *output, int32_t rows,
                 const int64_t share = high_product(inverse, exps[difference]);
                 value = (int32_t)((share + (INT64_C(1) << (shift - 1))) >> shift);
             }
-            output[i] = (int8_t)clamped(value + INT8_MIN, INT8_MIN, INT8_MAX);
+            output[i] = (${result}_t)clamped(value + $low, $low, $high);
         }
         input += columns;
         output += columns;
@@ -191,6 +195,24 @@ static void $name(const int16_t *input, int16_t *output, int32_t count,
 """
 
 
+def softmax_of_int8(result: str) -> str:
+    """The name of the softmax of int8 that writes the type `result`."""
+    return "softmax_int8" if result == "int8" else f"softmax_int8_to_{result}"
+
+
+def _softmax_of_int8(result: str) -> fragment.Fragment:
+    limits = np.iinfo(result)
+    text = literals.filled(
+        _SOFTMAX_OF_INT8,
+        name=softmax_of_int8(result),
+        result=result,
+        shift=str(derived.SOFTMAX_SUM_BITS + 31 - limits.bits),
+        low=f"INT{limits.bits}_MIN",
+        high=f"INT{limits.bits}_MAX",
+    )
+    return Fragment(text, ("one_over_one_plus", "rounded_shift", "clamped"))
+
+
 def fragments() -> dict[str, fragment.Fragment]:
     """All kernels by name, `softmax_int8`, with what they build on."""
     return {
@@ -199,9 +221,10 @@ def fragments() -> dict[str, fragment.Fragment]:
             "reciprocal_table", "int16_t", lookup.reciprocal_table()
         ),
         "sigmoid_table": _table("sigmoid_table", "uint16_t", lookup.sigmoid_table()),
-        "softmax_int8": Fragment(
-            _SOFTMAX_INT8, ("high_product", "rounded_shift", "clamped")
-        ),
+        "one_over_one_plus": Fragment(_ONE_OVER_ONE_PLUS, ("high_product",)),
+        **{
+            softmax_of_int8(result): _softmax_of_int8(result) for result in support.BOTH
+        },
         "softmax_int16": Fragment(
             _SOFTMAX_INT16, ("scaled", "clamped", "exp_table", "reciprocal_table")
         ),

@@ -6,6 +6,7 @@ import numpy as np
 
 from export.c import (
     axes,
+    function_kernels,
     literals,
     moved_layers,
     place,
@@ -192,7 +193,7 @@ def _softmax(which: Place, layer: graph.Layer) -> Code:
     columns = result.shape[-1]
     rows = result.num_elements // columns
     first = (which.inputs[0], which.output, rows, columns)
-    if result.dtype == "int16":
+    if g.tensors[layer.inputs[0]].dtype == "int16":
         by = f"{label}_factor"
         return Code(
             (_factor(by, derived.softmax16_factor(g, layer)),),
@@ -205,10 +206,11 @@ def _softmax(which: Place, layer: graph.Layer) -> Code:
         for difference in range(min(256, 1 - smallest))
     ]
     name = f"{label}_exps"
+    kernel = function_kernels.softmax_of_int8(result.dtype)
     return Code(
         (literals.array("int32_t", name, exps),),
-        (place.call("softmax_int8", *first, name, len(exps)),),
-        ("softmax_int8",),
+        (place.call(kernel, *first, name, len(exps)),),
+        (kernel,),
     )
 
 

@@ -10,7 +10,7 @@ from export.target import Prepared, Target
 from tfpipeline import errors, model_source, number_formats, run_folder
 from tfpipeline.configs import fields
 from tfpipeline.configs.fields import Flag
-from tfpipeline.ir import graph, serialize, single_results
+from tfpipeline.ir import global_pools, graph, serialize, single_results
 from tfpipeline.targets.gap8 import kernels, program, program_file
 
 PRECISIONS = {"double": kernels.DOUBLE, "single": kernels.SINGLE}
@@ -144,11 +144,11 @@ def _float_graph(model: str) -> graph.Graph:
     g = model_source.with_weights(model).graph
     single_results.require(g, "GAP8")
     if _is_float(g):
-        return g
+        return global_pools.as_pools(g)
     run = run_folder.RunFolder(pathlib.Path(model))
     beside = run.export_file(number_formats.FLOAT)
     if beside.is_file():
-        return model_source.load(str(beside)).graph
+        return global_pools.as_pools(model_source.load(str(beside)).graph)
     raise errors.UsageError(
         f"'{model}' has integers of another target; GAP8's are made of a float "
         "network: export it with --export=float32 when training, and give its .tflite"

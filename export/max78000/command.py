@@ -9,7 +9,7 @@ from export.target import Prepared, Target
 from tfpipeline import model_source
 from tfpipeline.configs import fields
 from tfpipeline.configs.fields import Flag
-from tfpipeline.ir import single_results
+from tfpipeline.ir import global_pools, single_results
 from tfpipeline.targets.max78000 import policy
 
 
@@ -40,7 +40,8 @@ def prepare(model: str, given: Flags) -> Prepared:
     # The device gives its input a scale of its own; what scales it is not a kernel's.
     source = model_source.with_weights(model, scaled_inputs=True)
     single_results.require(source.graph, "MAX78000")
-    g, bits = source.graph, given.weight_bits or source.weight_bits
+    g = global_pools.as_pools(source.graph)
+    bits = given.weight_bits or source.weight_bits
     image = None
     if given.sample is not None:
         image = sample.read(given.sample, g.tensors[g.inputs[0]].shape[1:])

@@ -24,6 +24,7 @@ from export.tflite import (
     trained_outputs,
 )
 from tfpipeline import atomic_files, errors, marked_folder
+from tfpipeline.cost import macs
 from tfpipeline.ir import from_tflite
 from tfpipeline.simulate import execution
 from tfpipeline.targets.tflm import (
@@ -61,6 +62,11 @@ _WHOLE_SPLITS = {"int8": "TFLite", "int16": SIMULATED}
 
 # A file of unknown origin may make an interpreter loop; each step gets this long.
 INSPECTION_TIMEOUT_SECONDS = 120.0
+
+# Images of a file of unknown origin, and multiply-accumulates of all of them at most:
+# both reference interpreters take some seconds for a billion.
+INSPECTION_IMAGES = 16
+INSPECTION_MACS = 15 * 10**9
 
 MODEL_FILE = "model.tflite"
 VERIFICATION_FILE = "verification.json"
@@ -313,7 +319,7 @@ def inspect(
     model: bytes,
     *,
     types: Sequence[str] = flatbuffer.INTEGER_TYPES,
-    images: int = 16,
+    images: int | None = None,
     processes: int = 2,
     timeout_seconds: float = INSPECTION_TIMEOUT_SECONDS,
 ) -> Verification:
@@ -322,6 +328,14 @@ def inspect(
     Checks that it is full integer, that TFLite Micro runs it and agrees with TFLite's
     reference, and finds its arena; there are no accuracies.
 
+    Args:
+        model: the file.
+        types: that its inputs and outputs may have.
+        images: as many as are tried; None for `INSPECTION_IMAGES`, or fewer where they
+            would take more than `INSPECTION_MACS`.
+        processes: children at a time.
+        timeout_seconds: limit for each interpreter.
+
     Raises:
         ExportError: not a TFLite file, damaged, not full integer, or TFLite Micro
             computes other numbers than its scales say.
@@ -329,9 +343,21 @@ def inspect(
     """
     program = flatbuffer.require_integer(model, types)
     sound_scales.require(model)
+    if images is None:
+        images = _affordable_images(model)
     random = interpreter.random_inputs(program, images)
     compared = _compare(model, random, processes, timeout_seconds)
     return _verification(model, compared)
+
+
+def _affordable_images(model: bytes) -> int:
+    try:
+        g = from_tflite.read(model)
+    except errors.GraphError:
+        # An operator that a graph has not; the interpreters may have it.
+        return INSPECTION_IMAGES
+    products = sum(macs.layer_count(g, layer).macs for layer in g.layers)
+    return max(1, min(INSPECTION_IMAGES, INSPECTION_MACS // max(products, 1)))
 
 
 def compare(
@@ -347,7 +373,7 @@ def compare(
     """
     program = flatbuffer.require_integer(model)
     random = interpreter.random_inputs(program, images)
-    _compare(model, random, 1, INSPECTION_TIMEOUT_SECONDS)
+    _compare(model, random, 1, timeout_seconds)
 
 
 def sha256(model: bytes) -> str:

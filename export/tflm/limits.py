@@ -7,8 +7,6 @@ from export.tflm import operators
 from tfpipeline.ir import tflite_file
 from tfpipeline.targets.tflm import flatbuffer
 
-TYPES = ("int8", "int16")
-
 _FLOAT = ("float16", "float32", "float64", "bfloat16")
 
 
@@ -35,8 +33,8 @@ def _border(
         if is_position:
             if tensor.dtype != "int32":
                 yield flatbuffer.wide_position(tensor)
-        elif tensor.dtype not in TYPES:
-            yield f"{who} must be int8 or int16; found {tensor.dtype}"
+        elif tensor.dtype not in (types := flatbuffer.end_types(program, tensor)):
+            yield f"{who} must be {' or '.join(types)}; found {tensor.dtype}"
         elif len(tensor.scales) != 1 or not 0 < tensor.scales[0] < math.inf:
             yield f"{who} must have one positive scale; found {tensor.scales}"
         if tensor.is_dynamic or not (is_position or tensor.shape[:1] == (1,)):

@@ -5,6 +5,7 @@ from tests.benchmarks import (
     estimate_bench,
     evaluation_bench,
     gap8_bench,
+    kernels_bench,
     max78000_bench,
     training_bench,
 )
@@ -14,6 +15,7 @@ def main() -> None:
     """Runs all benchmarks, the short ones first."""
     command_line_bench.main()
     estimate_bench.main()
+    kernels_bench.main()
     max78000_bench.main()
     gap8_bench.main()
     training_bench.main()

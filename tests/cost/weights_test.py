@@ -49,3 +49,20 @@ def test_a_shared_kernel_is_stored_once():
     tensors = {n: t for n, t in g.tensors.items() if not n.startswith("layer1/k")}
     g = dataclasses.replace(g, layers=(first, shared), tensors=tensors)
     assert weights.graph_bytes(g) == (81, 12)
+
+
+def test_slopes_and_constant_operands_are_counted_once():
+    builder = graph_builder.Builder((4, 4, 3))
+    builder.prelu(1, 1, 3)
+    builder.prelu(1, 1, 3)
+    builder.conv(5, 1)
+    g = builder.build()
+    assert _bytes(g) == [3, 3, 15]
+    first, second, _ = g.layers
+    shared = dataclasses.replace(second, inputs=(second.inputs[0], first.inputs[1]))
+    tensors = {n: t for n, t in g.tensors.items() if n != second.inputs[1]}
+    constants = {n: v for n, v in g.constants.items() if n != second.inputs[1]}
+    layers = (first, shared, g.layers[2])
+    g = dataclasses.replace(g, tensors=tensors, constants=constants, layers=layers)
+    assert _bytes(g) == [3, 0, 15]
+    assert weights.graph_bytes(g) == (18, 20)

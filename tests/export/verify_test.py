@@ -11,6 +11,8 @@ import pytest
 from export.tflite import verify
 from tests import folder_trees
 from tfpipeline import disk, errors
+from tfpipeline.cost import macs
+from tfpipeline.ir import from_tflite
 from tfpipeline.targets.tflm import flatbuffer, interpreter, reference
 
 GOLDEN = pathlib.Path(__file__).parents[1] / "golden" / "tflite_int8"
@@ -175,3 +177,20 @@ def test_verification_of_another_model_is_refused(tmp_path, verification):
     with pytest.raises(errors.ExportError, match="another model"):
         verify.write(tmp_path / "int8", MODEL + b"\0", verification)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_large_network_is_inspected_on_fewer_images(monkeypatch):
+    g = from_tflite.read(MODEL)
+    products = sum(macs.layer_count(g, layer).macs for layer in g.layers)
+    tried = []
+
+    def compare(_, inputs, *__):
+        tried.append(len(inputs[0]))
+        raise errors.VerificationError("enough")
+
+    monkeypatch.setattr(verify, "_compare", compare)
+    for most in (10**12, 3 * products, products // 2):
+        monkeypatch.setattr(verify, "INSPECTION_MACS", most)
+        with pytest.raises(errors.VerificationError, match="enough"):
+            verify.inspect(MODEL)
+    assert tried == [16, 3, 1]

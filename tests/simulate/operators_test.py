@@ -63,6 +63,25 @@ INT8 = {
         cases.INT8.image(4),
         schema.ReducerOptionsT(),
     ),
+    "softmax to int16": (
+        "SOFTMAX",
+        [cases.INT8.image(5, 10)],
+        cases.Value((1, 5, 10), "int16", 1 / 65536, -32768),
+        schema.SoftmaxOptionsT(beta=1.0),
+    ),
+    # As tflite-micro's own keyword network has it.
+    "softmax to int16 of a 65535th": (
+        "SOFTMAX",
+        [cases.INT8.result(3, 7, scale=0.7, zero_point=12)],
+        cases.Value((1, 3, 7), "int16", 1 / 65535, -32768),
+        schema.SoftmaxOptionsT(beta=0.5),
+    ),
+    "requantize to int16 with a zero point": (
+        "QUANTIZE",
+        [cases.INT8.image(40)],
+        cases.Value((1, 40), "int16", 0.0002, -32768),
+        None,
+    ),
     "relu6": ("RELU6", [cases.INT8.image(40)], cases.INT8.image(40), None),
 }
 INT16 = {
@@ -73,6 +92,12 @@ INT16 = {
     **cases.unweighted(cases.INT16),
     **cases.sloped(cases.INT16),
     **cases.moved(cases.INT16),
+    "requantize from a zero point": (
+        "QUANTIZE",
+        [cases.Value((1, 40), "int16", 1 / 65535, -32768)],
+        cases.Value((1, 40), "int32", 1 / 32767, 0),
+        None,
+    ),
     "requantize to int32": (
         "QUANTIZE",
         [cases.INT16.image(40)],

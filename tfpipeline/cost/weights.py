@@ -1,4 +1,4 @@
-"""Bytes of kernels and biases, as stored or as they would be deployed."""
+"""Bytes of kernels, constant operands and biases, as stored or as deployed."""
 
 import itertools
 from collections.abc import Callable
@@ -12,9 +12,10 @@ DEFAULT_BITS = 8
 def weight_bytes(
     g: graph.Graph, layer: graph.Layer, *, bits: int = DEFAULT_BITS
 ) -> int:
-    """Bytes of a layer's kernel, the last one filled up; 0 without one of its own.
+    """Bytes of a layer's kernel and constant operands; 0 without any of its own.
 
-    A kernel that several layers read is the first one's.
+    Slopes of a PRelu and a constant of a sum lie beside the kernels. What several
+    layers read is the first one's; a last byte is filled up.
 
     Args:
         g: a well-formed graph.
@@ -22,7 +23,7 @@ def weight_bytes(
         bits: width of a weight where the graph is not quantized.
     """
     total = 0
-    for tensor in _own(g, layer, graph.kernel_names):
+    for tensor in _own(g, layer, lambda each: _constants(g, each)):
         width = bits if tensor.dtype == "float32" else tensor.num_bits
         total += -(-tensor.num_elements * width // 8)
     return total
@@ -55,12 +56,20 @@ def graph_bytes(
     bits: int = DEFAULT_BITS,
     activation_bits: int = DEFAULT_BITS,
 ) -> tuple[int, int]:
-    """Bytes of all kernels and of all biases; what layers share is counted once."""
+    """Bytes of all kernels with constant operands, and of all biases.
+
+    What layers share is counted once.
+    """
     kernels = sum(weight_bytes(g, layer, bits=bits) for layer in g.layers)
     biases = sum(
         bias_bytes(g, layer, activation_bits=activation_bits) for layer in g.layers
     )
     return kernels, biases
+
+
+def _constants(g: graph.Graph, layer: graph.Layer) -> tuple[str, ...]:
+    operands = tuple(name for name in layer.inputs if name in g.constants)
+    return graph.kernel_names(layer) + operands
 
 
 def _own(

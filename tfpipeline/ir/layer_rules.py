@@ -35,6 +35,11 @@ POSITION_TYPES = {
     "int8": ("int32", "int64"),
     "int16": ("int32", "int64"),
 }
+# Of the input of Softmax and its output: micro/kernels/softmax_common.cc.
+SOFTMAX_TYPES = (
+    *((dtype, dtype) for dtype in ACTIVATION_TYPES),
+    ("int8", "int16"),
+)
 RESHAPED_TYPES = (*ACTIVATION_TYPES, "int32")
 REQUANTIZED_TYPES = ("uint8", "int8", "int16", "int32")
 
@@ -364,6 +369,9 @@ def _types(g: graph.Graph, layer: graph.Layer) -> Iterator[str]:
     elif isinstance(layer, graph.PRelu):
         if tuple(types) not in SLOPED_TYPES:
             yield ", ".join(types)
+    elif isinstance(layer, graph.Softmax):
+        if tuple(types) not in SOFTMAX_TYPES:
+            yield f"{types[0]} to {types[1]}"
     else:
         is_reshape = isinstance(layer, graph.Reshape)
         valid = RESHAPED_TYPES if is_reshape else ACTIVATION_TYPES
@@ -459,7 +467,8 @@ OPERAND_RULES = (
         "IR-OPERANDS",
         "types must be all float32, int8 (int32 bias, and so may be the result of "
         "weights), or int16 with kernels of int8 (int64, int32 bias) or int16 (int64); "
-        "slopes int8 beside integers, positions int32 or int64",
+        "slopes int8 beside integers, positions int32 or int64, and a softmax of int8 "
+        "may be int16",
         _each_layer(_types),
     ),
     rule.Rule(

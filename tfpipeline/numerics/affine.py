@@ -41,6 +41,8 @@ FIXED_OUTPUTS = {
     ("tanh", "int8"): (1 / 128, 0),
     ("tanh", "int16"): (1 / 32768, 0),
 }
+# Of a softmax that reads int8 and writes int16.
+WIDENED_SOFTMAX = (1 / 65536, -32768)
 
 
 @dataclasses.dataclass(frozen=True)

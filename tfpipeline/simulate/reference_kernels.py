@@ -424,7 +424,7 @@ def prelu(g: graph.Graph, layer: graph.Layer, inputs: Sequence[Array]) -> Array:
 def softmax(g: graph.Graph, layer: graph.Layer, inputs: Sequence[Array]) -> Array:
     """Softmax of each row in fixed point: reference/softmax.h."""
     assert isinstance(layer, graph.Softmax)
-    if g.tensors[layer.output].dtype == "int16":
+    if g.tensors[layer.inputs[0]].dtype == "int16":
         return _softmax16(g, layer, inputs[0])
     factor, smallest = derived.softmax_parameters(g, layer)
     low, high = derived.type_bounds(g, layer.output)
@@ -442,7 +442,7 @@ def softmax(g: graph.Graph, layer: graph.Layer, inputs: Sequence[Array]) -> Arra
         total = sum(fixed_point.rounding_shift_right(e, digits) for e in exps if e)
         headroom = 32 - total.bit_length()
         reciprocal = fixed_point.one_over_one_plus((total << headroom) - 2**31)
-        shift = digits - headroom + 31 - 8
+        shift = digits - headroom + 31 - g.tensors[layer.output].num_bits
         result[index] = [
             low
             if e is None

@@ -82,6 +82,9 @@ REQUANTIZED = {
     ("int32", "int16"),
 }
 
+# How far the scale of a function's result may be from its power of two, in int16.
+_LOG2_TOLERANCE = 1e-3
+
 # Kernels of int16 without a version for int32 biases.
 _INT64_BIAS_ONLY = (graph.DepthwiseConv2D, graph.TransposeConv2D)
 
@@ -172,13 +175,24 @@ def _of_types(g: graph.Graph, layer: graph.Layer) -> Iterator[str]:
         tensor = g.tensors[name]
         if dtype != f"int{tensor.num_bits}" and dtype != f"uint{tensor.num_bits}":
             yield f"'{name}' of {tensor.num_bits} bits must fill its {dtype}"
-        if dtype == "int16" and derived.zero_point(g, name) != 0:
+        is_shifted = dtype == "int16" and derived.zero_point(g, name) != 0
+        if is_shifted and not _takes_zero_point(layer, dtypes):
             yield f"the zero point of the int16 tensor '{name}' must be 0"
     if isinstance(layer, (graph.Activation, graph.Softmax)):
         name = _function(layer)
         reason = activation_functions.NOT_SUPPORTED.get((name, dtypes[0]))
         if reason is not None:
             yield f"{name} of {dtypes[0]}: {reason}"
+
+
+def _takes_zero_point(layer: graph.Layer, dtypes: list[str]) -> bool:
+    """Whether a kernel reads and writes int16 with a zero point other than 0.
+
+    quantize_common.cc subtracts and adds it; a softmax of int8 writes one.
+    """
+    if isinstance(layer, graph.Softmax):
+        return dtypes[0] == "int8"
+    return isinstance(layer, graph.Requantize)
 
 
 def _function(layer: graph.Activation | graph.Softmax) -> str:
@@ -310,7 +324,7 @@ def _of_factors(g: graph.Graph, layer: graph.Layer) -> Iterator[str]:
             factors = [derived.rescale_factor(g, layer)]
         case graph.Activation(function="relu" | "abs"):
             factors = [derived.rescale_factor(g, layer)]
-        case graph.Softmax() if g.tensors[layer.output].dtype == "int16":
+        case graph.Softmax() if g.tensors[layer.inputs[0]].dtype == "int16":
             factors = [derived.softmax16_factor(g, layer)]
     largest = max((shift for _, shift in factors), default=0)
     if largest > most:
@@ -388,13 +402,17 @@ def _ends(values: graph.Array) -> tuple[int, int]:
 def _of_function(
     g: graph.Graph, layer: graph.Activation | graph.Softmax
 ) -> Iterator[str]:
-    name, dtype = _function(layer), g.tensors[layer.output].dtype
+    name, dtype = _function(layer), g.tensors[layer.inputs[0]].dtype
     source, result = derived.quant(g, layer.inputs[0]), derived.quant(g, layer.output)
+    written = g.tensors[layer.output].dtype
     wanted = affine.FIXED_OUTPUTS.get((name, dtype))
-    if wanted is not None and wanted != (result.scale[0], result.zero_point[0]):
+    if written != dtype:
+        wanted = affine.WIDENED_SOFTMAX
+    if wanted is not None and not _is_near(wanted, result, written):
         yield (
-            f"{name} of {dtype} writes the scale {wanted[0]:g} and the zero point "
-            f"{wanted[1]}; found {result.scale[0]:g} and {result.zero_point[0]}"
+            f"{name} of {dtype} writes {written} of the scale {wanted[0]:g} and the "
+            f"zero point {wanted[1]}; found {result.scale[0]:g} and "
+            f"{result.zero_point[0]}"
         )
     if name == "hard_swish" and source.scale[0] >= 128 * result.scale[0]:
         yield "the output's scale must be more than a 128th of the input's"
@@ -412,6 +430,18 @@ def _of_function(
         least = 2.0 ** (derived.SOFTMAX_DIFF_BITS - 31) / layer.beta
         if source.scale[0] <= least:
             yield f"its input's scale must be more than {least:.3g}"
+
+
+def _is_near(wanted: tuple[float, int], found: graph.QuantParams, dtype: str) -> bool:
+    """Whether a result's scale and zero point are those that a function writes.
+
+    int8 exactly; of int16 softmax_common.cc takes a scale within a thousandth, as
+    1/65535 for 1/65536, and CheckedLog2 of quantization_util.cc one a little nearer.
+    """
+    if dtype == "int8":
+        return wanted == (found.scale[0], found.zero_point[0])
+    is_near = abs(math.log2(found.scale[0] / wanted[0])) < _LOG2_TOLERANCE
+    return is_near and wanted[1] == found.zero_point[0]
 
 
 def _of_hard_swish(source: float, result: float) -> Iterator[str]:

@@ -1,6 +1,6 @@
 """As `recurrent_kernels`, on whole arrays of images."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -29,23 +29,23 @@ def lstm(g: graph.Graph, layer: graph.Layer, inputs: Sequence[Array]) -> Array:
     cell = np.zeros_like(hidden)
     results = []
     # What does not depend on the state, of all rows at once.
-    given = [
-        _product(rows, gate.input_kernel, gate.bias, gate.input_factor, is_wide)
-        for gate in gates
-    ]
+    given = _products(
+        [gate.input_kernel for gate in gates],
+        [gate.input_factor for gate in gates],
+        np.concatenate([gate.bias for gate in gates]),
+        is_wide,
+    )(rows)
+    of_hidden = _products(
+        [gate.recurrent_kernel for gate in gates],
+        [gate.recurrent_factor for gate in gates],
+        np.int64(0),
+        is_wide,
+    )
     for row in range(len(rows)):
+        sums = _short(given[row] + of_hidden(hidden)) + 2**15
         taken, kept, candidate, shown = (
-            table[_short(of_input[row] + of_hidden) + 2**15]
-            for table, of_input, of_hidden in (
-                (
-                    tables[i],
-                    given[i],
-                    _product(
-                        hidden, gate.recurrent_kernel, 0, gate.recurrent_factor, is_wide
-                    ),
-                )
-                for i, gate in enumerate(gates)
-            )
+            table[sums[:, i * units : (i + 1) * units]]
+            for i, table in enumerate(tables)
         )
         first = _short(vector_arithmetic.scale(kept * cell, *factors.forget))
         second = _short(vector_arithmetic.scale(taken * candidate, *factors.taken_in))
@@ -64,22 +64,33 @@ def _short(values: Array) -> Array:
     return found
 
 
-def _product(
-    rows: Array,
-    kernel: Array,
-    bias: Array | int,
-    factor: derived.Factor,
+def _products(
+    kernels: Sequence[Array],
+    factors: Sequence[derived.Factor],
+    bias: Array | np.int64,
     is_wide: bool,
-) -> Array:
+) -> Callable[[Array], Array]:
+    """From `[..., channels]` to the scaled products of all gates, in a row."""
     # Integers below 2**53 are exact in float64, whose products BLAS has.
-    sums = (rows.astype(np.float64) @ kernel.T.astype(np.float64)).astype(np.int64)
-    sums = sums + bias
-    if not is_wide:
-        return _short(vector_arithmetic.scale(sums, *factor))
-    multiplier, shift = factor
+    columns = np.concatenate(kernels).T.astype(np.float64)
+    units = [len(kernel) for kernel in kernels]
+    multiplier, shift = (
+        np.repeat(np.array(values, np.int64), units)
+        for values in zip(*factors, strict=True)
+    )
+    if is_wide:
+        multipliers = [fixed_point.reduced_multiplier(each) for each, _ in factors]
+        multiplier = np.repeat(np.array(multipliers, np.int64), units)
     digits = 15 - shift
-    sums = sums * fixed_point.reduced_multiplier(multiplier) + (1 << (digits - 1))
-    return _short(vector_arithmetic.wrap(sums >> digits))
+    half = np.int64(1) << (digits - 1) if is_wide else np.int64(0)
+
+    def scaled(rows: Array) -> Array:
+        sums = (rows.astype(np.float64) @ columns).astype(np.int64) + bias
+        if not is_wide:
+            return _short(vector_arithmetic.scale(sums, multiplier, shift))
+        return _short(vector_arithmetic.wrap((sums * multiplier + half) >> digits))
+
+    return scaled
 
 
 def svdf(g: graph.Graph, layer: graph.Layer, inputs: Sequence[Array]) -> Array:

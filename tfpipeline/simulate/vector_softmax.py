@@ -13,7 +13,8 @@ Array = graph.Array
 def softmax(g: graph.Graph, layer: graph.Layer, inputs: Sequence[Array]) -> Array:
     """As `reference_kernels.softmax`: a table of the 256 exponentials."""
     assert isinstance(layer, graph.Softmax)
-    if g.tensors[layer.output].dtype == "int16":
+    result = g.tensors[layer.output]
+    if inputs[0].dtype == "int16":
         return _softmax16(g, layer, inputs[0])
     factor, smallest = derived.softmax_parameters(g, layer)
     low, high = derived.type_bounds(g, layer.output)
@@ -37,12 +38,12 @@ def softmax(g: graph.Graph, layer: graph.Layer, inputs: Sequence[Array]) -> Arra
         fixed_point.one_over_one_plus((int(total) << bits) - 2**31)
         for total, bits in zip(totals, headroom, strict=True)
     ]
-    shift = digits - np.array(headroom, np.int64) + 31 - 8
+    shift = digits - np.array(headroom, np.int64) + 31 - result.num_bits
     product = vector_arithmetic.scale(exps, np.array(reciprocal)[rows][..., None], 0)
     rounded = vector_arithmetic.rounding_shift_right(product, shift[rows][..., None])
     values = np.clip(rounded + low, low, high)
-    result: Array = np.where(-below >= smallest, values, low).astype(np.int8)
-    return result
+    found: Array = np.where(-below >= smallest, values, low).astype(result.dtype)
+    return found
 
 
 def _softmax16(g: graph.Graph, layer: graph.Softmax, source: Array) -> Array:

@@ -14,6 +14,7 @@ import subprocess
 import pytest
 
 from export.tflm import bundle, files, mps2
+from tests import converted_ends, several_ends
 
 ROOT = pathlib.Path(__file__).parents[3]
 GOLDEN = ROOT / "tests" / "golden"
@@ -28,6 +29,11 @@ NETWORKS = {
     "int16 residual": GOLDEN / "tflite_int16/residual.tflite",
     "int16 ds_cnn": GOLDEN / "tflite_int16/ds_cnn.tflite",
     "int16 concat": GOLDEN / "tflite_int16/concat.tflite",
+}
+# Networks that no file holds: of several ends, and of ends of other types.
+MADE = {
+    "int8 several ends": several_ends.model,
+    "int8 converted ends": converted_ends.model,
 }
 
 HOST, CORTEX_M7 = "host", "cortex-m7"
@@ -57,8 +63,9 @@ class Library:
         self.built = None
 
     def prepare(self, folder, name):
-        """Writes the bundle of a network of `NETWORKS`."""
-        made = bundle.prepare(NETWORKS[name].read_bytes(), name)
+        """Writes the bundle of a network of `NETWORKS` or `MADE`."""
+        model = MADE[name]() if name in MADE else NETWORKS[name].read_bytes()
+        made = bundle.prepare(model, name)
         files.write(folder, made)
         return made
 

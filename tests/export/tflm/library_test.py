@@ -18,7 +18,7 @@ def built(request, tmp_path_factory):
     return library.Library(request.param, tmp_path_factory.mktemp("library"))
 
 
-@pytest.mark.parametrize("name", library.NETWORKS)
+@pytest.mark.parametrize("name", [*library.NETWORKS, *library.MADE])
 def test_bundles_pass_in_the_arena_that_they_name(built, name, tmp_path):
     made = built.prepare(tmp_path, name)
     arena = made.host if built.machine == library.HOST else made.arm

@@ -100,6 +100,24 @@ def test_slopes_may_differ_by_one_step(name):
     assert (row.max_lsb, row.tolerance_lsb) == (1, 1)
 
 
+@pytest.mark.parametrize(
+    ("name", "scale"), [("RELU", 0.00688), ("ABS", 0.00688), ("MUL", 0.007)]
+)
+def test_scales_of_float32_may_differ_by_one_step(name, scale):
+    inputs = [cases.Value((1, 2**16), "int16", 0.01)]
+    options = None
+    if name == "MUL":
+        factor = cases.Value((1, 1), "int16", 0.02, data=np.array([[37]], np.int16))
+        inputs.append(factor)
+        options = cases.schema.MulOptionsT()
+    result = cases.Value((1, 2**16), "int16", scale)
+    model = cases.models.one_operator(name, inputs, result, options)
+    every = np.arange(-(2**15), 2**15, dtype=np.int16).reshape(1, -1)
+    (row,) = agreement.compare_operators(model, [every])
+    assert 0 < row.differing < 2**10
+    assert (row.max_lsb, row.tolerance_lsb) == (1, 1)
+
+
 def test_positions_are_a_network_s_result():
     case = cases.int8_only(cases.INT8)["position of the largest"]
     model = cases.models.one_operator(*case)
@@ -112,8 +130,10 @@ def test_positions_are_a_network_s_result():
 
 
 def test_integers_of_32_bits_that_are_no_position_are_refused():
-    source, result = cases.INT8.image(4), cases.Value((1, 4), "int32", 0.001)
-    model = cases.models.one_operator("QUANTIZE", [source], result)
+    source = cases.Value((1, 4), "int32", 0.001)
+    shape = cases.models.integers([1, 2, 2])
+    result = dataclasses.replace(source, shape=(1, 2, 2))
+    model = cases.models.one_operator("RESHAPE", [source, shape], result)
     with pytest.raises(errors.ExportError, match="must be int8 or int16 with one"):
         flatbuffer.require_integer(model)
 

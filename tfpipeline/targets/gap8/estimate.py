@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Mapping
 
 from tfpipeline.cost import estimate, operations
-from tfpipeline.ir import graph, single_results
+from tfpipeline.ir import global_pools, graph, single_results
 from tfpipeline.targets.gap8 import (
     buffers,
     constraints,
@@ -39,6 +39,7 @@ def estimate_graph(g: graph.Graph, options: estimate.Options) -> estimate.Estima
     """
     if lacking := single_results.reasons(g):
         return estimate.refused(spec.NAME, lacking)
+    g = global_pools.as_pools(g)
     bits = width(g, options)
     clocks = spec.clocks(options.clock_hz)
     net = fusion.fuse(g)

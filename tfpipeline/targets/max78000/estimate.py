@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Sequence
 
 from tfpipeline.cost import estimate
-from tfpipeline.ir import graph, single_results
+from tfpipeline.ir import global_pools, graph, single_results
 from tfpipeline.targets.max78000 import (
     cost,
     data_memory,
@@ -41,6 +41,7 @@ def estimate_graph(
     """
     if lacking := single_results.reasons(g):
         return estimate.refused(spec.name, lacking)
+    g = global_pools.as_pools(g)
     if options.split_kernels:
         g = splitting.split(g)
     found = graph_cost.estimate_graph(

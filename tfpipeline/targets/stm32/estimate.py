@@ -160,7 +160,11 @@ def _violations(
 def _width_notes(g: graph.Graph, options: estimate.Options) -> tuple[str, ...]:
     """What the latency leaves out of account: it is fitted to 8-bit kernels."""
     notes = []
-    types = {g.tensors[layer.output].dtype for layer in g.layers}
+    # Integers of 16 bits that only a softmax or QUANTIZE writes are no such kernel.
+    kinds = (graph.Softmax, graph.Requantize)
+    types = {
+        g.tensors[layer.output].dtype for layer in g.layers if type(layer) not in kinds
+    }
     if "int16" in types or options.activation_bits == 16:
         notes.append(
             "latency is that of int8; with int16 activations CMSIS-NN's convolutions "

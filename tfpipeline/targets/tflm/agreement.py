@@ -1,10 +1,12 @@
 """Whether TFLite's reference kernels compute what TFLite Micro computes, by operator.
 
 TFLite Micro's double rounding (gemmlowp) is the specification. All operators of
-TFLite's reference agree with it bit for bit except three: since TensorFlow 2.20 the
+TFLite's reference agree with it bit for bit but these: since TensorFlow 2.20 the
 reference FULLY_CONNECTED requantizes its accumulator in float (LiteRT issue 8567,
-TensorFlow issue 119412); PRELU rounds once, and LEAKY_RELU divides its scales in float.
-They round a few results the other way. One LSB is therefore allowed there.
+TensorFlow issue 119412); PRELU rounds once; ABS, LEAKY_RELU, MUL and RELU compute with
+their scales in float32, where TFLite Micro does in double. (A multiplier of float32
+gives every result that the reference has of int16.) They round a few results the other
+way. One LSB is therefore allowed there.
 """
 
 import dataclasses
@@ -15,12 +17,15 @@ import numpy as np
 from tfpipeline import errors
 from tfpipeline.targets.tflm import flatbuffer, interpreter, pool, ports
 
-TOLERANCE_LSB = {"FULLY_CONNECTED": 1, "LEAKY_RELU": 1, "PRELU": 1}
+TOLERANCE_LSB = dict.fromkeys(
+    ("ABS", "FULLY_CONNECTED", "LEAKY_RELU", "MUL", "PRELU", "RELU"), 1
+)
 TOLERANCE_REASON = (
     "since TensorFlow 2.20 the reference FULLY_CONNECTED requantizes in float where "
     "TFLite Micro rounds twice in integers (LiteRT issue 8567): results near a tie "
-    "differ by 1 LSB, and so they may where PRELU rounds once and LEAKY_RELU divides "
-    "scales in float. All other operators must be equal bit for bit."
+    "differ by 1 LSB, and so they may where PRELU rounds once and where ABS, "
+    "LEAKY_RELU, MUL and RELU have scales of float32. All other operators must be "
+    "equal bit for bit."
 )
 
 

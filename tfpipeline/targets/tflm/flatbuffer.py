@@ -21,6 +21,10 @@ CONVERSIONS = frozenset({"QUANTIZE", "DEQUANTIZE"})
 # Types of a full-integer network's input and output.
 INTEGER_TYPES = ("int8", "int16")
 
+# Types that QUANTIZE converts at the ends: micro/kernels/quantize_common.cc. uint8 is
+# one of them too; `export.tflite.normal_form` leaves such an end out.
+CONVERTED_TYPES = (*INTEGER_TYPES, "int32")
+
 # Operators whose result is a position: integers of 32 bits without a scale.
 POSITIONS = frozenset({"ARG_MAX", "ARG_MIN"})
 
@@ -76,7 +80,9 @@ def read(model: bytes) -> Program:
 def require_integer(model: bytes, types: Sequence[str] = INTEGER_TYPES) -> Program:
     """Parses `model` and checks that it is full integer, its input and output included.
 
-    A position as the output is int32 without a scale.
+    A position as the output is int32 without a scale. An input that QUANTIZE alone
+    reads, and an output that it writes, may be int32, or of another type than `types`
+    if what lies behind it is of them.
 
     Args:
         model: a `.tflite` file.
@@ -108,14 +114,15 @@ def require_integer(model: bytes, types: Sequence[str] = INTEGER_TYPES) -> Progr
         elif tensor.dtype != "int32":
             raise errors.ExportError(wide_position(tensor))
     for role, tensor in ends:
-        is_integer = tensor.dtype in types and len(tensor.scales) == 1
+        known = end_types(program, tensor, types)
+        is_integer = tensor.dtype in known and len(tensor.scales) == 1
         if not is_integer or not 0 < tensor.scales[0] < math.inf:
             advice = _BORDER_ADVICE.get(tensor.dtype, "")
             if tensor.dtype in INTEGER_TYPES and tensor.dtype not in types:
                 advice = f"; that is a network for {_OTHER_TARGET[tensor.dtype]}"
             raise errors.ExportError(
                 f"the network's {role} '{tensor.name[:60]}' must be "
-                f"{' or '.join(types)} with one positive scale; found {tensor.dtype} "
+                f"{' or '.join(known)} with one positive scale; found {tensor.dtype} "
                 f"with the scales {tensor.scales[:3]}{advice}"
             )
         if len(tensor.shape) < 2 or tensor.shape[0] != 1 or 0 in tensor.shape:
@@ -134,6 +141,29 @@ def positions(program: Program) -> frozenset[int]:
         if operator.name in POSITIONS
         for index in operator.outputs
     )
+
+
+def end_types(
+    program: Program, end: Tensor, types: Sequence[str] = INTEGER_TYPES
+) -> Sequence[str]:
+    """The types that an input or output may have in a network of `types`."""
+    inner = _converted(program, end)
+    if not inner:
+        return types
+    if all(tensor.dtype in types for tensor in inner):
+        return CONVERTED_TYPES
+    return (*types, "int32")
+
+
+def _converted(program: Program, end: Tensor) -> list[Tensor]:
+    """What lies behind the QUANTIZE at an end; nothing if anything else meets it."""
+    readers = [each for each in program.operators if end.index in each.inputs]
+    writers = [each for each in program.operators if end.index in each.outputs]
+    if not writers and all(each.name == "QUANTIZE" for each in readers):
+        return [program.tensors[each.outputs[0]] for each in readers]
+    if not readers and all(each.name == "QUANTIZE" for each in writers):
+        return [program.tensors[each.inputs[0]] for each in writers]
+    return []
 
 
 def wide_position(tensor: Tensor) -> str:
