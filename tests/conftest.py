@@ -1,6 +1,8 @@
-"""The tier of quick tests, `--quick`."""
+"""The tier of quick tests, `--quick`, and what holds for every test."""
 
+import os
 import pathlib
+from collections.abc import Iterator
 
 import hypothesis
 import pytest
@@ -32,3 +34,11 @@ def pytest_ignore_collect(
         return None
     is_tests = collection_path.is_dir() or collection_path.name.endswith("_test.py")
     return True if is_tests and quick_tier.costly_imports(collection_path) else None
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _files_need_not_outlast_the_machine() -> Iterator[None]:
+    """A test sees what it wrote without waiting for the disk, a third of some tests."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda descriptor: None)
+        yield

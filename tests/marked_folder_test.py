@@ -18,12 +18,6 @@ FIRST = {"model": "first", "c/net.c": b"int one;", "c/old.h": "gone later"}
 SECOND = {"model": "second", "c/net.c": b"int one;", "new/net.bin": b"\0\1"}
 
 
-@pytest.fixture(autouse=True)
-def no_flushes(monkeypatch):
-    """Flushing a thousand times would take a minute."""
-    monkeypatch.setattr(os, "fsync", lambda descriptor: None)
-
-
 def contents(folder: pathlib.Path) -> dict[str, bytes]:
     """Files by name, without the marker."""
     found = folder_trees.files(folder)
