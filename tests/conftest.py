@@ -2,6 +2,7 @@
 
 import os
 import pathlib
+import sys
 from collections.abc import Iterator
 
 import hypothesis
@@ -42,3 +43,12 @@ def _files_need_not_outlast_the_machine() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(os, "fsync", lambda descriptor: None)
         yield
+
+
+@pytest.fixture(autouse=True)
+def _dropout_as_in_a_fresh_process() -> Iterator[None]:
+    """Training switches Keras' generators on for its process, which layers describe."""
+    yield
+    keras = sys.modules.get("tf_keras")
+    if keras is not None:
+        keras.backend.experimental.disable_tf_random_generator()
