@@ -41,7 +41,9 @@ def cut_and_stacked():
     rows = keras.Input((8, 4))
     x = keras.layers.Dense(6)(rows)
     parts = [*tf.split(x, 3, axis=-1), *tf.split(x, [2, 4], axis=-1)]
-    parts += tf.unstack(keras.layers.Dense(4)(rows), axis=1)[:3]
+    # All of them: the converter leaves an UNPACK whose results are not all read in
+    # float, in some runs and not in others.
+    parts += tf.unstack(keras.layers.Dense(4)(rows), axis=1)
     parts = [keras.layers.Flatten()(keras.layers.Dense(3)(part)) for part in parts]
     stacked = keras.layers.Flatten()(tf.stack(parts[:5], axis=1))
     return keras.Model(rows, keras.layers.Concatenate()([stacked, *parts]))
@@ -56,8 +58,6 @@ MODELS = {
 
 @pytest.mark.parametrize("name", MODELS)
 def test_versions_are_those_of_the_converter(name):
-    # What the converter quantizes depends on names, which Keras counts.
-    keras.backend.clear_session()
     model = MODELS[name]()
     images = np.random.default_rng(0).normal(size=(4, *model.input_shape[1:]))
     files = [float32.convert(model)]
