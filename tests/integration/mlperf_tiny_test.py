@@ -14,7 +14,7 @@ from tfpipeline.cost import estimate, macs
 from tfpipeline.ir import from_tflite, graph
 from tfpipeline.simulate import execution
 from tfpipeline.targets.tflm import estimate as tflm
-from tfpipeline.targets.tflm import flatbuffer, interpreter, pool
+from tfpipeline.targets.tflm import interpreter
 
 pytestmark = pytest.mark.vendor
 
@@ -59,10 +59,7 @@ def test_simulation_equals_tflite_micro(name):
     g, model = from_tflite.read_file(path), path.read_bytes()
     shape = g.tensors[g.inputs[0]].shape[1:]
     images = np.random.default_rng(0).integers(-128, 128, (8, *shape), np.int8)
-    options = {"arena_bytes": interpreter.generous_arena_bytes(flatbuffer.read(model))}
-    [reply] = pool.run([pool.Job("tflm_predict", model, {"images": images}, options)])
-    assert reply.failure is None, reply.failure
-    [expected] = reply.arrays.values()
+    expected = interpreter.predict(model, images)
     np.testing.assert_array_equal(execution.predict(g, images), expected)
 
 

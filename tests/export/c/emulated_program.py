@@ -46,16 +46,16 @@ def exit_codes(folder, cases, core, flags="-O2"):
 
     Args:
         folder: for the files.
-        cases: `{name: (graph, images, answers)}`.
+        cases: `{name: (graph, inputs, answers)}`, an array for each input and output.
         core: such as "cortex-m3".
         flags: of the compiler.
     """
     sources, names = [], []
-    for number, (g, images, answers) in enumerate(cases.values()):
+    for number, (g, inputs, answers) in enumerate(cases.values()):
         name = f"net{number}"
         found = network.prepare(g, name)
         (folder / name / cortex_m.FOLDER).mkdir(parents=True)
-        for file, text in files.texts(found, [images], [answers]).items():
+        for file, text in files.texts(found, inputs, answers).items():
             if file == f"{name}_test.c":
                 text = text.replace("int main(void)", f"int {name}_test(void)")
                 text = f"int {name}_test(void);\n{text}"
@@ -85,6 +85,6 @@ def exit_codes(folder, cases, core, flags="-O2"):
     return dict(zip(cases, map(int, found), strict=True))
 
 
-def simulated(g, images):
+def simulated(g, inputs):
     """A case whose answers are those of `simulate`."""
-    return g, images, execution.predict(g, images)
+    return g, inputs, execution.run(g, inputs)

@@ -30,16 +30,17 @@ CMSIS_NN = {"cortex-m3": 2.99, "cortex-m4": 2.07, "cortex-m7": 2.07}
 ALLOWED_RATIO = 1.5
 
 
-def from_interpreter(model, images):
-    """A case whose answers are TFLite Micro's."""
-    return from_tflite.read(model), images, micro.predict(model, images, 2**24)
+def from_interpreter(model, inputs):
+    """A case whose answers are TFLite Micro's, an array for each output."""
+    g = from_tflite.read(model)
+    return g, inputs, micro.run(model, inputs, len(g.outputs), 2**24)
 
 
 def golden_networks():
     for path in sorted({*network_test.NETWORKS, *network_test.TRAINED}):
         model = path.read_bytes()
-        images = micro.random_images(from_tflite.read(model), 2, seed=3)
-        yield network_test.network_id(path), from_interpreter(model, images)
+        inputs = micro.random_inputs(from_tflite.read(model), 2, seed=3)
+        yield network_test.network_id(path), from_interpreter(model, inputs)
 
 
 def registered_networks():
@@ -49,31 +50,29 @@ def registered_networks():
             random = np.random.default_rng(0)
             g = random_graphs.quantized(catalog.load(name), random, dtype)
             model = from_graph.to_bytes(g)
-            yield f"{dtype}: {name}", from_interpreter(model, micro.random_images(g, 1))
+            yield f"{dtype}: {name}", from_interpreter(model, micro.random_inputs(g, 1))
 
 
 def operators():
     for name, case in CASES.items():
         model = cases.models.one_operator(*case)
-        images = micro.random_images(from_tflite.read(model), 3, seed=2)
-        yield name, from_interpreter(model, images)
+        inputs = micro.random_inputs(from_tflite.read(model), 3, seed=2)
+        yield name, from_interpreter(model, inputs)
     for name, dtype in activation_functions.BUILDERS:
         model = next(iter(activations_test.networks(name, dtype)))
         every = activations_test.every(dtype)[np.newaxis]
-        yield f"{dtype}: every {name}", from_interpreter(model, every)
+        yield f"{dtype}: every {name}", from_interpreter(model, [every])
     for name, model in recurrent_test.CASES.items():
-        g = from_tflite.read(model)
-        (images,) = micro.random_inputs(g, 3)
-        (answers,) = micro.run(model, [images], 1)
-        yield f"recurrent: {name}", (g, images, answers)
+        inputs = micro.random_inputs(from_tflite.read(model), 3)
+        yield f"recurrent: {name}", from_interpreter(model, inputs)
     for seed in range(200, 230):
         g = network_test.random_graph(seed)
-        yield f"random {seed}", emulated_program.simulated(g, micro.random_images(g, 2))
+        yield f"random {seed}", emulated_program.simulated(g, micro.random_inputs(g, 2))
     for name, g in network_test.EXTREMES.items():
         images = network_test.extreme_images(g)
-        yield name, emulated_program.simulated(g, images)
+        yield name, emulated_program.simulated(g, [images])
     for name, g in network_test.LAYOUTS.items():
-        yield name, emulated_program.simulated(g, micro.random_images(g, 2))
+        yield name, emulated_program.simulated(g, micro.random_inputs(g, 2))
 
 
 @pytest.fixture(scope="module")
@@ -111,8 +110,8 @@ def test_registered_networks_are_bit_exact(tmp_path, all_registered, name, dtype
 
 
 def test_a_wrong_answer_and_a_byte_outside_the_arena_are_found(tmp_path):
-    g, images, answers = next(iter(dict(golden_networks()).values()))
-    found = files.write(tmp_path / "net", g, "net", [images])
+    g, inputs, answers = next(iter(dict(golden_networks()).values()))
+    found = files.write(tmp_path / "net", g, "net", inputs)
     source = tmp_path / "net" / "net.c"
     text = source.read_text()
     outside = "((int8_t *)&arena)[NET_ARENA_BYTES] = 0;\n    MARK(1);"
@@ -120,8 +119,8 @@ def test_a_wrong_answer_and_a_byte_outside_the_arena_are_found(tmp_path):
     assert emulation.run(tmp_path / "net", found, "cortex-m3").exit_code == 2
     source.write_text(text)
     assert emulation.run(tmp_path / "net", found, "cortex-m3").exit_code == 0
-    answers[-1, -1] ^= 1
-    (tmp_path / "net" / "net_test.c").write_text(network.test(found, images, answers))
+    answers[0][-1, -1] ^= 1
+    (tmp_path / "net" / "net_test.c").write_text(network.test(found, inputs, answers))
     assert emulation.run(tmp_path / "net", found, "cortex-m3").exit_code == 1
 
 
