@@ -48,11 +48,21 @@ TOOLS = {
 }
 
 
+def _has_cross_library():
+    command = ("arm-none-eabi-g++", "-print-file-name=libstdc++.a")
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    # What is not there comes back as it was asked for.
+    return pathlib.Path(done.stdout.strip()).is_absolute()
+
+
 class Library:
     """The library for one machine, built when the first bundle asks for it."""
 
     def __init__(self, machine, folder):
         missing = [tool for tool in TOOLS[machine] if shutil.which(tool) is None]
+        # Debian has the cross compiler's C++ library in a package of its own.
+        if machine == CORTEX_M7 and not missing and not _has_cross_library():
+            missing = ["the C++ library (Debian: libstdc++-arm-none-eabi-newlib)"]
         if "TFPIPELINE_TFLM_TREE" not in os.environ:
             pytest.skip("TFPIPELINE_TFLM_TREE does not name TensorFlow Lite Micro")
         if missing:
