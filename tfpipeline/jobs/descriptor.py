@@ -162,9 +162,10 @@ def _rehearse(
 
     def describe(form: str) -> None:
         chosen, quantized = forms.GAP8[form], {}
+        g = from_keras.read(model, name=name)
         check = deployments.of(chosen.number_format.name).check
         if check is not None:
-            check(from_keras.read(model, name=name), choices.Choices())
+            check(g, choices.Choices())
         if chosen.is_trained:
             prepared = descriptor_qat.prepare(model, chosen, calibration, name)
             quantized[form] = kept_stages.Trained(prepared.network, 0, ())
@@ -175,7 +176,7 @@ def _rehearse(
             folder=folder,
             trained=kept_stages.Trained(model, 0, ()),
             quantized=quantized,
-            graph=from_keras.read(model, name=name),
+            graph=g,
         )
         p = _integers(job, form)
         if form in _APPLICATIONS:

@@ -271,9 +271,7 @@ def concat(g: graph.Graph, layer: graph.Layer, inputs: Sequence[Array]) -> Array
     assert isinstance(layer, graph.Concat)
     if layer.axis == 0:
         return np.concatenate(inputs)
-    batch = max(len(values) for values in inputs)
-    repeated = [np.broadcast_to(v, (batch, *v.shape[1:])) for v in inputs]
-    return np.concatenate(repeated, axis=layer.axis)
+    return np.concatenate(_for_every_image(inputs), axis=layer.axis)
 
 
 def gather(g: graph.Graph, layer: graph.Layer, inputs: Sequence[Array]) -> Array:
@@ -316,9 +314,13 @@ def pack(g: graph.Graph, layer: graph.Layer, inputs: Sequence[Array]) -> Array:
     assert isinstance(layer, graph.Pack)
     if layer.axis == 0:
         return np.stack(inputs)
+    return np.stack(_for_every_image(inputs), axis=layer.axis)
+
+
+def _for_every_image(inputs: Sequence[Array]) -> list[Array]:
+    """Inputs of one length; a constant, which has one image, is repeated."""
     batch = max(len(values) for values in inputs)
-    repeated = [np.broadcast_to(v, (batch, *v.shape[1:])) for v in inputs]
-    return np.stack(repeated, axis=layer.axis)
+    return [np.broadcast_to(v, (batch, *v.shape[1:])) for v in inputs]
 
 
 def reshape(g: graph.Graph, layer: graph.Layer, inputs: Sequence[Array]) -> Array:
