@@ -37,8 +37,8 @@ class Flag:
         group: heading in `--help`, where it is not that of the config.
         reads_file: the flag is the path of a text file, the field is its text.
         repeats: the flag of a tuple may be given several times, and adds up.
-        added: earlier runs had no such flag, and did what its default says: with that
-            value it is no part of what makes a run the same, so that they resume.
+        is_later: runs from before the flag are those with its default, so the default
+            is no part of a run's identity.
     """
 
     help: str
@@ -51,7 +51,7 @@ class Flag:
     group: str | None = None
     reads_file: bool = False
     repeats: bool = False
-    added: bool = False
+    is_later: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,7 +79,7 @@ class Leaf:
     base: type
     is_tuple: bool
     group: str
-    default: Any
+    default: Any = None
 
     @property
     def name(self) -> str:
@@ -124,12 +124,13 @@ def leaves(config: Config, group: str = "") -> Iterator[tuple[Leaf, Any]]:
 def identity(config: Config, without: Collection[str] = ()) -> dict[str, Any]:
     """Flag -> value as JSON has it, flat; of all flags but those in `without`.
 
-    Flags that were added later are left out where they say what runs did before.
+    Flags that are `is_later` are left out at their default.
     """
     return {
         leaf.name: list(value) if leaf.is_tuple else value
         for leaf, value in leaves(config)
-        if leaf.name not in without and not (leaf.flag.added and value == leaf.default)
+        if leaf.name not in without
+        and not (leaf.flag.is_later and value == leaf.default)
     }
 
 

@@ -14,7 +14,7 @@ ModelOptions = Annotated[
     Flag(
         "What the function of --model is called with beside input_shape and "
         "num_classes: alpha=0.25,depth=2. Sizes are like 32x32x3.",
-        added=True,
+        is_later=True,
     ),
 ]
 
@@ -39,7 +39,7 @@ class Network(fields.Config):
             "gives; fresh: with weights drawn anew, as those of a network by its name "
             "always are.",
             choices=(WEIGHTS, FRESH),
-            added=True,
+            is_later=True,
         ),
     ] = WEIGHTS
     width: Annotated[

@@ -18,33 +18,20 @@ from tfpipeline.untrusted import content
 # Operations with an effect or a state that a network may have: those of its variables,
 # and calls of what is checked as well.
 _STATEFUL = frozenset(
-    [
-        "AssignVariableOp",
-        "DisableCopyOnRead",
-        "If",
-        "NoOp",
-        "PartitionedCall",
-        "Placeholder",
-        "ReadVariableOp",
-        "StatefulPartitionedCall",
-        "StatelessIf",
-        "StatelessWhile",
-        "VarHandleOp",
-        "VarIsInitializedOp",
-        "While",
-    ]
+    {
+        *("AssignVariableOp", "DisableCopyOnRead", "If", "NoOp", "PartitionedCall"),
+        *("Placeholder", "ReadVariableOp", "StatefulPartitionedCall", "StatelessIf"),
+        *("StatelessWhile", "VarHandleOp", "VarIsInitializedOp", "While"),
+    }
 )
 # Of reading a checkpoint, and of writing one; each only in a function for it, as Keras
 # and TensorFlow write it. That for writing is never called here.
 _RESTORING = frozenset({"RestoreV2"})
 _SAVING = frozenset(
-    [
-        "MergeV2Checkpoints",
-        "SaveV2",
-        "ShardedFilename",
-        "StaticRegexFullMatch",
+    {
+        *("MergeV2Checkpoints", "SaveV2", "ShardedFilename", "StaticRegexFullMatch"),
         "StringJoin",
-    ]
+    }
 )
 _RESTORE, _SAVE = "_traced_restore_", "_traced_save_"
 # Python, without saying that they have an effect.

@@ -150,14 +150,14 @@ def build(
             network.form,
             network.form.digest(),
             network.model_options,
-            dataset.image_shape,
+            dataset.input_shape,
             dataset.num_classes,
         )
         return own.build(number_format, fresh=not network.has_weights)
     with precision.computing_in(number_format):
         return registry.build(
             network.model,
-            input_shape=dataset.image_shape,
+            input_shape=dataset.input_shape,
             num_classes=dataset.num_classes,
             batch_norm=network.batch_norm,
             dropout=network.dropout,
