@@ -182,7 +182,30 @@ class Images(fields.Config):
             is_later=True,
         ),
     ] = preprocessing.AUTO
+    memory_limit: Annotated[
+        float | None,
+        Flag(
+            "GiB that pictures and sounds may take in memory; larger sets are kept in "
+            "--cache_dir and streamed from there, to the same result. Default: a "
+            "quarter of the machine's memory.",
+            low=0.0,
+            is_later=True,
+        ),
+    ] = None
+    cache_dir: Annotated[
+        str | None,
+        Flag(
+            "Folder for sets larger than --memory_limit. Default: tfpipeline/data in "
+            "the user's cache folder.",
+            is_later=True,
+        ),
+    ] = None
     reading: Annotated[Reading, Group("data of your own")] = Reading()
+
+    @property
+    def memory_bytes(self) -> int | None:
+        """Of --memory_limit."""
+        return None if self.memory_limit is None else int(self.memory_limit * 2**30)
 
     @property
     def is_signed(self) -> bool:

@@ -103,6 +103,8 @@ def load_flags(given: images.Images, seed: int, **others: Any) -> splits.Dataset
         validation_fraction=given.validation_fraction,
         limit=given.train_limit,
         reading=given.reading,
+        memory_bytes=given.memory_bytes,
+        cache_dir=given.cache_dir,
         **others,
     )
 

@@ -17,7 +17,8 @@ class Request:
         limit: most train examples (validation's included), and a fifth of it of test.
         download: whether a TFDS set may be downloaded.
         reading: flags of data of one's own.
-        memory_bytes: splits together that have more are kept on the disk; None: never.
+        memory_bytes: splits that together have more are kept on the disk; None: a
+            quarter of the machine's memory.
         cache_dir: where; None for the user's cache folder.
     """
 

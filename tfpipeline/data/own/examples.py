@@ -33,7 +33,8 @@ class Examples:
             [m, *shape] of any length.
         groups: int64 [N], examples of a group are never divided; None: each its own.
         where: names example i in an error, such as by its file.
-        key: what changes whenever inputs do, such as names, sizes and times of files.
+        key: what changes whenever inputs do, such as names, sizes and times of files;
+            empty for inputs that are in memory.
     """
 
     targets: np.ndarray
@@ -86,7 +87,12 @@ def dataset(
         _require_targets(name, part, names)
     chosen = _divided(parts, asked)
     _require_classes(parts[TRAIN], chosen[TRAIN][1], names)
-    store = stored_inputs.Store(asked, spec.where)
+    needed = [(parts[part], len(positions)) for part, positions in chosen.values()]
+    # What is in memory already gains nothing.
+    is_on_disk = all(part.key for part in parts.values()) and stored_inputs.is_larger(
+        needed, asked.memory_bytes
+    )
+    store = stored_inputs.Store(asked, spec.where, spec.name, is_on_disk)
     read = {}
     for split in (TRAIN, VALIDATION, TEST):
         source, positions = chosen[split]
