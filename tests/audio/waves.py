@@ -17,6 +17,11 @@ def noise(random, amplitude=0.1, count=RATE):
     return _int16(amplitude * random.standard_normal(count))
 
 
+def dithered(random, wave):
+    """With the noise of a step that every converter has."""
+    return (wave + np.rint(random.standard_normal(len(wave)))).astype(np.int16)
+
+
 def chirp(amplitude=0.5, count=RATE):
     """From 50 Hz to 7 kHz."""
     seconds = np.arange(count) / RATE
@@ -56,6 +61,7 @@ def clips(seed=0):
     tones = [tone(hertz, loudness(3)) for hertz in (60, 440, 1_000, 3_900)]
     return {
         "speech": np.stack([speech(random, loudness(2)) for _ in range(8)]),
-        "tones": np.stack([*tones, chirp()]),
+        "tones": np.stack([dithered(random, each) for each in (*tones, chirp())]),
+        "pure tones": np.stack(tones),
         "noise": np.stack([noise(random, 0.3 * loudness(3)) for _ in range(6)]),
     }
