@@ -110,7 +110,12 @@ class Reading(fields.Config):
     ] = None
     front_end: Annotated[
         str,
-        Flag("What networks take of .wav files; none: the wave.", is_later=True),
+        Flag(
+            "What networks take of .wav files: none, the wave; log_mel or mfcc, rows "
+            "of features (docs/audio.md).",
+            choices=("none", "log_mel", "mfcc"),
+            is_later=True,
+        ),
     ] = "none"
     test_fraction: Annotated[
         float,

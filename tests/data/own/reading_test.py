@@ -8,9 +8,10 @@ from PIL import Image
 from scipy.io import wavfile
 
 from tfpipeline import errors
+from tfpipeline.audio import float_features, front_end
 from tfpipeline.configs.images import Reading
 from tfpipeline.data import catalog
-from tfpipeline.data.own import wave_folders
+from tfpipeline.data.own import front_ends
 
 
 def _load(text, **fields):
@@ -320,7 +321,7 @@ class TestWaves:
     )
     def test_types(self, tmp_path, values, expected):
         wavfile.write(tmp_path / "a.wav", 8000, values)
-        rate, found = wave_folders.wave(str(tmp_path / "a.wav"))
+        rate, found = front_ends.read_wave(str(tmp_path / "a.wav"))
         assert rate == 8000
         np.testing.assert_array_equal(found, np.array(expected, np.float32))
 
@@ -336,8 +337,27 @@ class TestWaves:
         (wave_folder / "dog" / "2.wav").write_bytes(content)
         _refused(wave_folder, r"dog/2\.wav (is no .wav file|holds no sample)")
 
-    def test_an_unknown_front_end(self, wave_folder):
-        _refused(wave_folder, "must be one of none", errors.UsageError, front_end="x")
+    @pytest.mark.parametrize("kind", ["log_mel", "mfcc"])
+    def test_features_of_the_audio_room(self, wave_folder, kind):
+        dataset = _load(wave_folder, front_end=kind, clip_seconds=0.1)
+        given = front_end.FrontEnd(kind, clip_seconds=0.1)
+        assert dataset.input_shape == given.output_shape
+        _, samples = wavfile.read(wave_folder / "cat" / "0.wav")
+        expected = float_features.features(given, np.pad(samples, (0, 1440)))
+        same = (_all_inputs(dataset) == expected).all(axis=(1, 2, 3))
+        assert same.sum() == 1
+
+    def test_a_file_that_is_cut_short(self, wave_folder):
+        path = wave_folder / "dog" / "2.wav"
+        path.write_bytes(path.read_bytes()[:-40])
+        _refused(wave_folder, r"dog/2\.wav is no .wav file, or damaged: Reached EOF")
+        _refused(
+            wave_folder,
+            r"dog/2\.wav is not a .wav file .* cut short",
+            errors.StorageError,
+            front_end="mfcc",
+            clip_seconds=0.1,
+        )
 
 
 _FUNCTIONS = """
