@@ -12,7 +12,7 @@ from tfpipeline.deploy import choices as choices_lib
 from tfpipeline.deploy import deployment
 from tfpipeline.deploy import job as jobs
 from tfpipeline.ir import graph
-from tfpipeline.keras_networks import batch_norm_folding
+from tfpipeline.quantization.max78000 import rewrites
 from tfpipeline.quantization.max78000 import scheme as max78000
 from tfpipeline.readers import from_max78000
 from tfpipeline.targets.max78000 import (
@@ -48,6 +48,7 @@ def _training(choices: choices_lib.Choices) -> scheme.Scheme:
     return scheme.Scheme(
         prepare=lambda model, images: max78000.prepare_qat(model, images, options),
         build=lambda model: max78000.build(model, options),
+        fold=rewrites.fold,
     )
 
 
@@ -69,7 +70,7 @@ def _rehearse(job: jobs.Job) -> None:
 
 def _after_training(job: jobs.Job) -> keras.Model:
     """The float network in the device's integers, without training for them."""
-    folded = batch_norm_folding.fold(job.trained.model)
+    folded = rewrites.fold(job.trained.model)
     return _training(job.choices).prepare(folded, job.calibration)
 
 

@@ -18,6 +18,25 @@ def require_functional(model: Any) -> keras.Model:
         QuantizationError: the model is of Keras 3, subclassed, not built, or holds
             another model as a layer.
     """
+    require_listed(model)
+    for layer in model.layers:
+        if isinstance(layer, keras.Model):
+            raise errors.QuantizationError(
+                f"layer {layer.name!r} of model {model.name!r} is itself a model; "
+                "nested models cannot be quantized. Add its layers to the outer model "
+                "directly."
+            )
+    if isinstance(model, keras.Sequential):
+        return keras.Model(model.inputs, model.outputs, name=model.name)
+    return model
+
+
+def require_listed(model: Any) -> None:
+    """Checks that a network's layers can be listed, and those of models inside it.
+
+    Raises:
+        QuantizationError: a model is of Keras 3, subclassed, or not built.
+    """
     if not isinstance(model, keras.Model):
         raise errors.QuantizationError(
             f"{_class_path(model)} is not a tf_keras (Keras 2) model, the only kind "
@@ -38,14 +57,7 @@ def require_functional(model: Any) -> keras.Model:
         )
     for layer in model.layers:
         if isinstance(layer, keras.Model):
-            raise errors.QuantizationError(
-                f"layer {layer.name!r} of model {model.name!r} is itself a model; "
-                "nested models cannot be quantized. Add its layers to the outer model "
-                "directly."
-            )
-    if isinstance(model, keras.Sequential):
-        return keras.Model(model.inputs, model.outputs, name=model.name)
-    return model
+            require_listed(layer)
 
 
 def to_dict(model: keras.Model) -> dict[str, Any]:
