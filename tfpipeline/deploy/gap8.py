@@ -14,7 +14,7 @@ from tfpipeline.deploy import choices as choices_lib
 from tfpipeline.deploy import deployment
 from tfpipeline.deploy import job as jobs
 from tfpipeline.ir import graph
-from tfpipeline.keras_networks import float_twin
+from tfpipeline.keras_networks import float_twin, quantizable
 from tfpipeline.quantization.gap8 import rewrites
 from tfpipeline.quantization.gap8 import scheme as gap8
 from tfpipeline.readers import from_gap8, from_keras
@@ -48,7 +48,7 @@ def _training(num_bits: int, choices: choices_lib.Choices) -> scheme.Scheme:
     return scheme.Scheme(
         prepare=prepare,
         build=lambda model: gap8.build(model, num_bits),
-        fold=rewrites.fold,
+        target=rewrites.TARGET,
     )
 
 
@@ -92,7 +92,7 @@ def _integers(
         model = job.quantized[number_format.name].model
         g = from_keras.read(float_twin.extract(model), name=job.network)
         return from_gap8.read(model, name=job.network), g
-    folded = rewrites.fold(job.trained.model)
+    folded = quantizable.fold(job.trained.model, rewrites.TARGET)
     g = from_keras.read(folded, name=job.network)
     magnitudes = calibrate.calibrate(g, job.calibration)
     bits = number_format.activation_bits

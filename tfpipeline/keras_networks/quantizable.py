@@ -37,16 +37,23 @@ _LAYERS = keras.layers
 
 
 @dataclasses.dataclass(frozen=True)
-class Further:
-    """Rewrites of one chip, applied to what `rewrites` has made.
+class Target:
+    """What is rewritten for a target besides what `rewrites` does for all.
 
     Attributes:
-        takes: whether a layer is rewritten.
+        takes: whether a layer is.
         rewrite: what a call of it becomes; None of layers that stay.
+        has_depthwise: whether a multiply-add of each channel may be a depthwise
+            convolution; otherwise it is a convolution with a diagonal kernel.
     """
 
-    takes: Callable[[Any], bool]
-    rewrite: rebuilding.Rewrite
+    takes: Callable[[Any], bool] = lambda layer: False
+    rewrite: rebuilding.Rewrite = lambda call, builder: None
+    has_depthwise: bool = True
+
+
+ANY = Target()
+"""Nothing besides."""
 
 
 # Axis of the kernel that the input's channels lie along.
@@ -58,25 +65,24 @@ _INPUT_AXES: dict[type[Any], int] = {
 }
 
 
-def is_rewritten(model: keras.Model, further: Further | None = None) -> bool:
-    """Whether `fold` makes more of a network than `batch_norm_folding.fold` does."""
+def is_rewritten(model: keras.Model, target: Target = ANY) -> bool:
+    """Whether `fold` makes more of a network than `batch_norm_folding.fold` does.
+
+    It makes no layer, so that fresh weights of later networks stay what they were.
+    """
     return (
         rewrites.is_needed(model)
         or bool(batch_norm_folding.unfoldable(model))
-        or (further is not None and any(map(further.takes, model.layers)))
+        or any(map(target.takes, model.layers))
     )
 
 
-def fold(
-    model: keras.Model, *, has_depthwise: bool = True, further: Further | None = None
-) -> keras.Model:
+def fold(model: keras.Model, target: Target = ANY) -> keras.Model:
     """Returns a network without normalizations, of layers that quantizers know.
 
     Args:
         model: functional or Sequential tf_keras network.
-        has_depthwise: whether a multiply-add of each channel may be a depthwise
-            convolution; otherwise it is a convolution with a diagonal kernel.
-        further: rewrites of what a chip has in no other way.
+        target: what else is rewritten.
 
     Returns:
         A new functional model of the same name with its own float32 weights; its
@@ -87,17 +93,17 @@ def fold(
             is not along the channels; or another network came out.
     """
     topology.require_listed(model)
-    if not is_rewritten(model, further):
+    if not is_rewritten(model, target):
         return batch_norm_folding.fold(model)
     result = rebuilding.rebuild(model, rewrites.rewrite)
-    if further is not None:
-        result = rebuilding.rebuild(result, further.rewrite)
+    if any(map(target.takes, result.layers)):
+        result = rebuilding.rebuild(result, target.rewrite)
     result = batch_norm_folding.fold(result, partly=True)
     # Where several stand in a row, the next one then follows a convolution.
     while any(map(batch_norm_folding.is_normalization, result.layers)):
         left = batch_norm_folding.unfoldable(result)
         if left:
-            result = _moved(result, left, has_depthwise)
+            result = _moved(result, left, target.has_depthwise)
         result = batch_norm_folding.fold(result, partly=True)
     same_function.require(result, model)
     return result
@@ -183,12 +189,10 @@ def _alone(call: Call, builder: Builder, has_depthwise: bool) -> Any:
     line = tuple(x.shape[1:])
     plane = (*(1,) * (3 - len(line)), *line)
     if line != plane:
-        shape = {"part": "plane", "target_shape": plane}
-        x = builder.apply(call, _LAYERS.Reshape, x, **shape)
+        x = builder.apply(call, _LAYERS.Reshape, x, part="plane", target_shape=plane)
     kernel = scale.reshape(1, 1, -1, 1)
     weights = [kernel, offset]
     x = builder.apply(call, _LAYERS.DepthwiseConv2D, x, weights=weights, kernel_size=1)
     if line != plane:
-        shape = {"part": "line", "target_shape": line}
-        x = builder.apply(call, _LAYERS.Reshape, x, **shape)
+        x = builder.apply(call, _LAYERS.Reshape, x, part="line", target_shape=line)
     return x

@@ -118,10 +118,17 @@ def _separable_1d(call: Call, builder: Builder) -> Any:
     x = call.tensors[0]
     if layer.padding == "causal":
         before = layer.dilation_rate[0] * (layer.kernel_size[0] - 1)
-        pad = {"part": "pad", "padding": (before, 0)}
-        x = builder.apply(call, _LAYERS.ZeroPadding1D, x, **pad)
-    part = {"part": "depthwise", "use_bias": False}
-    x = _depthwise_row(call, builder, _row(call, builder, x), [depthwise], **part)
+        x = builder.apply(
+            call, _LAYERS.ZeroPadding1D, x, part="pad", padding=(before, 0)
+        )
+    x = _depthwise_row(
+        call,
+        builder,
+        _row(call, builder, x),
+        [depthwise],
+        part="depthwise",
+        use_bias=False,
+    )
     x = builder.apply(
         call,
         _LAYERS.Conv2D,
@@ -150,21 +157,21 @@ def _depthwise_1d(call: Call, builder: Builder) -> Any:
 
 def _up_sampling_1d(call: Call, builder: Builder) -> Any:
     x = _row(call, builder, call.tensors[0])
-    size = {"size": (1, int(call.layer.size))}
-    x = builder.apply(call, _LAYERS.UpSampling2D, x, **size)
+    size = (1, int(call.layer.size))
+    x = builder.apply(call, _LAYERS.UpSampling2D, x, size=size)
     return _line(call, builder, x)
 
 
 def _row(call: Call, builder: Builder, x: Any) -> Any:
     """[time, channels] as one row of pixels."""
-    shape = {"part": "plane", "target_shape": (1, *x.shape[1:])}
-    return builder.apply(call, _LAYERS.Reshape, x, **shape)
+    shape = (1, *x.shape[1:])
+    return builder.apply(call, _LAYERS.Reshape, x, part="plane", target_shape=shape)
 
 
 def _line(call: Call, builder: Builder, x: Any) -> Any:
     """One row of pixels as [time, channels]."""
-    shape = {"part": "line", "target_shape": tuple(x.shape[2:])}
-    return builder.apply(call, _LAYERS.Reshape, x, **shape)
+    shape = tuple(x.shape[2:])
+    return builder.apply(call, _LAYERS.Reshape, x, part="line", target_shape=shape)
 
 
 def _depthwise_row(
@@ -217,9 +224,14 @@ def _activated(call: Call, builder: Builder, x: Any) -> Any:
     if isinstance(activation, _LAYERS.Layer):
         config = activation.get_config()
         config.pop("name")
-        part = {"part": type(activation).__name__.lower(), **config}
-        weights = activation.get_weights() or None
-        return builder.apply(call, type(activation), x, weights=weights, **part)
+        return builder.apply(
+            call,
+            type(activation),
+            x,
+            part=type(activation).__name__.lower(),
+            weights=activation.get_weights() or None,
+            **config,
+        )
     name = layer_traits.activation_name(call.layer)
     steps = _STEPS.get(name)
     if steps is not None:
@@ -228,22 +240,21 @@ def _activated(call: Call, builder: Builder, x: Any) -> Any:
 
 
 def _swish(call: Call, builder: Builder, x: Any, part: str) -> Any:
-    gate = {"part": f"{part}gate", "activation": "sigmoid"}
-    gated = [x, builder.apply(call, _LAYERS.Activation, x, **gate)]
-    return builder.apply(call, _LAYERS.Multiply, gated, part=part.rstrip("/"))
+    gate = builder.apply(
+        call, _LAYERS.Activation, x, part=f"{part}gate", activation="sigmoid"
+    )
+    return builder.apply(call, _LAYERS.Multiply, [x, gate], part=part.rstrip("/"))
 
 
 def _hard_sigmoid(call: Call, builder: Builder, x: Any, part: str) -> Any:
     """`0.2 * x + 0.5` between 0 and 1, as Keras has it."""
     x = multiply_add(call, builder, x, 0.2, 0.5, part=f"{part}slope")
-    limit = {"part": part.rstrip("/"), "max_value": 1.0}
-    return builder.apply(call, _LAYERS.ReLU, x, **limit)
+    return builder.apply(call, _LAYERS.ReLU, x, part=part.rstrip("/"), max_value=1.0)
 
 
 def _leaky(call: Call, builder: Builder, x: Any, part: str) -> Any:
     """`tf.nn.leaky_relu` as an activation: its own default slope."""
-    slope = {"part": part.rstrip("/"), "alpha": 0.2}
-    return builder.apply(call, _LAYERS.LeakyReLU, x, **slope)
+    return builder.apply(call, _LAYERS.LeakyReLU, x, part=part.rstrip("/"), alpha=0.2)
 
 
 _STEPS: Mapping[str, Callable[[Call, Builder, Any, str], Any]] = {
@@ -252,16 +263,21 @@ _STEPS: Mapping[str, Callable[[Call, Builder, Any, str], Any]] = {
     "silu": _swish,
     "swish": _swish,
 }
+
+
 # Of a layer that is an activation and nothing else; the last step has its name.
+def _of_steps(name: str) -> Callable[[Call, Builder], Any]:
+    return lambda call, builder: _STEPS[name](call, builder, call.tensors[0], "")
+
+
 _ACTIVATIONS: Mapping[str, Callable[[Call, Builder], Any]] = {
-    name: lambda call, builder, steps=steps: steps(call, builder, call.tensors[0], "")
-    for name, steps in _STEPS.items()
+    name: _of_steps(name) for name in _STEPS
 }
 
 
 def _leaky_relu(call: Call, builder: Builder) -> Any:
-    slope = {"alpha": float(call.layer.negative_slope)}
-    return builder.apply(call, _LAYERS.LeakyReLU, call.tensors[0], **slope)
+    slope = float(call.layer.negative_slope)
+    return builder.apply(call, _LAYERS.LeakyReLU, call.tensors[0], alpha=slope)
 
 
 def _chain(call: Call, builder: Builder) -> Any:

@@ -86,7 +86,7 @@ def _relu(call: Call, draft: Draft, source: str, layer: Any) -> str:
             "a ReLU must have no threshold, and a negative_slope without max_value "
             f"alone; found {maximum}, {float(layer.threshold)} and {slope}"
         )
-    if maximum not in limits:
+    if maximum is not None and maximum not in limits:
         return _bounded(call, draft, source, maximum)
     name = call.name if source != call.name else f"{call.name}/{limits[maximum]}"
     return draft.add(graph.Activation, name, (source,), shape, function=limits[maximum])
@@ -99,7 +99,7 @@ def leaky_relu(call: Call, draft: Draft, source: str, slope: float) -> str:
     return draft.add(graph.LeakyRelu, name, (source,), shape, alpha=alpha)
 
 
-def _bounded(call: Call, draft: Draft, source: str, maximum: float | None) -> str:
+def _bounded(call: Call, draft: Draft, source: str, maximum: float) -> str:
     """A ReLU with another bound, in the converter's steps."""
     shape = draft.shape(source)
     end = draft.constant(f"{call.name}/max_value", maximum)

@@ -12,6 +12,7 @@ import numpy as np
 
 from tfpipeline.compat import keras, tf
 from tfpipeline.ir import geometry, graph
+from tfpipeline.keras_networks import layer_traits
 from tfpipeline.readers import draft as draft_lib
 from tfpipeline.readers import keras_activations, keras_calls, keras_recurrent
 
@@ -554,20 +555,9 @@ def _up_sampling(call: Call, draft: Draft) -> str:
 READERS: dict[type[Any], Reader] = {
     **dict.fromkeys(
         (
+            *layer_traits.IN_TRAINING_ONLY,
             _layers.ActivityRegularization,
-            _layers.AlphaDropout,
-            _layers.Dropout,
-            _layers.GaussianDropout,
-            _layers.GaussianNoise,
             _layers.Identity,
-            _layers.RandomBrightness,
-            _layers.RandomContrast,
-            _layers.RandomFlip,
-            _layers.RandomRotation,
-            _layers.RandomTranslation,
-            _layers.RandomZoom,
-            _layers.SpatialDropout1D,
-            _layers.SpatialDropout2D,
         ),
         _identity,
     ),

@@ -17,10 +17,18 @@ class Scheme:
         prepare: (folded model, calibration inputs) -> model for QAT.
         build: (folded model) -> the same structure, with weights as they come.
         after_epoch: applied to the model before it is evaluated.
-        fold: (float model) -> folded model, of layers that the format knows.
+        target: for what `quantizable.fold` makes the folded model.
     """
 
     prepare: Callable[[keras.Model, np.ndarray], keras.Model]
     build: Callable[[keras.Model], keras.Model]
     after_epoch: Callable[[keras.Model], None] | None = None
-    fold: Callable[[keras.Model], keras.Model] = quantizable.fold
+    target: quantizable.Target = quantizable.ANY
+
+    def is_rewritten(self, model: keras.Model) -> bool:
+        """Whether `fold` does more than fold batch normalizations; makes no layer."""
+        return quantizable.is_rewritten(model, self.target)
+
+    def fold(self, model: keras.Model) -> keras.Model:
+        """The float network in layers that the format knows."""
+        return quantizable.fold(model, self.target)

@@ -13,12 +13,6 @@ from tfpipeline.keras_networks import diagonals, quantizable, rebuilding
 _LAYERS = keras.layers
 
 
-def fold(model: keras.Model) -> keras.Model:
-    """As `quantizable.fold`, of layers that the chip has."""
-    further = quantizable.Further(_takes, _rewrite)
-    return quantizable.fold(model, has_depthwise=False, further=further)
-
-
 def _takes(layer: Any) -> bool:
     return diagonals.is_sloped(layer) or isinstance(layer, _LAYERS.Subtract)
 
@@ -31,3 +25,7 @@ def _rewrite(call: rebuilding.Call, builder: rebuilding.Builder) -> Any:
     one, other = call.tensors
     negative = diagonals.multiply_add(call, builder, other, -1.0, part="negative")
     return builder.apply(call, _LAYERS.Add, [one, negative])
+
+
+TARGET = quantizable.Target(_takes, _rewrite, has_depthwise=False)
+"""For `quantizable.fold`."""

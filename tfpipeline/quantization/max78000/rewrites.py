@@ -18,12 +18,6 @@ _LAYERS = keras.layers
 _TAPS = (0.0, 1.0, 1.0)
 
 
-def fold(model: keras.Model) -> keras.Model:
-    """As `quantizable.fold`, of layers that the device has."""
-    further = quantizable.Further(_takes, _rewrite)
-    return quantizable.fold(model, has_depthwise=False, further=further)
-
-
 def _takes(layer: Any) -> bool:
     return diagonals.is_sloped(layer) or _doubles(layer)
 
@@ -46,13 +40,19 @@ def _doubled(call: rebuilding.Call, builder: rebuilding.Builder) -> Any:
     (x,) = call.tensors
     channels = x.shape[-1]
     taps = np.outer(_TAPS, _TAPS)[:, :, np.newaxis, np.newaxis]
-    size = {"filters": channels, "kernel_size": 3, "strides": 2, "use_bias": False}
     x = builder.apply(
         call,
         _LAYERS.Conv2DTranspose,
         x,
         weights=[taps * np.eye(channels)],
-        **size,
+        filters=channels,
+        kernel_size=3,
+        strides=2,
+        use_bias=False,
     )
-    cut = {"part": "cut", "cropping": ((1, 0), (1, 0))}
-    return builder.apply(call, _LAYERS.Cropping2D, x, **cut)
+    first = ((1, 0), (1, 0))
+    return builder.apply(call, _LAYERS.Cropping2D, x, part="cut", cropping=first)
+
+
+TARGET = quantizable.Target(_takes, _rewrite, has_depthwise=False)
+"""For `quantizable.fold`."""

@@ -55,27 +55,16 @@ _KERNEL_LAYERS = (
 )
 # Layers that pass values on: input and output have the same scale.
 _SAME_RANGE_LAYERS = (
-    _LAYERS.AlphaDropout,
+    *layer_traits.IN_TRAINING_ONLY,
     _LAYERS.Cropping1D,
     _LAYERS.Cropping2D,
-    _LAYERS.Dropout,
     _LAYERS.Flatten,
-    _LAYERS.GaussianDropout,
-    _LAYERS.GaussianNoise,
     _LAYERS.GlobalMaxPooling1D,
     _LAYERS.GlobalMaxPooling2D,
     _LAYERS.MaxPooling1D,
     _LAYERS.MaxPooling2D,
     _LAYERS.Permute,
-    _LAYERS.RandomBrightness,
-    _LAYERS.RandomContrast,
-    _LAYERS.RandomFlip,
-    _LAYERS.RandomRotation,
-    _LAYERS.RandomTranslation,
-    _LAYERS.RandomZoom,
     _LAYERS.Reshape,
-    _LAYERS.SpatialDropout1D,
-    _LAYERS.SpatialDropout2D,
     _LAYERS.UpSampling2D,
     _LAYERS.ZeroPadding1D,
     _LAYERS.ZeroPadding2D,
@@ -177,7 +166,7 @@ def apply(folded_model: keras.Model, scheme: "Scheme", name: str) -> keras.Model
         QuantizationError: a layer that the scheme cannot quantize.
     """
     model = topology.require_functional(folded_model)
-    _check_supported(model, name)
+    require_supported(model, name)
     annotated = _QUANT.quantize_annotate_model(model)
     # Nothing in tfmot's layers needs AutoGraph's rewriting of their source; without it
     # the first call takes 2 s instead of 8 to 14 s.
@@ -313,16 +302,8 @@ def _activation_quantizer() -> Any:
 _ADDED: dict[type[Any], LayerConfig] = {
     **dict.fromkeys(
         (
-            _LAYERS.AlphaDropout,
-            _LAYERS.GaussianDropout,
-            _LAYERS.GaussianNoise,
+            *layer_traits.IN_TRAINING_ONLY,
             _LAYERS.MaxPooling1D,
-            _LAYERS.RandomBrightness,
-            _LAYERS.RandomContrast,
-            _LAYERS.RandomFlip,
-            _LAYERS.RandomRotation,
-            _LAYERS.RandomTranslation,
-            _LAYERS.RandomZoom,
             _LAYERS.UpSampling2D,
         ),
         LayerConfig(rounds=False),
@@ -453,7 +434,16 @@ def _default_config(layer: Any) -> Any:
     return registry.get_quantize_config(layer)
 
 
-def _check_supported(model: keras.Model, scheme: str) -> None:
+def require_supported(model: keras.Model, scheme: str) -> None:
+    """Checks, before anything is built, that the scheme quantizes all layers.
+
+    Args:
+        model: folded.
+        scheme: its name, for the message.
+
+    Raises:
+        QuantizationError: names a layer, and what to do.
+    """
     for layer in model.layers:
         kind = type(layer)
         if kind is _LAYERS.InputLayer:
