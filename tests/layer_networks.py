@@ -35,15 +35,20 @@ class Case:
     last: bool = False
 
 
-def build(case: Case) -> keras.Model:
+def build(name: str) -> keras.Model:
     """The network of a case; fresh weights, normalizations with statistics."""
+    case = CASES[name]()
     image = keras.Input(case.shape, name="image")
     x = image if case.first else _stem(case.shape)(image)
     x = case.part(x)
     if not case.last:
         x = L.Flatten(name="flat")(x) if len(x.shape) > 2 else x
         x = L.Dense(CLASSES, name="last")(x)
-    model = keras.Model(image, x, name="net")
+    return with_statistics(keras.Model(image, x, name="net"))
+
+
+def with_statistics(model: keras.Model) -> keras.Model:
+    """The network, its normalizations and slopes as after some training."""
     random = np.random.default_rng(0)
     for layer in model.layers:
         if isinstance(layer, (L.BatchNormalization, L.PReLU)):
@@ -79,8 +84,8 @@ def _behind(*layers: Any) -> Part:
     return part
 
 
-def _norm(name: str = "norm") -> Any:
-    return L.BatchNormalization(name=name)
+def _norm() -> Any:
+    return L.BatchNormalization(name="norm")
 
 
 def _nested(x: Any) -> Any:
@@ -100,60 +105,67 @@ def _hard_swish(x: Any) -> Any:
     return L.Multiply(name="it")([x, L.ReLU(6.0)(x + 3.0) * (1.0 / 6.0)])
 
 
-CASES: dict[str, Case] = {
-    "Conv2D": Case(L.Conv2D(4, 3, name="it")),
-    "Conv2D, dilated": Case(L.Conv2D(4, 3, dilation_rate=2, name="it")),
-    "Conv2D, stride 2": Case(L.Conv2D(4, 3, strides=2, padding="same", name="it")),
-    "DepthwiseConv2D": Case(L.DepthwiseConv2D(3, name="it")),
-    "DepthwiseConv2D, multiplier 2": Case(
+# Made anew each time, so that no two networks share a layer.
+CASES: dict[str, Callable[[], Case]] = {
+    "Conv2D": lambda: Case(L.Conv2D(4, 3, name="it")),
+    "Conv2D, dilated": lambda: Case(L.Conv2D(4, 3, dilation_rate=2, name="it")),
+    "Conv2D, stride 2": lambda: Case(
+        L.Conv2D(4, 3, strides=2, padding="same", name="it")
+    ),
+    "DepthwiseConv2D": lambda: Case(L.DepthwiseConv2D(3, name="it")),
+    "DepthwiseConv2D, multiplier 2": lambda: Case(
         L.DepthwiseConv2D(3, depth_multiplier=2, name="it")
     ),
-    "DepthwiseConv2D, dilated": Case(L.DepthwiseConv2D(3, dilation_rate=2, name="it")),
-    "SeparableConv2D": Case(L.SeparableConv2D(4, 3, name="it")),
-    "Conv2DTranspose": Case(
+    "DepthwiseConv2D, dilated": lambda: Case(
+        L.DepthwiseConv2D(3, dilation_rate=2, name="it")
+    ),
+    "SeparableConv2D": lambda: Case(L.SeparableConv2D(4, 3, name="it")),
+    "Conv2DTranspose": lambda: Case(
         L.Conv2DTranspose(4, 3, strides=2, padding="same", name="it")
     ),
-    "Conv1D": Case(L.Conv1D(4, 3, name="it"), LINE),
-    "Conv1D, causal": Case(L.Conv1D(4, 3, padding="causal", name="it"), LINE),
-    "DepthwiseConv1D": Case(L.DepthwiseConv1D(3, name="it"), LINE),
-    "SeparableConv1D": Case(L.SeparableConv1D(4, 3, name="it"), LINE),
-    "Dense": Case(L.Dense(4, name="it"), VECTOR, last=True),
-    "Dense of each pixel": Case(L.Dense(4, name="it")),
-    "BatchNormalization behind Conv2D": Case(_norm()),
-    "BatchNormalization behind Conv1D": Case(_norm(), LINE),
-    "BatchNormalization behind Dense": Case(_norm(), VECTOR),
-    "BatchNormalization behind SeparableConv2D": Case(
+    "Conv1D": lambda: Case(L.Conv1D(4, 3, name="it"), LINE),
+    "Conv1D, causal": lambda: Case(L.Conv1D(4, 3, padding="causal", name="it"), LINE),
+    "DepthwiseConv1D": lambda: Case(L.DepthwiseConv1D(3, name="it"), LINE),
+    "SeparableConv1D": lambda: Case(L.SeparableConv1D(4, 3, name="it"), LINE),
+    "Dense": lambda: Case(L.Dense(4, name="it"), VECTOR, last=True),
+    "Dense of each pixel": lambda: Case(L.Dense(4, name="it")),
+    "BatchNormalization behind Conv2D": lambda: Case(_norm()),
+    "BatchNormalization behind Conv1D": lambda: Case(_norm(), LINE),
+    "BatchNormalization behind Dense": lambda: Case(_norm(), VECTOR),
+    "BatchNormalization behind SeparableConv2D": lambda: Case(
         _behind(L.SeparableConv2D(4, 3, name="sep"), _norm())
     ),
-    "BatchNormalization behind Conv2DTranspose": Case(
+    "BatchNormalization behind Conv2DTranspose": lambda: Case(
         _behind(L.Conv2DTranspose(4, 2, strides=2, name="up"), _norm())
     ),
-    "BatchNormalization behind ReLU": Case(_behind(L.ReLU(name="relu"), _norm())),
-    "BatchNormalization behind a pool": Case(
+    "BatchNormalization behind ReLU": lambda: Case(
+        _behind(L.ReLU(name="relu"), _norm())
+    ),
+    "BatchNormalization behind a pool": lambda: Case(
         _behind(L.MaxPooling2D(name="pool"), _norm())
     ),
-    "BatchNormalization before Conv2D": Case(
+    "BatchNormalization before Conv2D": lambda: Case(
         _behind(L.ReLU(name="relu"), _norm(), L.Conv2D(4, 3, name="behind"))
     ),
-    "BatchNormalization before Conv2D, padded": Case(
+    "BatchNormalization before Conv2D, padded": lambda: Case(
         _behind(
             L.ReLU(name="relu"), _norm(), L.Conv2D(4, 3, padding="same", name="behind")
         )
     ),
-    "BatchNormalization before Dense": Case(
+    "BatchNormalization before Dense": lambda: Case(
         _behind(L.ReLU(name="relu"), _norm(), L.Dense(4, name="behind")), VECTOR
     ),
-    "BatchNormalization first": Case(
+    "BatchNormalization first": lambda: Case(
         _behind(_norm(), L.Conv2D(4, 3, padding="same", name="behind")), first=True
     ),
-    "Rescaling first": Case(
+    "Rescaling first": lambda: Case(
         _behind(L.Rescaling(0.5, 0.25, name="it"), L.Conv2D(4, 3, name="behind")),
         first=True,
     ),
-    "Normalization first": Case(
+    "Normalization first": lambda: Case(
         _behind(_normalization(), L.Conv2D(4, 3, name="behind")), first=True
     ),
-    "Normalization of a vector": Case(
+    "Normalization of a vector": lambda: Case(
         _behind(
             L.Normalization(axis=-1, mean=[0.1] * 12, variance=[0.5] * 12, name="it"),
             L.Dense(4, name="behind"),
@@ -161,82 +173,83 @@ CASES: dict[str, Case] = {
         VECTOR,
         first=True,
     ),
-    "ReLU": Case(L.ReLU(name="it")),
-    "ReLU, max_value 6": Case(L.ReLU(6.0, name="it")),
-    "ReLU, max_value 2": Case(L.ReLU(2.0, name="it")),
-    "LeakyReLU": Case(L.LeakyReLU(0.1, name="it")),
-    "PReLU": Case(L.PReLU(shared_axes=[1, 2], name="it")),
-    "Softmax": Case(
+    "ReLU": lambda: Case(L.ReLU(name="it")),
+    "ReLU, max_value 6": lambda: Case(L.ReLU(6.0, name="it")),
+    "ReLU, max_value 2": lambda: Case(L.ReLU(2.0, name="it")),
+    "LeakyReLU": lambda: Case(L.LeakyReLU(0.1, name="it")),
+    "PReLU": lambda: Case(L.PReLU(shared_axes=[1, 2], name="it")),
+    "Softmax": lambda: Case(
         _behind(L.Flatten(), L.Dense(4, name="head"), L.Softmax(name="it")), last=True
     ),
-    "Activation sigmoid": Case(L.Activation("sigmoid", name="it")),
-    "Activation tanh": Case(L.Activation("tanh", name="it")),
-    "Activation relu6": Case(L.Activation("relu6", name="it")),
-    "Activation swish": Case(L.Activation("swish", name="it")),
-    "Activation hard_sigmoid": Case(L.Activation("hard_sigmoid", name="it")),
-    "hard swish of MobileNetV3": Case(_hard_swish),
-    "Dense with softmax": Case(
+    "Activation sigmoid": lambda: Case(L.Activation("sigmoid", name="it")),
+    "Activation tanh": lambda: Case(L.Activation("tanh", name="it")),
+    "Activation relu6": lambda: Case(L.Activation("relu6", name="it")),
+    "Activation swish": lambda: Case(L.Activation("swish", name="it")),
+    "Activation hard_sigmoid": lambda: Case(L.Activation("hard_sigmoid", name="it")),
+    "hard swish of MobileNetV3": lambda: Case(_hard_swish),
+    "Dense with softmax": lambda: Case(
         L.Dense(4, activation="softmax", name="it"), VECTOR, last=True
     ),
-    "Dense with sigmoid": Case(
+    "Dense with sigmoid": lambda: Case(
         L.Dense(4, activation="sigmoid", name="it"), VECTOR, last=True
     ),
-    "Dense with tanh": Case(L.Dense(4, activation="tanh", name="it"), VECTOR),
-    "Dense with relu": Case(L.Dense(4, activation="relu", name="it"), VECTOR),
-    "Conv2D with relu6": Case(L.Conv2D(4, 3, activation=tf.nn.relu6, name="it")),
-    "Conv2D with LeakyReLU": Case(
+    "Dense with tanh": lambda: Case(L.Dense(4, activation="tanh", name="it"), VECTOR),
+    "Dense with relu": lambda: Case(L.Dense(4, activation="relu", name="it"), VECTOR),
+    "Conv2D with relu6": lambda: Case(
+        L.Conv2D(4, 3, activation=tf.nn.relu6, name="it")
+    ),
+    "Conv2D with LeakyReLU": lambda: Case(
         L.Conv2D(4, 3, activation=L.LeakyReLU(0.2, name="leaky"), name="it")
     ),
-    "Add": Case(_joined(L.Add(name="it"))),
-    "Add of three": Case(_joined(L.Add(name="it"), 3)),
-    "Subtract": Case(_joined(L.Subtract(name="it"))),
-    "Multiply": Case(_joined(L.Multiply(name="it"))),
-    "Multiply of three": Case(_joined(L.Multiply(name="it"), 3)),
-    "Average": Case(_joined(L.Average(name="it"))),
-    "Average of three": Case(_joined(L.Average(name="it"), 3)),
-    "Maximum": Case(_joined(L.Maximum(name="it"))),
-    "Minimum": Case(_joined(L.Minimum(name="it"))),
-    "Concatenate": Case(_joined(L.Concatenate(name="it"))),
-    "Concatenate of three": Case(_joined(L.Concatenate(name="it"), 3)),
-    "MaxPooling2D": Case(L.MaxPooling2D(name="it")),
-    "AveragePooling2D": Case(L.AveragePooling2D(name="it")),
-    "GlobalAveragePooling2D": Case(L.GlobalAveragePooling2D(name="it")),
-    "GlobalMaxPooling2D": Case(L.GlobalMaxPooling2D(name="it")),
-    "MaxPooling1D": Case(L.MaxPooling1D(name="it"), LINE),
-    "AveragePooling1D": Case(L.AveragePooling1D(name="it"), LINE),
-    "GlobalAveragePooling1D": Case(L.GlobalAveragePooling1D(name="it"), LINE),
-    "GlobalMaxPooling1D": Case(L.GlobalMaxPooling1D(name="it"), LINE),
-    "ZeroPadding2D": Case(
+    "Add": lambda: Case(_joined(L.Add(name="it"))),
+    "Add of three": lambda: Case(_joined(L.Add(name="it"), 3)),
+    "Subtract": lambda: Case(_joined(L.Subtract(name="it"))),
+    "Multiply": lambda: Case(_joined(L.Multiply(name="it"))),
+    "Multiply of three": lambda: Case(_joined(L.Multiply(name="it"), 3)),
+    "Average": lambda: Case(_joined(L.Average(name="it"))),
+    "Average of three": lambda: Case(_joined(L.Average(name="it"), 3)),
+    "Maximum": lambda: Case(_joined(L.Maximum(name="it"))),
+    "Minimum": lambda: Case(_joined(L.Minimum(name="it"))),
+    "Concatenate": lambda: Case(_joined(L.Concatenate(name="it"))),
+    "Concatenate of three": lambda: Case(_joined(L.Concatenate(name="it"), 3)),
+    "MaxPooling2D": lambda: Case(L.MaxPooling2D(name="it")),
+    "AveragePooling2D": lambda: Case(L.AveragePooling2D(name="it")),
+    "GlobalAveragePooling2D": lambda: Case(L.GlobalAveragePooling2D(name="it")),
+    "GlobalMaxPooling2D": lambda: Case(L.GlobalMaxPooling2D(name="it")),
+    "MaxPooling1D": lambda: Case(L.MaxPooling1D(name="it"), LINE),
+    "AveragePooling1D": lambda: Case(L.AveragePooling1D(name="it"), LINE),
+    "GlobalAveragePooling1D": lambda: Case(L.GlobalAveragePooling1D(name="it"), LINE),
+    "GlobalMaxPooling1D": lambda: Case(L.GlobalMaxPooling1D(name="it"), LINE),
+    "ZeroPadding2D": lambda: Case(
         _behind(L.ZeroPadding2D(1, name="it"), L.Conv2D(4, 3, name="behind"))
     ),
-    "ZeroPadding1D": Case(
+    "ZeroPadding1D": lambda: Case(
         _behind(L.ZeroPadding1D(1, name="it"), L.Conv1D(4, 3, name="behind")), LINE
     ),
-    "Cropping2D": Case(L.Cropping2D(1, name="it")),
-    "Cropping1D": Case(L.Cropping1D(1, name="it"), LINE),
-    "UpSampling2D nearest": Case(L.UpSampling2D(2, name="it")),
-    "UpSampling2D bilinear": Case(
+    "Cropping2D": lambda: Case(L.Cropping2D(1, name="it")),
+    "Cropping1D": lambda: Case(L.Cropping1D(1, name="it"), LINE),
+    "UpSampling2D nearest": lambda: Case(L.UpSampling2D(2, name="it")),
+    "UpSampling2D bilinear": lambda: Case(
         L.UpSampling2D(2, interpolation="bilinear", name="it")
     ),
-    "UpSampling1D": Case(L.UpSampling1D(2, name="it"), LINE),
-    "Flatten": Case(L.Flatten(name="it")),
-    "Reshape": Case(L.Reshape((8, 32), name="it")),
-    "Permute": Case(L.Permute((2, 1, 3), name="it")),
-    "RepeatVector": Case(L.RepeatVector(3, name="it"), VECTOR),
-    "Dropout": Case(L.Dropout(0.2, name="it")),
-    "SpatialDropout2D": Case(L.SpatialDropout2D(0.2, name="it")),
-    "GaussianNoise": Case(L.GaussianNoise(0.1, name="it")),
-    "RandomFlip first": Case(
+    "UpSampling1D": lambda: Case(L.UpSampling1D(2, name="it"), LINE),
+    "Flatten": lambda: Case(L.Flatten(name="it")),
+    "Reshape": lambda: Case(L.Reshape((8, 32), name="it")),
+    "Permute": lambda: Case(L.Permute((2, 1, 3), name="it")),
+    "Dropout": lambda: Case(L.Dropout(0.2, name="it")),
+    "SpatialDropout2D": lambda: Case(L.SpatialDropout2D(0.2, name="it")),
+    "GaussianNoise": lambda: Case(L.GaussianNoise(0.1, name="it")),
+    "RandomFlip first": lambda: Case(
         _behind(L.RandomFlip(name="it"), L.Conv2D(4, 3, name="behind")), first=True
     ),
-    "Identity": Case(L.Identity(name="it")),
-    "a model in the model": Case(_nested),
-    "x + y": Case(_joined(lambda both: both[0] + both[1])),
-    "2 * x - 1": Case(lambda x: 2.0 * x - 1.0),
-    "tf.nn.relu": Case(lambda x: tf.nn.relu(x)),
-    "LSTM": Case(L.LSTM(4, name="it"), LINE),
-    "GRU": Case(L.GRU(4, name="it"), LINE),
-    "LayerNormalization": Case(L.LayerNormalization(name="it")),
-    "Embedding": Case(L.Embedding(8, 4, name="it"), VECTOR, first=True),
-    "Lambda": Case(L.Lambda(lambda x: x * x, name="it")),
+    "Identity": lambda: Case(L.Identity(name="it")),
+    "a model in the model": lambda: Case(_nested),
+    "x + y": lambda: Case(_joined(lambda both: both[0] + both[1])),
+    "2 * x - 1": lambda: Case(lambda x: 2.0 * x - 1.0),
+    "tf.nn.relu": lambda: Case(lambda x: tf.nn.relu(x)),
+    "LSTM": lambda: Case(L.LSTM(4, name="it"), LINE),
+    "GRU": lambda: Case(L.GRU(4, name="it"), LINE),
+    "LayerNormalization": lambda: Case(L.LayerNormalization(name="it")),
+    "Embedding": lambda: Case(L.Embedding(8, 4, name="it"), VECTOR, first=True),
+    "Lambda": lambda: Case(L.Lambda(lambda x: x * x, name="it")),
 }

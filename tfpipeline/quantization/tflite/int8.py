@@ -458,8 +458,8 @@ def require_supported(model: keras.Model, scheme: str) -> None:
             if kind is _LAYERS.LSTM:
                 advice = "quantize it after training, with --quantization=ptq"
             raise errors.QuantizationError(
-                f"layer {layer.name!r}: {kind.__name__} cannot be trained for the "
-                f"integers of the {scheme} scheme; {advice}."
+                f"layer {layer.name!r}: {kind.__name__} cannot be quantized by the "
+                f"{scheme} scheme; {advice}."
             )
         _check_activation(layer)
 
