@@ -39,9 +39,9 @@ Which layer of Keras goes where, tried on the smallest network with it. Written 
 (`tests/integration/layers_test.py`).
 
 * **becomes**: what training for integers has in its place. It computes the same
-  (`keras_networks/quantizable.py`, proven by trial each time), keeps the layer's name or
-  has it in front (`conv/depthwise`), and is what the exported files hold. An empty cell:
-  the layer itself.
+  (`keras_networks/quantizable.py`, proven by trial each time), keeps the layer's name
+  or has it in front (`conv/depthwise`), and is what the exported files hold. An empty
+  cell: the layer itself. MAX78000 and GAP8 may have others: `rewrites.py` of each.
 * **int8, int16x8, int4, MAX78000, GAP8**: "QAT, PTQ": trained for the integers or
   quantized after training; "PTQ": after training only; "-": refused before any
   training, in one line, which stands below the table.

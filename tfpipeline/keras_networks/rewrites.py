@@ -7,7 +7,7 @@
     Average                a sum, and a multiply-add of each channel
     Rescaling and others   a multiply-add of each channel: a BatchNormalization that
                            `normalizations` takes to where it costs least
-    swish, hard_sigmoid    their steps
+    swish, hard_sigmoid    their steps; what ends at 1 as a sixth of a ReLU6
     x + y, tf.nn.relu(x)   the layers of the same function
 
 The part that has the weights keeps the layer's name; other parts have it in front.
@@ -67,15 +67,22 @@ def _rule(layer: Any, count: int) -> Callable[[Call, Builder], Any] | None:
         return _outer_activation
     if kind is _LAYERS.Activation:
         return _ACTIVATIONS.get(layer_traits.activation_name(layer))
-    if kind is _LAYERS.ReLU and float(layer.negative_slope):
-        is_leaky = layer.max_value is None and not float(layer.threshold)
-        return _leaky_relu if is_leaky else None
+    if kind is _LAYERS.ReLU:
+        return _of_relu(layer)
     if kind is _LAYERS.Normalization:
         return _normalization if _is_by_channel(layer) else None
     if kind.__name__ == "TFOpLambda":
         known = _FUNCTIONS.get(layer.symbol)
         return None if known is None else known(count)
     return None
+
+
+def _of_relu(layer: Any) -> Callable[[Call, Builder], Any] | None:
+    limits = (layer.max_value, float(layer.negative_slope), float(layer.threshold))
+    if limits == (1.0, 0.0, 0.0):
+        return _unit_relu
+    is_leaky = limits[1] and limits == (None, limits[1], 0.0)
+    return _leaky_relu if is_leaky else None
 
 
 def _is_outer(activation: Any) -> bool:
@@ -247,9 +254,21 @@ def _swish(call: Call, builder: Builder, x: Any, part: str) -> Any:
 
 
 def _hard_sigmoid(call: Call, builder: Builder, x: Any, part: str) -> Any:
-    """`0.2 * x + 0.5` between 0 and 1, as Keras has it."""
-    x = multiply_add(call, builder, x, 0.2, 0.5, part=f"{part}slope")
-    return builder.apply(call, _LAYERS.ReLU, x, part=part.rstrip("/"), max_value=1.0)
+    """`0.2 * x + 0.5` between 0 and 1, as Keras has it: a sixth of a ReLU6."""
+    x = multiply_add(call, builder, x, 1.2, 3.0, part=f"{part}slope")
+    return _sixth(call, builder, x, part)
+
+
+def _unit_relu(call: Call, builder: Builder) -> Any:
+    """A ReLU up to 1, for which TensorFlow Lite Micro has no operator."""
+    x = multiply_add(call, builder, call.tensors[0], 6.0, 0.0, part="slope")
+    return _sixth(call, builder, x, "")
+
+
+def _sixth(call: Call, builder: Builder, x: Any, part: str) -> Any:
+    """`relu6(x) / 6`."""
+    x = builder.apply(call, _LAYERS.ReLU, x, part=f"{part}bound", max_value=6.0)
+    return multiply_add(call, builder, x, 1.0 / 6.0, 0.0, part=part.rstrip("/"))
 
 
 def _leaky(call: Call, builder: Builder, x: Any, part: str) -> Any:

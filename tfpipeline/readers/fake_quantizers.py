@@ -112,7 +112,6 @@ def annotate(
     Returns:
         The tensor that it writes, rounded.
     """
-    _replace_unit_clamps(draft, first)
     for layer in draft.layers[first:]:
         if isinstance(layer, graph.Weighted):
             if found.kernel is not None:
@@ -127,19 +126,6 @@ def annotate(
         name = draft.add(graph.Requantize, call.name, (name,), draft.shape(name))
     draft.ranges[name] = found.output
     return name
-
-
-def _replace_unit_clamps(draft: draft_lib.Draft, first: int) -> None:
-    """Writes RELU_0_TO_1, for which TensorFlow Lite Micro has no operator, as two."""
-    layers = draft.layers[first:]
-    del draft.layers[first:]
-    for layer in layers:
-        if isinstance(layer, graph.Activation) and layer.function == "relu_0_to_1":
-            end = draft.constant(f"{layer.name}/max_value", 1.0)
-            inputs, shape = (*layer.inputs, end), draft.shape(layer.output)
-            below = draft.add(graph.Minimum, f"{layer.name}/minimum", inputs, shape)
-            layer = dataclasses.replace(layer, inputs=(below,), function="relu")
-        draft.layers.append(layer)
 
 
 def _of_wrapper(call: keras_calls.Call) -> Ranges:

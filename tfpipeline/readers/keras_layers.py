@@ -183,21 +183,30 @@ def _row(call: Call, draft: Draft) -> tuple[str, graph.Padding]:
     return plane, ((0, 0), padding)
 
 
-def _line(call: Call, draft: Draft, source: str, name: str) -> str:
-    """One row of pixels as a line."""
+def _line(call: Call, draft: Draft, source: str) -> str:
+    """One row of pixels as a line, and the layer's function.
+
+    A clamp stands in front of the reshape, where the converter takes it in.
+    """
+    function = call.layer.activation
+    is_clamp = function in (keras.activations.relu, tf.nn.relu6)
+    if is_clamp:
+        source = keras_activations.activate(call, draft, source, function)
+    is_last = is_clamp or function is keras.activations.linear
+    name = call.name if is_last else f"{call.name}/line"
     batch, _, *line = draft.shape(source)
-    return draft.add(graph.Reshape, name, (source,), (batch, *line))
+    source = draft.add(graph.Reshape, name, (source,), (batch, *line))
+    if is_last:
+        return source
+    return keras_activations.activate(call, draft, source, function)
 
 
 def _depthwise_line(call: Call, draft: Draft) -> str:
     """Kernel `[size, channels, multiplier]`, in the converter's steps."""
     row = _row(call, draft)
-    function = call.layer.activation
     bias = _bias(call, draft)
     output = _depthwise_step(call, draft, f"{call.name}/depthwise", bias, row)
-    plain = function is keras.activations.linear
-    output = _line(call, draft, output, call.name if plain else f"{call.name}/line")
-    return keras_activations.activate(call, draft, output, function)
+    return _line(call, draft, output)
 
 
 def _separable_line(call: Call, draft: Draft) -> str:
@@ -215,10 +224,7 @@ def _separable_line(call: Call, draft: Draft) -> str:
         strides=(1, 1),
         padding=((0, 0), (0, 0)),
     )
-    function = call.layer.activation
-    plain = function is keras.activations.linear
-    output = _line(call, draft, output, call.name if plain else f"{call.name}/line")
-    return keras_activations.activate(call, draft, output, function)
+    return _line(call, draft, output)
 
 
 def _transposed(call: Call, draft: Draft) -> str:
@@ -307,8 +313,7 @@ def _normalization(call: Call, draft: Draft) -> str:
             f"found axis {layer.axis}, invert={layer.invert}"
         )
     mean, variance = (
-        np.asarray(part, np.float32).reshape(-1)
-        for part in (layer.mean, layer.variance)
+        np.asarray(part, np.float32) for part in (layer.mean, layer.variance)
     )
     deviation = np.maximum(np.sqrt(variance), np.float32(keras.backend.epsilon()))
     middle = draft.constant(f"{call.name}/mean", mean)
