@@ -25,9 +25,11 @@ from tfpipeline import (
     number_formats,
     run_folder,
 )
-from tfpipeline.configs import fields
+from tfpipeline.configs import fields, network
+from tfpipeline.configs import images as images_config
 from tfpipeline.configs.fields import Flag
 from tfpipeline.ir import from_tflite, graph
+from tfpipeline.models import forms
 from tfpipeline.precision import formats, layer_error, quantize, ranges
 from tfpipeline.report import layer_errors
 from tfpipeline.simulate import float_execution, support
@@ -35,6 +37,10 @@ from tfpipeline.untrusted import arrays
 
 # Of the marker in a folder of its own.
 _WRITER = "layer_error"
+
+
+_NO_WEIGHTS = (forms.Kind.NAME, forms.Kind.FOLDER)
+_FLOAT_FORMS = forms.words([kind for kind in forms.Kind if kind not in _NO_WEIGHTS])
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,8 +60,9 @@ class Command(fields.Config):
     ] = 64
     float_model: Annotated[
         str | None,
-        Flag("Without --run: the float network, a .tflite, .keras, .h5 or graph.json."),
+        Flag(f"Without --run: the float network, with its weights: {_FLOAT_FORMS}."),
     ] = None
+    model_options: network.ModelOptions = ()
     models: Annotated[
         tuple[str, ...],
         Flag("Without --run: integer .tflite files of --float_model."),
@@ -178,7 +185,7 @@ def _of_files(
             f"{images.shape}"
         )
     half = len(images) // 2
-    real = model_source.load(float_model).graph
+    real = model_source.load(float_model, model_options=command.model_options).graph
     graphs = {pathlib.Path(path).stem: _integer(path) for path in command.models}
     if len(graphs) < len(command.models):
         raise errors.UsageError("files of --models must have different names")
@@ -209,7 +216,7 @@ def _of_run(
     # TFDS tells by absl's log where it reads.
     logging.set_verbosity(logging.WARNING)
     # Seconds of imports that nobody else should wait for.
-    from tfpipeline.data import catalog, pipeline, splits
+    from tfpipeline.data import catalog, preprocessing, splits
     from tfpipeline.keras_networks import float_twin
     from tfpipeline.quantization import storage
     from tfpipeline.readers import from_keras
@@ -225,8 +232,10 @@ def _of_run(
         len(dataset.train), record["calibration_images"], record["seed"]
     )
     measured = _evenly_spaced(len(dataset.validation), num_images)
+    data = fields.replaced(images_config.Images(), record)
+    read_as = preprocessing.of(data.input_range, data.normalize, dataset.train.inputs)
     images = [
-        pipeline.normalized(split.images[indices], record["normalize"])
+        read_as.real(split.inputs[indices])
         for split, indices in (
             (dataset.train, positions),
             (dataset.validation, measured),

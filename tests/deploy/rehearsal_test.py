@@ -127,6 +127,7 @@ def test_what_can_be_rewritten_is_written(name, number_format):
         rehearse(_model(function), number_format)
 
 
+@pytest.mark.slow
 def test_a_rehearsal_leaves_the_fresh_weights_as_they_were():
     config = Run(
         network=Network(model="cmsisnet", width=0.1),

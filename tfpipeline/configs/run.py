@@ -46,17 +46,24 @@ class Run(fields.Config):
 
     def check(self) -> None:
         """Checks what is decided in two places."""
-        self.optimizer.require_room(self.float_epochs)
+        if self.float_epochs:
+            self.optimizer.require_room(self.float_epochs)
+        elif not self.network.has_weights:
+            raise errors.UsageError(
+                "--epochs=0 leaves the float network as it is, which needs one that "
+                "has weights: --model=FILE.keras, with --start=weights"
+            )
         scheme = number_formats.scheme_named(self.quantization.scheme)
-        if scheme.needs_signed_pixels and not self.images.normalize:
+        if scheme.needs_signed_pixels and not self.images.is_signed:
             raise errors.UsageError(
                 f"--scheme={scheme.name} needs pixels in [-1, 127/128]: leave "
-                "--nonormalize out"
+                "--nonormalize and --input_range out"
             )
 
     def identity(self) -> dict[str, Any]:
         """What makes a run the same run, as JSON values by flag."""
         return {
             **fields.identity(self, without=_NOT_PART_OF_A_RUN),
+            **self.network.source_identity(),
             "export": list(self.quantization.exports),
         }

@@ -19,12 +19,13 @@ from tfpipeline import (
 )
 from tfpipeline.configs.run import Run
 from tfpipeline.cost import estimate
-from tfpipeline.data import catalog, pipeline, splits
+from tfpipeline.data import catalog, preprocessing, splits
 from tfpipeline.deploy import catalog as deployments
 from tfpipeline.deploy import choices as choices_lib
 from tfpipeline.deploy import job as jobs
 from tfpipeline.deploy import rehearsal
 from tfpipeline.ir import graph, serialize
+from tfpipeline.models import forms
 from tfpipeline.readers import from_keras
 from tfpipeline.report import costs, summary
 from tfpipeline.targets import catalog as targets
@@ -47,7 +48,9 @@ def _run(config: Run, held: contextlib.ExitStack) -> dict[str, Any]:
     strategy = strategies.create(config.strategy)
     dataset = _load(config)
     choices = choices_lib.Choices(
-        normalize=config.images.normalize,
+        preprocessing=preprocessing.of(
+            config.images.input_range, config.images.normalize, dataset.train.inputs
+        ),
         weight_bits=config.quantization.weight_bits,
         policy=config.quantization.policy,
     )
@@ -65,18 +68,16 @@ def _run(config: Run, held: contextlib.ExitStack) -> dict[str, Any]:
         return atomic_files.read_json(folder.results_json)
 
     classifier = stages.Classifier(
-        config.network, _recipe(config), dataset, folder, strategy
+        config.network, _recipe(config, choices), dataset, folder, strategy
     )
-    calibration = pipeline.normalized(
-        dataset.train.images[calibrating], config.images.normalize
-    )
+    calibration = choices.preprocessing.real(dataset.train.inputs[calibrating])
     trained, quantized = _train(config, classifier, choices, calibration)
     if not strategies.is_chief(strategy):
         return {}
 
     # The test split is touched from here on, once, with every choice made.
     job = jobs.Job(
-        config.network.model,
+        config.network.name,
         config.quantization,
         choices,
         dataset,
@@ -110,9 +111,7 @@ def _train(
     calibration: np.ndarray,
 ) -> tuple[kept_stages.Trained, dict[str, kept_stages.Trained]]:
     """The float network, and by number format those trained for integers."""
-    trained = stages.train_float(
-        classifier, _float_stage(config), precision.resolve(config.training.precision)
-    )
+    trained = stages.train_float(classifier, _float_stage(config), _precision(config))
     quantized: dict[str, kept_stages.Trained] = {}
     if config.quantization.method == "qat":
         for each in config.quantization.number_formats:
@@ -127,12 +126,21 @@ def _train(
     return trained, quantized
 
 
-def _recipe(config: Run) -> classification.Config:
+def _precision(config: Run) -> str:
+    """The number format of float training."""
+    is_ours = config.network.form.kind is forms.Kind.NAME
+    if config.training.precision == "auto" and not is_ours:
+        # Nobody knows whether a network of one's own bears less precision.
+        return "float32"
+    return precision.resolve(config.training.precision)
+
+
+def _recipe(config: Run, choices: choices_lib.Choices) -> classification.Config:
     return classification.Config(
         batch_size=config.classes.batch_size,
         augmentation=config.augmentation,
         label_smoothing=config.classes.label_smoothing,
-        normalize=config.images.normalize,
+        preprocessing=choices.preprocessing,
     )
 
 
@@ -182,7 +190,7 @@ def _check(config: Run, choices: choices_lib.Choices, dataset: splits.Dataset) -
         scheme = deployments.of(each.name).training(choices)
         if scheme.is_rewritten(untrained):
             untrained = scheme.fold(untrained)
-        check(from_keras.read(untrained, name=config.network.model), choices)
+        check(from_keras.read(untrained, name=config.network.name), choices)
 
 
 def _rehearse(
@@ -197,7 +205,7 @@ def _rehearse(
     _LOG.info("rehearsing the export, in memory")
     rehearsal.require(
         stages.build(config.network, dataset),
-        config.network.model,
+        config.network.name,
         config.quantization,
         choices,
         dataset,
@@ -214,7 +222,7 @@ def _begin(
     calibrating: np.ndarray,
     folder: run_folder.RunFolder,
 ) -> None:
-    chosen = precision.resolve(config.training.precision)
+    chosen = _precision(config)
     data = {
         "fingerprint": dataset.fingerprint(),
         "train": len(dataset.train),
@@ -231,13 +239,13 @@ def _begin(
     )
     _LOG.info("%s", dataset.description)
     _LOG.info(
-        "%s on %s: %d train, %d validation, %d test images %s; float training in %s",
-        config.network.model,
+        "%s on %s: %d train, %d validation, %d test inputs %s; float training in %s",
+        config.network.form.title,
         config.images.dataset,
         len(dataset.train),
         len(dataset.validation),
         len(dataset.test),
-        "x".join(map(str, dataset.image_shape)),
+        "x".join(map(str, dataset.input_shape)),
         chosen,
     )
 

@@ -11,7 +11,8 @@ import pytest
 from tfpipeline import errors
 from tfpipeline.compat import keras, tf
 from tfpipeline.configs import descriptor, recipe
-from tfpipeline.data import pipeline, splits
+from tfpipeline.data import splits
+from tfpipeline.data.preprocessing import SIGNED
 from tfpipeline.training import (
     checkpoints,
     descriptor_heads,
@@ -121,6 +122,7 @@ def test_the_loss_falls(tmp_path, loss):
     assert result.best_epoch == 6
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "devices",
     [None, pytest.param(["CPU:0"], marks=pytest.mark.slow)],
@@ -263,7 +265,7 @@ def test_a_given_head_is_what_training_starts_with(tmp_path):
 
 def test_raw_pixels_are_the_photographs_own():
     pixels = np.arange(256, dtype=np.uint8)
-    found = embedding.as_raw(pipeline.normalized(pixels))
+    found = embedding.as_raw(SIGNED.real(pixels))
     np.testing.assert_array_equal(found, pixels.astype(np.float32))
 
 
