@@ -87,6 +87,12 @@ def features(given: front_end.FrontEnd, samples: Samples) -> npt.NDArray[np.int3
     return np.concatenate(parts).reshape(*samples.shape[:-1], *given.output_shape)
 
 
+def reals(values: npt.NDArray[np.int32]) -> npt.NDArray[np.float32]:
+    """What features in Q16 mean; all of them are float32 without rounding."""
+    steps: npt.NDArray[np.float64] = values / 2**integer_tables.FEATURE_BITS
+    return steps.astype(np.float32)
+
+
 def rows(given: front_end.FrontEnd, framed: Samples) -> npt.NDArray[np.int32]:
     """The features of frames in Q16: `[N, window_samples]` to `[N, features]`."""
     tables = integer_tables.of(given)

@@ -72,17 +72,40 @@ def read(path: str | os.PathLike[str], given: front_end.FrontEnd) -> Samples:
     return parse(content.read(path, MAX_BYTES), os.fspath(path), given)
 
 
+def read_wave(path: str | os.PathLike[str]) -> tuple[int, Reals]:
+    """The whole wave of a file, as it is.
+
+    Returns:
+        Samples a second, and `[samples]`, full scale 1, channels averaged.
+
+    Raises:
+        StorageError, DamagedFileError: as `read`.
+    """
+    what = os.fspath(path)
+    form, values = _samples(content.read(path, MAX_BYTES), what)
+    return form.rate, _mono(values, what)
+
+
 def parse(data: bytes, what: str, given: front_end.FrontEnd) -> Samples:
     """As `read`, of a file's bytes; `what` names it in an error."""
+    form, values = _samples(data, what)
+    needed = _needed_samples(form.rate, given)
+    wave = _mono(values[:needed], what)
+    return _clip(_resampled(wave, form.rate, given.sample_rate), given.clip_samples)
+
+
+def _samples(data: bytes, what: str) -> tuple[_Format, Reals]:
+    """Format, and `[samples, channels]`."""
     with damage.reported(what, "a .wav file of PCM or floating point samples"):
         form, raw = _chunks(data)
-        values = _decoded(form, raw)
-    needed = _needed_samples(form.rate, given)
-    channels = values.reshape(-1, form.channels)[:needed]
-    if not np.isfinite(channels).all():
+        return form, _decoded(form, raw).reshape(-1, form.channels)
+
+
+def _mono(values: Reals, what: str) -> Reals:
+    if not np.isfinite(values).all():
         raise errors.DamagedFileError(f"{what} has samples that are not finite")
-    wave = _resampled(channels.mean(axis=1), form.rate, given.sample_rate)
-    return _clip(wave, given.clip_samples)
+    result: Reals = values.mean(axis=1)
+    return result
 
 
 def _chunks(data: bytes) -> tuple[_Format, bytes]:
