@@ -177,6 +177,8 @@ def require_trainable(number_format: str, model: keras.Model) -> None:
 def _folded(
     model: keras.Model, target: quantizable.Target
 ) -> tuple[keras.Model, graph.Graph]:
+    if target is not quantizable.ANY and not quantizable.is_rewritten(model, target):
+        return _folded(model, quantizable.ANY)
     folded = quantizable.fold(model, target)
     return folded, from_keras.read(folded, name="net")
 
