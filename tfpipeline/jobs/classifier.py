@@ -181,6 +181,9 @@ def _check(config: Run, choices: choices_lib.Choices, dataset: splits.Dataset) -
         # A network for each check and none without: fresh weights depend on what was
         # built before them, and those of a seed are to stay what they were.
         untrained = stages.build(config.network, dataset)
+        scheme = deployments.of(each.name).training(choices)
+        if scheme.is_rewritten(untrained):
+            untrained = scheme.fold(untrained)
         check(from_keras.read(untrained, name=config.network.name), choices)
 
 
