@@ -5,6 +5,7 @@ import functools
 import pathlib
 from typing import Annotated
 
+from export.given import Given
 from export.target import Prepared, Target
 from export.tflm import bundle, files, origin
 from tfpipeline.configs import fields
@@ -29,25 +30,31 @@ class Flags(fields.Config):
     ] = None
 
 
-def prepare(model: str, given: Flags) -> Prepared:
+def prepare(given: Given, flags: Flags) -> Prepared:
     """The bundle of a network.
 
     Args:
-        model: a `.tflite` file, or the folder of a run.
-        given: flags.
+        given: a `.tflite` file, or the folder of a run; with calibration data a float
+            network, which is quantized to int8 here.
+        flags: of the target.
 
     Raises:
         PipelineError: as `origin` and `bundle.prepare`.
     """
-    file, name = origin.find(model)
+    if given.calibration is not None:
+        data, name, cost = given.int8.data, given.name, given.int8.cost
+    else:
+        given.require_integers("a bundle of integers")
+        file, name = origin.find(given.model)
+        data, cost = origin.read(file), None
     made = bundle.prepare(
-        origin.read(file),
+        data,
         name,
-        with_plan=given.offline_plan,
-        sample=given.sample,
-        labels=origin.read_labels(given.labels) if given.labels else (),
+        with_plan=flags.offline_plan,
+        sample=flags.sample,
+        labels=origin.read_labels(flags.labels) if flags.labels else (),
     )
-    return Prepared(files.contents(made), functools.partial(_report, made))
+    return Prepared(files.contents(made), functools.partial(_report, made), cost)
 
 
 def _report(made: bundle.Bundle, output: pathlib.Path | None) -> list[str]:
@@ -71,7 +78,7 @@ def _report(made: bundle.Bundle, output: pathlib.Path | None) -> list[str]:
 TARGET = Target(
     name="tflm",
     title="the same as sources for a project, with known answers",
-    takes="a .tflite file",
+    takes="a .tflite file, or a float network with --calibration",
     flags=Flags(),
     prepare=prepare,
 )

@@ -9,6 +9,8 @@ from export import catalog
 # The program; a module cannot be imported by this name with `from`.
 program = importlib.import_module("export.__main__")
 
+_SHARED = ("calibration", "input_range", "per_tensor", "no_calibration")
+
 
 def run(
     target: str,
@@ -22,13 +24,15 @@ def run(
         target: its name.
         model: of --model.
         output: of --output.
-        **flags: fields of the target's flags.
+        **flags: fields of the target's flags, and of those of all targets.
     """
+    shared = {name: flags.pop(name) for name in _SHARED if name in flags}
     given = dataclasses.replace(catalog.named(target).flags, **flags)
     command = program.Command(
         model=os.fspath(model),
         targets=(target,),
         output=None if output is None else os.fspath(output),
         **{target: given},
+        **shared,
     )
     return list(program.run(command))

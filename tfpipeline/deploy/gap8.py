@@ -15,6 +15,8 @@ from tfpipeline.deploy import deployment
 from tfpipeline.deploy import job as jobs
 from tfpipeline.ir import graph
 from tfpipeline.keras_networks import batch_norm_folding, float_twin
+from tfpipeline.post_training import float_network, input_range
+from tfpipeline.post_training import gap8 as post_training
 from tfpipeline.quantization.gap8 import scheme as gap8
 from tfpipeline.readers import from_gap8, from_keras
 from tfpipeline.targets.gap8 import (
@@ -22,7 +24,6 @@ from tfpipeline.targets.gap8 import (
     lowering,
     program,
     program_file,
-    quantize,
     simulate,
 )
 from tfpipeline.training import scheme
@@ -90,10 +91,13 @@ def _integers(
         g = from_keras.read(float_twin.extract(model), name=job.network)
         return from_gap8.read(model, name=job.network), g
     folded = batch_norm_folding.fold(job.trained.model)
-    g = from_keras.read(folded, name=job.network)
-    magnitudes = calibrate.calibrate(g, job.calibration)
-    bits = number_format.activation_bits
-    return quantize.quantize(g, magnitudes, num_bits=bits), g
+    network = float_network.FloatNetwork(
+        graph=from_keras.read(folded, name=job.network),
+        inputs=job.calibration,
+        input_range=input_range.of_normalization(job.choices.normalize),
+    )
+    g, p = post_training.quantized(network, number_format.activation_bits)
+    return p, g
 
 
 def _predict(job: jobs.Job, p: program.Program) -> dict[str, np.ndarray]:
