@@ -8,7 +8,6 @@ from typing import Annotated
 from export.gap8 import files, network
 from export.given import Given
 from export.target import Prepared, Target
-from export.tflite import float_runner
 from tfpipeline import errors, model_source, number_formats, run_folder
 from tfpipeline.configs import fields
 from tfpipeline.configs.fields import Flag
@@ -138,9 +137,7 @@ def _network(given: Given) -> float_network.FloatNetwork:
     """
     g = _float_graph(given.model)
     assert given.calibration is not None
-    return float_network.make(
-        g, given.calibration, given.input_range, run=float_runner.batches
-    )
+    return float_network.make(g, given.calibration, given.input_range)
 
 
 def _float_graph(model: str) -> graph.Graph:

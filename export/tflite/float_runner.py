@@ -1,4 +1,4 @@
-"""Runs a float graph with TFLite on this machine: all activations, quickly.
+"""Runs a float graph with TensorFlow's TFLite: all activations, quickly.
 
 Some ten times as fast as `simulate.float_execution`, whose float64 it equals but for
 the rounding of float32; what TFLite does not take runs there.
@@ -6,9 +6,9 @@ the rounding of float32; what TFLite does not take runs there.
 
 import warnings
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
-from ai_edge_litert import interpreter as litert
 
 from export.tflite import from_graph
 from tfpipeline import errors
@@ -16,8 +16,6 @@ from tfpipeline.ir import graph
 from tfpipeline.simulate import execution, float_execution
 
 Array = graph.Array
-
-_RESOLVER = litert.OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
 
 
 def batches(g: graph.Graph, images: Array) -> Iterator[dict[str, Array]]:
@@ -55,21 +53,28 @@ def batches(g: graph.Graph, images: Array) -> Iterator[dict[str, Array]]:
         yield dict(zip(places, columns, strict=True))
 
 
-def _interpreter(g: graph.Graph) -> litert.Interpreter | None:
-    """`None` where the graph has no such file, or TFLite does not take it."""
+def _interpreter(g: graph.Graph) -> Any:
+    """A `tf.lite.Interpreter`; `None` where the graph has no file that it takes."""
     if any(isinstance(layer, graph.Stateful) for layer in g.layers):
         # What it keeps would go from one image to the next.
         return None
+    # Seconds of imports that nobody else should wait for. Not ai_edge_litert's, the
+    # same code once more, which crashes or hangs beside TensorFlow in one process.
+    from tfpipeline.compat import tf
+
+    resolvers = tf.lite.experimental.OpResolverType
     try:
         model = from_graph.to_bytes(g)
         with warnings.catch_warnings():
-            # That keeping all tensors takes memory.
+            # That keeping all tensors takes memory, and that there is another package.
             warnings.simplefilter("ignore")
-            runner = litert.Interpreter(
+            runner = tf.lite.Interpreter(
                 model_content=model,
                 num_threads=1,
-                # XNNPACK crashes on some networks when all tensors are kept.
-                experimental_op_resolver_type=_RESOLVER,
+                # With XNNPACK not all tensors are kept.
+                experimental_op_resolver_type=(
+                    resolvers.BUILTIN_WITHOUT_DEFAULT_DELEGATES
+                ),
                 experimental_preserve_all_tensors=True,
             )
         runner.allocate_tensors()

@@ -91,10 +91,11 @@ def _integers(
         g = from_keras.read(float_twin.extract(model), name=job.network)
         return from_gap8.read(model, name=job.network), g
     folded = batch_norm_folding.fold(job.trained.model)
+    declared = job.choices.input_range
     network = float_network.FloatNetwork(
         graph=from_keras.read(folded, name=job.network),
         inputs=job.calibration,
-        input_range=input_range.of_normalization(job.choices.normalize),
+        input_range=input_range.InputRange(declared.minimum, declared.maximum),
     )
     g, p = post_training.quantized(network, number_format.activation_bits)
     return p, g

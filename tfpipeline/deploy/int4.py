@@ -9,11 +9,9 @@ from tfpipeline.deploy import choices as choices_lib
 from tfpipeline.deploy import deployment, tflite
 from tfpipeline.deploy import job as jobs
 from tfpipeline.ir import graph
-from tfpipeline.post_training import float_network
-from tfpipeline.post_training import input_range as post_ranges
+from tfpipeline.post_training import float_network, input_range
 from tfpipeline.post_training import tflite as post_training
 from tfpipeline.precision import formats
-from tfpipeline.quantization import input_ranges
 from tfpipeline.quantization.tflite import int4 as tflite_int4
 from tfpipeline.quantization.tflite import ranges
 from tfpipeline.readers import from_keras
@@ -30,7 +28,7 @@ def _check(g: graph.Graph, choices: choices_lib.Choices) -> None:
 
 
 def _training(choices: choices_lib.Choices) -> scheme.Scheme:
-    input_range = input_ranges.of_pixels(choices.normalize)
+    input_range = choices.input_range
     return scheme.Scheme(
         prepare=lambda model, images: tflite_int4.prepare_qat(
             model, images, input_range
@@ -42,10 +40,11 @@ def _training(choices: choices_lib.Choices) -> scheme.Scheme:
 
 def _convert_ptq(job: jobs.Job) -> bytes:
     # The converter has no kernels of 4 bits.
+    fixed = job.choices.input_range
     network = float_network.FloatNetwork(
         graph=from_keras.read(job.trained.model, name=job.network),
         inputs=job.calibration,
-        input_range=post_ranges.of_normalization(job.choices.normalize),
+        input_range=input_range.InputRange(fixed.minimum, fixed.maximum),
     )
     widths = formats.named(_FORMAT.recipe)
     _, integers = post_training.quantized(network, widths)

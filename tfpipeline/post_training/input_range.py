@@ -74,11 +74,6 @@ HELP = (
 )
 
 
-def of_normalization(normalize: bool) -> InputRange:
-    """What a network of `--normalize` reads of pixels, or of `--nonormalize`."""
-    return NAMED[SIGNED if normalize else UNIT]
-
-
 def parse(text: str) -> InputRange | None:
     """What a flag says; `None` for auto.
 

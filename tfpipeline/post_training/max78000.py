@@ -167,7 +167,7 @@ def _without_rescaling(model: keras.Model) -> tuple[keras.Model, _Scaling]:
 
 
 def _without_last_function(model: keras.Model) -> keras.Model:
-    """The network without a function at its end, which the device leaves to the host."""
+    """The network without a function at its end, which is the host's."""
     model = topology.require_functional(model)
     architecture = topology.to_dict(model)
     sources = topology.producers(architecture)
