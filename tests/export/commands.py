@@ -3,6 +3,7 @@
 import dataclasses
 import importlib
 import os
+from typing import Any
 
 from export import catalog
 
@@ -27,7 +28,7 @@ def run(
         **flags: fields of the target's flags, and of those of all targets.
     """
     shared = {name: flags.pop(name) for name in _SHARED if name in flags}
-    given = dataclasses.replace(catalog.named(target).flags, **flags)
+    given = changed(target, **flags)
     command = program.Command(
         model=os.fspath(model),
         targets=(target,),
@@ -36,3 +37,8 @@ def run(
         **shared,
     )
     return list(program.run(command))
+
+
+def changed(target: str, **flags: object) -> Any:
+    """The flags of a target with other values."""
+    return dataclasses.replace(catalog.named(target).flags, **flags)

@@ -28,6 +28,8 @@ MOST_POINTS = 2.0
 MAX_INPUTS = 128
 _MAX_MACS = 40 * 10**9
 _WORST_LAYERS = 3
+# What is above is as good as exact.
+_EXACT_DB = 100.0
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -175,11 +177,11 @@ def _worst(
     falls = []
     for layer in g.layers:
         sources = [_known(behind, ratios, name) for name in layer.inputs]
-        before = min((x for x in sources if not math.isnan(x)), default=math.inf)
+        before = min((x for x in sources if not math.isnan(x)), default=_EXACT_DB)
         for name in graph.written_names(layer):
             behind[name] = ratios.get(name, before)
-            fall = before - behind[name]
-            if name in ratios and math.isfinite(fall) and fall > 0:
+            fall = min(before, _EXACT_DB) - behind[name]
+            if name in ratios and 0 < fall < math.inf:
                 falls.append((fall, layer.name, behind[name]))
     falls.sort(key=lambda each: -each[0])
     return tuple((name, db) for _, name, db in falls[:_WORST_LAYERS])
