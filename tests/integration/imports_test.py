@@ -24,6 +24,13 @@ _LAZY = (
     "export.tflite.verify",
     "export.tflm.files",
 )
+# The choice of Keras 2; the child process that must have Keras 3; and one that asks
+# TensorFlow for what has no public name.
+_CHOOSES_KERAS = (
+    "tfpipeline.compat",
+    "tfpipeline.own_networks.saved_model_child",
+    "tfpipeline.readers.keras3_child",
+)
 _TENSORFLOW = {"tensorflow", "tf_keras", "keras", "tensorflow_model_optimization"}
 
 
@@ -63,7 +70,7 @@ def _tensorflow_imports(tree: room_table.Tree) -> list[str]:
     return [
         f"{source.path} imports {imported}: use tfpipeline.compat"
         for source in tree.sources
-        if source.module != "tfpipeline.compat"
+        if source.module not in _CHOOSES_KERAS
         for imported in sorted(tree.imports[source.module])
         if imported.split(".")[0] in _TENSORFLOW
     ]
