@@ -179,6 +179,7 @@ def run(command: Request) -> Iterator[str]:
     for name, folder in folders.items():
         if folder is not None:
             marked_folder.require(folder, prepared[name].contents)
+    yield from given.notes()
     for name, folder in folders.items():
         if folder is not None:
             marked_folder.write(folder, prepared[name].contents)

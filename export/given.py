@@ -8,9 +8,13 @@ from typing import Any
 from export.tflite import after_training, float_runner
 from tfpipeline import errors, model_source, run_folder
 from tfpipeline.ir import graph
+from tfpipeline.models import forms
 from tfpipeline.post_training import float_network
 from tfpipeline.precision import formats
 from tfpipeline.simulate import float_execution
+
+# What has Keras layers, and no integers.
+_KERAS = (forms.Kind.KERAS_FILE, forms.Kind.FUNCTION)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -34,7 +38,10 @@ class Given:
     @property
     def name(self) -> str:
         """Of the network."""
-        return run_folder.telling_name(pathlib.Path(self.model).resolve())
+        path = pathlib.Path(self.model)
+        if not path.exists():  # A function.
+            return forms.find(self.model).name
+        return run_folder.telling_name(path.resolve())
 
     def require_integers(self, what: str) -> None:
         """Refuses a float Keras network for a target that takes integers.
@@ -45,7 +52,11 @@ class Given:
         Raises:
             UsageError: it is one; says what quantizes it.
         """
-        if pathlib.Path(self.model).suffix.lower() in model_source.KERAS_SUFFIXES:
+        try:
+            kind = forms.find(self.model).kind
+        except errors.UsageError:
+            return  # The target says it.
+        if kind in _KERAS:
             raise errors.UsageError(needs_calibration(self.model, what))
 
     @functools.cached_property
@@ -58,7 +69,7 @@ class Given:
         """
         if self.calibration is None:
             raise errors.UsageError(needs_calibration(self.model, "quantization"))
-        g, model = self._loaded()
+        g, model, notes = self._loaded()
         if any(tensor.dtype != "float32" for tensor in g.tensors.values()):
             raise errors.UsageError(
                 f"'{self.model}' has integers already, which --calibration cannot "
@@ -69,10 +80,16 @@ class Given:
             self.calibration,
             self.input_range,
             model=model,
+            notes=notes,
             # TensorFlow, which has read a Keras file, is some ten times as fast; beside
             # another network it would have to be imported.
             run=float_execution.batches if model is None else float_runner.batches,
         )
+
+    def notes(self) -> list[str]:
+        """Lines of what was found out when the network was read, if it was."""
+        network = self.__dict__.get("network")
+        return [f"note       {note}" for note in network.notes] if network else []
 
     @functools.cached_property
     def int8(self) -> after_training.File:
@@ -89,21 +106,24 @@ class Given:
             self.network, formats.named(recipe), name, per_tensor=self.per_tensor
         )
 
-    def _loaded(self) -> tuple[graph.Graph, Any]:
-        """The network as a graph, and in Keras where it is of Keras."""
+    def _loaded(self) -> tuple[graph.Graph, Any, tuple[str, ...]]:
+        """The network as a graph, in Keras where it is of Keras, and notes."""
         path = pathlib.Path(self.model)
         of_run = run_folder.RunFolder(path).model(run_folder.FLOAT)
-        is_keras = path.suffix.lower() in model_source.KERAS_SUFFIXES
-        if path.is_dir() and of_run.is_dir():
-            path, is_keras = of_run, True
-        if not is_keras:
-            return model_source.with_weights(self.model).graph, None
+        if not of_run.is_dir() and forms.find(self.model).kind not in _KERAS:
+            source = model_source.with_weights(self.model)
+            return source.graph, None, source.notes
         # Three seconds of imports that nobody else should wait for.
+        from tfpipeline.own_networks import loading
         from tfpipeline.readers import from_keras, keras_files
 
-        model = keras_files.load(path)
+        notes: tuple[str, ...] = ()
+        if of_run.is_dir():
+            model = keras_files.load(of_run)
+        else:
+            model, notes = loading.load(forms.find(self.model))
         try:
-            return from_keras.read(model, name=self.name), model
+            return from_keras.read(model, name=self.name), model, notes
         except errors.GraphError as error:
             raise errors.GraphError(f"{self.model}: {error}") from error
 

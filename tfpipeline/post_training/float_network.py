@@ -29,6 +29,7 @@ class FloatNetwork:
         model: the same network in Keras (`keras.Model`), where there is one: schemes
             that rescale weights do so there.
         run: what runs `graph` on inputs.
+        notes: what was found out when it was read, one line each.
     """
 
     graph: graph.Graph
@@ -36,6 +37,7 @@ class FloatNetwork:
     input_range: input_range.InputRange
     model: Any = None
     run: ranges.Runner = float_execution.batches
+    notes: tuple[str, ...] = ()
 
 
 def make(
@@ -45,6 +47,7 @@ def make(
     *,
     model: Any = None,
     run: ranges.Runner = float_execution.batches,
+    notes: tuple[str, ...] = (),
 ) -> FloatNetwork:
     """Reads the calibration data of a network.
 
@@ -54,6 +57,7 @@ def make(
         range_text: of --input_range.
         model: as the attribute.
         run: likewise.
+        notes: likewise.
 
     Raises:
         UsageError: what the flags say cannot be.
@@ -75,7 +79,7 @@ def make(
             f"{calibration_path} has values from {low:g} to {high:g}, beyond the "
             f"{declared.low:g} to {declared.high:g} of --input_range"
         )
-    return FloatNetwork(g, inputs, declared, model, run)
+    return FloatNetwork(g, inputs, declared, model, run, notes)
 
 
 def _of_pictures(g: graph.Graph, model: Any) -> input_range.InputRange:
