@@ -69,7 +69,7 @@ class Given:
         """
         if self.calibration is None:
             raise errors.UsageError(needs_calibration(self.model, "quantization"))
-        g, model, notes = self._loaded()
+        g, model, notes = self.loaded()
         if any(tensor.dtype != "float32" for tensor in g.tensors.values()):
             raise errors.UsageError(
                 f"'{self.model}' has integers already, which --calibration cannot "
@@ -106,8 +106,12 @@ class Given:
             self.network, formats.named(recipe), name, per_tensor=self.per_tensor
         )
 
-    def _loaded(self) -> tuple[graph.Graph, Any, tuple[str, ...]]:
-        """The network as a graph, in Keras where it is of Keras, and notes."""
+    def loaded(self) -> tuple[graph.Graph, Any, tuple[str, ...]]:
+        """The network as a graph, in Keras where it is of Keras, and notes.
+
+        Raises:
+            PipelineError: as `model_source.load`.
+        """
         path = pathlib.Path(self.model)
         of_run = run_folder.RunFolder(path).model(run_folder.FLOAT)
         if not of_run.is_dir() and forms.find(self.model).kind not in _KERAS:

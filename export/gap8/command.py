@@ -20,7 +20,7 @@ from tfpipeline.post_training import (
     input_range,
     loss,
 )
-from tfpipeline.targets.gap8 import kernels, program, program_file, simulate
+from tfpipeline.targets.gap8 import kernels, program, program_file
 
 PRECISIONS = {"double": kernels.DOUBLE, "single": kernels.SINGLE}
 _WIDTHS = (16, 8)
@@ -162,13 +162,9 @@ def _form(
     moved = {layer.output for layer in g.layers if isinstance(layer, graph.Reshape)}
 
     def compute(inputs: graph.Array) -> dict[str, graph.Array]:
-        integers = simulate.outputs(p, simulate.quantize_images(p, inputs))
-        return {
-            # A flattened tensor lies in another order here.
-            name: values.transpose(0, 2, 3, 1) * 2.0 ** -p.tensors[name].q
-            for name, values in integers.items()
-            if name not in moved
-        }
+        values = network.reals(p, inputs)
+        # A flattened tensor lies in another order here.
+        return {name: each for name, each in values.items() if name not in moved}
 
     return loss.Form(
         f"GAP8, {p.num_bits} bits", g, source.inputs, source.run, compute, p.outputs

@@ -140,6 +140,23 @@ def from_program(
     )
 
 
+def reals(p: program.Program, inputs: Array) -> dict[str, Array]:
+    """What the chip computes of real inputs, as real numbers by tensors of a program.
+
+    Args:
+        p: the integers.
+        inputs: float32 `[N, ...]` of the network's input.
+
+    Returns:
+        By tensor float64 `[N, rows, columns, channels]`.
+    """
+    integers = simulate.outputs(p, simulate.quantize_images(p, inputs))
+    return {
+        name: values.transpose(0, 2, 3, 1) * 2.0 ** -p.tensors[name].q
+        for name, values in integers.items()
+    }
+
+
 def _random(p: program.Program) -> Array:
     """Integers of the whole range."""
     low, high = fixed_point.value_range(p.num_bits)

@@ -1,6 +1,7 @@
 """`python -m export --targets=max78000`: what the vendor's synthesis tool takes."""
 
 import dataclasses
+import functools
 import pathlib
 from typing import Annotated
 
@@ -81,7 +82,7 @@ def _after_training(given: Given, flags: Flags) -> Prepared:
         reference=quantized.float_graph,
         inputs=quantized.inputs,
         run=given.network.run,
-        compute=lambda inputs: network.reals(prepared, quantized.graph, inputs),
+        compute=functools.partial(network.reals, prepared, quantized.graph),
         outputs=quantized.graph.outputs,
     )
     cost = loss.measure(form, macs.graph_count(quantized.float_graph).macs)

@@ -78,11 +78,36 @@ def _of_folder(
     pixels: input_range.InputRange,
     limit: int,
 ) -> Array:
+    files = files_of(folder)
+    chosen = [files[i] for i in _spread(len(files), limit)]
+    return np.stack([_single(file, shape, pixels) for file in chosen])
+
+
+def files_of(folder: pathlib.Path) -> list[pathlib.Path]:
+    """The inputs in a folder, sorted.
+
+    Raises:
+        UsageError: there is none.
+    """
     files = sorted(f for f in folder.iterdir() if f.suffix.lower() in _INPUTS)
     if not files:
         raise errors.UsageError(f"the folder '{folder}' holds no .png and no .npy")
-    chosen = [files[i] for i in _spread(len(files), limit)]
-    return np.stack([_single(file, shape, pixels) for file in chosen])
+    return files
+
+
+def single(
+    file: pathlib.Path, shape: tuple[int, ...], pixels: input_range.InputRange
+) -> Array:
+    """The inputs of one file, `[N, *shape]`: a picture, one input, or several.
+
+    Raises:
+        DataError: as `read`.
+    """
+    if file.suffix.lower() == ".npy":
+        stored = _array(file)
+        several: Array = stored if stored.ndim == 1 + len(shape) else stored[np.newaxis]
+        return _checked(file, several, shape)
+    return _single(file, shape, pixels)[np.newaxis]
 
 
 def _spread(total: int, limit: int) -> Sequence[int]:

@@ -67,7 +67,7 @@ def make(
     float_execution.require_float(g)
     declared = input_range.parse(range_text)
     shape = g.tensors[g.inputs[0]].shape[1:]
-    pixels = declared or _of_pictures(g, model)
+    pixels = pixels_of(range_text, g, model)
     inputs = calibration.read(calibration_path, shape, pixels)
     if declared is None and calibration.are_pictures(calibration_path):
         declared = pixels
@@ -80,6 +80,22 @@ def make(
             f"{declared.low:g} to {declared.high:g} of --input_range"
         )
     return FloatNetwork(g, inputs, declared, model, run, notes)
+
+
+def pixels_of(
+    range_text: str, g: graph.Graph, model: Any = None
+) -> input_range.InputRange:
+    """What a network reads of a picture's pixels.
+
+    Args:
+        range_text: of --input_range.
+        g: the network.
+        model: the same in Keras, where there is one.
+
+    Raises:
+        UsageError: a text that is no range.
+    """
+    return input_range.parse(range_text) or _of_pictures(g, model)
 
 
 def _of_pictures(g: graph.Graph, model: Any) -> input_range.InputRange:

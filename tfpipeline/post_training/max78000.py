@@ -36,13 +36,22 @@ class Quantized:
         float_graph: the network whose activations are in range.
         graph: the same in the device's integers.
         inputs: float32 `[N, ...]`, as `float_graph` reads them, in [-1, 127/128].
+        scale: times the user's inputs, plus `offset`, these are `inputs`.
+        offset: likewise.
         notes: what the host has to know, one line each.
     """
 
     float_graph: graph.Graph
     graph: graph.Graph
     inputs: npt.NDArray[np.float32]
-    notes: tuple[str, ...]
+    scale: float = 1.0
+    offset: float = 0.0
+    notes: tuple[str, ...] = ()
+
+    def loaded(self, inputs: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """What `float_graph` reads for the user's inputs."""
+        scaled = inputs.astype(np.float64) * self.scale + self.offset
+        return scaled.astype(np.float32)
 
 
 def prepared(
@@ -98,21 +107,24 @@ def quantized(
     name = network.graph.name
     g, options = from_max78000.float_network(prepared_model, name=name)
     integers = quantize.quantize(g, options.policy, wide_output=options.wide_output)
-    return Quantized(g, integers, inputs, tuple(notes))
+    scale, offset = scaling.scale / factor, scaling.offset / factor
+    return Quantized(g, integers, inputs, scale, offset, tuple(notes))
 
 
 def _as_it_is(
     network: float_network.FloatNetwork, policy: policies.Policy
 ) -> Quantized:
     g, notes = constant_scalings.without_the_devices_own(network.graph)
-    inputs = network.inputs
+    inputs, scale, offset = network.inputs, 1.0, 0.0
     if notes:
-        inputs = inputs / np.float32(128) - np.float32(1)
+        inputs, scale, offset = inputs / np.float32(128) - np.float32(1), 1 / 128, -1.0
     _require_runnable(g, policy)
     return Quantized(
         g,
         quantize.quantize(g, policy),
         inputs,
+        scale,
+        offset,
         (*notes, "ranges are as they were: only a Keras file's can be brought in"),
     )
 
