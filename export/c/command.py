@@ -4,12 +4,14 @@ import dataclasses
 import pathlib
 from typing import Annotated
 
+from export.audio import beside
 from export.c import emulation, files, network, states
 from export.given import Given
 from export.target import Prepared, Target
 from tfpipeline import errors, model_source
 from tfpipeline.configs import fields
 from tfpipeline.configs.fields import Flag
+from tfpipeline.configs.sound import Sound
 from tfpipeline.ir import from_tflite, graph
 from tfpipeline.numerics import lost_weights
 from tfpipeline.post_training import loss
@@ -26,6 +28,7 @@ class Flags(fields.Config):
             "count the instructions of each layer."
         ),
     ] = ()
+    sound: Sound = Sound()  # noqa: RUF009 a frozen value
 
 
 def prepare(given: Given, flags: Flags) -> Prepared:
@@ -44,6 +47,9 @@ def prepare(given: Given, flags: Flags) -> Prepared:
     emulation.require(flags.emulate)
     g, cost = _integers(given)
     found = network.prepare(g, g.name)
+    heard = beside.contents(
+        flags.sound, given.model, found.name, g.tensors[g.inputs[0]]
+    )
     kept = states.num_bytes(g)
 
     def report(output: pathlib.Path | None) -> list[str]:
@@ -51,6 +57,7 @@ def prepare(given: Given, flags: Flags) -> Prepared:
             f"model      {len(g.layers)} layers as C99, no runtime",
             f"arena      {found.plan.peak_bytes:,} bytes, static",
             *([f"states     {kept:,} bytes, static"] if kept else []),
+            *beside.lines(heard),
             *(f"note       {note}" for note in lost_weights.notes(g)),
             f"written    {output}; compile all of it and run it, for the test",
         ]
@@ -63,7 +70,7 @@ def prepare(given: Given, flags: Flags) -> Prepared:
                 raise errors.VerificationError("\n".join(lines))
         return lines
 
-    return Prepared(files.contents(found), report, cost)
+    return Prepared(files.contents(found) | heard, report, cost)
 
 
 def _integers(given: Given) -> tuple[graph.Graph, loss.Loss | None]:

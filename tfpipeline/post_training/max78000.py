@@ -16,10 +16,10 @@ import numpy.typing as npt
 from tfpipeline import errors
 from tfpipeline.compat import keras
 from tfpipeline.ir import graph
-from tfpipeline.keras_networks import batch_norm_folding, layer_traits, topology
+from tfpipeline.keras_networks import layer_traits, quantizable, topology
 from tfpipeline.post_training import float_network
 from tfpipeline.quantization import input_ranges
-from tfpipeline.quantization.max78000 import range_equalization, scheme
+from tfpipeline.quantization.max78000 import range_equalization, rewrites, scheme
 from tfpipeline.readers import from_keras, from_max78000
 from tfpipeline.targets.max78000 import constant_scalings, lowering, quantize
 from tfpipeline.targets.max78000 import policy as policies
@@ -67,7 +67,8 @@ def prepared(
     Raises:
         QuantizationError, UsageError: as `scheme.prepare_qat`.
     """
-    return scheme.prepare_qat(batch_norm_folding.fold(model), inputs, options)
+    folded = quantizable.fold(model, rewrites.TARGET)
+    return scheme.prepare_qat(folded, inputs, options)
 
 
 def quantized(
@@ -86,8 +87,9 @@ def quantized(
     """
     if network.model is None:
         return _as_it_is(network, policy)
-    folded = batch_norm_folding.fold(network.model)
-    model, scaling = _without_rescaling(_without_last_function(folded))
+    given, scaling = _without_rescaling(network.model)
+    folded = quantizable.fold(given, rewrites.TARGET)
+    model = _without_last_function(folded)
     inputs = scaling.of(network.inputs)
     declared = network.input_range
     ends = scaling.of(np.array([declared.low, declared.high], np.float32))
