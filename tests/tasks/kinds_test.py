@@ -78,6 +78,13 @@ def test_yes_and_no_from_logits_and_from_a_sigmoid(task):
         assert value == pytest.approx(expected[name], rel=1e-12), name
 
 
+def test_accuracy_takes_the_first_largest():
+    outputs = np.array([[1, 3, 3], [5, 0, 0], [0, 0, 1], [0, 2, 1]], np.int8)
+    assert classification.accuracy(outputs, np.array([1, 0, 1, 1])) == 0.75
+    with pytest.raises(errors.UsageError, match="for 3 labels"):
+        classification.accuracy(outputs, np.zeros(3, np.int64))
+
+
 def test_binary_takes_class_numbers():
     data = kind.Data((4,), has_classes=True, num_classes=2)
     examples = binary.KIND.examples(None, np.array([0, 1, 1]), data)
