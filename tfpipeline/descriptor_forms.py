@@ -25,7 +25,7 @@ Describer = Callable[[npt.NDArray[np.uint8]], npt.NDArray[np.generic]]
 FLOAT = "float"
 # Photographs at once: all of LFW's pairs as 16-bit images would be 250 MB.
 _CHUNK = 256
-# What data.pipeline.normalized does to a pixel: (pixel - 128) / 128.
+# What data.preprocessing.SIGNED does to a pixel: (pixel - 128) / 128.
 _SCALE, _MEAN, _STD = 1 / 128, (1.0,), (1.0,)
 
 
@@ -113,7 +113,7 @@ def gap8_program(
 
     Args:
         form: how.
-        g: takes pixels as data.pipeline.normalized makes them.
+        g: takes pixels as data.preprocessing.SIGNED makes them.
         calibration: uint8 [N, S, S, 1], photographs of the training split.
 
     Raises:

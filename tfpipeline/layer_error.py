@@ -26,6 +26,7 @@ from tfpipeline import (
     run_folder,
 )
 from tfpipeline.configs import fields
+from tfpipeline.configs import images as images_config
 from tfpipeline.configs.fields import Flag
 from tfpipeline.ir import from_tflite, graph
 from tfpipeline.precision import formats, layer_error, quantize, ranges
@@ -209,7 +210,7 @@ def _of_run(
     # TFDS tells by absl's log where it reads.
     logging.set_verbosity(logging.WARNING)
     # Seconds of imports that nobody else should wait for.
-    from tfpipeline.data import catalog, pipeline, splits
+    from tfpipeline.data import catalog, preprocessing, splits
     from tfpipeline.keras_networks import float_twin
     from tfpipeline.quantization import storage
     from tfpipeline.readers import from_keras
@@ -225,8 +226,10 @@ def _of_run(
         len(dataset.train), record["calibration_images"], record["seed"]
     )
     measured = _evenly_spaced(len(dataset.validation), num_images)
+    data = fields.replaced(images_config.Images(), record)
+    read_as = preprocessing.of(data.input_range, data.normalize, dataset.train.inputs)
     images = [
-        pipeline.normalized(split.images[indices], record["normalize"])
+        read_as.real(split.inputs[indices])
         for split, indices in (
             (dataset.train, positions),
             (dataset.validation, measured),

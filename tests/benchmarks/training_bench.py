@@ -23,6 +23,7 @@ import numpy as np
 from tfpipeline.compat import keras, tf
 from tfpipeline.configs import recipe
 from tfpipeline.data import pipeline, splits
+from tfpipeline.data.preprocessing import SIGNED
 from tfpipeline.keras_networks import batch_norm_folding
 from tfpipeline.models import registry
 from tfpipeline.quantization.tflite import int8 as tflite_int8
@@ -84,11 +85,11 @@ def _loop_speed(model: keras.Model, dataset: splits.Dataset) -> float:
 
 def _preloaded_loop_speed(model: keras.Model, dataset: splits.Dataset) -> float:
     shape = (STEPS, BATCH)
-    images = pipeline.normalized(dataset.train.images)
+    images = SIGNED.real(dataset.train.inputs)
     batches = tf.data.Dataset.from_tensor_slices(
         (
             images.reshape(*shape, *images.shape[1:]),
-            dataset.train.labels.reshape(shape),
+            dataset.train.targets.reshape(shape),
         )
     )
     with mock.patch.object(pipeline, "training_batches", lambda *a, **k: batches):
@@ -114,8 +115,8 @@ def _fit_speed(model: keras.Model, dataset: splits.Dataset) -> float:
         ["accuracy"],
     )
     model.fit(
-        pipeline.normalized(dataset.train.images),
-        dataset.train.labels,
+        SIGNED.real(dataset.train.inputs),
+        dataset.train.targets,
         batch_size=BATCH,
         epochs=EPOCHS,
         verbose=0,
@@ -154,7 +155,7 @@ def _build(network: str, number_format: str = "float32") -> keras.Model:
 
 def _qat(network: str) -> keras.Model:
     folded = batch_norm_folding.fold(_build(network))
-    return tflite_int8.prepare_qat(folded, pipeline.normalized(_split(16).images))
+    return tflite_int8.prepare_qat(folded, SIGNED.real(_split(16).inputs))
 
 
 def run(network: str) -> list[str]:

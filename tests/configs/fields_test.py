@@ -35,6 +35,16 @@ def test_identity_leaves_out():
     assert found.keys() == _DEFAULTS.keys() - {"workdir", "rate"}
 
 
+def test_a_later_flag_is_part_of_the_identity_when_it_is_given():
+    @dataclasses.dataclass(frozen=True)
+    class Later(fields.Config):
+        depth: Annotated[int, fields.Flag("New.", is_later=True)] = 3
+
+    assert fields.identity(Later()) == {}
+    assert fields.identity(Later(4)) == {"depth": 4}
+    assert fields.replaced(Later(), fields.identity(Later(4))) == Later(4)
+
+
 def test_a_config_is_made_again_from_its_identity():
     run = example.Run(
         optimizer=example.Optimizer("sgd", 0.1, nesterov=True),

@@ -7,6 +7,7 @@ from tfpipeline import errors
 from tfpipeline.compat import tf
 from tfpipeline.configs import recipe
 from tfpipeline.data import augmentation
+from tfpipeline.data.preprocessing import SIGNED, UNSIGNED
 
 
 def _images(count=64, size=8, seed=0):
@@ -14,12 +15,12 @@ def _images(count=64, size=8, seed=0):
     return generator.integers(0, 256, (count, size, size, 3), np.uint8)
 
 
-def _augment(images, seed=(1, 2), normalize=True, **fields):
+def _augment(images, seed=(1, 2), preprocessing=SIGNED, **fields):
     return augmentation.augment(
         tf.constant(images),
         recipe.Augmentation(**fields),
         tf.constant(seed),
-        normalize,
+        preprocessing,
     ).numpy()
 
 
@@ -34,16 +35,18 @@ def test_everything_off_is_normalization_alone():
 
 def test_normalize_off_is_pixel_over_256():
     images = _images()
-    np.testing.assert_array_equal(_augment(images, normalize=False) * 256, images)
+    np.testing.assert_array_equal(
+        _augment(images, preprocessing=UNSIGNED) * 256, images
+    )
 
 
 def test_range_is_that_of_int8():
     ends = np.array([0, 255], np.uint8)
     np.testing.assert_array_equal(
-        augmentation.to_input(ends, True).numpy(), [-1, 127 / 128]
+        augmentation.to_input(ends, SIGNED).numpy(), [-1, 127 / 128]
     )
     np.testing.assert_array_equal(
-        augmentation.to_input(ends, False).numpy(), [0, 255 / 256]
+        augmentation.to_input(ends, UNSIGNED).numpy(), [0, 255 / 256]
     )
 
 

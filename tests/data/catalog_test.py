@@ -69,22 +69,22 @@ def test_limit_says_how_many_examples(objects: splits.Dataset) -> None:
         40,
     ]
     spec = specs.named("procedural_objects")
-    assert objects.image_shape == spec.image_shape
+    assert objects.input_shape == spec.image_shape
     assert objects.num_classes == spec.num_classes
-    assert objects.test.labels.max() < 10
+    assert objects.test.targets.max() < 10
 
 
 def test_limit_takes_the_first_examples(
     root: pathlib.Path, objects: splits.Dataset
 ) -> None:
     fewer = catalog.load("procedural_objects", data_dir=root, limit=100)
-    np.testing.assert_array_equal(fewer.test.images, objects.test.images[:20])
+    np.testing.assert_array_equal(fewer.test.inputs, objects.test.inputs[:20])
     whole = _in_source_order(objects)
     np.testing.assert_array_equal(_in_source_order(fewer), whole[:100])
 
 
 def _in_source_order(dataset: splits.Dataset) -> np.ndarray:
-    images = np.concatenate([dataset.train.images, dataset.validation.images])
+    images = np.concatenate([dataset.train.inputs, dataset.validation.inputs])
     positions = np.concatenate([dataset.train_indices, dataset.validation_indices])
     assert sorted(positions) == list(range(len(images)))
     return images[np.argsort(positions)]
@@ -98,7 +98,7 @@ def test_seed_moves_validation_only(
     assert again.fingerprint() == objects.fingerprint()
     assert other.fingerprint() != objects.fingerprint()
     np.testing.assert_array_equal(_in_source_order(other), _in_source_order(objects))
-    np.testing.assert_array_equal(other.test.images, objects.test.images)
+    np.testing.assert_array_equal(other.test.inputs, objects.test.inputs)
 
 
 def test_face_crops_are_balanced_and_as_many_as_the_limit(
@@ -107,11 +107,11 @@ def test_face_crops_are_balanced_and_as_many_as_the_limit(
     faces = catalog.load(
         "procedural_faces", data_dir=faces_root, limit=40, validation_fraction=0.25
     )
-    assert faces.image_shape == (88, 88, 3)
+    assert faces.input_shape == (88, 88, 3)
     assert faces.class_names == ("no_face", "face")
     for split, count in ((faces.train, 30), (faces.validation, 10), (faces.test, 8)):
         assert len(split) == count
-        assert np.bincount(split.labels).tolist() == [count // 2] * 2
+        assert np.bincount(split.targets).tolist() == [count // 2] * 2
     assert re.search(r"train: \d+ no_face, \d+ face, \d+ ambig", faces.description)
 
 

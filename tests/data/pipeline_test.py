@@ -3,8 +3,12 @@
 import numpy as np
 import pytest
 
+from tfpipeline import errors
 from tfpipeline.configs import recipe
-from tfpipeline.data import augmentation, pipeline, splits
+from tfpipeline.data import augmentation, pipeline, preprocessing, splits
+from tfpipeline.data.preprocessing import RAW, SIGNED, UNSIGNED
+
+BYTES = np.arange(256, dtype=np.uint8)
 
 
 def _split(count=50):
@@ -25,7 +29,7 @@ def test_epoch_is_full_batches_of_distinct_images():
     images, labels = _epoch(split)
     assert len(labels) == 48 == pipeline.steps_per_epoch(50, 8) * 8
     assert len(set(labels.tolist())) == 48
-    np.testing.assert_array_equal(images, pipeline.normalized(split.images[labels]))
+    np.testing.assert_array_equal(images, SIGNED.real(split.inputs[labels]))
 
 
 def test_left_out_images_change_between_epochs():
@@ -49,16 +53,32 @@ def test_depends_on_seed_and_epoch_only():
 
 def test_batches_of_unsigned_pixels():
     split = _split()
-    data = pipeline.source(split, recipe.Augmentation(), 8, normalize=False)
+    data = pipeline.source(split, recipe.Augmentation(), 8, UNSIGNED)
     batches = pipeline.training_batches(data, seed=0, epoch=0)
     for images, labels in batches.as_numpy_iterator():
-        np.testing.assert_array_equal(images * 256, split.images[labels])
+        np.testing.assert_array_equal(images * 256, split.inputs[labels])
 
 
-@pytest.mark.parametrize("normalize", [True, False])
-def test_numpy_and_tensorflow_normalize_alike(normalize):
-    pixels = np.arange(256, dtype=np.uint8)
+@pytest.mark.parametrize(
+    "read_as", [SIGNED, UNSIGNED, RAW, preprocessing.of("-3,1", True, BYTES)]
+)
+def test_numpy_and_tensorflow_read_alike(read_as):
     np.testing.assert_array_equal(
-        pipeline.normalized(pixels, normalize),
-        augmentation.to_input(pixels, normalize).numpy(),
+        read_as.real(BYTES), augmentation.to_input(BYTES, read_as).numpy()
     )
+
+
+def test_windows_of_floats_and_their_targets_come_as_they_are():
+    generator = np.random.default_rng(1)
+    inputs = generator.normal(size=(20, 7, 3)).astype(np.float32)
+    split = splits.Split(inputs, inputs[:, 0])
+    data = pipeline.source(split, recipe.Augmentation(), 4, RAW)
+    for batch, targets in pipeline.training_batches(data, seed=0, epoch=0):
+        np.testing.assert_array_equal(batch[:, 0], targets)
+        assert batch.shape == (4, 7, 3)
+
+
+def test_transforms_of_pictures_are_refused_for_other_data():
+    split = splits.Split(np.zeros((8, 5), np.float32), np.zeros(8, np.int32))
+    with pytest.raises(errors.UsageError, match=r"--rotation transforms pictures"):
+        pipeline.source(split, recipe.Augmentation(rotation=3.0), 4, RAW)

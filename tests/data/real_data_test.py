@@ -75,7 +75,7 @@ def test_cifar100_subset(shared_data: pathlib.Path) -> None:
     assert len(dataset.train) + len(dataset.validation) == 10_000
     assert len(dataset.test) == 2_000
     assert dataset.num_classes == 100
-    assert (np.bincount(dataset.test.labels) == 20).all()
+    assert (np.bincount(dataset.test.targets) == 20).all()
 
 
 def test_wider_face_scenes(shared_data: pathlib.Path) -> None:
@@ -102,18 +102,18 @@ def test_wider_face_crops(shared_data: pathlib.Path) -> None:
     dataset = catalog.load(
         "wider_face", data_dir=shared_data / "tfds_subset", limit=100
     )
-    assert dataset.image_shape == (88, 88, 3)
-    assert np.bincount(dataset.train.labels).tolist() == [45, 45]
-    assert np.bincount(dataset.test.labels).tolist() == [10, 10]
+    assert dataset.input_shape == (88, 88, 3)
+    assert np.bincount(dataset.train.targets).tolist() == [45, 45]
+    assert np.bincount(dataset.test.targets).tolist() == [10, 10]
 
 
 def test_lfw_takes_the_prepared_crops(shared_data: pathlib.Path) -> None:
     dataset = catalog.load("lfw", data_dir=shared_data / "tfds", limit=310)
-    assert dataset.image_shape == (128, 128, 3)
+    assert dataset.input_shape == (128, 128, 3)
     assert dataset.num_classes == 62
-    labels = np.concatenate([dataset.train.labels, dataset.validation.labels])
+    labels = np.concatenate([dataset.train.targets, dataset.validation.targets])
     assert (np.bincount(labels, minlength=62) == 5).all()
-    assert (np.bincount(dataset.test.labels, minlength=62) == 1).all()
+    assert (np.bincount(dataset.test.targets, minlength=62) == 1).all()
     assert "George_W_Bush" in dataset.class_names
     builder = tfds_source.open_prepared(shared_data / "tfds" / "lfw_crop128" / "1.0.0")
     assert tfds_source.num_examples(builder, "train") == 11_684

@@ -22,7 +22,7 @@ def job():
     return types.SimpleNamespace(
         trained=types.SimpleNamespace(model=conftest.build_trained_like("pooled")),
         calibration=(pixels / 128 - 1).astype(np.float32),
-        choices=choices.Choices(normalize=True),
+        choices=choices.Choices(),
         network="pooled",
     )
 

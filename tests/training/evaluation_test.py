@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tfpipeline.compat import keras
-from tfpipeline.data import pipeline
+from tfpipeline.data.preprocessing import SIGNED
 from tfpipeline.training import evaluation
 
 
@@ -37,5 +37,5 @@ def test_batches_do_not_change_the_result(count):
     image = keras.Input((2, 2, 3))
     model = keras.Model(image, keras.layers.Flatten()(image))
     pixels = np.random.default_rng(0).integers(0, 256, (count, 2, 2, 3), np.uint8)
-    found = evaluation.logits(evaluation.forward_function(model), pixels, True)
-    np.testing.assert_array_equal(found, pipeline.normalized(pixels).reshape(count, -1))
+    found = evaluation.logits(evaluation.forward_function(model), pixels, SIGNED)
+    np.testing.assert_array_equal(found, SIGNED.real(pixels).reshape(count, -1))

@@ -37,6 +37,8 @@ class Flag:
         group: heading in `--help`, where it is not that of the config.
         reads_file: the flag is the path of a text file, the field is its text.
         repeats: the flag of a tuple may be given several times, and adds up.
+        is_later: runs from before the flag are those with its default, so the default
+            is no part of a run's identity.
     """
 
     help: str
@@ -49,6 +51,7 @@ class Flag:
     group: str | None = None
     reads_file: bool = False
     repeats: bool = False
+    is_later: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,6 +71,7 @@ class Leaf:
         base: bool, int, float or str; of a tuple, that of its elements.
         is_tuple: whether there are several.
         group: heading in `--help`.
+        default: of the field.
     """
 
     attribute: str
@@ -75,6 +79,7 @@ class Leaf:
     base: type
     is_tuple: bool
     group: str
+    default: Any = None
 
     @property
     def name(self) -> str:
@@ -117,11 +122,15 @@ def leaves(config: Config, group: str = "") -> Iterator[tuple[Leaf, Any]]:
 
 
 def identity(config: Config, without: Collection[str] = ()) -> dict[str, Any]:
-    """Flag -> value as JSON has it, flat; of all flags but those in `without`."""
+    """Flag -> value as JSON has it, flat; of all flags but those in `without`.
+
+    Flags that are `is_later` are left out at their default.
+    """
     return {
         leaf.name: list(value) if leaf.is_tuple else value
         for leaf, value in leaves(config)
         if leaf.name not in without
+        and not (leaf.flag.is_later and value == leaf.default)
     }
 
 
@@ -157,11 +166,12 @@ def _parts(config: Config) -> tuple[Leaf | _Nested, ...]:
 def _parts_of_kind(kind: type) -> tuple[Leaf | _Nested, ...]:
     hints = typing.get_type_hints(kind, include_extras=True)
     return tuple(
-        _part(field.name, hints[field.name]) for field in dataclasses.fields(kind)
+        _part(field.name, hints[field.name], field.default)
+        for field in dataclasses.fields(kind)
     )
 
 
-def _part(attribute: str, hint: Any) -> Leaf | _Nested:
+def _part(attribute: str, hint: Any, default: Any) -> Leaf | _Nested:
     kind: Any = hint
     notes: list[Any] = []
     if typing.get_origin(hint) is Annotated:
@@ -175,7 +185,7 @@ def _part(attribute: str, hint: Any) -> Leaf | _Nested:
         kind = next(each for each in typing.get_args(kind) if each is not type(None))
     if kind not in (bool, int, float, str):
         raise TypeError(f"field '{attribute}' cannot be a flag: {hint}")
-    return Leaf(attribute, flag, kind, is_tuple, flag.group or "")
+    return Leaf(attribute, flag, kind, is_tuple, flag.group or "", default)
 
 
 def _require_valid(leaf: Leaf, value: Any) -> None:

@@ -1,11 +1,11 @@
-"""The images that a classifier learns from."""
+"""The data that a network learns from."""
 
 import dataclasses
 from typing import Annotated
 
 from tfpipeline.configs import fields
 from tfpipeline.configs.fields import Flag
-from tfpipeline.data import specs
+from tfpipeline.data import preprocessing, specs
 
 DataDir = Annotated[
     str | None,
@@ -49,3 +49,19 @@ class Images(fields.Config):
             "pixel / 256, in [0, 255/256]. The int8 input is pixel - 128 in both."
         ),
     ] = True
+    input_range: Annotated[
+        str,
+        Flag(
+            "Range of the network's input: auto, pixels or LOW,HIGH. auto: pixels as "
+            "--normalize says, other data in the range of the train split. LOW,HIGH: "
+            "pixels 0 to 255 are mapped to it; of other data it says what the "
+            "integers cover. pixels: 0,255.",
+            check=preprocessing.require_text,
+            is_later=True,
+        ),
+    ] = preprocessing.AUTO
+
+    @property
+    def is_signed(self) -> bool:
+        """Whether inputs lie in [-1, 127/128], as far as flags alone can tell."""
+        return preprocessing.is_signed(self.input_range, self.normalize)

@@ -48,10 +48,10 @@ class Run(fields.Config):
         """Checks what is decided in two places."""
         self.optimizer.require_room(self.float_epochs)
         scheme = number_formats.scheme_named(self.quantization.scheme)
-        if scheme.needs_signed_pixels and not self.images.normalize:
+        if scheme.needs_signed_pixels and not self.images.is_signed:
             raise errors.UsageError(
                 f"--scheme={scheme.name} needs pixels in [-1, 127/128]: leave "
-                "--nonormalize out"
+                "--nonormalize and --input_range out"
             )
 
     def identity(self) -> dict[str, Any]:

@@ -8,24 +8,30 @@ lets an interrupted run resume to the same weights.
 
 from tfpipeline.compat import tf
 from tfpipeline.configs import recipe
+from tfpipeline.data.preprocessing import SIGNED, Preprocessing
 
 
-def to_input(pixels: tf.Tensor, normalize: bool) -> tf.Tensor:
-    """Maps pixels (uint8 or float 0..255, any shape) to the network's float32 input.
+def to_input(stored: tf.Tensor, preprocessing: Preprocessing) -> tf.Tensor:
+    """What `Preprocessing.real` does, in TensorFlow.
 
-    Normalized: (pixel - 128) / 128, in [-1, 127/128]; otherwise pixel / 256, in
-    [0, 255/256]. Both are exact in float32, and the int8 input of the deployed network
-    is `pixel - 128` in both (scale 1/128 and zero point 0; 1/256 and -128).
+    Args:
+        stored: uint8 or float, of any shape; pixels 0..255, or floats of one's own.
+        preprocessing: the mapping.
+
+    Returns:
+        float32, of the same shape.
     """
-    pixels = tf.cast(pixels, tf.float32)
-    return (pixels - 128.0) / 128.0 if normalize else pixels / 256.0
+    values = tf.cast(stored, tf.float32)
+    if preprocessing.is_identity:
+        return values
+    return (values - preprocessing.zero) * preprocessing.scale
 
 
 def augment(
     images: tf.Tensor,
     augmentation: recipe.Augmentation,
     seed: tf.Tensor,
-    normalize: bool = True,
+    preprocessing: Preprocessing = SIGNED,
 ) -> tf.Tensor:
     """Applies the transforms that are switched on, then `to_input`.
 
@@ -33,7 +39,7 @@ def augment(
         images: uint8 [N, H, W, C].
         augmentation: what to apply.
         seed: int32 [2], for example (run seed, step).
-        normalize: see `to_input`.
+        preprocessing: see `to_input`.
 
     Returns:
         float32 [N, H, W, C], see `to_input`.
@@ -54,7 +60,7 @@ def augment(
         )
     if augmentation.color_jitter or augmentation.gaussian_noise:
         pixels = tf.clip_by_value(pixels, 0.0, 255.0)
-    return to_input(pixels, normalize)
+    return to_input(pixels, preprocessing)
 
 
 def _shift_and_flip(

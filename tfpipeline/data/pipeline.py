@@ -5,23 +5,25 @@ from collections.abc import Callable
 
 import numpy as np
 
+from tfpipeline import errors
 from tfpipeline.compat import tf
 from tfpipeline.configs import recipe
 from tfpipeline.data import augmentation as augmentation_lib
 from tfpipeline.data import splits
+from tfpipeline.data.preprocessing import SIGNED, Preprocessing
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Source:
     """A training split in TensorFlow's memory, and how a batch of it is made.
 
-    Made once a stage, because copying the images and tracing the augmentation would
+    Made once a stage, because copying the inputs and tracing the augmentation would
     otherwise cost each epoch a fraction of a second.
 
     Attributes:
         num_examples: in the split.
-        batch_size: images a batch.
-        load: (seed int32 [2], positions int64 [batch]) -> (images, labels).
+        batch_size: examples a batch.
+        load: (seed int32 [2], positions int64 [batch]) -> (inputs, targets).
     """
 
     num_examples: int
@@ -38,28 +40,43 @@ def source(
     split: splits.Split,
     augmentation: recipe.Augmentation,
     batch_size: int,
-    normalize: bool = True,
+    preprocessing: Preprocessing = SIGNED,
 ) -> Source:
     """Copies `split` into TensorFlow's memory.
 
     Args:
         split: the training split.
-        augmentation: random transforms.
-        batch_size: images a batch.
-        normalize: see augmentation.to_input.
+        augmentation: random transforms, of pictures.
+        batch_size: examples a batch.
+        preprocessing: what the network takes of a stored input.
+
+    Raises:
+        UsageError: transforms of pictures, and inputs that are none.
     """
-    images, labels = tf.constant(split.images), tf.constant(split.labels)
-    shape = (batch_size, *split.images.shape[1:])
+    if not split.has_pictures:
+        _require_off(augmentation, split)
+    inputs, targets = tf.constant(split.inputs), tf.constant(split.targets)
+    shape = (batch_size, *split.inputs.shape[1:])
 
     @tf.function(autograph=False)
     def load(seed: tf.Tensor, positions: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        batch = tf.ensure_shape(tf.gather(images, positions), shape)
-        return (
-            augmentation_lib.augment(batch, augmentation, seed, normalize),
-            tf.gather(labels, positions),
-        )
+        batch = tf.ensure_shape(tf.gather(inputs, positions), shape)
+        if split.has_pictures:
+            batch = augmentation_lib.augment(batch, augmentation, seed, preprocessing)
+        else:
+            batch = augmentation_lib.to_input(batch, preprocessing)
+        return batch, tf.gather(targets, positions)
 
     return Source(len(split), batch_size, load)
+
+
+def _require_off(augmentation: recipe.Augmentation, split: splits.Split) -> None:
+    switched_on = [name for name, value in vars(augmentation).items() if value]
+    if switched_on:
+        raise errors.UsageError(
+            f"--{switched_on[0]} transforms pictures, uint8 [H, W, C], and the inputs "
+            f"are {split.inputs.dtype} {list(split.inputs.shape[1:])}: leave it out"
+        )
 
 
 def training_batches(data: Source, *, seed: int, epoch: int) -> tf.data.Dataset:
@@ -67,7 +84,7 @@ def training_batches(data: Source, *, seed: int, epoch: int) -> tf.data.Dataset:
 
     The order and the augmentation depend on (seed, epoch) only, never on what ran
     before, so a resumed run sees the same batches. The incomplete last batch is left
-    out; other images fall into it in the next epoch.
+    out; other examples fall into it in the next epoch.
 
     Args:
         data: the training split.
@@ -75,7 +92,7 @@ def training_batches(data: Source, *, seed: int, epoch: int) -> tf.data.Dataset:
         epoch: counted from 0.
 
     Returns:
-        A data set of (float32 [batch, H, W, C], int32 [batch]).
+        A data set of (inputs float32 [batch, ...], targets as the split has them).
     """
     order = np.random.default_rng([seed, epoch]).permutation(data.num_examples)
     order = order[: data.steps * data.batch_size].reshape(data.steps, data.batch_size)
@@ -94,7 +111,7 @@ def ordered_batches(
         epoch: counted from 0.
 
     Returns:
-        A data set of (float32 [batch, H, W, C], int32 [batch]).
+        A data set of (inputs float32 [batch, ...], targets as the split has them).
     """
     steps = len(order)
     base = np.random.default_rng([seed, epoch, 1]).integers(2**31 - 1)
@@ -109,11 +126,3 @@ def ordered_batches(
 def steps_per_epoch(num_examples: int, batch_size: int) -> int:
     """Full batches in `num_examples`."""
     return num_examples // batch_size
-
-
-def normalized(images: np.ndarray, normalize: bool = True) -> np.ndarray:
-    """Pixels uint8 [...] as the network's float32 input (see augmentation.to_input)."""
-    pixels = images.astype(np.float32)
-    if normalize:
-        return (pixels - np.float32(128)) / np.float32(128)
-    return pixels / np.float32(256)

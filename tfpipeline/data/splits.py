@@ -2,6 +2,7 @@
 
 import dataclasses
 import hashlib
+import math
 
 import numpy as np
 
@@ -10,43 +11,60 @@ from tfpipeline import errors
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Split:
-    """Images and labels of one split, in memory.
+    """Inputs and targets of one split, in memory.
 
     Attributes:
-        images: uint8 [N, H, W, C].
-        labels: int32 [N], class indices.
+        inputs: as they are stored, uint8 or float32 [N, ...], of any shape; what the
+            network takes is `Preprocessing.real` of them.
+        targets: int32 [N], class indices; or float32 [N, ...]: the numbers of a
+            regression, 0 or 1 for each label of several.
     """
 
-    images: np.ndarray
-    labels: np.ndarray
+    inputs: np.ndarray
+    targets: np.ndarray
 
     def __post_init__(self) -> None:
-        if self.images.dtype != np.uint8 or self.images.ndim != 4:
+        inputs, targets = self.inputs, self.targets
+        if inputs.dtype not in (np.uint8, np.float32) or inputs.ndim < 2:
             raise errors.DataError(
-                "images must be uint8 [N, H, W, C]. "
-                f"Received: {self.images.dtype} {list(self.images.shape)}"
+                "inputs must be uint8 or float32 [N, ...]. "
+                f"Received: {inputs.dtype} {list(inputs.shape)}"
             )
-        if self.labels.dtype != np.int32 or self.labels.shape != self.images.shape[:1]:
+        is_classes = targets.dtype == np.int32 and targets.ndim == 1
+        is_numbers = targets.dtype == np.float32 and targets.ndim > 1
+        if not (is_classes or is_numbers) or len(targets) != len(inputs):
             raise errors.DataError(
-                f"labels must be int32 [{len(self.images)}]. "
-                f"Received: {self.labels.dtype} {list(self.labels.shape)}"
+                f"targets must be int32 [{len(inputs)}], or float32 "
+                f"[{len(inputs)}, ...]. "
+                f"Received: {targets.dtype} {list(targets.shape)}"
             )
 
     def __len__(self) -> int:
-        return len(self.images)
+        return len(self.inputs)
+
+    @property
+    def has_classes(self) -> bool:
+        """Whether targets are class indices."""
+        return self.targets.dtype == np.int32
+
+    @property
+    def has_pictures(self) -> bool:
+        """Whether inputs are pictures: uint8 [N, H, W, C]."""
+        return self.inputs.dtype == np.uint8 and self.inputs.ndim == 4
 
     def take(self, indices: np.ndarray) -> "Split":
         """The examples at `indices` (int [M]), in that order."""
-        return Split(self.images[indices], self.labels[indices])
+        return Split(self.inputs[indices], self.targets[indices])
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Dataset:
-    """A classification data set with its three splits.
+    """A data set with its three splits, which are alike in all but their length.
 
     Attributes:
         name: the name in the catalog.
-        class_names: one name a class; the label is the index.
+        class_names: one name a class, or a column of float targets; a class is its
+            index here. May be empty where targets are no classes.
         train: what the weights are fitted to.
         validation: what early stopping and every choice looks at.
         test: touched once, at the end.
@@ -65,21 +83,30 @@ class Dataset:
     description: str = ""
 
     @property
-    def image_shape(self) -> tuple[int, int, int]:
-        """(H, W, C) of one image."""
-        height, width, channels = self.train.images.shape[1:]
-        return height, width, channels
+    def input_shape(self) -> tuple[int, ...]:
+        """Of one input; (H, W, C) of a picture."""
+        return self.train.inputs.shape[1:]
 
     @property
     def num_classes(self) -> int:
-        return len(self.class_names)
+        """Classes, or numbers that a target of floats has."""
+        if self.train.has_classes:
+            return len(self.class_names)
+        return math.prod(self.train.targets.shape[1:])
 
     def fingerprint(self) -> str:
-        """SHA-256 (hex) over the pixels and labels of the three splits."""
+        """SHA-256 (hex) over the inputs and targets of the three splits.
+
+        Of pictures and classes it is that of their bytes alone, as it always was; of
+        anything else, their types and shapes count as well.
+        """
         digest = hashlib.sha256()
         for split in (self.train, self.validation, self.test):
-            digest.update(np.ascontiguousarray(split.images).data)
-            digest.update(np.ascontiguousarray(split.labels).data)
+            if not (split.has_pictures and split.has_classes):
+                for values in (split.inputs, split.targets):
+                    digest.update(f"{values.dtype}{list(values.shape)}".encode())
+            digest.update(np.ascontiguousarray(split.inputs).data)
+            digest.update(np.ascontiguousarray(split.targets).data)
         return digest.hexdigest()
 
 
@@ -115,7 +142,7 @@ def split_validation(
 
 
 def calibration_indices(num_train: int, count: int, seed: int) -> np.ndarray:
-    """Positions in the train split whose images calibrate activation ranges.
+    """Positions in the train split whose inputs calibrate activation ranges.
 
     Returns:
         int64 [min(count, num_train)], sorted, drawn without replacement.

@@ -5,7 +5,6 @@ from tfpipeline.deploy import choices as choices_lib
 from tfpipeline.deploy import job as jobs
 from tfpipeline.deploy import tflite
 from tfpipeline.ir import from_tflite, graph
-from tfpipeline.quantization import input_ranges
 from tfpipeline.quantization.tflite import int16x8 as tflite_int16x8
 from tfpipeline.quantization.tflite import ranges
 from tfpipeline.targets.tflm import flatbuffer
@@ -22,12 +21,12 @@ def _check(g: graph.Graph, choices: choices_lib.Choices) -> None:
 
 
 def _training(choices: choices_lib.Choices) -> scheme.Scheme:
-    input_range = input_ranges.of_pixels(choices.normalize)
+    input_range = choices.input_range
     return scheme.Scheme(
         prepare=lambda model, images: tflite_int16x8.prepare_qat(
             model, images, input_range
         ),
-        build=tflite_int16x8.build,
+        build=lambda model: tflite_int16x8.build(model, input_range),
         after_epoch=ranges.set_from_weights,
     )
 
@@ -36,7 +35,7 @@ def _convert_ptq(job: jobs.Job) -> bytes:
     model = int8.convert_ptq(
         job.trained.model,
         job.calibration,
-        input_ranges.of_pixels(job.choices.normalize),
+        job.choices.input_range,
         activation_bits=16,
     )
     if any(each.name == _LACKING for each in flatbuffer.read(model).operators):

@@ -11,7 +11,6 @@ from tfpipeline.deploy import job as jobs
 from tfpipeline.ir import graph
 from tfpipeline.precision import formats, quantize
 from tfpipeline.precision import ranges as observed_ranges
-from tfpipeline.quantization import input_ranges
 from tfpipeline.quantization.tflite import int4 as tflite_int4
 from tfpipeline.quantization.tflite import ranges
 from tfpipeline.readers import from_keras
@@ -28,7 +27,7 @@ def _check(g: graph.Graph, choices: choices_lib.Choices) -> None:
 
 
 def _training(choices: choices_lib.Choices) -> scheme.Scheme:
-    input_range = input_ranges.of_pixels(choices.normalize)
+    input_range = choices.input_range
     return scheme.Scheme(
         prepare=lambda model, images: tflite_int4.prepare_qat(
             model, images, input_range
@@ -41,7 +40,7 @@ def _training(choices: choices_lib.Choices) -> scheme.Scheme:
 def _convert_ptq(job: jobs.Job) -> bytes:
     # The converter has no kernels of 4 bits. Its rules for the rest are `quantize`'s.
     g = from_keras.read(job.trained.model, name=job.network)
-    fixed = input_ranges.of_pixels(job.choices.normalize)
+    fixed = job.choices.input_range
     observed = {
         **observed_ranges.observe(g, job.calibration),
         g.inputs[0]: (fixed.minimum, fixed.maximum),

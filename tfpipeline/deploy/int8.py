@@ -4,14 +4,13 @@ from export.tflite import int8
 from tfpipeline.deploy import choices as choices_lib
 from tfpipeline.deploy import job as jobs
 from tfpipeline.deploy import tflite
-from tfpipeline.quantization import input_ranges
 from tfpipeline.quantization.tflite import int8 as tflite_int8
 from tfpipeline.quantization.tflite import ranges
 from tfpipeline.training import scheme
 
 
 def _training(choices: choices_lib.Choices) -> scheme.Scheme:
-    input_range = input_ranges.of_pixels(choices.normalize)
+    input_range = choices.input_range
     return scheme.Scheme(
         prepare=lambda model, images: tflite_int8.prepare_qat(
             model, images, input_range
@@ -26,7 +25,7 @@ def _convert_ptq(job: jobs.Job) -> bytes:
     return int8.convert_ptq(
         job.trained.model,
         job.calibration,
-        input_ranges.of_pixels(job.choices.normalize),
+        job.choices.input_range,
     )
 
 

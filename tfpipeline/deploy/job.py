@@ -11,7 +11,7 @@ from export.tflite import trained_outputs
 from tfpipeline import errors, number_formats, run_folder
 from tfpipeline.compat import keras
 from tfpipeline.configs.quantization import Quantization
-from tfpipeline.data import pipeline, splits
+from tfpipeline.data import splits
 from tfpipeline.deploy import choices as choices_lib
 from tfpipeline.report import summary
 from tfpipeline.training import evaluation, kept_stages
@@ -29,7 +29,8 @@ class Job:
         quantization: what is done with it.
         choices: of the run.
         dataset: of the run.
-        calibration: train images that set ranges, float32 [N, H, W, C].
+        calibration: train inputs that set ranges, float32 [N, ...], as the network
+            takes them.
         folder: of the run.
         trained: the float network.
         quantized: number format -> the network trained for it; empty without QAT.
@@ -46,18 +47,14 @@ class Job:
 
     @functools.cached_property
     def labels(self) -> dict[str, np.ndarray]:
-        """Split -> [N]."""
-        return {split: getattr(self.dataset, split).labels for split in SPLITS}
+        """Split -> targets, [N] of classes."""
+        return {split: getattr(self.dataset, split).targets for split in SPLITS}
 
     @functools.cached_property
     def inputs(self) -> dict[str, np.ndarray]:
-        """Split -> float32 [N, H, W, C], as the network takes them."""
-        return {
-            split: pipeline.normalized(
-                getattr(self.dataset, split).images, self.choices.normalize
-            )
-            for split in SPLITS
-        }
+        """Split -> float32 [N, ...], as the network takes them."""
+        real = self.choices.preprocessing.real
+        return {split: real(getattr(self.dataset, split).inputs) for split in SPLITS}
 
     @functools.cached_property
     def float_logits(self) -> dict[str, np.ndarray]:
@@ -69,7 +66,9 @@ class Job:
         forward = evaluation.forward_function(model)
         return {
             split: evaluation.logits(
-                forward, getattr(self.dataset, split).images, self.choices.normalize
+                forward,
+                getattr(self.dataset, split).inputs,
+                self.choices.preprocessing,
             )
             for split in SPLITS
         }

@@ -13,6 +13,7 @@ from tfpipeline.deploy import deployment
 from tfpipeline.deploy import job as jobs
 from tfpipeline.ir import graph
 from tfpipeline.keras_networks import batch_norm_folding
+from tfpipeline.quantization import input_ranges
 from tfpipeline.quantization.max78000 import scheme as max78000
 from tfpipeline.readers import from_max78000
 from tfpipeline.targets.max78000 import (
@@ -34,8 +35,9 @@ def _check(g: graph.Graph, choices: choices_lib.Choices) -> None:
 
     Raises:
         TargetError: all constraints that it breaks, and memories that are too small.
-        UsageError: a policy for layers that it does not have.
+        UsageError: a policy for layers that it does not have, or inputs out of range.
     """
+    input_ranges.require_signed(choices.input_range)
     policy = _policy(choices)
     names = tuple(x.name for x in g.layers if isinstance(x, graph.Weighted))
     policy.check_names(names, g.name)
@@ -98,7 +100,7 @@ def _deploy(job: jobs.Job) -> deployment.Deployed:
 
 def _export(job: jobs.Job, g: graph.Graph) -> dict[str, Any]:
     # The image that the vendor's tool simulates, and whose results the chip compares.
-    prepared = network.prepare(g, _integers(job.dataset.test.images[0]))
+    prepared = network.prepare(g, _integers(job.inputs["test"][0]))
     folder = job.folder.export(_FORMAT.name)
     files.write(folder, prepared, f"{job.network}_{job.dataset.name}")
     size = (folder / files.CHECKPOINT_FILE).stat().st_size
@@ -114,14 +116,14 @@ def _predict(job: jobs.Job, bound: program.Program) -> dict[str, np.ndarray]:
     """Split -> [N, classes], integers of the device."""
     outputs = {}
     for split in jobs.SPLITS:
-        values = simulate.predict(bound, _integers(getattr(job.dataset, split).images))
+        values = simulate.predict(bound, _integers(job.inputs[split]))
         outputs[split] = values.reshape(len(values), -1)
     return outputs
 
 
-def _integers(pixels: np.ndarray) -> np.ndarray:
-    """int8 of uint8: network inputs are (pixel - 128) / 128, in steps of 1/128."""
-    return (pixels.astype(np.int16) - 128).astype(np.int8)
+def _integers(inputs: np.ndarray) -> np.ndarray:
+    """int8 of the network's inputs, in steps of 1/128; a pixel is pixel - 128."""
+    return np.clip(np.rint(inputs * np.float32(128)), -128, 127).astype(np.int8)
 
 
 DEPLOYMENT = deployment.Deployment(_FORMAT, _check, _training, _rehearse, _deploy)

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from tfpipeline import errors, run_folder
 from tfpipeline.compat import keras
 from tfpipeline.configs.quantization import Quantization
-from tfpipeline.data import pipeline, splits
+from tfpipeline.data import splits
 from tfpipeline.deploy import catalog, deployment
 from tfpipeline.deploy import choices as choices_lib
 from tfpipeline.deploy import job as jobs
@@ -43,8 +43,7 @@ def require(
     Raises:
         PipelineError: it cannot; names the format, and the layer in the way.
     """
-    images = dataset.train.images[:CALIBRATION_IMAGES]
-    calibration = pipeline.normalized(images, choices.normalize)
+    calibration = choices.preprocessing.real(dataset.train.inputs[:CALIBRATION_IMAGES])
     job = jobs.Job(
         network=name,
         quantization=quantization,

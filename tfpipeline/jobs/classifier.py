@@ -19,7 +19,7 @@ from tfpipeline import (
 )
 from tfpipeline.configs.run import Run
 from tfpipeline.cost import estimate
-from tfpipeline.data import catalog, pipeline, splits
+from tfpipeline.data import catalog, preprocessing, splits
 from tfpipeline.deploy import catalog as deployments
 from tfpipeline.deploy import choices as choices_lib
 from tfpipeline.deploy import job as jobs
@@ -47,7 +47,9 @@ def _run(config: Run, held: contextlib.ExitStack) -> dict[str, Any]:
     strategy = strategies.create(config.strategy)
     dataset = _load(config)
     choices = choices_lib.Choices(
-        normalize=config.images.normalize,
+        preprocessing=preprocessing.of(
+            config.images.input_range, config.images.normalize, dataset.train.inputs
+        ),
         weight_bits=config.quantization.weight_bits,
         policy=config.quantization.policy,
     )
@@ -65,11 +67,9 @@ def _run(config: Run, held: contextlib.ExitStack) -> dict[str, Any]:
         return atomic_files.read_json(folder.results_json)
 
     classifier = stages.Classifier(
-        config.network, _recipe(config), dataset, folder, strategy
+        config.network, _recipe(config, choices), dataset, folder, strategy
     )
-    calibration = pipeline.normalized(
-        dataset.train.images[calibrating], config.images.normalize
-    )
+    calibration = choices.preprocessing.real(dataset.train.inputs[calibrating])
     trained, quantized = _train(config, classifier, choices, calibration)
     if not strategies.is_chief(strategy):
         return {}
@@ -127,12 +127,12 @@ def _train(
     return trained, quantized
 
 
-def _recipe(config: Run) -> classification.Config:
+def _recipe(config: Run, choices: choices_lib.Choices) -> classification.Config:
     return classification.Config(
         batch_size=config.classes.batch_size,
         augmentation=config.augmentation,
         label_smoothing=config.classes.label_smoothing,
-        normalize=config.images.normalize,
+        preprocessing=choices.preprocessing,
     )
 
 
@@ -228,13 +228,13 @@ def _begin(
     )
     _LOG.info("%s", dataset.description)
     _LOG.info(
-        "%s on %s: %d train, %d validation, %d test images %s; float training in %s",
+        "%s on %s: %d train, %d validation, %d test inputs %s; float training in %s",
         config.network.model,
         config.images.dataset,
         len(dataset.train),
         len(dataset.validation),
         len(dataset.test),
-        "x".join(map(str, dataset.image_shape)),
+        "x".join(map(str, dataset.input_shape)),
         chosen,
     )
 

@@ -106,7 +106,7 @@ def _run(config: DescriptorRun, held: contextlib.ExitStack) -> dict[str, Any]:
     # The tested folds are touched from here on, with every choice made.
     results = {
         "flags": config.identity(),
-        "people": int(split.labels.max()) + 1,
+        "people": int(split.targets.max()) + 1,
         "images": len(split),
         **job.trained.record(),
         "verification": {
@@ -158,7 +158,7 @@ def _rehearse(
     _LOG.info("rehearsing the forms, in memory")
     name = config.network.model
     model = descriptor_stage.build(config.network, source)
-    calibration = split.images[: rehearsal.CALIBRATION_IMAGES]
+    calibration = split.inputs[: rehearsal.CALIBRATION_IMAGES]
 
     def describe(form: str) -> None:
         chosen, quantized = forms.GAP8[form], {}
@@ -206,7 +206,7 @@ def _train(
     chosen = splits.calibration_indices(
         len(split), config.quantization.calibration_images, config.seed
     )
-    calibration = split.images[chosen]
+    calibration = split.inputs[chosen]
     quantized = {
         form: descriptor_qat.train(
             *(descriptors, form, stage, recipe, config.quantization),

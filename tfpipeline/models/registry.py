@@ -15,7 +15,7 @@ _MAX_WIDTH = 8
 def build(
     name: str,
     *,
-    input_shape: tuple[int, int, int] | None = None,
+    input_shape: tuple[int, ...] | None = None,
     num_classes: int | None = None,
     batch_norm: bool | None = None,
     dropout: float | None = None,

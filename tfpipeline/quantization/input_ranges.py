@@ -28,9 +28,18 @@ SIGNED = InputRange(-1.0, 127 / 128)
 UNSIGNED = InputRange(0.0, 255 / 256)
 
 
-def of_pixels(normalize: bool) -> InputRange:
-    """The range of the pixels that `--normalize` asks for."""
-    return SIGNED if normalize else UNSIGNED
+def require_signed(input_range: InputRange) -> None:
+    """Checks inputs for a target whose input has steps of 1/128, the MAX78000.
+
+    Raises:
+        UsageError: they lie outside [-1, 127/128].
+    """
+    if input_range.minimum < SIGNED.minimum or input_range.maximum > SIGNED.maximum:
+        raise errors.UsageError(
+            "the MAX78000 takes inputs in [-1, 127/128]; these lie in "
+            f"[{input_range.minimum:g}, {input_range.maximum:g}]: scale the data, or "
+            "of pixels leave --nonormalize and --input_range out"
+        )
 
 
 def check_calibration_images(

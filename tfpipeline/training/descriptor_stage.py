@@ -141,7 +141,7 @@ def run_stage(
     split, strategy = descriptors.split, descriptors.strategy
     with strategy.scope():
         model = descriptor_heads.with_head(
-            network, int(split.labels.max()) + 1, recipe.loss
+            network, int(split.targets.max()) + 1, recipe.loss
         )
     if head:
         model.set_weights([*network.get_weights(), *head])

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 
 from tfpipeline.compat import keras, tf
-from tfpipeline.data import pipeline
+from tfpipeline.data.preprocessing import Preprocessing
 
 _BATCH = 250
 
@@ -21,23 +21,23 @@ def forward_function(model: keras.Model) -> Callable[[tf.Tensor], tf.Tensor]:
 
 
 def logits(
-    forward: Callable[[tf.Tensor], tf.Tensor], images: np.ndarray, normalize: bool
+    forward: Callable[[tf.Tensor], tf.Tensor],
+    inputs: np.ndarray,
+    preprocessing: Preprocessing,
 ) -> np.ndarray:
-    """Runs a network over images in batches.
+    """Runs a network over inputs in batches.
 
     Args:
         forward: from `forward_function`, or a model.
-        images: uint8 [N, H, W, C].
-        normalize: see pipeline.normalized.
+        inputs: as they are stored, uint8 or float32 [N, ...].
+        preprocessing: what the network takes of them.
 
     Returns:
         float32 [N, classes].
     """
     parts = [
-        forward(
-            tf.constant(pipeline.normalized(images[start : start + _BATCH], normalize))
-        )
-        for start in range(0, len(images), _BATCH)
+        forward(tf.constant(preprocessing.real(inputs[start : start + _BATCH])))
+        for start in range(0, len(inputs), _BATCH)
     ]
     return np.concatenate([part.numpy() for part in parts])
 

@@ -136,7 +136,7 @@ def build(
     with precision.computing_in(number_format):
         return registry.build(
             network.model,
-            input_shape=dataset.image_shape,
+            input_shape=dataset.input_shape,
             num_classes=dataset.num_classes,
             batch_norm=network.batch_norm,
             dropout=network.dropout,

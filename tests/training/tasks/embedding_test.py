@@ -11,7 +11,8 @@ import pytest
 from tfpipeline import errors
 from tfpipeline.compat import keras, tf
 from tfpipeline.configs import descriptor, recipe
-from tfpipeline.data import pipeline, splits
+from tfpipeline.data import splits
+from tfpipeline.data.preprocessing import SIGNED
 from tfpipeline.training import (
     checkpoints,
     descriptor_heads,
@@ -263,7 +264,7 @@ def test_a_given_head_is_what_training_starts_with(tmp_path):
 
 def test_raw_pixels_are_the_photographs_own():
     pixels = np.arange(256, dtype=np.uint8)
-    found = embedding.as_raw(pipeline.normalized(pixels))
+    found = embedding.as_raw(SIGNED.real(pixels))
     np.testing.assert_array_equal(found, pixels.astype(np.float32))
 
 

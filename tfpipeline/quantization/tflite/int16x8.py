@@ -10,8 +10,9 @@ TensorFlow's converter does not take such a network (TensorFlow 2.21: "Quantizat
 file is written from the graph that `readers.from_keras` makes of it, so the ranges
 here are the scales there.
 
-The input's scale is 1/32768, which fits both ranges of pixels without any rounding: a
-microcontroller feeds `(pixel - 128) << 8`, or `pixel << 7` with `--nonormalize`.
+The input's scale is 1/32768 for inputs in [-1, 1), which fits both ranges of pixels
+without any rounding: a microcontroller feeds `(pixel - 128) << 8`, or `pixel << 7` with
+`--nonormalize`. Of any other range, 32767 stands for the larger magnitude of its ends.
 """
 
 from typing import Any
@@ -47,7 +48,7 @@ def prepare_qat(
         folded_model: functional model without batch normalization, as from
             `batch_norm_folding.fold`, one float32 input in `input_range`.
         images: calibration images, float32 [N, H, W, C] in `input_range`.
-        input_range: that `images` are checked against.
+        input_range: that `images` are checked against, and the input's scale fits.
 
     Returns:
         A new model for training and evaluation; `folded_model` stays as it is.
@@ -58,7 +59,7 @@ def prepare_qat(
             another network of it.
     """
     images = input_ranges.check_calibration_images(folded_model, images, input_range)
-    qat_model = build(folded_model)
+    qat_model = build(folded_model, input_range)
     ranges.set_from_weights(qat_model)
     ranges.calibrate(qat_model, folded_model, images)
     for entry in ranges.find(qat_model):
@@ -70,7 +71,16 @@ def prepare_qat(
     return qat_model
 
 
-def build(folded_model: keras.Model) -> keras.Model:
+def input_scale(input_range: input_ranges.InputRange) -> float:
+    """Real numbers a step of the network's input; a float32 value."""
+    limit = max(-input_range.minimum, input_range.maximum)
+    return INPUT_SCALE if limit <= 1 else float(np.float32(limit / 32767))
+
+
+def build(
+    folded_model: keras.Model,
+    input_range: input_ranges.InputRange = input_ranges.SIGNED,
+) -> keras.Model:
     """Returns `folded_model` with fake quantization, ranges still at their start.
 
     For restoring weights and ranges afterwards; otherwise use `prepare_qat`.
@@ -78,10 +88,11 @@ def build(folded_model: keras.Model) -> keras.Model:
     Raises:
         QuantizationError: a layer that the scheme cannot quantize.
     """
+    scale = input_scale(input_range)
     fixed = WideFixedQuantizer(
         num_bits=NUM_BITS,
-        init_min=-32768 * INPUT_SCALE,
-        init_max=32767 * INPUT_SCALE,
+        init_min=-32768 * scale,
+        init_max=32767 * scale,
         narrow_range=False,
     )
     return tflite_int8.apply(folded_model, _Scheme(fixed), "int16x8")
@@ -221,8 +232,15 @@ class _Scheme(tflite_int8.Scheme):
         return _Registry()
 
 
+def _stored_options(qat_model: keras.Model) -> dict[str, Any]:
+    """The input range as storage has it: nothing for scale INPUT_SCALE."""
+    limit = tflite_int8.input_range_of(qat_model).maximum
+    # 32767 float32 scales are exact in float64, so that the scale comes back.
+    return {"input_range": [-limit, limit]} if limit > 1 else {}
+
+
 STORED = stored_scheme.StoredScheme(
     "int16x8",
-    lambda model: {} if is_of_scheme(model) else None,
-    lambda model, options: build(model),
+    lambda model: _stored_options(model) if is_of_scheme(model) else None,
+    lambda model, options: build(model, tflite_int8.stored_input_range(options)),
 )

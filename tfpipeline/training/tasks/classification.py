@@ -7,6 +7,7 @@ from tfpipeline import errors
 from tfpipeline.compat import keras, tf
 from tfpipeline.configs import recipe
 from tfpipeline.data import pipeline, splits
+from tfpipeline.data.preprocessing import SIGNED, Preprocessing
 from tfpipeline.training import evaluation, loop
 from tfpipeline.training import task as task_lib
 
@@ -19,13 +20,13 @@ class Config:
         batch_size: images a step, over all replicas.
         augmentation: random transforms.
         label_smoothing: share of the target spread over all classes.
-        normalize: see data.augmentation.to_input.
+        preprocessing: what the network takes of a stored input.
     """
 
     batch_size: int
     augmentation: recipe.Augmentation
     label_smoothing: float
-    normalize: bool = True
+    preprocessing: Preprocessing = SIGNED
 
 
 def task(
@@ -56,7 +57,7 @@ def task(
             "training images; choose a smaller --batch_size"
         )
     data = pipeline.source(
-        dataset.train, config.augmentation, config.batch_size, config.normalize
+        dataset.train, config.augmentation, config.batch_size, config.preprocessing
     )
     forward = evaluation.forward_function(evaluated or model)
 
@@ -66,10 +67,10 @@ def task(
 
     def validate() -> dict[str, float]:
         split = dataset.validation
-        logits = evaluation.logits(forward, split.images, config.normalize)
+        logits = evaluation.logits(forward, split.inputs, config.preprocessing)
         return {
-            "val_loss": evaluation.cross_entropy(logits, split.labels),
-            "val_accuracy": evaluation.accuracy(logits, split.labels),
+            "val_loss": evaluation.cross_entropy(logits, split.targets),
+            "val_accuracy": evaluation.accuracy(logits, split.targets),
         }
 
     return task_lib.Task(

@@ -15,6 +15,7 @@ from tfpipeline import errors
 from tfpipeline.compat import keras, tf
 from tfpipeline.configs import descriptor, recipe
 from tfpipeline.data import identity_batches, pipeline, splits
+from tfpipeline.data.preprocessing import SIGNED
 from tfpipeline.training import descriptor_heads, evaluation, loop
 from tfpipeline.training import task as task_lib
 from tfpipeline.training.tasks import classification
@@ -91,7 +92,8 @@ def task(
     """
     _require_shared(config.people, replicas)
     orders = (
-        config.order(split.labels, stage.seed, number) for number in range(stage.epochs)
+        config.order(split.targets, stage.seed, number)
+        for number in range(stage.epochs)
     )
     counts = [len(order) for order in orders]
     if min(counts) == 0:
@@ -99,7 +101,7 @@ def task(
     data = pipeline.source(split, config.augmentation, config.people * config.images)
 
     def epoch(number: int) -> task_lib.Epoch:
-        order = config.order(split.labels, stage.seed, number)
+        order = config.order(split.targets, stage.seed, number)
         batches = pipeline.ordered_batches(data, order, seed=stage.seed, epoch=number)
         if config.raw_pixels:
             batches = batches.map(lambda images, labels: (as_raw(images), labels))
@@ -155,4 +157,4 @@ def describer(
     def taken(images):
         return forward(as_raw(images) if raw_pixels else images)
 
-    return lambda images: evaluation.logits(taken, images, normalize=True)
+    return lambda images: evaluation.logits(taken, images, SIGNED)
