@@ -28,7 +28,9 @@ def _softmax(logits):
 
 
 def _objective(task, function=head.LINEAR, **fields):
-    return kind.Objective(task, head.Head((4,), function), kind.Options(**fields))
+    return kind.Objective(
+        task, head.Head((4,), function), options=kind.Options(**fields)
+    )
 
 
 def _examples(task, targets, inputs=None, **traits):
@@ -110,7 +112,7 @@ def test_regression_is_measured_in_the_units_of_its_targets():
     plain = _objective(regression.KIND)
     assert plain.measure(noisy, examples) == pytest.approx(expected)
     scaling = regression.scaling_of(targets)
-    standard = kind.Objective(regression.KIND, plain.head, kind.Options(), scaling)
+    standard = kind.Objective(regression.KIND, plain.head, scaling=scaling)
     learned = scaling.learned(noisy)
     np.testing.assert_allclose(learned.mean(axis=0), 0, atol=0.1)
     assert standard.measure(learned, examples) == pytest.approx(expected, rel=1e-5)

@@ -18,6 +18,8 @@ from tfpipeline.deploy import choices as choices_lib
 from tfpipeline.deploy import job as jobs
 from tfpipeline.keras_networks import batch_norm_folding
 from tfpipeline.readers import from_keras
+from tfpipeline.tasks import classification
+from tfpipeline.tasks import kind as kinds
 from tfpipeline.training import kept_stages
 
 # Ranges need not be good, only there.
@@ -30,6 +32,7 @@ def require(
     quantization: Quantization,
     choices: choices_lib.Choices,
     dataset: splits.Dataset,
+    objective: kinds.Objective = classification.OF_LOGITS,
 ) -> None:
     """Checks that a network can be written in all number formats of a run.
 
@@ -39,6 +42,7 @@ def require(
         quantization: the formats, and whether they are trained for.
         choices: of the run.
         dataset: whose first train images calibrate.
+        objective: of the run.
 
     Raises:
         PipelineError: it cannot; names the format, and the layer in the way.
@@ -49,6 +53,7 @@ def require(
         quantization=quantization,
         choices=choices,
         dataset=dataset,
+        objective=objective,
         calibration=calibration,
         # Nothing is written there.
         folder=run_folder.RunFolder(pathlib.Path("rehearsal")),

@@ -66,7 +66,7 @@ def _measure(
 KIND = kinds.TaskKind(
     name="binary",
     title="yes or no, by one output",
-    loss="binary:loss",
+    loss="binary",
     needs="two classes, or values that are 0 or 1",
     takes=lambda data: (
         data.num_classes == 2

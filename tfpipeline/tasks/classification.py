@@ -55,7 +55,7 @@ def _measure(
 KIND = kinds.TaskKind(
     name="classification",
     title="one of several classes",
-    loss="classification:loss",
+    loss="classification",
     needs="class numbers",
     takes=lambda data: data.has_classes and data.num_classes > 1,
     outputs=lambda data: (data.num_classes,),

@@ -1,6 +1,7 @@
 """What a network's outputs are: their shape, and the function that ends the network."""
 
 import dataclasses
+from collections.abc import Callable
 
 import numpy as np
 import numpy.typing as npt
@@ -36,6 +37,15 @@ class Head:
         size = "x".join(map(str, self.shape)) or "1"
         what = "values" if self.function == LINEAR else f"values of a {self.function}"
         return f"{size} {what}"
+
+    def applied(self, values: Array) -> npt.NDArray[np.float64]:
+        """The head's function of what it reads, [N, ...], for hosts of a chip.
+        Linear, softmax, sigmoid, tanh or hard_swish.
+        """
+        real = values.astype(np.float64)
+        if self.function == LINEAR:
+            return real
+        return _APPLIED[self.function](real)
 
     def probabilities(self, outputs: Array) -> npt.NDArray[np.float64]:
         """Sigmoid's or softmax' values, whichever the task has them of.
@@ -76,3 +86,15 @@ def log_softmax(logits: Array) -> npt.NDArray[np.float64]:
         np.exp(shifted).sum(axis=-1, keepdims=True)
     )
     return result
+
+
+def _hard_swish(values: Array) -> npt.NDArray[np.float64]:
+    return np.asarray(values * np.clip(values + 3, 0, 6) / 6, np.float64)
+
+
+_APPLIED: dict[str, Callable[[Array], npt.NDArray[np.float64]]] = {
+    SOFTMAX: lambda values: np.exp(log_softmax(values)),
+    SIGMOID: sigmoid,
+    "tanh": np.tanh,
+    "hard_swish": _hard_swish,
+}

@@ -6,6 +6,7 @@ A new kind is a module with a `KIND` here, its loss in `training/tasks`, and a p
 """
 
 import dataclasses
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -144,7 +145,7 @@ class TaskKind:
     Attributes:
         name: of `--task`.
         title: one line for `--help` and documents.
-        loss: "module:function" below training/tasks, of TensorFlow; see
+        loss: module in training/tasks with the loss, of TensorFlow; see
             `training.tasks.supervised`.
         needs: what the targets of a data set must be, in words.
         takes: whether targets of these traits can be learned.
@@ -195,14 +196,45 @@ class Objective:
     Attributes:
         kind: of the task.
         head: of the network.
+        data: traits of the data set.
         options: of the user.
         scaling: of standardized targets.
     """
 
     kind: TaskKind
     head: head_lib.Head
+    data: Data = Data(())
     options: Options = Options()
     scaling: Scaling | None = None
+
+    @property
+    def num_outputs(self) -> int:
+        """Values that the network gives for an input."""
+        return math.prod(self.kind.outputs(self.data))
+
+    def examples(self, inputs: Array, targets: Array) -> Examples:
+        """What outputs are compared with.
+
+        Args:
+            inputs: float32 [N, ...], as the network takes them.
+            targets: of the data set, [N, ...].
+
+        Raises:
+            DataError: targets that cannot be learned.
+        """
+        return self.kind.examples(inputs, targets, self.data)
+
+    def to_dict(self) -> dict[str, Any]:
+        """What readers of outputs must know, as JSON; {} for logits of classes."""
+        record: dict[str, Any] = {"name": self.kind.name, "head": self.head.function}
+        if record == {"name": "classification", "head": head_lib.LINEAR}:
+            return {}
+        if self.kind.decide is not None and self.kind.name != "classification":
+            record["threshold"] = self.options.threshold
+        if self.scaling is not None:
+            record["mean"] = list(self.scaling.mean)
+            record["deviation"] = list(self.scaling.deviation)
+        return record
 
     def restored(self, outputs: FloatArray) -> FloatArray:
         """Outputs [N, ...] in the units of the targets."""

@@ -34,7 +34,7 @@ def _measure(
 KIND = kinds.TaskKind(
     name="multi_label",
     title="any number of labels, by one output each",
-    loss="multi_label:loss",
+    loss="multi_label",
     needs="a 0 or 1 for each of several labels",
     takes=lambda data: (
         not data.has_classes and data.is_zero_or_one and len(data.target_shape) == 1

@@ -78,7 +78,7 @@ def _outputs(data: kinds.Data) -> tuple[int, ...]:
 KIND = kinds.TaskKind(
     name="reconstruction",
     title="the input itself, for anomalies",
-    loss="reconstruction:loss",
+    loss="reconstruction",
     needs="inputs alone, or class numbers that say which are normal",
     takes=lambda data: True,
     outputs=_outputs,

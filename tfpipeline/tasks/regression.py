@@ -78,7 +78,7 @@ def _measure(
 KIND = kinds.TaskKind(
     name="regression",
     title="values, by one output each",
-    loss="regression:loss",
+    loss="regression",
     needs="numbers",
     takes=lambda data: len(data.target_shape) < 2,
     outputs=lambda data: data.target_shape or (1,),
