@@ -8,7 +8,7 @@ import pytest
 from export.tflite import int4_kernels, int8
 from tests.quantization import conftest
 from tfpipeline.deploy import choices, int4, int16x8
-from tfpipeline.ir import from_tflite, graph
+from tfpipeline.ir import from_tflite, global_pools, graph
 from tfpipeline.quantization import input_ranges
 from tfpipeline.readers import from_keras
 from tfpipeline.simulate import execution
@@ -45,7 +45,8 @@ def test_a_global_maximum_of_int16_becomes_a_pool_of_the_same_integers(job):
     assert flatbuffer.read(data).output.scales == flatbuffer.read(given).output.scales
     quantized = reference.quantize_input(data, job.calibration)
     micro = interpreter.predict(data, quantized)
-    expected = execution.predict(from_tflite.read(given), quantized)
+    pooled = global_pools.as_pools(from_tflite.read(given))
+    expected = execution.predict(pooled, quantized)
     np.testing.assert_array_equal(micro, expected)
     assert len(np.unique(micro)) > 32
 

@@ -26,7 +26,7 @@ REASONS = {
     r"hard_swish of int16: TFLite Micro has it for int8 only": "refused",
     r"relu_(0|n1)_to_1 of int\d+: TFLite Micro has no operator": "refused",
     r"the zero point of the int16 tensor .* must be 0": None,
-    r"writes the scale .* and the zero point": None,
+    r"writes (int\d+ of )?the scale .* and the zero point": None,
     r"needs an input's scale (below|from)": None,
     r"is not simulated: it has int16 tensors; supported are int8": "refused",
     r"its integers grow by 2\*\*\d+ from scale to scale": None,

@@ -4,7 +4,7 @@ from export.tflite import from_graph, int8, limits
 from tfpipeline.deploy import choices as choices_lib
 from tfpipeline.deploy import job as jobs
 from tfpipeline.deploy import tflite
-from tfpipeline.ir import from_tflite, graph
+from tfpipeline.ir import from_tflite, global_pools, graph
 from tfpipeline.quantization.tflite import int16x8 as tflite_int16x8
 from tfpipeline.quantization.tflite import ranges
 from tfpipeline.targets.tflm import flatbuffer
@@ -40,7 +40,8 @@ def _convert_ptq(job: jobs.Job) -> bytes:
     )
     if any(each.name == _LACKING for each in flatbuffer.read(model).operators):
         # A global maximum as the pool that it is, with the same integers.
-        return from_graph.to_bytes(from_tflite.read(model, name=job.network))
+        g = from_tflite.read(model, name=job.network)
+        return from_graph.to_bytes(global_pools.as_pools(g))
     return model
 
 
