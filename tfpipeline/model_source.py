@@ -2,18 +2,14 @@
 
 import dataclasses
 import pathlib
+from collections.abc import Sequence
 
 from tfpipeline import errors, number_formats, run_folder
 from tfpipeline.ir import from_tflite, graph, serialize
+from tfpipeline.models import forms
 from tfpipeline.networks import catalog
 
-KERAS_SUFFIXES = (".keras", ".h5", ".hdf5")
-# What TensorFlow calls the file of a SavedModel's graph.
-SAVED_MODEL = "saved_model.pb"
-FORMS = (
-    "the name of a network, a .tflite, .keras or .h5 file, a graph.json or its folder, "
-    "or the folder of a run"
-)
+FORMS = forms.words()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,7 +37,7 @@ def require_no_saved_model(path: pathlib.Path) -> None:
     Raises:
         UsageError: it is one; says what to make of it.
     """
-    if path.is_dir() and (path / SAVED_MODEL).exists():
+    if path.is_dir() and (path / forms.SAVED_MODEL).exists():
         raise errors.UsageError(
             f"'{path}' is a SavedModel of TensorFlow, which is not read here: give its "
             "network as .keras or .h5, or convert it to an int8 .tflite by "
@@ -54,14 +50,23 @@ def names() -> tuple[str, ...]:
     return catalog.names()
 
 
-def load(model: str, *, partly: bool = False, scaled_inputs: bool = False) -> Source:
-    """Reads the network that `model` names; imports TensorFlow for Keras files only.
+def load(
+    model: str,
+    *,
+    partly: bool = False,
+    scaled_inputs: bool = False,
+    model_options: Sequence[str] = (),
+) -> Source:
+    """Reads the network that `model` names.
+
+    Imports TensorFlow for Keras files, functions and SavedModels only.
 
     Args:
-        model: one of the forms that the error lists.
+        model: one of `FORMS`.
         partly: whether operators of a `.tflite` that are not supported may be left out,
             and are told in `notes`: for figures, not for what is run or written.
-        scaled_inputs: of a Keras file, as for `from_keras.read`.
+        scaled_inputs: of a Keras file or function, as for `from_keras.read`.
+        model_options: of a function, as `models.options` reads them.
 
     Raises:
         UsageError: neither a network's name nor a path that exists, or a file of
@@ -69,35 +74,49 @@ def load(model: str, *, partly: bool = False, scaled_inputs: bool = False) -> So
         StorageError: the file cannot be read.
         GraphError: the file is damaged or holds what is not supported.
     """
-    if model in catalog.names():
-        return Source(
-            catalog.load(model),
-            weight_bits=catalog.WEIGHT_BITS.get(model),
-            activation_bits=catalog.ACTIVATION_BITS.get(model, 8),
-        )
-    path = pathlib.Path(model)
-    if not path.exists():
+    form = forms.find(model)
+    if model_options and form.kind is not forms.Kind.FUNCTION:
         raise errors.UsageError(
-            f"no network and no file is called '{model}'; give {FORMS}. Networks: "
-            f"{', '.join(catalog.names())}"
+            "--model_options goes with --model=file.py:function only; found "
+            f"--model={form.title}"
         )
-    if path.is_dir():
-        path = _in_folder(path)
-    suffix = path.suffix.lower()
-    if suffix == ".tflite":
-        if partly:
-            return _partly(path)
-        return Source(from_tflite.read_file(path), file_bytes=path.stat().st_size)
-    if suffix == ".json":
-        return Source(serialize.read(path))
-    if suffix in KERAS_SUFFIXES:
-        # Three seconds of imports that nobody else should wait for.
-        from tfpipeline.readers import from_keras
+    match form.kind:
+        case forms.Kind.NAME:
+            return Source(
+                catalog.load(model),
+                weight_bits=catalog.WEIGHT_BITS.get(model),
+                activation_bits=catalog.ACTIVATION_BITS.get(model, 8),
+            )
+        case forms.Kind.KERAS_FILE | forms.Kind.FUNCTION:
+            return _keras(form, model_options, scaled_inputs)
+    path = pathlib.Path(model)
+    return _file(_in_folder(path) if path.is_dir() else path, partly)
 
-        return Source(
-            from_keras.read_file(path, name=path.stem, scaled_inputs=scaled_inputs)
-        )
-    raise errors.UsageError(f"'{path}' is no network: give {FORMS}")
+
+def _file(path: pathlib.Path, partly: bool) -> Source:
+    """The network in a file that needs no TensorFlow."""
+    if path.suffix.lower() == ".json":
+        return Source(serialize.read(path))
+    if partly:
+        return _partly(path)
+    return Source(from_tflite.read_file(path), file_bytes=path.stat().st_size)
+
+
+def _keras(
+    form: forms.Form, model_options: Sequence[str], scaled_inputs: bool
+) -> Source:
+    # Three seconds of imports that nobody else should wait for.
+    from tfpipeline.own_networks import loading
+    from tfpipeline.readers import from_keras
+
+    model, notes = loading.load(form, model_options)
+    # A file's name as it stands, which every command has told by now.
+    name = form.name if form.function else pathlib.Path(form.text).stem
+    try:
+        g = from_keras.read(model, name=name, scaled_inputs=scaled_inputs)
+    except errors.GraphError as error:
+        raise errors.GraphError(f"{form.text}: {error}") from error
+    return Source(g, notes=notes)
 
 
 def _partly(path: pathlib.Path) -> Source:

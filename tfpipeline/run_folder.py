@@ -21,6 +21,8 @@ _CHECKPOINTS, _TENSORBOARD = "checkpoints", "tensorboard"
 _MORE_STAGES = re.compile(rf"{_GRAPH}_\w+|qat_\w+|gap8_\w+")
 # Whose files have new names each time, or are known by their content.
 _UNLISTED = (_CHECKPOINTS, _TENSORBOARD)
+# Ends the name of an entry that says what the file of a flag holds.
+_DIGEST = "_sha256"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -209,7 +211,7 @@ def require_same(folder: RunFolder, flags: Mapping[str, Any]) -> Any:
         return None
     old, fingerprint = _identity(folder)
     changed = [
-        f"--{name} was {_told(old.get(name))} and is now {_told(flags.get(name))}"
+        _change(name, old.get(name), flags.get(name))
         for name in sorted(old.keys() | flags.keys())
         if old.get(name) != flags.get(name)
     ]
@@ -289,6 +291,15 @@ def _require_free(folder: RunFolder) -> None:
     for name in names:
         if folder.owns(name):
             raise _taken(folder.root, f"'{name}', which no run wrote there")
+
+
+def _change(name: str, before: Any, now: Any) -> str:
+    """Says that a flag, or what its file holds, is another one."""
+    if name.endswith(_DIGEST):
+        flag = name.removesuffix(_DIGEST)
+        then, today = (str(each)[:12] for each in (before, now))
+        return f"the file of --{flag} has changed (SHA-256 {then}, now {today})"
+    return f"--{name} was {_told(before)} and is now {_told(now)}"
 
 
 def _told(value: Any) -> str:

@@ -24,6 +24,8 @@ _LAZY = (
     "export.tflite.verify",
     "export.tflm.files",
 )
+# The choice of Keras 2, and the child process that must have Keras 3.
+_CHOOSES_KERAS = ("tfpipeline.compat", "tfpipeline.readers.keras3_child")
 _TENSORFLOW = {"tensorflow", "tf_keras", "keras", "tensorflow_model_optimization"}
 
 
@@ -63,7 +65,7 @@ def _tensorflow_imports(tree: room_table.Tree) -> list[str]:
     return [
         f"{source.path} imports {imported}: use tfpipeline.compat"
         for source in tree.sources
-        if source.module != "tfpipeline.compat"
+        if source.module not in _CHOOSES_KERAS
         for imported in sorted(tree.imports[source.module])
         if imported.split(".")[0] in _TENSORFLOW
     ]

@@ -240,6 +240,8 @@ class DescriptorRun(fields.Config):
                 "--early_stopping_patience needs --validation_folds, which say whether "
                 "an epoch is better than those before it"
             )
+        if not self.training.epochs:
+            raise errors.UsageError("--epochs must be 1 or more; found 0")
         self.optimizer.require_room(self.training.epochs)
 
     def identity(self) -> dict[str, Any]:

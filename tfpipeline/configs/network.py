@@ -1,20 +1,47 @@
 """The network that is trained."""
 
 import dataclasses
-from typing import Annotated
+from typing import Annotated, Any
 
+from tfpipeline import errors
 from tfpipeline.configs import fields
 from tfpipeline.configs.fields import Flag
-from tfpipeline.models import specs
+from tfpipeline.models import forms, options, specs
+
+WEIGHTS, FRESH = "weights", "fresh"
+ModelOptions = Annotated[
+    tuple[str, ...],
+    Flag(
+        "What the function of --model is called with beside input_shape and "
+        "num_classes: alpha=0.25,depth=2. Sizes are like 32x32x3.",
+        is_later=True,
+    ),
+]
 
 
 @dataclasses.dataclass(frozen=True)
 class Network(fields.Config):
-    """A network and how it is built; see models.registry.build."""
+    """A network and how it is built; see own_networks.build and models.registry."""
 
     model: Annotated[
-        str, Flag(f"Network: {', '.join(specs.MODELS)}.", check=specs.named)
+        str,
+        Flag(
+            f"The network: {forms.words(forms.TRAINABLE)}. Networks: "
+            f"{', '.join(specs.MODELS)}.",
+            check=forms.trainable,
+        ),
     ] = "cmsisnet"
+    model_options: ModelOptions = ()
+    start: Annotated[
+        str,
+        Flag(
+            "weights: training begins with those of the file, or that the function "
+            "gives; fresh: with weights drawn anew, as those of a network by its name "
+            "always are.",
+            choices=(WEIGHTS, FRESH),
+            is_later=True,
+        ),
+    ] = WEIGHTS
     width: Annotated[
         float,
         Flag("Factor on the channels of every layer but the last.", low=0.05, high=8.0),
@@ -34,3 +61,51 @@ class Network(fields.Config):
             high=0.95,
         ),
     ] = None
+
+    @property
+    def form(self) -> forms.Form:
+        """What `model` names."""
+        return forms.trainable(self.model)
+
+    @property
+    def name(self) -> str:
+        """Of the network, valid in C, in YAML and as a file's."""
+        return self.form.name
+
+    @property
+    def has_weights(self) -> bool:
+        """Whether training begins with weights that are given."""
+        return self.form.kind is not forms.Kind.NAME and self.start == WEIGHTS
+
+    def source_identity(self) -> dict[str, Any]:
+        """What tells a network of one's own from others, as JSON values by flag.
+
+        A file may move; its content may not change, which `run_folder` tells by the
+        name of the entry.
+        """
+        form = self.form
+        if form.kind is forms.Kind.NAME:
+            return {}
+        return {"model": form.title, "model_sha256": form.digest()}
+
+    def check(self) -> None:
+        """Checks that options go with the form of the network."""
+        kind = self.form.kind
+        given = {
+            "width": self.width != 1.0,
+            "batch_norm": self.batch_norm is not None,
+            "dropout": self.dropout is not None,
+        }
+        if kind is not forms.Kind.NAME:
+            for name in (name for name, is_given in given.items() if is_given):
+                raise errors.UsageError(
+                    f"--{name} goes with networks by their names only ("
+                    f"{errors.listed(specs.MODELS, 3)}); change '{self.form.title}' "
+                    "itself"
+                )
+        options.parsed(self.model_options)
+        if self.model_options and kind is not forms.Kind.FUNCTION:
+            raise errors.UsageError(
+                "--model_options goes with --model=file.py:function only; found "
+                f"--model={self.form.title}"
+            )

@@ -57,7 +57,14 @@ PrintConfig = Annotated[bool, Flag("Print the resolved run and stop.", group="ou
 class Training(fields.Config):
     """How long, and in which arithmetic."""
 
-    epochs: Annotated[int, Flag("Most epochs of float training.", low=1)] = 50
+    epochs: Annotated[
+        int,
+        Flag(
+            "Most epochs of float training; 0 leaves a network that has weights as it "
+            "is.",
+            low=0,
+        ),
+    ] = 50
     patience: Annotated[
         int,
         Flag(

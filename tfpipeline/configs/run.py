@@ -48,7 +48,13 @@ class Run(fields.Config):
 
     def check(self) -> None:
         """Checks what is decided in two places."""
-        self.optimizer.require_room(self.float_epochs)
+        if self.float_epochs:
+            self.optimizer.require_room(self.float_epochs)
+        elif not self.network.has_weights:
+            raise errors.UsageError(
+                "--epochs=0 leaves the float network as it is, which needs one that "
+                "has weights: --model=FILE.keras, with --start=weights"
+            )
         scheme = number_formats.scheme_named(self.quantization.scheme)
         if scheme.needs_signed_pixels and not self.images.is_signed:
             raise errors.UsageError(
@@ -60,5 +66,6 @@ class Run(fields.Config):
         """What makes a run the same run, as JSON values by flag."""
         return {
             **fields.identity(self, without=_NOT_PART_OF_A_RUN),
+            **self.network.source_identity(),
             "export": list(self.quantization.exports),
         }

@@ -25,9 +25,11 @@ from tfpipeline.deploy import choices as choices_lib
 from tfpipeline.deploy import job as jobs
 from tfpipeline.deploy import rehearsal
 from tfpipeline.ir import graph, serialize
+from tfpipeline.models import forms
 from tfpipeline.readers import from_keras
 from tfpipeline.report import costs, summary
 from tfpipeline.targets import catalog as targets
+from tfpipeline.tasks import head
 from tfpipeline.tasks import kind as kinds
 from tfpipeline.training import (
     kept_stages,
@@ -85,7 +87,7 @@ def _run(config: Run, held: contextlib.ExitStack) -> dict[str, Any]:
 
     # The test split is touched from here on, once, with every choice made.
     job = jobs.Job(
-        config.network.model,
+        config.network.name,
         config.quantization,
         choices,
         dataset,
@@ -120,9 +122,7 @@ def _train(
     calibration: np.ndarray,
 ) -> tuple[kept_stages.Trained, dict[str, kept_stages.Trained]]:
     """The float network, and by number format those trained for integers."""
-    trained = stages.train_float(
-        classifier, _float_stage(config), precision.resolve(config.training.precision)
-    )
+    trained = stages.train_float(classifier, _float_stage(config), _precision(config))
     quantized: dict[str, kept_stages.Trained] = {}
     if config.quantization.method == "qat":
         for each in config.quantization.number_formats:
@@ -139,7 +139,25 @@ def _train(
 
 def _objective(config: Run, dataset: splits.Dataset) -> kinds.Objective:
     options = config.task.options(config.classes.label_smoothing)
-    return objectives.of(config.task.name, options, dataset)
+    if config.network.form.kind is forms.Kind.NAME:
+        return objectives.of(config.task.name, options, dataset)
+
+    def read_head(num_outputs: int) -> head.Head:
+        return objectives.head_of(stages.build(config.network, dataset, num_outputs))
+
+    objective = objectives.of(config.task.name, options, dataset, read_head)
+    # Fresh weights depend on what was built before them.
+    stages.set_up_tensorflow(config.seed)
+    return objective
+
+
+def _precision(config: Run) -> str:
+    """The number format of float training."""
+    is_ours = config.network.form.kind is forms.Kind.NAME
+    if config.training.precision == "auto" and not is_ours:
+        # Nobody knows whether a network of one's own bears less precision.
+        return "float32"
+    return precision.resolve(config.training.precision)
 
 
 def _recipe(
@@ -201,7 +219,7 @@ def _check(
         # A network for each check and none without: fresh weights depend on what was
         # built before them, and those of a seed are to stay what they were.
         untrained = stages.build(config.network, dataset, objective.num_outputs)
-        check(from_keras.read(untrained, name=config.network.model), choices)
+        check(from_keras.read(untrained, name=config.network.name), choices)
 
 
 def _rehearse(
@@ -219,7 +237,7 @@ def _rehearse(
     _LOG.info("rehearsing the export, in memory")
     rehearsal.require(
         stages.build(config.network, dataset, objective.num_outputs),
-        config.network.model,
+        config.network.name,
         config.quantization,
         choices,
         dataset,
@@ -238,7 +256,7 @@ def _begin(
     calibrating: np.ndarray,
     folder: run_folder.RunFolder,
 ) -> None:
-    chosen = precision.resolve(config.training.precision)
+    chosen = _precision(config)
     data = {
         "fingerprint": dataset.fingerprint(),
         "train": len(dataset.train),
@@ -257,7 +275,7 @@ def _begin(
     _LOG.info(
         "%s on %s: %s; %d train, %d validation, %d test inputs %s; float training in "
         "%s",
-        config.network.model,
+        config.network.form.title,
         config.images.dataset,
         objective.kind.name,
         len(dataset.train),

@@ -24,6 +24,25 @@ def require_functional(model: Any) -> keras.Model:
             "that tensorflow_model_optimization quantizes; build the network with "
             "tfpipeline.compat.keras."
         )
+    require_listed(model)
+    for layer in model.layers:
+        if isinstance(layer, keras.Model):
+            raise errors.QuantizationError(
+                f"layer {layer.name!r} of model {model.name!r} is itself a model; "
+                "nested models cannot be quantized. Add its layers to the outer model "
+                "directly."
+            )
+    if isinstance(model, keras.Sequential):
+        return keras.Model(model.inputs, model.outputs, name=model.name)
+    return model
+
+
+def require_listed(model: keras.Model) -> None:
+    """Checks that the layers of a model can be listed, and know their shapes.
+
+    Raises:
+        QuantizationError: the model is subclassed, or not built.
+    """
     # tfmot itself decides by this attribute; there is no public one.
     if not (isinstance(model, keras.Sequential) or model._is_graph_network):
         raise errors.QuantizationError(
@@ -36,16 +55,6 @@ def require_functional(model: Any) -> keras.Model:
             f"model {model.name!r} has no input shape yet; give its first layer an "
             "input_shape or call model.build()."
         )
-    for layer in model.layers:
-        if isinstance(layer, keras.Model):
-            raise errors.QuantizationError(
-                f"layer {layer.name!r} of model {model.name!r} is itself a model; "
-                "nested models cannot be quantized. Add its layers to the outer model "
-                "directly."
-            )
-    if isinstance(model, keras.Sequential):
-        return keras.Model(model.inputs, model.outputs, name=model.name)
-    return model
 
 
 def to_dict(model: keras.Model) -> dict[str, Any]:

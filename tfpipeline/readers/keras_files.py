@@ -17,6 +17,7 @@ from tfpipeline.keras_networks import descriptions
 from tfpipeline.quantization import storage
 from tfpipeline.quantization.tflite import channel_quantizer
 from tfpipeline.quantization.tflite import int8 as tflite_int8
+from tfpipeline.readers import keras3_files
 from tfpipeline.untrusted import archives, content, damage, hdf5, json_values
 
 _SUPPORTED = ".keras, .h5, .hdf5, or a folder with architecture.json"
@@ -28,23 +29,34 @@ _CUSTOM_OBJECTS = {
 _KIND = "a Keras model"
 # Members of a `.keras` file.
 _METADATA, _CONFIG, _WEIGHTS = "metadata.json", "config.json", "model.weights.h5"
-# The attribute of an `.h5` file.
+# Attributes of an `.h5` file.
 _HDF5_CONFIG = "model_config"
+_HDF5_VERSION = "keras_version"
 _MAX_DESCRIPTION_BYTES = 1 << 26
+_Loaded = tuple[keras.Model, tuple[str, ...]]
 
 
 def load(path: pathlib.Path) -> keras.Model:
-    """Loads the model in a file or folder.
+    """Loads the model in a file or folder, as `read` does."""
+    return read(path)[0]
+
+
+def read(path: pathlib.Path) -> tuple[keras.Model, tuple[str, ...]]:
+    """Reads the model in a file or folder.
+
+    Returns:
+        The model, and what must be known of it, one line each: how equal it is to the
+        file's network, where that was of Keras 3.
 
     Raises:
         StorageError: it is absent, damaged, or of another format.
         GraphError: it describes what no file may (code, functions, files), more than
-            any network has, or was written by Keras 3.
+            any network has, or layers of Keras 3 that tf_keras has not.
     """
     if not content.exists(path):
         raise errors.StorageError(f"{path} does not exist")
     if path.is_dir():
-        return _load_folder(path)
+        return _load_folder(path), ()
     reader = _READERS.get(path.suffix)
     if reader is None:
         raise errors.StorageError(
@@ -69,24 +81,31 @@ def _load_folder(path: pathlib.Path) -> keras.Model:
         return storage.load(path)
 
 
-def _load_zip(data: bytes) -> keras.Model:
+def _load_zip(data: bytes) -> _Loaded:
     with damage.reported("the file", _KIND), archives.opened(data) as archive:
         version = _member(archive, _METADATA)["keras_version"]
-        if not str(version).startswith("2."):
-            raise errors.GraphError(
-                f"written by Keras {version}; save the network with tf_keras (Keras 2)"
-            )
-        description = descriptions.checked(_member(archive, _CONFIG))
+        described = _member(archive, _CONFIG)
         weights = archive.read(_WEIGHTS)
     with hdf5.opened(weights, _WEIGHTS):
         pass
+    if keras3_files.is_version(version):
+        model, note = keras3_files.load(
+            keras3_files.Parts(str(version), described, weights, is_zip=True)
+        )
+        return model, (note,)
+    if not str(version).startswith("2."):
+        raise errors.GraphError(
+            f"written by Keras {errors.brief(version)}; files of Keras 2 and 3 are read"
+        )
+    with damage.reported("the file", _KIND):
+        description = descriptions.checked(described)
     with leftovers.scratch_folder() as folder:
         copy = folder / "model.keras"
         with zipfile.ZipFile(copy, "w") as archive:
             archive.writestr(_METADATA, json.dumps({"keras_version": version}))
             archive.writestr(_CONFIG, json.dumps(description))
             archive.writestr(_WEIGHTS, weights)
-        return _build(copy)
+        return _build(copy), ()
 
 
 def _member(archive: zipfile.ZipFile, name: str) -> Any:
@@ -94,7 +113,7 @@ def _member(archive: zipfile.ZipFile, name: str) -> Any:
     return json_values.parse(data, name)
 
 
-def _load_hdf5(data: bytes) -> keras.Model:
+def _load_hdf5(data: bytes) -> _Loaded:
     with hdf5.opened(data, "the file") as file:
         config = file.attrs.get(_HDF5_CONFIG)
         if config is None:
@@ -104,9 +123,15 @@ def _load_hdf5(data: bytes) -> keras.Model:
         if not isinstance(config, str | bytes):
             raise errors.DamagedFileError(f"{_HDF5_CONFIG} is no text")
         described = json_values.parse(config, _HDF5_CONFIG)
+        version = file.attrs.get(_HDF5_VERSION)
+        if keras3_files.is_version(version):
+            model, note = keras3_files.load(
+                keras3_files.Parts(str(version), described, data, is_zip=False)
+            )
+            return model, (note,)
         description = descriptions.checked(described, quantized=True)
         file.attrs[_HDF5_CONFIG] = json.dumps(description)
-        return _build(file)
+        return _build(file), ()
 
 
 def _build(source: Any) -> keras.Model:
@@ -118,7 +143,7 @@ def _build(source: Any) -> keras.Model:
         return keras.models.load_model(source, compile=False)
 
 
-_READERS: dict[str, Callable[[bytes], keras.Model]] = {
+_READERS: dict[str, Callable[[bytes], _Loaded]] = {
     ".keras": _load_zip,
     ".h5": _load_hdf5,
     ".hdf5": _load_hdf5,

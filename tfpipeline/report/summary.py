@@ -49,11 +49,7 @@ def render(results: dict[str, Any], folder: run_folder.RunFolder) -> str:
     lines.append("")
     for stage in _stages():
         if stage in results:
-            record = results[stage]
-            lines.append(
-                f"{stage:5s} training: epochs {record['epochs']}, "
-                f"best {record['best_epoch']}, {record['seconds'] / 60:.1f} min"
-            )
+            lines.append(f"{stage:5s} training: {_epochs_told(results[stage])}")
     for name, record in results["exports"].items():
         if "end_to_end" in record:
             title = "" if name == number_formats.ALL[0].name else f"{name}, "
@@ -69,6 +65,15 @@ def render(results: dict[str, Any], folder: run_folder.RunFolder) -> str:
         lines += [f"  {line}" for line in text.splitlines()]
     lines += ["", "files:", *_file_lines(results, folder)]
     return "\n".join(lines) + "\n"
+
+
+def _epochs_told(record: dict[str, Any]) -> str:
+    if not record["epochs"]:
+        return "none, the network as it was given"
+    return (
+        f"epochs {record['epochs']}, best {record['best_epoch']}, "
+        f"{record['seconds'] / 60:.1f} min"
+    )
 
 
 def _stages() -> tuple[str, ...]:

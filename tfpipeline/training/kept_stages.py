@@ -82,14 +82,26 @@ def train(
     # chief alone evaluates and exports is therefore a network outside the strategy.
     best = rebuild()
     best.set_weights(result.best_weights)
-    if writes:
-        storage.save(best, folder.model(stage.name))
+    trained = Trained(best, result.best_epoch, result.history, stage.name)
+    return keep(trained, folder, strategy)
+
+
+def keep(
+    trained: Trained, folder: run_folder.RunFolder, strategy: tf.distribute.Strategy
+) -> Trained:
+    """Keeps what a stage ends with, where this is the worker that writes; returns it.
+
+    Raises:
+        StorageError: the folder cannot be written.
+    """
+    if strategies.is_chief(strategy):
+        storage.save(trained.model, folder.model(trained.stage))
         # Written last.
         atomic_files.write_json(
-            folder.history(stage.name),
-            {"best_epoch": result.best_epoch, "history": result.history},
+            folder.history(trained.stage),
+            {"best_epoch": trained.best_epoch, "history": trained.history},
         )
-    return Trained(best, result.best_epoch, result.history, stage.name)
+    return trained
 
 
 def find(folder: run_folder.RunFolder, stage: str) -> Trained | None:

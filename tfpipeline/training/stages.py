@@ -16,7 +16,8 @@ from tfpipeline.compat import keras, tf
 from tfpipeline.configs.network import Network
 from tfpipeline.data import splits
 from tfpipeline.keras_networks import batch_norm_folding
-from tfpipeline.models import registry
+from tfpipeline.models import forms, registry
+from tfpipeline.own_networks import prepared
 from tfpipeline.training import kept_stages, loop, precision, strategies
 from tfpipeline.training import scheme as schemes
 from tfpipeline.training.tasks import supervised
@@ -58,7 +59,8 @@ def train_float(
 
     Args:
         classifier: of the run.
-        stage: how long, with which optimizer.
+        stage: how long, with which optimizer; of no epochs, the network stays as it
+            is built.
         number_format: of the arithmetic, "float32" or "bfloat16".
     """
     done = kept_stages.find(classifier.folder, stage.name)
@@ -71,6 +73,12 @@ def train_float(
             classifier.network, classifier.dataset, objective.num_outputs, arithmetic
         )
 
+    if not stage.epochs:
+        return kept_stages.keep(
+            kept_stages.Trained(built("float32"), 0, (), stage.name),
+            classifier.folder,
+            classifier.strategy,
+        )
     with classifier.strategy.scope():
         model, twin = precision.with_twin(built, number_format)
     task = supervised.task(
@@ -110,9 +118,9 @@ def train_qat(
     if done is not None:
         return done
     folded = batch_norm_folding.fold(trained.model)
-    prepared = scheme.prepare(folded, calibration)
+    calibrated = scheme.prepare(folded, calibration)
     model = strategies.distributed(
-        classifier.strategy, prepared, lambda: scheme.build(folded)
+        classifier.strategy, calibrated, lambda: scheme.build(folded)
     )
     task = supervised.task(
         stage,
@@ -127,7 +135,7 @@ def train_qat(
         task,
         classifier.folder,
         classifier.strategy,
-        rebuild=lambda: prepared,
+        rebuild=lambda: calibrated,
         earlier=[record for each in (trained, *earlier) for record in each.history],
     )
 
@@ -138,7 +146,20 @@ def build(
     num_outputs: int,
     number_format: str = "float32",
 ) -> keras.Model:
-    """The network with fresh weights, for the inputs of `dataset`."""
+    """The network that training begins with, for the inputs of `dataset`.
+
+    Raises:
+        PipelineError: a network of one's own cannot be read, or does not fit the data.
+    """
+    if network.form.kind is not forms.Kind.NAME:
+        own = prepared.prepare(
+            network.form,
+            network.form.digest(),
+            network.model_options,
+            dataset.input_shape,
+            num_outputs,
+        )
+        return own.build(number_format, fresh=not network.has_weights)
     with precision.computing_in(number_format):
         return registry.build(
             network.model,
