@@ -1,5 +1,6 @@
 """The tier of quick tests, `--quick`, and what holds for every test."""
 
+import collections
 import os
 import pathlib
 import sys
@@ -35,6 +36,23 @@ def pytest_ignore_collect(
         return None
     is_tests = collection_path.is_dir() or collection_path.name.endswith("_test.py")
     return True if is_tests and quick_tier.costly_imports(collection_path) else None
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Leaves `default_cases` of a test in the default tier, the first among them."""
+    cases = collections.defaultdict(list)
+    for item in items:
+        if item.get_closest_marker("default_cases") is not None:
+            cases[item.nodeid.partition("[")[0]].append(item)
+    for of_test in cases.values():
+        marker = of_test[0].get_closest_marker("default_cases")
+        assert marker is not None
+        (count,) = marker.args
+        kept = {place * len(of_test) // count for place in range(count)}
+        for place, item in enumerate(of_test):
+            if place not in kept:
+                item.add_marker(pytest.mark.slow)
 
 
 @pytest.fixture(autouse=True, scope="session")

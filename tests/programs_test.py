@@ -27,6 +27,7 @@ def test_the_programs():
     assert {"export", "tfpipeline.estimate", "tfpipeline.train"} <= set(_PROGRAMS)
 
 
+@pytest.mark.default_cases(2)
 @pytest.mark.parametrize("module", _PROGRAMS)
 def test_help_and_an_unknown_flag_are_those_of_a_process(module):
     for flag in ("--help", "--absent"):

@@ -89,6 +89,8 @@ def load(
             )
         case forms.Kind.KERAS_FILE | forms.Kind.FUNCTION:
             return _keras(form, model_options, scaled_inputs)
+        case forms.Kind.SAVED_MODEL:
+            return _saved_model(form, partly)
     path = pathlib.Path(model)
     return _file(_in_folder(path) if path.is_dir() else path, partly)
 
@@ -100,6 +102,16 @@ def _file(path: pathlib.Path, partly: bool) -> Source:
     if partly:
         return _partly(path)
     return Source(from_tflite.read_file(path), file_bytes=path.stat().st_size)
+
+
+def _saved_model(form: forms.Form, partly: bool) -> Source:
+    from tfpipeline.own_networks import saved_model
+
+    with saved_model.converted(pathlib.Path(form.text), form.name) as path:
+        source = _file(path, partly)
+    # Of a file that is not the user's, and is gone.
+    note = "a SavedModel, converted by TensorFlow to a float .tflite: inference only"
+    return dataclasses.replace(source, file_bytes=None, notes=(note, *source.notes))
 
 
 def _keras(

@@ -114,6 +114,7 @@ def test_late_failures_come_early(late, number_format):
     assert len(message) < 400
 
 
+@pytest.mark.slow
 def test_a_rehearsal_leaves_the_fresh_weights_as_they_were():
     config = Run(
         network=Network(model="cmsisnet", width=0.1),

@@ -34,6 +34,7 @@ def micro_outputs(model: bytes) -> tuple[np.ndarray, float]:
     return (outputs.astype(np.float64) - port.zero_points[0]) * scale, scale
 
 
+@pytest.mark.default_cases(2)
 @pytest.mark.parametrize("network", tiny_networks.NETWORKS)
 def test_qat_network_computes_what_its_fake_quantizers_do(network):
     model = tiny_networks.build(network)

@@ -24,8 +24,13 @@ _LAZY = (
     "export.tflite.verify",
     "export.tflm.files",
 )
-# The choice of Keras 2, and the child process that must have Keras 3.
-_CHOOSES_KERAS = ("tfpipeline.compat", "tfpipeline.readers.keras3_child")
+# The choice of Keras 2; the child process that must have Keras 3; and one that asks
+# TensorFlow for what has no public name.
+_CHOOSES_KERAS = (
+    "tfpipeline.compat",
+    "tfpipeline.own_networks.saved_model_child",
+    "tfpipeline.readers.keras3_child",
+)
 _TENSORFLOW = {"tensorflow", "tf_keras", "keras", "tensorflow_model_optimization"}
 
 

@@ -399,6 +399,7 @@ def test_what_cannot_be_had_is_refused_before_the_first_epoch(
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_a_rehearsal_leaves_the_fresh_weights_as_they_were(tmp_path, monkeypatch):
     monkeypatch.setattr(registry, "build", _builder(_good))
     config = _changed(_SMALL, evaluate=descriptor_forms.NAMES)

@@ -50,6 +50,7 @@ def _run(*arguments: object) -> int:
     return stopped.value.code
 
 
+@pytest.mark.slow
 def test_a_run_for_the_max78000(tmp_path):
     policy = tmp_path / "policy.yaml"
     policy.write_text(
@@ -284,6 +285,7 @@ def test_the_same_command_again_prints_the_summary_and_does_nothing(whole_run, c
     assert {path: path.stat().st_mtime_ns for path in files} == stamps
 
 
+@pytest.mark.slow
 def test_damage_in_a_complete_run_is_made_good_without_training(whole_run, capfd):
     before = folder_trees.files(whole_run)
     stamp = (whole_run / "qat" / "weights.npz").stat().st_mtime_ns
@@ -322,6 +324,7 @@ def test_another_command_in_the_same_workdir_is_refused(whole_run, capfd):
     assert "Traceback" not in error
 
 
+@pytest.mark.default_cases(1)
 @pytest.mark.parametrize(
     ("export", "networks"), [("int8", 0), ("int8,int16x8", 1), ("int16x8,int4", 2)]
 )

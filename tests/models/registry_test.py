@@ -42,6 +42,7 @@ def test_names_are_those_promised():
     )
 
 
+@pytest.mark.default_cases(4)
 def test_specs_are_filed_under_their_names(model):
     spec = specs.MODELS[model.name]
     assert spec.name == model.name
@@ -86,6 +87,7 @@ def test_every_batch_norm_folds_into_the_convolution_it_is_named_after(model):
     )
 
 
+@pytest.mark.default_cases(3)
 @pytest.mark.parametrize("name", NAMES)
 def test_own_defaults_of_batch_norm_and_dropout(name):
     spec = specs.MODELS[name]
@@ -131,6 +133,7 @@ def test_other_inputs_and_classes(name, input_shape, num_classes):
     assert np.isfinite(logits).all()
 
 
+@pytest.mark.default_cases(3)
 @pytest.mark.parametrize("name", NAMES)
 def test_smallest_side_builds_and_one_less_is_refused(name):
     side = specs.MODELS[name].min_side
@@ -184,6 +187,7 @@ def test_option_out_of_bounds(options, message):
         registry.build("cmsisnet", **options)
 
 
+@pytest.mark.default_cases(3)
 @pytest.mark.parametrize(
     "name",
     # Built twice each; the largest takes seconds.

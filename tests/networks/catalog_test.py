@@ -15,6 +15,7 @@ def test_every_registered_network_has_its_outline():
     assert set(catalog.names()) == set(specs.MODELS)
 
 
+@pytest.mark.default_cases(3)
 @pytest.mark.parametrize("name", specs.MODELS)
 def test_outline_is_the_network(name):
     stored = catalog.load(name)

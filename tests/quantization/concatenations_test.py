@@ -58,6 +58,7 @@ def built(network):
     return keras.Model(image, network(image))
 
 
+@pytest.mark.default_cases(3)
 @pytest.mark.parametrize(
     ("scheme", "network"),
     [
@@ -81,6 +82,7 @@ def test_max78000_divides_it_by_a_constant(images):
     assert np.abs(found - factor * expected).max() < 0.05 * np.abs(found).max()
 
 
+@pytest.mark.default_cases(2)
 @pytest.mark.parametrize("scheme", [*SCHEMES, "max78000"])
 def test_another_network_is_refused_before_it_is_trained(scheme, images, monkeypatch):
     prepare = {**SCHEMES, "max78000": max78000.prepare_qat}[scheme]

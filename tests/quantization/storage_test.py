@@ -23,6 +23,7 @@ def _changed(model):
     )
 
 
+@pytest.mark.default_cases(1)
 @pytest.mark.parametrize("name", ["plain", "residual", "branches"])
 def test_a_quantized_network_comes_back_identical(name, prepared, images, tmp_path):
     model = prepared(name).qat

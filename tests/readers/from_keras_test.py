@@ -60,12 +60,14 @@ def test_every_registered_network_equals_its_conversion(name, batch_norm):
     assert_equals_conversion(registered(name, batch_norm=batch_norm, dropout=0.2))
 
 
+@pytest.mark.default_cases(11)
 @pytest.mark.parametrize("name", keras_networks.CONVERTED)
 def test_layers_equal_their_conversion(name):
     network = keras_networks.CONVERTED[name]
     assert_equals_conversion(keras_networks.randomized(network()))
 
 
+@pytest.mark.default_cases(2)
 @pytest.mark.parametrize("seed", range(4))
 def test_random_network_equals_its_conversion(seed):
     assert_equals_conversion(keras_networks.random_network(seed))

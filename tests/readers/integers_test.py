@@ -92,12 +92,14 @@ def normal(model):
     return model
 
 
+@pytest.mark.default_cases(2)
 @pytest.mark.parametrize("network", tiny_networks.NETWORKS, ids=lambda n: n.__name__)
 def test_tiny_network_equals_its_conversion(network):
     model = tiny_networks.build(network)
     assert_equals_conversion(tiny_networks.fake_quantized(model))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name",
     [
@@ -149,6 +151,7 @@ def rounded_twice():
     return keras.Model(image, L.Add()([total, y]))
 
 
+@pytest.mark.default_cases(1)
 @pytest.mark.parametrize(
     "network",
     [scales_that_differ, fixed_scales, rounded_twice],
@@ -215,6 +218,7 @@ def test_unusual_ranges_equal_their_conversion():
     assert_equals_conversion_but_for_cut_off_biases(unusual())
 
 
+@pytest.mark.default_cases(1)
 @pytest.mark.parametrize("variant", dead_networks.VARIANTS)
 def test_dead_layers_equal_their_conversion(variant):
     model = dead_networks.build(dead_networks.VARIANTS[variant])
@@ -247,6 +251,7 @@ def ties():
     return qat_model
 
 
+@pytest.mark.slow
 def test_ties_equal_their_conversion():
     qat_model = ties()
     assert_equals_conversion(qat_model)

@@ -54,6 +54,7 @@ def shortened(g, count):
     return dataclasses.replace(g, tensors=tensors)
 
 
+@pytest.mark.default_cases(4)
 @pytest.mark.parametrize(("name", "dtype"), activation_functions.BUILDERS)
 def test_every_integer_is_bit_exact(name, dtype):
     images = every(dtype)[np.newaxis]

@@ -17,6 +17,7 @@ GOLDENS = sorted((ROOT / "tests/golden").glob("*_int*/*.tflite"))
 TRAINED = sorted((ROOT / "experiments/cifar10").glob("*/model.tflite"))
 
 
+@pytest.mark.default_cases(12)
 @pytest.mark.parametrize("path", GOLDENS, ids=lambda p: f"{p.parent.name}/{p.stem}")
 def test_goldens_are_bit_exact(path):
     model = path.read_bytes()

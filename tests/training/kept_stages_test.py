@@ -97,6 +97,7 @@ def test_a_stage_cut_before_its_history_is_written_ends_with_the_same(tmp_path):
     assert (again.best_epoch, again.history) == (trained.best_epoch, trained.history)
 
 
+@pytest.mark.default_cases(1)
 @pytest.mark.parametrize(
     ("name", "content"),
     [("history.json", b"[]"), ("weights.npz", b""), ("architecture.json", None)],

@@ -68,6 +68,7 @@ def same(qat, images):
 _OTHERWISE = ("average_pool", "concatenate")
 
 
+@pytest.mark.default_cases(5)
 @pytest.mark.parametrize(
     ("kind", "num_bits"),
     [
@@ -126,6 +127,7 @@ def test_accumulators_that_wrap_do_so_in_the_model_as_well():
     assert (np.sign(steps) != np.sign(integers))[beyond].mean() > 0.5
 
 
+@pytest.mark.slow
 def test_without_sums_it_is_post_training_quantization():
     model = networks.build("concatenate")
     images = networks.images(model)

@@ -50,6 +50,7 @@ def same(qat, images, wide_output=False):
     return found
 
 
+@pytest.mark.default_cases(8)
 @pytest.mark.parametrize(("kind", "bits"), FORWARD)
 def test_forward_pass_is_the_device_bit_for_bit(kind, bits):
     model = networks.build(kind, seed=bits)
@@ -121,6 +122,7 @@ def test_smaller_weights_need_no_float64():
     same(qat, networks.images(qat))
 
 
+@pytest.mark.slow
 def test_float64_equals_float32_where_both_are_exact(monkeypatch):
     model = networks.build_classifier()
     images = networks.images(model)
@@ -221,6 +223,7 @@ def _accuracy(model, images, labels):
     return np.mean(np.argmax(model(images, training=True), axis=1) == labels)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("bits", "loss"),
     # The standard error of 1000 images is 1.1 points. Here 8 bits cost nothing and 4

@@ -71,6 +71,7 @@ def _move_ranges(model):
 NETWORKS = (*conftest.BUILDERS, "joins")
 
 
+@pytest.mark.default_cases(2)
 @pytest.mark.parametrize("name", NETWORKS)
 def test_scales_of_the_file_are_the_trained_ranges(name, made):
     model, g, data = made(name)

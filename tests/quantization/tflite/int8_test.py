@@ -26,6 +26,7 @@ def _logits(model, images):
     return model(images, training=False).numpy()
 
 
+@pytest.mark.default_cases(2)
 @pytest.mark.parametrize("name", NETWORKS)
 def test_everything_is_quantized_with_a_measured_range(name, prepared):
     qat = prepared(name).qat
@@ -67,6 +68,7 @@ def test_branches_are_rounded_once_behind_their_concatenation(prepared):
     assert not {("right", "post_activation"), ("left_relu", "output")} & found
 
 
+@pytest.mark.default_cases(2)
 @pytest.mark.parametrize("name", NETWORKS)
 def test_the_deployed_network_computes_the_fake_quantized_one(
     name, prepared, deployed, images

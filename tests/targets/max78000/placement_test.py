@@ -52,6 +52,7 @@ def test_random_networks_are_placed_right_or_lack_memory(lowered):
         assert placement_check.violations(lowered, placed) == ()
 
 
+@pytest.mark.default_cases(3)
 @pytest.mark.parametrize("build", graph_networks.ALL.values(), ids=graph_networks.ALL)
 def test_published_networks_fit(build):
     lowered = lowering.lower(build())

@@ -122,6 +122,7 @@ def test_the_loss_falls(tmp_path, loss):
     assert result.best_epoch == 6
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "devices",
     [None, pytest.param(["CPU:0"], marks=pytest.mark.slow)],

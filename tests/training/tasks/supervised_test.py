@@ -120,6 +120,7 @@ class _Killed(Exception):
     pass
 
 
+@pytest.mark.default_cases(1)
 @pytest.mark.parametrize("devices", [None, ["CPU:0"]], ids=["default", "mirrored"])
 def test_resumed_run_ends_with_the_same_weights(tmp_path, devices):
     strategy = devices and tf.distribute.MirroredStrategy(devices)
@@ -147,6 +148,7 @@ def test_resumed_run_ends_with_the_same_weights(tmp_path, devices):
         }
 
 
+@pytest.mark.slow
 def test_another_seed_gives_other_weights(tmp_path):
     one, _ = _train(_stage(epochs=1), tmp_path / "one")
     two, _ = _train(_stage(epochs=1, seed=4), tmp_path / "two")
