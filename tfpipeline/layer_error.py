@@ -221,18 +221,12 @@ def _of_run(
     from tfpipeline.quantization import storage
     from tfpipeline.readers import from_keras
 
-    dataset = catalog.load(
-        record["dataset"],
-        data_dir=data_dir,
-        seed=record["seed"],
-        validation_fraction=record["validation_fraction"],
-        limit=record["train_limit"],
-    )
+    data = fields.replaced(images_config.Images(data_dir=data_dir), record)
+    dataset = catalog.load_flags(data, record["seed"])
     positions = splits.calibration_indices(
         len(dataset.train), record["calibration_images"], record["seed"]
     )
     measured = _evenly_spaced(len(dataset.validation), num_images)
-    data = fields.replaced(images_config.Images(), record)
     read_as = preprocessing.of(data.input_range, data.normalize, dataset.train.inputs)
     images = [
         read_as.real(split.inputs[indices])

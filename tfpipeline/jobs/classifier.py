@@ -106,13 +106,7 @@ def _run(config: Run, held: contextlib.ExitStack) -> dict[str, Any]:
 
 
 def _load(config: Run) -> splits.Dataset:
-    return catalog.load(
-        config.images.dataset,
-        data_dir=config.images.data_dir,
-        seed=config.seed,
-        validation_fraction=config.images.validation_fraction,
-        limit=config.images.train_limit,
-    )
+    return catalog.load_flags(config.images, config.seed)
 
 
 def _train(
