@@ -20,6 +20,7 @@ from tfpipeline import (
 from tfpipeline.configs.run import Run
 from tfpipeline.cost import estimate
 from tfpipeline.data import catalog, preprocessing, splits
+from tfpipeline.data.own import labels
 from tfpipeline.deploy import catalog as deployments
 from tfpipeline.deploy import choices as choices_lib
 from tfpipeline.deploy import job as jobs
@@ -29,6 +30,7 @@ from tfpipeline.models import forms
 from tfpipeline.readers import from_keras
 from tfpipeline.report import costs, summary
 from tfpipeline.targets import catalog as targets
+from tfpipeline.tasks import catalog as tasks
 from tfpipeline.tasks import head
 from tfpipeline.tasks import kind as kinds
 from tfpipeline.training import (
@@ -106,7 +108,16 @@ def _run(config: Run, held: contextlib.ExitStack) -> dict[str, Any]:
 
 
 def _load(config: Run) -> splits.Dataset:
-    return catalog.load_flags(config.images, config.seed)
+    given = config.images
+    if config.task.name == tasks.AUTO:
+        return catalog.load_flags(given, config.seed)
+    kind = tasks.named(config.task.name)
+    if kind.reads_numbers and given.reading.targets == labels.AUTO:
+        reading = dataclasses.replace(given.reading, targets=labels.NUMBERS)
+        given = dataclasses.replace(given, reading=reading)
+    return catalog.load_flags(
+        given, config.seed, needs_every_class=kind.needs_every_class
+    )
 
 
 def _train(

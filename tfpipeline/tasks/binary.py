@@ -76,6 +76,7 @@ KIND = kinds.TaskKind(
     outputs=lambda data: (1,),
     functions=(head_lib.LINEAR, head_lib.SIGMOID),
     examples=_examples,
+    needs_every_class=True,
     decide=_decide,
     validation_loss=lambda outputs, examples, objective: cross_entropy(
         outputs.reshape(len(outputs)), examples.targets, objective.head

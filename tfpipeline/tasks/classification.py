@@ -61,6 +61,7 @@ KIND = kinds.TaskKind(
     outputs=lambda data: (data.num_classes,),
     functions=(head_lib.LINEAR, head_lib.SOFTMAX),
     examples=_examples,
+    needs_every_class=True,
     decide=lambda outputs, objective: outputs.argmax(axis=-1),
     validation_loss=lambda outputs, examples, objective: cross_entropy(
         outputs, examples.targets, objective.head

@@ -156,6 +156,8 @@ class TaskKind:
         trains_on: (targets of the data set, traits) -> positions to train on; None for
             all.
         learns_inputs: whether the input is the target.
+        reads_numbers: whether whole numbers are values and no classes.
+        needs_every_class: whether training must see each class.
         decide: (outputs, objective) -> answers of the targets' type and shape; None
             where outputs are values.
         validation_loss: (outputs, examples, objective) -> what training minimizes, on
@@ -182,6 +184,8 @@ class TaskKind:
         lambda targets, data: None
     )
     learns_inputs: bool = False
+    reads_numbers: bool = False
+    needs_every_class: bool = False
     best: tuple[str, bool] = ("val_loss", False)
 
     def figure(self, name: str) -> Figure:

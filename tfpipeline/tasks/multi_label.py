@@ -42,6 +42,7 @@ KIND = kinds.TaskKind(
     outputs=lambda data: data.target_shape,
     functions=(head_lib.LINEAR, head_lib.SIGMOID),
     examples=_examples,
+    reads_numbers=True,
     decide=binary.decide,
     validation_loss=lambda outputs, examples, objective: binary.cross_entropy(
         outputs, examples.targets, objective.head

@@ -84,6 +84,7 @@ KIND = kinds.TaskKind(
     outputs=lambda data: data.target_shape or (1,),
     functions=(head_lib.LINEAR, head_lib.SIGMOID, "tanh", "relu", "relu6"),
     examples=_examples,
+    reads_numbers=True,
     decide=None,
     validation_loss=_validation_loss,
     measure=_measure,

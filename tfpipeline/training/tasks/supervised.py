@@ -13,6 +13,8 @@ import pkgutil
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from tfpipeline import errors
 from tfpipeline.compat import keras
 from tfpipeline.configs import recipe
@@ -70,7 +72,10 @@ def task(
     loss = _loss_module(kind)
     validation = dataset.validation
     examples = objective.examples(
-        config.preprocessing.real(validation.inputs), validation.targets
+        config.preprocessing.real(validation.inputs[:])
+        if kind.learns_inputs
+        else np.empty((len(validation), 0), np.float32),
+        validation.targets,
     )
 
     def epoch(number: int) -> task_lib.Epoch:
