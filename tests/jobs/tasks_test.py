@@ -5,9 +5,11 @@ import json
 import numpy as np
 import pytest
 
+from tfpipeline import errors
 from tfpipeline.configs import images, network, quantization, recipe, run, task
 from tfpipeline.data import catalog, splits
 from tfpipeline.jobs import classifier
+from tfpipeline.training import checkpoints
 
 _SIDE = 12
 _MODELS = """
@@ -101,6 +103,7 @@ _DATA = {
 
 def _run(tmp_path, monkeypatch, data, function, *, scheme="int8", **options):
     monkeypatch.setattr(catalog, "load", lambda *_, **__: _DATA[data])
+    tmp_path.mkdir(exist_ok=True)
     models = tmp_path / "models.py"
     models.write_text(_MODELS, encoding="utf-8")
     config = run.Run(
@@ -128,16 +131,26 @@ def _figures(results, name, figure):
     return [row[f"{name}_{figure}"] for row in results["accuracy"]]
 
 
+def _slow(*case):
+    return pytest.param(*case, marks=pytest.mark.slow)
+
+
 @pytest.mark.parametrize(
     ("data", "function", "options", "kind", "figure", "least"),
     [
-        ("classes", "softmax", {}, "classification", "accuracy", 0.8),
+        _slow("classes", "softmax", {}, "classification", "accuracy", 0.8),
         ("two", "one_sigmoid", {}, "binary", "auc", 0.9),
-        ("two", "plain", {"name": "binary", "threshold": 0.4}, "binary", "auc", 0.9),
-        ("labels", "sigmoid", {}, "multi_label", "macro_f1", 0.8),
-        ("labels", "plain", {}, "multi_label", "macro_f1", 0.8),
-        ("values", "plain", {"standardize_targets": True}, "regression", "r2", 0.9),
-        ("anomalies", "autoencoder", {}, "reconstruction", "auc", 0.9),
+        _slow(
+            *("two", "plain", {"name": "binary", "threshold": 0.4}),
+            *("binary", "auc", 0.9),
+        ),
+        _slow("labels", "sigmoid", {}, "multi_label", "macro_f1", 0.8),
+        _slow("labels", "plain", {}, "multi_label", "macro_f1", 0.8),
+        _slow(
+            *("values", "plain", {"standardize_targets": True}),
+            *("regression", "r2", 0.9),
+        ),
+        _slow("anomalies", "autoencoder", {}, "reconstruction", "auc", 0.9),
     ],
 )
 def test_a_task_is_learned_in_integers(
@@ -157,3 +170,87 @@ def test_a_task_is_learned_in_integers(
     assert verified["operators"][-1] == ends_with.get(function, "FULLY_CONNECTED")
     # The same command finds all of it done.
     assert classifier.run(config) == results
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("scheme", ["max78000", "gap8"])
+@pytest.mark.parametrize(
+    ("data", "function", "figure", "least"),
+    [
+        ("two", "plain", "auc", 0.9),
+        ("labels", "plain", "macro_f1", 0.8),
+        ("values", "plain", "r2", 0.5),
+        ("anomalies", "autoencoder", "auc", 0.9),
+        ("classes", "softmax", "accuracy", 0.8),
+    ],
+)
+def test_chips_compute_what_was_trained(
+    tmp_path, monkeypatch, data, function, figure, least, scheme
+):
+    options = {"name": "binary"} if data == "two" else {}
+    options |= {"standardize_targets": True} if data == "values" else {}
+    results, _, _ = _run(
+        tmp_path, monkeypatch, data, function, scheme=scheme, **options
+    )
+    rows = results["accuracy"]
+    assert len(rows) == 4
+    # The integers' answers are the fake-quantized network's, or the run fails.
+    for name, value in rows[2].items():
+        if name.startswith("test_") and value is not None:
+            assert rows[3][name] == pytest.approx(value, rel=1e-3), name
+    assert _figures(results, "test", figure)[-1] > least
+    agreed = results["exports"][scheme].get("fake_quantized")
+    # A softmax is left to the host.
+    assert (agreed is None) == (function == "softmax")
+    if agreed is not None:
+        assert agreed["largest"] < 0.01
+
+
+@pytest.mark.slow
+def test_a_killed_regression_resumes_to_the_same_bits(tmp_path, monkeypatch):
+    options = {"standardize_targets": True, "huber_delta": 1.0}
+    whole, _, _ = _run(tmp_path / "whole", monkeypatch, "values", "plain", **options)
+    save, saved = checkpoints.save, []
+
+    def killed(folder, state):
+        save(folder, state)
+        saved.append(folder)
+        if len(saved) in (3, 9):
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(checkpoints, "save", killed)
+    for _ in range(2):
+        with pytest.raises(KeyboardInterrupt):
+            _run(tmp_path / "cut", monkeypatch, "values", "plain", **options)
+    resumed, _, _ = _run(tmp_path / "cut", monkeypatch, "values", "plain", **options)
+    assert len(saved) == 10
+    assert resumed["accuracy"] == whole["accuracy"]
+    for name in ("float/weights.npz", "qat/weights.npz"):
+        with (
+            np.load(tmp_path / "whole" / "run" / name) as left,
+            np.load(tmp_path / "cut" / "run" / name) as right,
+        ):
+            assert left.files == right.files
+            for key in left.files:
+                np.testing.assert_array_equal(left[key], right[key])
+
+
+@pytest.mark.parametrize(
+    ("data", "function", "options", "error", "parts"),
+    [
+        ("classes", "one_sigmoid", {}, errors.UsageError, ("no task is plain", "3 cl")),
+        (
+            *("values", "autoencoder", {"name": "regression"}, errors.UsageError),
+            ("with 2 outputs", "ends with 12 values"),
+        ),
+        ("values", "plain", {"name": "multi_label"}, errors.DataError, ("a 0 or 1",)),
+    ],
+)
+def test_what_does_not_fit_is_one_line(
+    tmp_path, monkeypatch, data, function, options, error, parts
+):
+    with pytest.raises(error) as caught:
+        _run(tmp_path, monkeypatch, data, function, **options)
+    for part in parts:
+        assert part in str(caught.value)
+    assert not (tmp_path / "run").exists()
