@@ -43,7 +43,7 @@ def _examples(generator: np.random.Generator, count: int, alphabet: np.ndarray):
             sounds = alphabet[generator.integers(6, 8, 1 + row % 2)] * (row % 3 > 0)
         features[row] = _word(generator, sounds)
     voice = generator.normal(0, 0.15, (count, 1, _COEFFICIENTS))
-    features = features + voice + generator.normal(0, 0.35, features.shape)
+    features = features + voice + generator.normal(0, 0.8, features.shape)
     scaled = np.clip(features / 3, -1, 0.99).astype(np.float32)
     return scaled[..., np.newaxis], labels.astype(np.int32)
 

@@ -116,7 +116,10 @@ def _predict(job: jobs.Job, g: graph.Graph, bound: program.Program) -> jobs.Chip
     """Integers of the device."""
     outputs = {}
     for split in jobs.SPLITS:
-        values = simulate.predict(bound, _integers(job.inputs[split]))
+        stored = _integers(job.inputs[split])
+        # A vector is a pixel with as many channels.
+        stored = stored.reshape(len(stored), *bound.input_shape)
+        values = simulate.predict(bound, stored)
         outputs[split] = values.reshape(len(values), -1)
     quant = g.tensors[g.outputs[0]].quant
     assert quant is not None
