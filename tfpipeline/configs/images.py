@@ -6,6 +6,7 @@ from typing import Annotated
 from tfpipeline import errors
 from tfpipeline.configs import fields
 from tfpipeline.configs.fields import Flag, Group
+from tfpipeline.configs.sound import Sound
 from tfpipeline.data import forms, preprocessing, specs
 
 _MAX_SIDE = 4096
@@ -98,20 +99,7 @@ class Reading(fields.Config):
             is_later=True,
         ),
     ] = "auto"
-    clip_seconds: Annotated[
-        float | None,
-        Flag(
-            "Length that .wav files are cut or padded with zeros to. Default: as they "
-            "are, all of one length.",
-            low=0.001,
-            high=600.0,
-            is_later=True,
-        ),
-    ] = None
-    front_end: Annotated[
-        str,
-        Flag("What networks take of .wav files; none: the wave.", is_later=True),
-    ] = "none"
+    sound: Annotated[Sound, Group("sounds of your own")] = Sound()
     test_fraction: Annotated[
         float,
         Flag(

@@ -12,8 +12,9 @@ from tfpipeline.deploy import choices as choices_lib
 from tfpipeline.deploy import deployment
 from tfpipeline.deploy import job as jobs
 from tfpipeline.ir import graph
-from tfpipeline.keras_networks import batch_norm_folding
+from tfpipeline.keras_networks import quantizable
 from tfpipeline.quantization import input_ranges
+from tfpipeline.quantization.max78000 import rewrites
 from tfpipeline.quantization.max78000 import scheme as max78000
 from tfpipeline.readers import from_max78000
 from tfpipeline.targets.max78000 import (
@@ -52,6 +53,7 @@ def _training(choices: choices_lib.Choices) -> scheme.Scheme:
     return scheme.Scheme(
         prepare=lambda model, images: max78000.prepare_qat(model, images, options),
         build=lambda model: max78000.build(model, options),
+        target=rewrites.TARGET,
     )
 
 
@@ -73,7 +75,7 @@ def _rehearse(job: jobs.Job) -> None:
 
 def _after_training(job: jobs.Job) -> keras.Model:
     """The float network in the device's integers, without training for them."""
-    folded = batch_norm_folding.fold(job.trained.model)
+    folded = quantizable.fold(job.trained.model, rewrites.TARGET)
     return _training(job.choices).prepare(folded, job.calibration)
 
 
@@ -116,10 +118,10 @@ def _predict(job: jobs.Job, g: graph.Graph, bound: program.Program) -> jobs.Chip
     """Integers of the device."""
     outputs = {}
     for split in jobs.SPLITS:
-        stored = _integers(job.inputs[split])
-        # A vector is a pixel with as many channels.
-        stored = stored.reshape(len(stored), *bound.input_shape)
-        values = simulate.predict(bound, stored)
+        images = _integers(job.inputs[split])
+        # The device has rows, columns and channels, also of a line or a vector.
+        images = images.reshape(len(images), *bound.input_shape)
+        values = simulate.predict(bound, images)
         outputs[split] = values.reshape(len(values), -1)
     quant = g.tensors[g.outputs[0]].quant
     assert quant is not None

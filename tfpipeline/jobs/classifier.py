@@ -224,6 +224,9 @@ def _check(
         # A network for each check and none without: fresh weights depend on what was
         # built before them, and those of a seed are to stay what they were.
         untrained = stages.build(config.network, dataset, objective.num_outputs)
+        scheme = deployments.of(each.name).training(choices)
+        if scheme.is_rewritten(untrained):
+            untrained = scheme.fold(untrained)
         check(from_keras.read(untrained, name=config.network.name), choices)
 
 

@@ -1,25 +1,23 @@
 """Every form of data of one's own: values, splits, and what is refused."""
 
-import dataclasses
-
 import numpy as np
 import pytest
 from PIL import Image
 from scipy.io import wavfile
 
 from tfpipeline import errors
+from tfpipeline.audio import front_end, integer_features
+from tfpipeline.configs import fields as configs
 from tfpipeline.configs.images import Reading
 from tfpipeline.data import catalog
 from tfpipeline.data.own import wave_folders
 
 
 def _load(text, **fields):
-    flags = {
-        name: fields.pop(name)
-        for name in list(fields)
-        if name in {field.name for field in dataclasses.fields(Reading)}
-    }
-    return catalog.load(str(text), reading=Reading(**flags), **fields)
+    names = {leaf.name for leaf, _ in configs.leaves(Reading())}
+    flags = {name: fields.pop(name) for name in list(fields) if name in names}
+    reading = configs.replaced(Reading(), flags)
+    return catalog.load(str(text), reading=reading, **fields)
 
 
 def _refused(text, message, error=errors.DataError, **fields):
@@ -334,10 +332,32 @@ class TestWaves:
     @pytest.mark.parametrize("content", [b"", b"RIFF", b"no wave at all, but long"])
     def test_a_damaged_file(self, wave_folder, content):
         (wave_folder / "dog" / "2.wav").write_bytes(content)
-        _refused(wave_folder, r"dog/2\.wav (is no .wav file|holds no sample)")
+        _refused(wave_folder, r"dog/2\.wav is not a \.wav file .*remove it")
 
     def test_an_unknown_front_end(self, wave_folder):
         _refused(wave_folder, "must be one of none", errors.UsageError, front_end="x")
+
+    def test_features_are_the_integers_of_a_device(self, wave_folder):
+        flags = {"front_end": "mfcc", "clip_seconds": 0.05, "mel_bins": 12}
+        dataset = _load(wave_folder, **flags)
+        given = front_end.FrontEnd(mel_bins=12, clip_seconds=0.05)
+        assert dataset.input_shape == given.output_shape == (2, 10, 1)
+        clips = np.zeros((12, 800), np.int16)
+        paths = sorted(wave_folder.glob("*/*.wav"))
+        clips[:, :160] = [wavfile.read(path)[1] for path in paths]
+        integers = integer_features.features(given, clips)
+        expected = (integers / 2**16).astype(np.float32)
+        np.testing.assert_array_equal(expected * 2.0**16, integers)
+        found = {each.tobytes() for each in _all_inputs(dataset)}
+        assert found == {each.tobytes() for each in expected}
+
+    def test_a_front_end_takes_files_of_any_rate_and_length(self, wave_folder):
+        path = wave_folder / "dog" / "2.wav"
+        wavfile.write(path, 44_100, np.zeros((7, 2), np.int32))
+        dataset = _load(wave_folder, front_end="log_mel")
+        assert dataset.input_shape == (49, 40, 1)
+        path.write_bytes(path.read_bytes()[:-1])
+        _refused(wave_folder, r"dog/2\.wav is .*cut short", front_end="log_mel")
 
 
 _FUNCTIONS = """
