@@ -31,7 +31,7 @@ from tfpipeline.keras_networks import batch_norm_folding
 from tfpipeline.models import registry
 from tfpipeline.quantization.tflite import int8 as tflite_int8
 from tfpipeline.training import loop, precision, stages
-from tfpipeline.training.tasks import classification
+from tfpipeline.training.tasks import supervised
 
 NETWORKS = ("cmsisnet", "nascifarnet")
 BATCH = 128
@@ -86,16 +86,15 @@ def _loop_speed(model: keras.Model, dataset: splits.Dataset) -> float:
         patience=0,
         seed=0,
     )
-    config = classification.Config(
+    config = supervised.Config(
         batch_size=BATCH,
         augmentation=recipe.Augmentation(random_crop=4, horizontal_flip=True),
-        label_smoothing=0.0,
     )
     with tempfile.TemporaryDirectory() as folder:
         result = loop.train(
             stage,
             model,
-            classification.task(stage, config, dataset, model),
+            supervised.task(stage, config, dataset, model),
             strategy=tf.distribute.get_strategy(),
             folder=pathlib.Path(folder),
             reporter=_Silent(),
