@@ -21,10 +21,10 @@ from export.tflite import (
     narrow_kernels,
     offline_plan,
     sound_scales,
+    time_limits,
     trained_outputs,
 )
 from tfpipeline import atomic_files, errors, marked_folder
-from tfpipeline.cost import macs
 from tfpipeline.ir import from_tflite
 from tfpipeline.simulate import execution
 from tfpipeline.targets.tflm import (
@@ -60,13 +60,13 @@ CONSISTENCY_REASON = (
 SIMULATED = "our execution of the graph"
 _WHOLE_SPLITS = {"int8": "TFLite", "int16": SIMULATED}
 
-# A file of unknown origin may make an interpreter loop; each step gets this long.
-INSPECTION_TIMEOUT_SECONDS = 120.0
-
 # Images of a file of unknown origin, and multiply-accumulates of all of them at most:
 # both reference interpreters take some seconds for a billion.
 INSPECTION_IMAGES = 16
 INSPECTION_MACS = 15 * 10**9
+
+# Of one image, by which the smallest arena is found as a rule.
+_ARENA_RUNS = 4
 
 MODEL_FILE = "model.tflite"
 VERIFICATION_FILE = "verification.json"
@@ -303,7 +303,7 @@ def inspect(
     types: Sequence[str] = flatbuffer.INTEGER_TYPES,
     images: int | None = None,
     processes: int = 2,
-    timeout_seconds: float = INSPECTION_TIMEOUT_SECONDS,
+    timeout_seconds: float | None = None,
 ) -> Verification:
     """Verifies a `.tflite` of which nothing else is known, on random images.
 
@@ -316,7 +316,7 @@ def inspect(
         images: as many as are tried; None for `INSPECTION_IMAGES`, or fewer where they
             would take more than `INSPECTION_MACS`.
         processes: children at a time.
-        timeout_seconds: limit for each interpreter.
+        timeout_seconds: limit for each interpreter; None for `time_limits`.
 
     Raises:
         ExportError: not a TFLite file, damaged, not full integer, or TFLite Micro
@@ -328,17 +328,16 @@ def inspect(
     if images is None:
         images = _affordable_images(model)
     random = interpreter.random_inputs(program, images)
+    if timeout_seconds is None:
+        timeout_seconds = time_limits.of(model, images)
     compared = _compare(model, random, processes, timeout_seconds)
     return _verification(model, compared)
 
 
 def _affordable_images(model: bytes) -> int:
-    try:
-        g = from_tflite.read(model)
-    except errors.GraphError:
-        # An operator that a graph has not; the interpreters may have it.
+    products = time_limits.products(model)
+    if products is None:
         return INSPECTION_IMAGES
-    products = sum(macs.layer_count(g, layer).macs for layer in g.layers)
     return max(1, min(INSPECTION_IMAGES, INSPECTION_MACS // max(products, 1)))
 
 
@@ -346,7 +345,7 @@ def compare(
     model: bytes,
     *,
     images: int = 2,
-    timeout_seconds: float = INSPECTION_TIMEOUT_SECONDS,
+    timeout_seconds: float = time_limits.SECONDS,
 ) -> None:
     """The comparisons of `inspect` alone, on fewer images: no arena, no record.
 
@@ -462,7 +461,9 @@ def _verification(model: bytes, compared: _Compared) -> Verification:
         output=_port(program.output),
         more_inputs=tuple(_port(program.tensors[i]) for i in program.inputs[1:]),
         more_outputs=tuple(_port(program.tensors[i]) for i in program.outputs[1:]),
-        arena=arena.find_arena(model),
+        arena=arena.find_arena(
+            model, timeout_seconds=time_limits.of(model, _ARENA_RUNS)
+        ),
         all_images=None,
         same_images=None,
         same_images_selection="",

@@ -15,6 +15,8 @@ from tfpipeline.deploy import deployment
 from tfpipeline.deploy import job as jobs
 from tfpipeline.ir import graph
 from tfpipeline.keras_networks import float_twin, quantizable
+from tfpipeline.post_training import float_network, input_range
+from tfpipeline.post_training import gap8 as post_training
 from tfpipeline.quantization.gap8 import rewrites
 from tfpipeline.quantization.gap8 import scheme as gap8
 from tfpipeline.readers import from_gap8, from_keras
@@ -23,7 +25,6 @@ from tfpipeline.targets.gap8 import (
     lowering,
     program,
     program_file,
-    quantize,
     simulate,
 )
 from tfpipeline.training import scheme
@@ -90,10 +91,14 @@ def _integers(
         g = from_keras.read(float_twin.extract(model), name=job.network)
         return from_gap8.read(model, name=job.network), g
     folded = quantizable.fold(job.trained.model, rewrites.TARGET)
-    g = from_keras.read(folded, name=job.network)
-    magnitudes = calibrate.calibrate(g, job.calibration)
-    bits = number_format.activation_bits
-    return quantize.quantize(g, magnitudes, num_bits=bits), g
+    declared = job.choices.input_range
+    network = float_network.FloatNetwork(
+        graph=from_keras.read(folded, name=job.network),
+        inputs=job.calibration,
+        input_range=input_range.InputRange(declared.minimum, declared.maximum),
+    )
+    g, p = post_training.quantized(network, number_format.activation_bits)
+    return p, g
 
 
 def _predict(job: jobs.Job, p: program.Program, g: graph.Graph) -> jobs.ChipOutputs:

@@ -12,7 +12,7 @@ from tfpipeline.deploy import choices as choices_lib
 from tfpipeline.deploy import deployment
 from tfpipeline.deploy import job as jobs
 from tfpipeline.ir import graph
-from tfpipeline.keras_networks import quantizable
+from tfpipeline.post_training import max78000 as post_training
 from tfpipeline.quantization import input_ranges
 from tfpipeline.quantization.max78000 import rewrites
 from tfpipeline.quantization.max78000 import scheme as max78000
@@ -75,8 +75,8 @@ def _rehearse(job: jobs.Job) -> None:
 
 def _after_training(job: jobs.Job) -> keras.Model:
     """The float network in the device's integers, without training for them."""
-    folded = quantizable.fold(job.trained.model, rewrites.TARGET)
-    return _training(job.choices).prepare(folded, job.calibration)
+    options = max78000.Scheme(_policy(job.choices))
+    return post_training.prepared(job.trained.model, job.calibration, options)
 
 
 def _deploy(job: jobs.Job) -> deployment.Deployed:
