@@ -19,7 +19,7 @@ def of(
         UsageError: outputs that are not for such targets.
     """
     # A second of imports.
-    from sklearn import metrics  # type: ignore[import-untyped]
+    from sklearn import metrics
 
     rows = outputs.reshape(len(outputs), -1)
     if targets.dtype.kind == "i":
