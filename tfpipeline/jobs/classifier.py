@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from export.audio import beside
 from export.tflite import float32 as float32_export
 from tfpipeline import (
     atomic_files,
@@ -17,6 +18,7 @@ from tfpipeline import (
     run_folder,
     run_lock,
 )
+from tfpipeline.audio import front_end
 from tfpipeline.configs.run import Run
 from tfpipeline.cost import estimate
 from tfpipeline.data import catalog, preprocessing, splits
@@ -99,7 +101,8 @@ def _run(config: Run, held: contextlib.ExitStack) -> dict[str, Any]:
         trained,
         quantized,
     )
-    results = {"flags": config.identity(), **_evaluate_and_export(job)}
+    given = config.images.reading.sound.value
+    results = {"flags": config.identity(), **_evaluate_and_export(job, given)}
     results["seconds_this_start"] = time.monotonic() - started
     kept_stages.restore_metrics(
         folder, [trained.stage, *(each.stage for each in quantized.values())]
@@ -294,7 +297,9 @@ def _begin(
     )
 
 
-def _evaluate_and_export(job: jobs.Job) -> dict[str, Any]:
+def _evaluate_and_export(
+    job: jobs.Job, given: front_end.FrontEnd | None
+) -> dict[str, Any]:
     folder, trained = job.folder, job.trained
     results: dict[str, Any] = {
         **_task_record(job.objective),
@@ -312,6 +317,8 @@ def _evaluate_and_export(job: jobs.Job) -> dict[str, Any]:
         results["accuracy"] += network.rows
         if network.export is not None:
             results["exports"][name] = network.export
+            if given is not None:
+                _export_front_end(job, given, name, network.graph)
         if network.notes:
             results.setdefault("notes", {})[name] = list(network.notes)
     if number_formats.FLOAT in job.quantization.exports:
@@ -337,6 +344,15 @@ def _task_record(objective: kinds.Objective) -> dict[str, Any]:
     """What results.json says of the task; nothing of classes, as it always was."""
     record = objective.to_dict()
     return {"task": record} if record else {}
+
+
+def _export_front_end(
+    job: jobs.Job, given: front_end.FrontEnd, name: str, g: graph.Graph
+) -> None:
+    """Writes the C of a front end beside the export of a number format."""
+    place = job.folder.export(f"{name}_{beside.FOLDER}")
+    beside.write(place, given, job.network, g.tensors[g.inputs[0]])
+    _LOG.info("%s: the front end as C is in %s", name, place)
 
 
 def _estimate(
