@@ -139,6 +139,7 @@ def test_weights_of_the_float_network_stay_its_own():
 
 
 def test_copies_keep_names_weights_sharing_and_arguments():
+    keras.backend.reset_uids()
     image = keras.Input((4, 4, 3), name="image")
     twice = L.Conv2D(3, 1, name="twice")
     inner_image = keras.Input((4, 4, 3), name="inner_image")

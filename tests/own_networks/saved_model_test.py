@@ -120,7 +120,8 @@ def test_functions_that_write_must_not_be_called(folder):
     nodes = graph.object_graph_def.nodes
     written = functions["_traced_save_"].signature.name
     nodes.add().bare_concrete_function.concrete_function_name = written
-    nodes.add().saveable_objects["x"].restore_function = len(nodes) - 2
+    place = len(nodes) - 1
+    nodes.add().saveable_objects["x"].restore_function = place
     with pytest.raises(errors.GraphError, match="writes files when it is loaded"):
         saved_model_child.require_tensors_only(stored.SerializeToString())
 

@@ -34,7 +34,7 @@ class Kind(enum.Enum):
     TFLITE_FILE = "a .tflite file"
     SAVED_MODEL = "the folder of a SavedModel"
     GRAPH = "a graph.json"
-    FOLDER = "the folder of a run or of a graph.json"
+    FOLDER = "the folder of a run or graph"
 
 
 # What has layers, and so can be trained.
