@@ -137,7 +137,7 @@ def _cell(number_format: str, model: keras.Model, g: graph.Graph) -> Cell:
     if not fault:
         return Cell(BOTH)
     if number_format not in TYPES or any(
-        isinstance(layer, graph.Lstm) and number_format == "int4" for layer in g.layers
+        isinstance(layer, graph.Lstm) and number_format != "int8" for layer in g.layers
     ):
         return Cell(NONE, fault)
     dtype = TYPES[number_format]
@@ -177,6 +177,8 @@ def require_trainable(number_format: str, model: keras.Model) -> None:
 def _folded(
     model: keras.Model, target: quantizable.Target
 ) -> tuple[keras.Model, graph.Graph]:
+    if target is not quantizable.ANY and not quantizable.is_rewritten(model, target):
+        return _folded(model, quantizable.ANY)
     folded = quantizable.fold(model, target)
     return folded, from_keras.read(folded, name="net")
 

@@ -5,7 +5,6 @@ specification; the C of `export.audio` computes the same bits.
 """
 
 import dataclasses
-from typing import cast
 
 import numpy as np
 import numpy.typing as npt
@@ -90,8 +89,8 @@ def features(given: front_end.FrontEnd, samples: Samples) -> npt.NDArray[np.int3
 
 def reals(values: npt.NDArray[np.int32]) -> npt.NDArray[np.float32]:
     """What features in Q16 mean; all of them are float32 without rounding."""
-    result = (values / 2**integer_tables.FEATURE_BITS).astype(np.float32)
-    return cast(npt.NDArray[np.float32], result)
+    steps: npt.NDArray[np.float64] = values / 2**integer_tables.FEATURE_BITS
+    return steps.astype(np.float32)
 
 
 def rows(given: front_end.FrontEnd, framed: Samples) -> npt.NDArray[np.int32]:
