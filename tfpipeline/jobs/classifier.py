@@ -340,12 +340,6 @@ def _evaluate_and_export(
     return results
 
 
-def _task_record(objective: kinds.Objective) -> dict[str, Any]:
-    """What results.json says of the task; nothing of classes, as it always was."""
-    record = objective.to_dict()
-    return {"task": record} if record else {}
-
-
 def _export_front_end(
     job: jobs.Job, given: front_end.FrontEnd, name: str, g: graph.Graph
 ) -> None:
@@ -353,6 +347,12 @@ def _export_front_end(
     place = job.folder.export(f"{name}_{beside.FOLDER}")
     beside.write(place, given, job.network, g.tensors[g.inputs[0]])
     _LOG.info("%s: the front end as C is in %s", name, place)
+
+
+def _task_record(objective: kinds.Objective) -> dict[str, Any]:
+    """What results.json says of the task; nothing of classes, as it always was."""
+    record = objective.to_dict()
+    return {"task": record} if record else {}
 
 
 def _estimate(
