@@ -5,10 +5,16 @@ import functools
 import pathlib
 from typing import Annotated
 
+import numpy as np
+
+from export.audio import beside
+from export.given import Given
 from export.target import Prepared, Target
 from export.tflm import bundle, files, origin
 from tfpipeline.configs import fields
 from tfpipeline.configs.fields import Flag
+from tfpipeline.configs.sound import Sound
+from tfpipeline.ir import graph
 from tfpipeline.numerics import lost_weights
 
 
@@ -27,30 +33,49 @@ class Flags(fields.Config):
     labels: Annotated[
         str | None, Flag("A text file with the name of each output, one a line.")
     ] = None
+    sound: Sound = Sound()  # noqa: RUF009 a frozen value
 
 
-def prepare(model: str, given: Flags) -> Prepared:
+def prepare(given: Given, flags: Flags) -> Prepared:
     """The bundle of a network.
 
     Args:
-        model: a `.tflite` file, or the folder of a run.
-        given: flags.
+        given: a `.tflite` file, or the folder of a run; with calibration data a float
+            network, which is quantized to int8 here.
+        flags: of the target.
 
     Raises:
         PipelineError: as `origin` and `bundle.prepare`.
     """
-    file, name = origin.find(model)
+    if given.calibration is not None:
+        data, name, cost = given.int8.data, given.name, given.int8.cost
+    else:
+        given.require_integers("a bundle of integers")
+        file, name = origin.find(given.model)
+        data, cost = origin.read(file), None
     made = bundle.prepare(
-        origin.read(file),
+        data,
         name,
-        with_plan=given.offline_plan,
-        sample=given.sample,
-        labels=origin.read_labels(given.labels) if given.labels else (),
+        with_plan=flags.offline_plan,
+        sample=flags.sample,
+        labels=origin.read_labels(flags.labels) if flags.labels else (),
     )
-    return Prepared(files.contents(made), functools.partial(_report, made))
+    heard = beside.contents(flags.sound, given.model, made.name, _input(made))
+    report = functools.partial(_report, made, heard)
+    return Prepared(files.contents(made) | heard, report, cost)
 
 
-def _report(made: bundle.Bundle, output: pathlib.Path | None) -> list[str]:
+def _input(made: bundle.Bundle) -> graph.Tensor:
+    """The network's first input."""
+    tensor = made.program.tensors[made.program.inputs[0]]
+    num_bits = 8 * np.dtype(tensor.dtype).itemsize
+    quant = graph.QuantParams(tensor.scales[:1], tensor.zero_points[:1], num_bits)
+    return graph.Tensor(tensor.name, tensor.shape, tensor.dtype, quant)
+
+
+def _report(
+    made: bundle.Bundle, heard: dict[str, str], output: pathlib.Path | None
+) -> list[str]:
     saved = made.plan.greedy_bytes - made.plan.head_bytes
     how = "saved by the file" if made.is_planned else "to save with --offline_plan"
     return [
@@ -62,6 +87,7 @@ def _report(made: bundle.Bundle, output: pathlib.Path | None) -> list[str]:
         f"{made.plan.greedy_bytes:,} by TensorFlow Lite Micro's"
         + (f"; {saved:,} {how}" if saved > 0 else ""),
         f"answers    {len(made.cases)}, of TensorFlow Lite Micro's interpreter",
+        *beside.lines(heard),
         *(f"changed    {note}" for note in made.notes),
         *(f"note       {note}" for note in lost_weights.notes_of_file(made.program)),
         f"written    {output}; README.md says how to build and check it",
@@ -71,7 +97,7 @@ def _report(made: bundle.Bundle, output: pathlib.Path | None) -> list[str]:
 TARGET = Target(
     name="tflm",
     title="the same as sources for a project, with known answers",
-    takes="a .tflite file",
+    takes="a .tflite file, or a float network with --calibration",
     flags=Flags(),
     prepare=prepare,
 )

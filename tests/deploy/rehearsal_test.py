@@ -14,7 +14,8 @@ from tfpipeline.deploy import catalog, choices, rehearsal
 from tfpipeline.jobs import classifier
 from tfpipeline.models import registry, specs
 from tfpipeline.readers import from_keras
-from tfpipeline.training import stages
+from tfpipeline.tasks import kind
+from tfpipeline.training import objectives, stages
 
 L = keras.layers
 FORMATS = [each.name for each in number_formats.ALL]
@@ -56,12 +57,15 @@ def _lambda(image):
 
 # Network, and the layer that its refusal names.
 LATE = {
-    "a sum of three": (_three, "sum_of_three"),
     "two outputs": (_two, "'a', 'b'"),
     "ReLU6 beside ReLU": (_beside, ""),
-    "a softmax of its own": (_softmax, "own_softmax"),
-    "a sigmoid of its own": (_sigmoid, "own_sigmoid"),
     "a function": (_lambda, "square"),
+}
+# Network, and the formats that refuse it, with the layer that they name.
+REWRITTEN = {
+    "a sum of three": (_three, (), ""),
+    "a softmax of its own": (_softmax, (), ""),
+    "a sigmoid of its own": (_sigmoid, ("max78000",), "own_sigmoid/sigmoid"),
 }
 # A ReLU6 of its own is written with scales that its kernel needs.
 RUNS = {("ReLU6 beside ReLU", name) for name in ("int8", "int16x8", "int4")}
@@ -114,6 +118,17 @@ def test_late_failures_come_early(late, number_format):
     assert len(message) < 400
 
 
+@pytest.mark.parametrize("number_format", ["int8", "max78000", "gap8"])
+@pytest.mark.parametrize("name", REWRITTEN)
+def test_what_can_be_rewritten_is_written(name, number_format):
+    function, refusing, layer = REWRITTEN[name]
+    if number_format not in refusing:
+        rehearse(_model(function), number_format)
+        return
+    with pytest.raises(errors.PipelineError, match=layer):
+        rehearse(_model(function), number_format)
+
+
 @pytest.mark.slow
 def test_a_rehearsal_leaves_the_fresh_weights_as_they_were():
     config = Run(
@@ -123,13 +138,14 @@ def test_a_rehearsal_leaves_the_fresh_weights_as_they_were():
     )
     dataset = _dataset((32, 32, 3), 10)
     given = choices.Choices()
+    objective = objectives.of("auto", kind.Options(), dataset)
     stages.set_up_tensorflow(config.seed)
-    classifier._check(config, given, dataset)
-    expected = stages.build(config.network, dataset)
+    classifier._check(config, given, dataset, objective)
+    expected = stages.build(config.network, dataset, dataset.num_classes)
     stages.set_up_tensorflow(config.seed)
-    classifier._check(config, given, dataset)
-    classifier._rehearse(config, given, dataset)
-    found = stages.build(config.network, dataset)
+    classifier._check(config, given, dataset, objective)
+    classifier._rehearse(config, given, dataset, objective)
+    found = stages.build(config.network, dataset, dataset.num_classes)
     assert [x.name for x in found.layers] == [x.name for x in expected.layers]
     for one, other in zip(found.get_weights(), expected.get_weights(), strict=True):
         np.testing.assert_array_equal(one, other)

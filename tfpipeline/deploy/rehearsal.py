@@ -16,8 +16,9 @@ from tfpipeline.data import splits
 from tfpipeline.deploy import catalog, deployment
 from tfpipeline.deploy import choices as choices_lib
 from tfpipeline.deploy import job as jobs
-from tfpipeline.keras_networks import batch_norm_folding
 from tfpipeline.readers import from_keras
+from tfpipeline.tasks import classification
+from tfpipeline.tasks import kind as kinds
 from tfpipeline.training import kept_stages
 
 # Ranges need not be good, only there.
@@ -30,6 +31,7 @@ def require(
     quantization: Quantization,
     choices: choices_lib.Choices,
     dataset: splits.Dataset,
+    objective: kinds.Objective = classification.OF_LOGITS,
 ) -> None:
     """Checks that a network can be written in all number formats of a run.
 
@@ -39,6 +41,7 @@ def require(
         quantization: the formats, and whether they are trained for.
         choices: of the run.
         dataset: whose first train images calibrate.
+        objective: of the run.
 
     Raises:
         PipelineError: it cannot; names the format, and the layer in the way.
@@ -49,6 +52,7 @@ def require(
         quantization=quantization,
         choices=choices,
         dataset=dataset,
+        objective=objective,
         calibration=calibration,
         # Nothing is written there.
         folder=run_folder.RunFolder(pathlib.Path("rehearsal")),
@@ -100,8 +104,8 @@ def require_all(
 
 def _rehearse(each: deployment.Deployment, job: jobs.Job, is_trained: bool) -> None:
     if is_trained:
-        folded = batch_norm_folding.fold(job.trained.model)
-        prepared = each.training(job.choices).prepare(folded, job.calibration)
+        scheme = each.training(job.choices)
+        prepared = scheme.prepare(scheme.fold(job.trained.model), job.calibration)
         quantized = {each.number_format.name: kept_stages.Trained(prepared, 0, ())}
         job = dataclasses.replace(job, quantized=quantized)
     each.rehearse(job)
