@@ -3,6 +3,7 @@
 import dataclasses
 import enum
 import itertools
+from collections.abc import Callable
 
 from tfpipeline import errors
 
@@ -381,14 +382,20 @@ def named(name: str) -> ModelSpec:
 
 def listed_names() -> str:
     """All names for a line of text, families as `lffd_v1|v2`."""
-    return ", ".join(
-        f"{family}_{'|'.join(name.partition('_')[2] for name in names)}"
-        if len(names) > 1
-        else names[0]
-        for family, names in (
-            (family, list(names))
-            for family, names in itertools.groupby(
-                MODELS, key=lambda name: name.partition("_")[0]
-            )
-        )
-    )
+    return _families(lambda ends: "|".join(ends))
+
+
+def listed_families() -> str:
+    """As `listed_names`, in a third of its length: families as `lffd_*`."""
+    return _families(lambda ends: "*")
+
+
+def _families(ending: Callable[[list[str]], str]) -> str:
+    parts = []
+    for family, members in itertools.groupby(
+        MODELS, key=lambda name: name.partition("_")[0]
+    ):
+        names = list(members)
+        ends = [name.partition("_")[2] for name in names]
+        parts.append(f"{family}_{ending(ends)}" if len(names) > 1 else names[0])
+    return ", ".join(parts)
