@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from tests import registered_networks
 from tfpipeline import errors, number_formats
 from tfpipeline.compat import keras
 from tfpipeline.configs.network import Network
@@ -151,7 +152,7 @@ def test_a_rehearsal_leaves_the_fresh_weights_as_they_were():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", list(specs.MODELS))
+@pytest.mark.parametrize("name", registered_networks.PORTABLE)
 @pytest.mark.parametrize("number_format", FORMATS)
 def test_registered_networks_pass_where_their_checks_do(name, number_format):
     spec = specs.named(name)

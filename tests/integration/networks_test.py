@@ -4,15 +4,16 @@ import numpy as np
 import pytest
 
 from export.tflite import int8
+from tests import registered_networks
 from tfpipeline.compat import keras
 from tfpipeline.keras_networks import batch_norm_folding
-from tfpipeline.models import registry, specs
+from tfpipeline.models import registry
 from tfpipeline.quantization.tflite import int8 as tflite_int8
 from tfpipeline.targets.tflm import flatbuffer, interpreter, reference
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", specs.MODELS)
+@pytest.mark.parametrize("name", registered_networks.PORTABLE)
 def test_converts_to_full_integer_and_runs(name):
     keras.utils.set_random_seed(0)
     folded = batch_norm_folding.fold(registry.build(name))

@@ -92,23 +92,26 @@ def _bn_behind_an_activation(x):
 
 
 @pytest.mark.parametrize(
-    ("tail", "behind"),
-    [
-        (_bn_behind_relu, "relu"),
-        (_bn_beside_another_consumer, "conv"),
-        (_bn_behind_an_activation, "active"),
-    ],
+    "tail",
+    [_bn_behind_relu, _bn_beside_another_consumer, _bn_behind_an_activation],
 )
-def test_batch_norm_that_cannot_be_folded(tail, behind):
+def test_batch_norm_that_cannot_be_folded_is_counted_by_itself(tail):
     image = keras.Input((8, 8, 3))
     x = layers.Conv2D(4, 3, name="conv")(image)
     model = keras.Model(image, tail(x), name="net")
-    with pytest.raises(errors.UsageError) as refusal:
-        counts.count(model)
-    assert str(refusal.value) == (
-        "BatchNormalization 'bn' of model 'net' cannot be folded: it must be the only "
-        "layer behind a linear Conv2D, DepthwiseConv2D or Dense; found behind "
-        f"'{behind}'"
+    assert counts.foldable(model) == {}
+    assert counts.count(model).layers[-1] == counts.LayerCounts(
+        "bn", "BatchNormalization", (6, 6, 4), 0, 4, 4
+    )
+
+
+def test_slopes_of_prelu_are_weights():
+    image = keras.Input((8, 8, 3))
+    shared = layers.PReLU(shared_axes=[1, 2], name="shared")(image)
+    model = keras.Model(image, layers.PReLU(name="each")(shared))
+    assert counts.count(model).layers == (
+        counts.LayerCounts("shared", "PReLU", (8, 8, 3), 0, 3, 0),
+        counts.LayerCounts("each", "PReLU", (8, 8, 3), 0, 192, 0),
     )
 
 

@@ -7,7 +7,10 @@ import pathlib
 
 import pytest
 
+from tests import registered_networks
 from tfpipeline.models import counts, registry, specs
+
+NAMES = registered_networks.STUDIED
 
 # MACs of each layer with weights, in order.
 # facenet_v1, v2, v3: "SUMMARY OF OPS" of the face study, `macc` of Layer 0 to the last.
@@ -80,19 +83,19 @@ REFERENCE_NETS = (
 @pytest.fixture(scope="module")
 def deployed() -> dict[str, counts.ModelCounts]:
     """The counts of every network, built with its own defaults."""
-    return {name: counts.count(registry.build(name)) for name in specs.MODELS}
+    return {name: counts.count(registry.build(name)) for name in NAMES}
 
 
 def test_every_network_has_published_figures():
-    assert set(LAYER_MACS) == set(TOTALS) == set(specs.MODELS)
+    assert set(LAYER_MACS) == set(TOTALS) == set(NAMES)
 
 
-@pytest.mark.parametrize("name", specs.MODELS)
+@pytest.mark.parametrize("name", NAMES)
 def test_macs_of_each_layer(deployed, name):
     assert tuple(layer.macs for layer in deployed[name].layers) == LAYER_MACS[name]
 
 
-@pytest.mark.parametrize("name", specs.MODELS)
+@pytest.mark.parametrize("name", NAMES)
 def test_totals(deployed, name):
     totals = deployed[name]
     assert (totals.macs, totals.weights, totals.biases) == TOTALS[name]
@@ -104,7 +107,7 @@ def test_weight_memory_at_the_bits_of_the_study(deployed, name):
     assert deployed[name].weight_bytes(num_bits) == WEIGHT_MEMORY_BYTES[name]
 
 
-@pytest.mark.parametrize("name", [n for n in specs.MODELS if "facenet" in n])
+@pytest.mark.parametrize("name", [n for n in NAMES if "facenet" in n])
 def test_facenet_has_no_biases_but_those_of_the_dense_layer(deployed, name):
     *convs, dense = deployed[name].layers
     assert [layer.biases for layer in convs] == [0] * len(convs)
@@ -139,7 +142,7 @@ def test_nascifarnet_of_a_hundred_classes():
     assert (totals.macs, totals.weights, totals.biases) == (36_227_072, 347_840, 932)
 
 
-@pytest.mark.parametrize("name", [n for n in specs.MODELS if "facenet" not in n])
+@pytest.mark.parametrize("name", [n for n in NAMES if "facenet" not in n])
 def test_counts_do_not_depend_on_batch_norm(deployed, name):
     plain = counts.count(registry.build(name, batch_norm=False))
     # Keras orders parallel branches by their depth, which BatchNormalization changes.
@@ -147,8 +150,8 @@ def test_counts_do_not_depend_on_batch_norm(deployed, name):
 
 
 def test_docstring_tables_state_the_counts(deployed):
-    for name, spec in specs.MODELS.items():
-        totals = deployed[name]
+    for name in NAMES:
+        spec, totals = specs.MODELS[name], deployed[name]
         rows = {layer.name: layer for layer in totals.layers} | {"total": totals}
         for line in inspect.getdoc(registry.function_of(spec)).splitlines():
             cells = [cell.strip() for cell in line.strip("|").split("|")]

@@ -5,11 +5,12 @@ import re
 import numpy as np
 import pytest
 
+from tests import registered_networks
 from tfpipeline import errors
 from tfpipeline.compat import keras
 from tfpipeline.models import counts, registry, specs
 
-NAMES = tuple(specs.MODELS)
+NAMES = registered_networks.STUDIED
 
 # What tfmot's default 8-bit scheme and TensorFlow Lite Micro both support.
 PORTABLE_LAYERS = {
@@ -38,7 +39,18 @@ def test_names_are_those_promised():
     assert tuple(specs.MODELS) == (
         *("facenet_v1", "facenet_v2", "facenet_v3", "facenet_v6", "facenet_v7"),
         *("cmsisnet", "nascifarnet", "simplenet", "cmsis_cifar10", "resnet8"),
-        "reid_squeezenet",
+        *("reid_squeezenet", "lffd_v1", "lffd_v2", "lffd_head17"),
+        *("lffd_mcu", "lffd_mcu_2", "mobilefacenet_mcu", "mobilefacenet_max78000"),
+        *("mobilefacenet_y1", "mobilefacenet_y2"),
+        *("arcface_r18", "arcface_r34", "arcface_r50", "arcface_r100"),
+    )
+
+
+def test_a_line_of_all_names_puts_families_together():
+    assert specs.listed_names() == (
+        "facenet_v1|v2|v3|v6|v7, cmsisnet, nascifarnet, simplenet, cmsis_cifar10, "
+        "resnet8, reid_squeezenet, lffd_v1|v2|head17|mcu|mcu_2, "
+        "mobilefacenet_mcu|max78000|y1|y2, arcface_r18|r34|r50|r100"
     )
 
 
@@ -149,8 +161,8 @@ def test_smallest_side_builds_and_one_less_is_refused(name):
     with pytest.raises(errors.UsageError) as refusal:
         registry.build(name, input_shape=(side + 3, side - 1, 3))
     assert str(refusal.value) == (
-        f"{name}: an input of {side + 3}x{side - 1} is too small for its pooling "
-        f"layers; height and width must be at least {side}"
+        f"{name}: an input of {side + 3}x{side - 1} is too small for its pools "
+        f"and strides; height and width must be at least {side}"
     )
 
 

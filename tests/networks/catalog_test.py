@@ -35,7 +35,7 @@ def test_weight_bits_are_the_registry_s():
         if spec.weight_bits is None or min(spec.weight_bits) > 8:
             assert name not in catalog.WEIGHT_BITS
         else:
-            assert (catalog.WEIGHT_BITS.get(name, 8),) == spec.weight_bits
+            assert catalog.WEIGHT_BITS.get(name, 8) == min(spec.weight_bits)
 
 
 def test_counts_of_the_studies():

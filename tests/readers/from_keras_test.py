@@ -7,11 +7,12 @@ import numpy as np
 import pytest
 
 from export.tflite import float32
+from tests import registered_networks
 from tests.readers import keras_networks
 from tfpipeline import errors
 from tfpipeline.compat import keras, tf
 from tfpipeline.ir import from_tflite, graph, verify
-from tfpipeline.models import registry, specs
+from tfpipeline.models import registry
 from tfpipeline.readers import from_keras, keras_functions, keras_layers
 
 ROOT = pathlib.Path(__file__).parents[2]
@@ -55,7 +56,7 @@ def test_registered_network_equals_its_conversion(name):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("batch_norm", [False, True])
-@pytest.mark.parametrize("name", specs.MODELS)
+@pytest.mark.parametrize("name", registered_networks.PORTABLE)
 def test_every_registered_network_equals_its_conversion(name, batch_norm):
     assert_equals_conversion(registered(name, batch_norm=batch_norm, dropout=0.2))
 

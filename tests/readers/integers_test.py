@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from export.tflite import trained, trained_outputs
+from tests import registered_networks
 from tests.export import tensorflow_converter
 from tests.golden import dead_networks, tiny_networks
 from tests.readers import from_keras_test, keras_networks
@@ -12,7 +13,6 @@ from tfpipeline import errors
 from tfpipeline.compat import keras, tf, tfmot
 from tfpipeline.ir import from_tflite, graph, layer_rules, verify
 from tfpipeline.keras_networks import batch_norm_folding
-from tfpipeline.models import specs
 from tfpipeline.numerics import lost_weights
 from tfpipeline.quantization.tflite import int8 as tflite_int8
 from tfpipeline.quantization.tflite import ranges
@@ -112,7 +112,7 @@ def test_registered_network_equals_its_conversion(name):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", specs.MODELS)
+@pytest.mark.parametrize("name", registered_networks.PORTABLE)
 def test_every_registered_network_equals_its_conversion(name):
     assert_equals_conversion(registered(name))
 

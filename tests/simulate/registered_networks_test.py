@@ -4,17 +4,18 @@ import numpy as np
 import pytest
 
 from export.tflite import int8
+from tests import registered_networks
 from tests.golden import mlperf_networks
 from tests.simulate import micro
 from tfpipeline.compat import keras
 from tfpipeline.ir import from_tflite
 from tfpipeline.keras_networks import batch_norm_folding
-from tfpipeline.models import registry, specs
+from tfpipeline.models import registry
 from tfpipeline.simulate import execution, vector_kernels
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", specs.MODELS)
+@pytest.mark.parametrize("name", registered_networks.PORTABLE)
 def test_registered_networks_are_bit_exact(name):
     keras.utils.set_random_seed(0)
     folded = batch_norm_folding.fold(registry.build(name))

@@ -27,7 +27,7 @@ class Network(fields.Config):
         str,
         Flag(
             f"The network: {forms.words(forms.TRAINABLE)}. Networks: "
-            f"{', '.join(specs.MODELS)}.",
+            f"{specs.listed_names()}.",
             check=forms.trainable,
         ),
     ] = "cmsisnet"

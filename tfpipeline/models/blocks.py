@@ -76,8 +76,52 @@ def conv(
         kernel_initializer="he_normal",
         name=name,
     )(x)
+    return _ended(x, name, batch_norm, relu)
+
+
+def depthwise(
+    x: tf.Tensor,
+    kernel_size: int | tuple[int, int],
+    name: str,
+    *,
+    batch_norm: bool,
+    strides: int = 1,
+    padding: str = "same",
+    relu: bool = True,
+) -> tf.Tensor:
+    """As `conv`, with a kernel for each channel alone.
+
+    Returns:
+      float [batch, ceil(H / strides), ceil(W / strides), C].
+    """
+    x = layers.DepthwiseConv2D(
+        kernel_size,
+        strides=strides,
+        padding=padding,
+        use_bias=not batch_norm,
+        depthwise_initializer="he_normal",
+        name=name,
+    )(x)
+    return _ended(x, name, batch_norm, relu)
+
+
+def normalize(x: tf.Tensor, name: str) -> tf.Tensor:
+    """Adds a BatchNormalization."""
+    return layers.BatchNormalization(momentum=_MOMENTUM, name=name)(x)
+
+
+def prelu(x: tf.Tensor, name: str) -> tf.Tensor:
+    """Adds a ReLU whose slope below zero is trained, one a channel, 0.25 at first."""
+    return layers.PReLU(
+        alpha_initializer=keras.initializers.Constant(0.25),
+        shared_axes=[1, 2],
+        name=name,
+    )(x)
+
+
+def _ended(x: tf.Tensor, name: str, batch_norm: bool, relu: bool) -> tf.Tensor:
     if batch_norm:
-        x = layers.BatchNormalization(momentum=_MOMENTUM, name=f"{name}_bn")(x)
+        x = normalize(x, f"{name}_bn")
     if relu:
         x = layers.ReLU(name=f"{name}_relu")(x)
     return x
@@ -108,3 +152,44 @@ def classifier(x: tf.Tensor, num_classes: int) -> tf.Tensor:
     if len(x.shape) > 2:
         x = layers.Flatten(name="flatten")(x)
     return layers.Dense(num_classes, name="logits", dtype="float32")(x)
+
+
+def descriptor(x: tf.Tensor, length: int, batch_norm: bool) -> tf.Tensor:
+    """Flattens and adds the dense layer of a descriptor: float32 [batch, length].
+
+    Like `classifier`, with BatchNormalization behind it where wanted, to be folded.
+    """
+    if len(x.shape) > 2:
+        x = layers.Flatten(name="flatten")(x)
+    x = layers.Dense(
+        length, use_bias=not batch_norm, name="descriptor", dtype="float32"
+    )(x)
+    if not batch_norm:
+        return x
+    return layers.BatchNormalization(
+        momentum=_MOMENTUM, name="descriptor_bn", dtype="float32"
+    )(x)
+
+
+def score_and_box(
+    score: tf.Tensor, box: tf.Tensor, place: int, num_classes: int
+) -> list[tf.Tensor]:
+    """Adds the outputs of a detector's branch, two 1x1 convolutions with biases.
+
+    They are float32 under any policy, for the reason of `classifier`, and logits: a
+    softmax of 8 bits has no room for what is nearly certain.
+
+    Args:
+      score: float [batch, h, w, C], what the score is made of.
+      box: float [batch, h, w, C], what the box is made of.
+      place: of the branch, from 1; the layers are `score<place>` and `box<place>`.
+      num_classes: channels of the score.
+
+    Returns:
+      float32 [batch, h, w, num_classes] and [batch, h, w, 4].
+    """
+    return [
+        layers.Conv2D(num_classes, 1, name=f"score{place}", dtype="float32")(score),
+        # Left, top, right and bottom.
+        layers.Conv2D(4, 1, name=f"box{place}", dtype="float32")(box),
+    ]

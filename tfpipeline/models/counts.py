@@ -1,12 +1,14 @@
 """What a network costs once deployed: MACs, weights and biases of each layer.
 
 The deployed form has every BatchNormalization folded into the convolution in front of
-it: the scale disappears into the weights and the offset becomes the bias. MACs count
-padded positions, as the published figures do:
+it: the scale disappears into the weights and the offset becomes the bias. One without
+such a convolution stays: a weight and a bias a channel. MACs count padded positions,
+as the published figures do:
 
     Conv2D           in_channels * kernel_h * kernel_w * out_channels * out_h * out_w
     DepthwiseConv2D  kernel_h * kernel_w * out_channels * out_h * out_w
     Dense            inputs * outputs
+    others           none: a value is scaled, not accumulated
 """
 
 import dataclasses
@@ -17,6 +19,7 @@ from tfpipeline import errors
 from tfpipeline.compat import keras
 
 _COUNTED = (keras.layers.Conv2D, keras.layers.DepthwiseConv2D, keras.layers.Dense)
+_SCALINGS = (keras.layers.PReLU, keras.layers.BatchNormalization)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,7 +28,8 @@ class LayerCounts:
 
     Attributes:
       name: the Keras layer's name.
-      kind: 'Conv2D', 'DepthwiseConv2D' or 'Dense'.
+      kind: 'Conv2D', 'DepthwiseConv2D', 'Dense', 'PReLU', whose weights are its
+        slopes, or 'BatchNormalization', where it is not folded.
       output_shape: without the batch: (height, width, channels) or (outputs,).
       macs: multiply-accumulates for one image, padded positions included.
       weights: number of weights, biases not included.
@@ -85,19 +89,22 @@ def count(model: keras.Model) -> ModelCounts:
       The counts of each layer that has weights, in the order of `model.layers`.
 
     Raises:
-      errors.UsageError: a layer with weights that has no counting rule, or a
-        BatchNormalization that cannot be folded.
+      errors.UsageError: a layer with weights that has no counting rule.
     """
-    folded = {conv.name for conv in foldable(model).values()}
+    folds = foldable(model)
+    folded = {conv.name for conv in folds.values()}
     counted = []
     for layer in model.layers:
         if isinstance(layer, _COUNTED):
             counted.append(_count_layer(layer, layer.name in folded))
-        elif layer.weights and not isinstance(layer, keras.layers.BatchNormalization):
+        elif isinstance(layer, _SCALINGS):
+            if layer.name not in folds:
+                counted.append(_count_scaling(layer))
+        elif layer.weights:
             raise errors.UsageError(
                 f"{type(layer).__name__} {layer.name!r} of model {model.name!r} has "
                 "weights but no counting rule; counted are Conv2D, DepthwiseConv2D, "
-                "Dense, and BatchNormalization by folding"
+                "Dense, PReLU and BatchNormalization"
             )
     return ModelCounts(tuple(counted))
 
@@ -107,11 +114,8 @@ def foldable(model: keras.Model) -> dict[str, keras.layers.Layer]:
 
     Returns:
       The Conv2D, DepthwiseConv2D or Dense layer by the name of its
-      BatchNormalization.
-
-    Raises:
-      errors.UsageError: one does not directly follow such a layer, or that layer has
-        an activation or another consumer as well.
+      BatchNormalization, for those that directly follow such a layer which has no
+      activation and no other consumer.
     """
     consumers: dict[str, int] = {}
     for layer in model.layers:
@@ -123,16 +127,11 @@ def foldable(model: keras.Model) -> dict[str, keras.layers.Layer]:
             continue
         (producer,) = _producers(layer)
         if (
-            not isinstance(producer, _COUNTED)
-            or producer.activation is not keras.activations.linear
-            or consumers[producer.name] > 1
+            isinstance(producer, _COUNTED)
+            and producer.activation is keras.activations.linear
+            and consumers[producer.name] == 1
         ):
-            raise errors.UsageError(
-                f"BatchNormalization {layer.name!r} of model {model.name!r} cannot be "
-                "folded: it must be the only layer behind a linear Conv2D, "
-                f"DepthwiseConv2D or Dense; found behind {producer.name!r}"
-            )
-        result[layer.name] = producer
+            result[layer.name] = producer
     return result
 
 
@@ -157,4 +156,16 @@ def _count_layer(layer: keras.layers.Layer, folded: bool) -> LayerCounts:
         macs=weights * math.prod(output_shape[:-1]),
         weights=weights,
         biases=output_shape[-1] if layer.use_bias or folded else 0,
+    )
+
+
+def _count_scaling(layer: keras.layers.Layer) -> LayerCounts:
+    is_prelu = isinstance(layer, keras.layers.PReLU)
+    return LayerCounts(
+        name=layer.name,
+        kind=type(layer).__name__,
+        output_shape=tuple(layer.output_shape[1:]),
+        macs=0,
+        weights=math.prod((layer.alpha if is_prelu else layer.moving_mean).shape),
+        biases=0 if is_prelu else layer.moving_mean.shape[0],
     )

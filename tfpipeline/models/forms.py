@@ -116,7 +116,7 @@ def find(text: str) -> Form:
         return _function(text, function["place"], function["function"])
     raise errors.UsageError(
         f"no network and no file is called '{disk.shown(text)}'; give {words()}. "
-        f"Networks: {', '.join(specs.MODELS)}"
+        f"Networks: {specs.listed_families()}"
     )
 
 

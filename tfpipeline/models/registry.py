@@ -26,18 +26,19 @@ def build(
     Args:
       name: a key of `specs.MODELS`.
       input_shape: (height, width, channels); None for the network's own.
-      num_classes: number of logits or of values, or length of the descriptor; None
-        for the network's own.
+      num_classes: number of logits or of values, length of the descriptor or channels
+        of a score; None for the network's own.
       batch_norm: BatchNormalization after each convolution, a training aid that is
         folded away before quantization; None for the network's own choice (all have
-        it except FaceNet, whose published form has no convolution biases).
+        it except FaceNet, whose published form has no convolution biases, and LFFD,
+        which was published without).
       dropout: rate in [0, 1) at the network's dropout positions; None for its own.
       width: factor in (0, 8] on the channels of every layer but the last, rounded to
         the nearest integer, at least 1; 1 gives the published network.
 
     Returns:
       A functional Keras model from pixels in [-1, 127/128], float
-      [batch, H, W, C], to float32 logits [batch, num_classes].
+      [batch, H, W, C], to what the `output` of its specification says, float32.
 
     Raises:
       errors.UsageError: an unknown name, or an option that does not fit the network.
@@ -83,5 +84,5 @@ def _check_input_shape(spec: specs.ModelSpec, shape: tuple[int, ...]) -> None:
     if min(shape[:2]) < spec.min_side:
         raise errors.UsageError(
             f"{spec.name}: an input of {shape[0]}x{shape[1]} is too small for its "
-            f"pooling layers; height and width must be at least {spec.min_side}"
+            f"pools and strides; height and width must be at least {spec.min_side}"
         )

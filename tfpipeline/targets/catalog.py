@@ -10,6 +10,8 @@ from tfpipeline.targets.gap8 import estimate as gap8
 from tfpipeline.targets.gap8 import spec as gap8_spec
 from tfpipeline.targets.max78000 import estimate as max78000
 from tfpipeline.targets.max78000 import spec as max78000_spec
+from tfpipeline.targets.powervr import estimate as powervr
+from tfpipeline.targets.powervr import spec as powervr_spec
 from tfpipeline.targets.stm32 import estimate as stm32
 from tfpipeline.targets.stm32 import spec as stm32_spec
 from tfpipeline.targets.tflm import estimate as tflm
@@ -27,6 +29,10 @@ def _estimators() -> dict[str, Estimator]:
         for name, board in stm32_spec.BOARDS.items()
     }
     found[gap8_spec.NAME] = gap8.estimate_graph
+    found |= {
+        name: functools.partial(powervr.estimate_graph, core=core)
+        for name, core in powervr_spec.CORES.items()
+    }
     return found | {tflm.TARGET: tflm.estimate_graph}
 
 
