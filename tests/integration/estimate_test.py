@@ -181,7 +181,8 @@ def test_unknown_names_list_the_choices(tmp_path):
     assert "holds no network: none of graph.json" in _error(f"--model={tmp_path}")
     other = tmp_path / "network.onnx"
     other.write_bytes(b"x")
-    assert f"'{other}' is no network by its name: give the name" in _error(f"--model={other}")
+    line = _error(f"--model={other}")
+    assert f"'{other}' is no network by its name: give the name" in line
     damaged = tmp_path / "damaged.tflite"
     damaged.write_bytes(TFLITE.read_bytes()[:5000])
     assert str(damaged) in _error(f"--model={damaged}")
