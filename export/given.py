@@ -43,6 +43,15 @@ class Given:
             return forms.find(self.model).name
         return run_folder.telling_name(path.resolve())
 
+    def require_there(self) -> None:
+        """Checks, before anything slow is done, that --model names something.
+
+        Raises:
+            UsageError: it names nothing.
+        """
+        if not pathlib.Path(self.model).exists():
+            forms.find(self.model)
+
     def require_integers(self, what: str) -> None:
         """Refuses a float Keras network for a target that takes integers.
 

@@ -4,21 +4,41 @@
         --forms=float,int8,tflm
 
 Forms that are not stored are quantized after training, with training examples for
-calibration; of a run, those that it exported are taken as they are.
+calibration; of a run, those that it exported are taken as they are. What is measured is
+what the task has figures of; a run is measured on its own data if no others are given.
 """
 
 import dataclasses
 import json
+import pathlib
 from collections.abc import Mapping
 from typing import Annotated, Any
 
 import numpy as np
 
 from export.given import Given
-from tfpipeline import entry, errors
-from tfpipeline.configs import fields
-from tfpipeline.configs.fields import Flag
-from tfpipeline.inference import measures, runners
+from tfpipeline import atomic_files, entry, errors, run_folder
+from tfpipeline.configs import fields, images
+from tfpipeline.configs.fields import Flag, Group
+from tfpipeline.data import specs
+from tfpipeline.inference import runners
+from tfpipeline.tasks import catalog as tasks
+from tfpipeline.tasks import head as head_lib
+from tfpipeline.tasks import kind as kinds
+
+
+@dataclasses.dataclass(frozen=True)
+class Data(images.Images):
+    """Data as train takes them; without a name those of a run."""
+
+    dataset: Annotated[
+        str,
+        Flag(
+            "A data set, as train takes it; its test split is measured. May be left "
+            "out of a run, which is measured on its own.",
+            check=lambda name: specs.find(name) if name else None,
+        ),
+    ] = ""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,25 +51,27 @@ class Command(fields.Config):
             "A .keras, .h5 or .tflite file, file.py:function, or the folder of a run."
         ),
     ] = None
-    dataset: Annotated[
-        str | None, Flag("A data set, as train takes it; its test split is measured.")
-    ] = None
     forms: Annotated[
         tuple[str, ...],
         Flag(
             "What to measure, of: "
             + "; ".join(f"{name}: {words}" for name, words in runners.FORMS.items())
-            + ".",
+            + ". Default: float and int8, or what a file of integers is.",
             check=runners.known,
         ),
-    ] = ("float", "int8")
-    data_dir: Annotated[str | None, Flag("Where the data set is, as for train.")] = None
-    input_range: Annotated[
-        str, Flag("auto, pixels or LOW,HIGH: what the network reads, as for train.")
-    ] = "auto"
-    normalize: Annotated[
-        bool, Flag("Pixels are read as (pixel - 128) / 128; otherwise pixel / 256.")
-    ] = True
+    ] = ()
+    task: Annotated[
+        str,
+        Flag(
+            "What the network is for; auto: what a run learned, else the task that is "
+            "plain from the targets and the end of the network.",
+            choices=tasks.NAMES,
+        ),
+    ] = tasks.AUTO
+    threshold: Annotated[
+        float,
+        Flag("Probability from which an answer is yes.", low=0.0, high=1.0),
+    ] = 0.5
     limit: Annotated[
         int | None, Flag("Measure on so many test examples at most.", low=1)
     ] = None
@@ -60,41 +82,62 @@ class Command(fields.Config):
     output: Annotated[
         str, Flag("How the figures are printed.", choices=("text", "json"))
     ] = "text"
+    data: Annotated[Data, Group("data")] = Data()
+
+
+@dataclasses.dataclass(frozen=True)
+class Measured:
+    """What was found.
+
+    Attributes:
+        kind: of the task.
+        inputs: test examples that were measured.
+        forms: form -> figure -> value; None for one that the examples cannot give.
+    """
+
+    kind: kinds.TaskKind
+    inputs: int
+    forms: Mapping[str, Mapping[str, float | None]]
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON."""
+        return {"task": self.kind.name, "inputs": self.inputs, "forms": self.forms}
 
 
 def main(command: Command) -> None:
-    """Prints a table, the most important measure first, or JSON."""
-    if not command.model or not command.dataset:
-        raise errors.UsageError("say what and on what: --model=FILE --dataset=DATA")
-    found = run(command)
+    """Prints a table, the most important figure first, or JSON."""
+    measured = run(command)
     if command.output == "json":
-        print(json.dumps({"model": command.model, "forms": found}, indent=2))
+        print(json.dumps({"model": command.model, **measured.to_dict()}, indent=2))
         return
-    for line in _table(found):
+    for line in _table(measured):
         print(line)
 
 
-def run(command: Command) -> dict[str, dict[str, Any]]:
-    """Form -> measure -> value, the most important measure first.
+def run(command: Command) -> Measured:
+    """Measures each form.
 
     Raises:
+        UsageError: the network or the data are not said, or do not go together.
         PipelineError: the data or the network cannot be had, in one of the forms.
     """
+    if not command.model:
+        raise errors.UsageError("say what and on what: --model=FILE --dataset=DATA")
+    given = Given(command.model)
+    given.require_there()
+    folder = run_folder.RunFolder(pathlib.Path(command.model))
+    data, seed = _data_of(command, folder)
     # Seconds of imports that nobody else should wait for.
     from tfpipeline.data import catalog, preprocessing, splits
+    from tfpipeline.training import objectives
 
-    assert command.model is not None and command.dataset is not None
-    dataset = catalog.load(
-        command.dataset, data_dir=command.data_dir, seed=command.seed
-    )
-    reading = preprocessing.of(
-        command.input_range, command.normalize, dataset.train.inputs
-    )
+    dataset = catalog.load_flags(data, seed)
+    reading = preprocessing.of(data.input_range, data.normalize, dataset.train.inputs)
     positions = splits.calibration_indices(
-        len(dataset.train), command.calibration_images, command.seed
+        len(dataset.train), command.calibration_images, seed
     )
     network = runners.Network(
-        Given(command.model),
+        given,
         reading.real(dataset.train.inputs[positions]),
         reading.low,
         reading.high,
@@ -103,28 +146,75 @@ def run(command: Command) -> dict[str, dict[str, Any]]:
     if shape != dataset.input_shape:
         raise errors.UsageError(
             f"'{command.model}' reads inputs of shape {shape}; those of "
-            f"'{command.dataset}' have {dataset.input_shape}"
+            f"'{data.dataset}' have {dataset.input_shape}"
         )
+    head = network.head()
+    record = _task_of(folder) if command.task == tasks.AUTO else None
+    if record is None:
+        options = kinds.Options(threshold=command.threshold)
+        objective = objectives.of(command.task, options, dataset, lambda _: head)
+    else:
+        objective = tasks.recorded(record, objectives.traits(dataset), head)
     count = min(len(dataset.test), command.limit or len(dataset.test))
     chosen = np.arange(count) * len(dataset.test) // count
     inputs = reading.real(dataset.test.inputs[chosen])
-    targets = dataset.test.targets[chosen]
-    computed = {form: network.runner(form) for form in command.forms}
-    return {
-        form: {"inputs": count, **measures.of(run(inputs), targets)}
-        for form, run in computed.items()
-    }
+    examples = objective.examples(inputs, dataset.test.targets[chosen])
+    # All before the first is computed: what cannot be is said at once.
+    computed = {form: network.runner(form) for form in _forms(command, network)}
+    return Measured(
+        objective.kind,
+        count,
+        {
+            form: objective.measure(_shaped(outputs(inputs), head), examples)
+            for form, outputs in computed.items()
+        },
+    )
 
 
-def _table(found: Mapping[str, Mapping[str, Any]]) -> list[str]:
-    names = [name for name in next(iter(found.values())) if name != "inputs"]
-    width = max(len(name) for name in (*names, "accuracy"))
-    count = next(iter(found.values()))["inputs"]
-    lines = ["form      " + "".join(f"{name:>{width + 2}}" for name in names)]
-    for form, values in found.items():
-        cells = "".join(f"{values[name]:>{width + 2}.4f}" for name in names)
-        lines.append(f"{form:<10}{cells}")
-    return [*lines, f"on {count} test examples"]
+def _data_of(command: Command, folder: run_folder.RunFolder) -> tuple[Data, int]:
+    """The data and the seed that divides them."""
+    if command.data.dataset:
+        return command.data, command.seed
+    if not run_folder.is_run(folder):
+        raise errors.UsageError(
+            f"say on what '{command.model}' is measured: --dataset=DATA"
+        )
+    flags = run_folder.recorded_flags(folder)
+    return fields.replaced(command.data, flags), int(flags.get("seed", command.seed))
+
+
+def _forms(command: Command, network: runners.Network) -> tuple[str, ...]:
+    if command.forms:
+        return command.forms
+    form = network.form()
+    return (runners.FLOAT, runners.INT8) if form == runners.FLOAT else (form,)
+
+
+def _task_of(folder: run_folder.RunFolder) -> Mapping[str, Any] | None:
+    """What a run says of its task; `None` of what is no run, or has no results."""
+    if not run_folder.is_run(folder) or not folder.results_json.is_file():
+        return None
+    results = atomic_files.read_json(folder.results_json)
+    record: Mapping[str, Any] = results.get("task", tasks.DEFAULT_RECORD)
+    return record
+
+
+def _shaped(outputs: kinds.FloatArray, head: head_lib.Head) -> kinds.FloatArray:
+    """Outputs as the network gives them; a chip may keep other axes of length 1."""
+    return outputs.reshape(len(outputs), *head.shape)
+
+
+def _table(measured: Measured) -> list[str]:
+    figures = measured.kind.figures
+    width = max(12, *(len(figure.title) + 2 for figure in figures))
+    first = 2 + max(len(name) for name in ("form", *measured.forms))
+    lines = [
+        f"{'form':<{first}}" + "".join(f"{each.title:>{width}}" for each in figures)
+    ]
+    for form, values in measured.forms.items():
+        cells = "".join(f"{each.text(values[each.name]):>{width}}" for each in figures)
+        lines.append(f"{form:<{first}}{cells}")
+    return [*lines, f"{measured.kind.name}, on {measured.inputs} test examples"]
 
 
 if __name__ == "__main__":

@@ -82,26 +82,21 @@ def lines(command: Command) -> Iterator[str]:
     if not command.model or not command.source:
         raise errors.UsageError("say of what and with what: --model=FILE --input=FILE")
     given = Given(command.model)
+    given.require_there()
+    if not pathlib.Path(command.source).exists():
+        raise errors.DataError(f"there is no '{command.source}' for --input")
     network = runners.Network(given)
     shape = network.input_shape()
     names = _labels(command.labels)
     g, model, _ = given.loaded()
     read = float_network.pixels_of(command.input_range, g, model)
     files, inputs = _read(command.source, shape, read)
-    outputs = network.runner(command.form or _form(command.model))(inputs)
+    outputs = network.runner(command.form or network.form())(inputs)
     for file, values in zip(files, outputs.reshape(len(inputs), -1), strict=True):
         if command.output == "json":
             yield json.dumps({"input": file, "outputs": values.tolist()})
             continue
         yield f"{file}  {_told(values, names, command.top)}"
-
-
-def _form(model: str) -> str:
-    if pathlib.Path(model).suffix.lower() != ".tflite":
-        return runners.FLOAT
-    g = Given(model).loaded()[0]
-    dtypes = {"int8": runners.INT8, "int16": runners.INT16X8}
-    return dtypes.get(g.tensors[g.inputs[0]].dtype, runners.FLOAT)
 
 
 def _read(

@@ -64,6 +64,7 @@ def test_a_file_of_integers_answers_by_them(folder):
     network = runners.Network(Given(str(folder / "int8" / "model.tflite")))
     ours, micro = (network.runner(form)(inputs()) for form in ("int8", "tflm"))
     np.testing.assert_array_equal(ours, micro)
+    assert network.form() == "int8"
     with pytest.raises(errors.UsageError, match="integers of another form"):
         network.runner("gap8")
 
@@ -105,3 +106,13 @@ def test_predict_takes_one_array(folder, tmp_path):
                 predict.Command(model=model, source=str(tmp_path / "text.npy"))
             )
         )
+
+
+def test_predict_says_what_is_not_there(folder):
+    for model, source, text in (
+        ("nothing.keras", "pictures", "no file is called"),
+        ("small.keras", "nothing.png", "nothing.png' for --input"),
+    ):
+        given = {"model": str(folder / model), "source": str(folder / source)}
+        with pytest.raises(errors.PipelineError, match=text):
+            list(predict.lines(predict.Command(**given)))

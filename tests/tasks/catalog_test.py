@@ -3,7 +3,9 @@
 import pytest
 
 from tfpipeline import errors
-from tfpipeline.tasks import catalog
+from tfpipeline.tasks import binary, catalog, regression
+from tfpipeline.tasks import head as head_lib
+from tfpipeline.tasks import kind as kinds
 from tfpipeline.tasks.head import Head
 from tfpipeline.tasks.kind import Data
 
@@ -77,3 +79,33 @@ def test_a_task_that_data_or_network_are_not_for(name, data, head, error, parts)
 
 def test_class_numbers_can_be_values_where_the_user_says_so():
     assert catalog.choose("regression", _TEN, Head((1,))).name == "regression"
+
+
+@pytest.mark.parametrize(
+    "objective",
+    [
+        kinds.Objective(
+            binary.KIND,
+            head_lib.Head((1,), head_lib.SIGMOID),
+            kinds.Data((4,), num_classes=2),
+            kinds.Options(threshold=0.7),
+        ),
+        kinds.Objective(
+            regression.KIND,
+            head_lib.Head((2,)),
+            kinds.Data((4,), (2,), has_classes=False),
+            kinds.Options(standardizes=True),
+            kinds.Scaling((1.0, 2.0), (3.0, 4.0)),
+        ),
+    ],
+)
+def test_a_record_gives_the_objective_again(objective):
+    again = catalog.recorded(objective.to_dict(), objective.data, objective.head)
+    assert again.to_dict() == objective.to_dict()
+    assert (again.kind, again.scaling) == (objective.kind, objective.scaling)
+
+
+def test_a_record_that_is_none_is_said():
+    for record in ({}, {"name": "binary", "threshold": "x"}, []):
+        with pytest.raises(errors.DataError, match="does not describe a task"):
+            catalog.recorded(record, kinds.Data((4,)), head_lib.Head((2,)))

@@ -1,6 +1,7 @@
 """Any network in any of its forms, as a function of real inputs."""
 
 import dataclasses
+import functools
 import pathlib
 from collections.abc import Callable, Iterator
 
@@ -19,6 +20,7 @@ from tfpipeline.simulate import float_execution
 from tfpipeline.targets.gap8 import program, program_file
 from tfpipeline.targets.max78000 import policy
 from tfpipeline.targets.tflm import interpreter, reference
+from tfpipeline.tasks import head as head_lib
 from tfpipeline.untrusted import content
 
 Array = npt.NDArray[np.float32]
@@ -106,13 +108,26 @@ class Network:
 
     def input_shape(self) -> tuple[int, ...]:
         """Of one input."""
+        return self._graph.tensors[self._graph.inputs[0]].shape[1:]
+
+    def form(self) -> str:
+        """The form that the network itself is: the integers of a file, else float."""
+        if pathlib.Path(self.given.model).suffix.lower() != ".tflite":
+            return FLOAT
+        integers = {"int8": INT8, "int16": INT16X8}
+        return integers.get(self._graph.tensors[self._graph.inputs[0]].dtype, FLOAT)
+
+    def head(self) -> head_lib.Head:
+        """How the network ends."""
+        return head_lib.of_graph(self._graph)
+
+    @functools.cached_property
+    def _graph(self) -> graph.Graph:
         path = pathlib.Path(self.given.model)
         stored = self._stored(path, INT8) or self._stored(path, INT16X8)
         if stored is not None:
-            g = from_tflite.read_file(stored)
-        else:
-            g = self.given.loaded()[0]
-        return g.tensors[g.inputs[0]].shape[1:]
+            return from_tflite.read_file(stored)
+        return self.given.loaded()[0]
 
 
 def _batches(inputs: Array) -> Iterator[Array]:
@@ -155,10 +170,17 @@ def _of_max78000(network: float_network.FloatNetwork) -> Run:
     quantized = max78000.quantized(network, policy.Policy())
     prepared = max78000_network.prepare(quantized.graph)
     last = quantized.graph.outputs[0]
+    head = head_lib.of_graph(network.graph)
+    is_for_host = (
+        head.function in max78000.HOST_FUNCTIONS
+        and head_lib.of_graph(quantized.graph).function != head.function
+    )
 
     def run(inputs: Array) -> graph.Array:
         loaded = quantized.loaded(inputs)
-        return max78000_network.reals(prepared, quantized.graph, loaded)[last]
+        values = max78000_network.reals(prepared, quantized.graph, loaded)[last]
+        # As a program for the chip ends: the host does what the chip cannot.
+        return head.applied(values) if is_for_host else values
 
     return run
 

@@ -25,7 +25,7 @@ from tfpipeline.targets.max78000 import constant_scalings, lowering, quantize
 from tfpipeline.targets.max78000 import policy as policies
 
 # At the end of a network these are the host's.
-_HOST_FUNCTIONS = ("softmax", "sigmoid", "tanh")
+HOST_FUNCTIONS = ("softmax", "sigmoid", "tanh")
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -187,7 +187,7 @@ def _without_last_function(model: keras.Model) -> keras.Model:
     sources = topology.producers(architecture)
     for name in topology.outputs(architecture):
         last = model.get_layer(name)
-        if layer_traits.activation_name(last) not in _HOST_FUNCTIONS:
+        if layer_traits.activation_name(last) not in HOST_FUNCTIONS:
             continue
         if isinstance(last, keras.layers.Activation):
             architecture = topology.remove_layers(

@@ -10,8 +10,6 @@ from tfpipeline.tasks import kind as kinds
 
 # Of the float network in the accuracy table.
 FLOAT = number_formats.FLOAT
-# Of runs that say nothing of their task.
-_CLASSES: Mapping[str, Any] = {"name": "classification"}
 
 
 def row(
@@ -43,9 +41,9 @@ def render(results: dict[str, Any], folder: run_folder.RunFolder) -> str:
     """
     flags = results["flags"]
     lines = [f"{flags['model']} on {flags['dataset']}", ""]
-    kind = tasks.named(results.get("task", _CLASSES)["name"])
+    kind = tasks.named(results.get("task", tasks.DEFAULT_RECORD)["name"])
     lines += _figure_lines(kind, results["accuracy"])
-    lines += _task_lines(results.get("task", _CLASSES))
+    lines += _task_lines(results.get("task", tasks.DEFAULT_RECORD))
     lines.append("")
     for stage in _stages():
         if stage in results:

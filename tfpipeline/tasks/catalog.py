@@ -1,6 +1,8 @@
 """The kinds of tasks by name, and which one a network and its data are for."""
 
 import math
+from collections.abc import Mapping
+from typing import Any
 
 from tfpipeline import errors
 from tfpipeline.tasks import (
@@ -22,6 +24,8 @@ ALL = (
 )
 AUTO = "auto"
 NAMES = (AUTO, *(each.name for each in ALL))
+# The record of runs that say nothing of their task.
+DEFAULT_RECORD: Mapping[str, Any] = {"name": classification.KIND.name}
 
 
 def named(name: str) -> kinds.TaskKind:
@@ -69,6 +73,31 @@ def choose(
         f"{head.told}. Say which one it is ({names}), or give the network the outputs "
         f"of {' or '.join(each.name for each in plain)}"
     )
+
+
+def recorded(
+    record: Mapping[str, Any], data: kinds.Data, head: head_lib.Head
+) -> kinds.Objective:
+    """What `Objective.to_dict` told of a run, for other data of the same task.
+
+    Raises:
+        DataError: the data are for another task, or the record is none.
+        UsageError: the head is for another task.
+    """
+    try:
+        kind = named(record["name"])
+        options = kinds.Options(threshold=float(record.get("threshold", 0.5)))
+        scaling = None
+        if "mean" in record:
+            scaling = kinds.Scaling(
+                tuple(map(float, record["mean"])),
+                tuple(map(float, record["deviation"])),
+            )
+    except (TypeError, ValueError, KeyError) as error:
+        raise errors.DataError("results.json does not describe a task") from error
+    require_data(kind, data)
+    require_head(kind, data, head)
+    return kinds.Objective(kind, head, data, options, scaling)
 
 
 def require_data(kind: kinds.TaskKind, data: kinds.Data) -> None:
