@@ -2,7 +2,8 @@
 
     python -m tfpipeline.estimate --model=cmsisnet --target=max78000,stm32f746
 
-Needs no board, no network and no TensorFlow (but for Keras files).
+Needs no board, no network and no TensorFlow (but for Keras files, functions and
+SavedModels).
 """
 
 import dataclasses
@@ -11,7 +12,7 @@ from collections.abc import Sequence
 from typing import Annotated
 
 from tfpipeline import entry, errors, model_source
-from tfpipeline.configs import fields
+from tfpipeline.configs import fields, network
 from tfpipeline.configs.fields import Flag
 from tfpipeline.cost import estimate
 from tfpipeline.report import costs
@@ -26,6 +27,7 @@ class Command(fields.Config):
     """What the command line says."""
 
     model: Annotated[str | None, Flag(f"The network: {model_source.FORMS}.")] = None
+    model_options: network.ModelOptions = ()
     target: Annotated[
         tuple[str, ...], Flag("Targets, all if not given.", choices=catalog.NAMES)
     ] = ()
@@ -88,7 +90,9 @@ def main(command: Command) -> None:
             f"{', '.join(model_source.names())}"
         )
     targets = tuple(dict.fromkeys(command.target)) or catalog.NAMES
-    source = model_source.load(command.model, partly=True)
+    source = model_source.load(
+        command.model, partly=True, model_options=command.model_options
+    )
     estimates = [
         dataclasses.replace(each, notes=(*source.notes, *each.notes))
         for each in catalog.estimate_all(

@@ -25,10 +25,11 @@ from tfpipeline import (
     number_formats,
     run_folder,
 )
-from tfpipeline.configs import fields
+from tfpipeline.configs import fields, network
 from tfpipeline.configs import images as images_config
 from tfpipeline.configs.fields import Flag
 from tfpipeline.ir import from_tflite, graph
+from tfpipeline.models import forms
 from tfpipeline.precision import formats, layer_error, quantize, ranges
 from tfpipeline.report import layer_errors
 from tfpipeline.simulate import float_execution, support
@@ -36,6 +37,10 @@ from tfpipeline.untrusted import arrays
 
 # Of the marker in a folder of its own.
 _WRITER = "layer_error"
+
+
+_NO_WEIGHTS = (forms.Kind.NAME, forms.Kind.FOLDER)
+_FLOAT_FORMS = forms.words([kind for kind in forms.Kind if kind not in _NO_WEIGHTS])
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,8 +60,9 @@ class Command(fields.Config):
     ] = 64
     float_model: Annotated[
         str | None,
-        Flag("Without --run: the float network, a .tflite, .keras, .h5 or graph.json."),
+        Flag(f"Without --run: the float network, with its weights: {_FLOAT_FORMS}."),
     ] = None
+    model_options: network.ModelOptions = ()
     models: Annotated[
         tuple[str, ...],
         Flag("Without --run: integer .tflite files of --float_model."),
@@ -179,7 +185,7 @@ def _of_files(
             f"{images.shape}"
         )
     half = len(images) // 2
-    real = model_source.load(float_model).graph
+    real = model_source.load(float_model, model_options=command.model_options).graph
     graphs = {pathlib.Path(path).stem: _integer(path) for path in command.models}
     if len(graphs) < len(command.models):
         raise errors.UsageError("files of --models must have different names")
@@ -215,18 +221,12 @@ def _of_run(
     from tfpipeline.quantization import storage
     from tfpipeline.readers import from_keras
 
-    dataset = catalog.load(
-        record["dataset"],
-        data_dir=data_dir,
-        seed=record["seed"],
-        validation_fraction=record["validation_fraction"],
-        limit=record["train_limit"],
-    )
+    data = fields.replaced(images_config.Images(data_dir=data_dir), record)
+    dataset = catalog.load_flags(data, record["seed"])
     positions = splits.calibration_indices(
         len(dataset.train), record["calibration_images"], record["seed"]
     )
     measured = _evenly_spaced(len(dataset.validation), num_images)
-    data = fields.replaced(images_config.Images(), record)
     read_as = preprocessing.of(data.input_range, data.normalize, dataset.train.inputs)
     images = [
         read_as.real(split.inputs[indices])

@@ -11,7 +11,7 @@ import pathlib
 from typing import Annotated
 
 from tfpipeline import entry, errors, marked_folder, model_source
-from tfpipeline.configs import fields
+from tfpipeline.configs import fields, network
 from tfpipeline.configs.fields import Flag
 from tfpipeline.ir import global_pools, single_results
 from tfpipeline.targets.gap8 import (
@@ -31,6 +31,7 @@ class Command(fields.Config):
     """What the command line says."""
 
     model: Annotated[str | None, Flag(f"The network: {model_source.FORMS}.")] = None
+    model_options: network.ModelOptions = ()
     output: Annotated[str | None, Flag("Folder that gets the files.")] = None
     rule: Annotated[
         str,
@@ -72,7 +73,7 @@ def main(command: Command) -> None:
     if not command.output:
         raise errors.UsageError("say where the files go: --output=FOLDER")
     marked_folder.require(command.output, writer=plan_files.WRITER)
-    source = model_source.load(command.model)
+    source = model_source.load(command.model, model_options=command.model_options)
     single_results.require(source.graph, "GAP8")
     types = {
         tensor.dtype

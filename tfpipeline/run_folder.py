@@ -232,6 +232,15 @@ def is_run(folder: RunFolder) -> bool:
     return True
 
 
+def recorded_flags(folder: RunFolder) -> dict[str, Any]:
+    """Flags of the run in a folder; those that are left out have their defaults.
+
+    Raises:
+        StorageError: there is none.
+    """
+    return _identity(folder)[0]
+
+
 def _identity(folder: RunFolder) -> tuple[dict[str, Any], Any]:
     """Flags and fingerprint of the run in a folder.
 

@@ -49,7 +49,7 @@ def run(config: Run) -> dict[str, Any]:
 def _require_ready(config: Run) -> None:
     """Checks what can be without reading images or building networks."""
     run_folder.require_same(run_folder.of(config.workdir), config.identity())
-    data = specs.named(config.images.dataset)
+    data = specs.find(config.images.dataset)
     if data.needs_download and config.images.data_dir is not None:
         prepared_folders.require(data.name, data.folder_names, config.images.data_dir)
 

@@ -4,11 +4,13 @@ import dataclasses
 import pathlib
 from typing import Annotated
 
+from export.audio import beside
 from export.c import emulation, files, network, states
 from export.target import Prepared, Target
 from tfpipeline import errors, model_source
 from tfpipeline.configs import fields
 from tfpipeline.configs.fields import Flag
+from tfpipeline.configs.sound import Sound
 from tfpipeline.numerics import lost_weights
 
 
@@ -23,6 +25,7 @@ class Flags(fields.Config):
             "count the instructions of each layer."
         ),
     ] = ()
+    sound: Sound = Sound()  # noqa: RUF009 a frozen value
 
 
 def prepare(model: str, given: Flags) -> Prepared:
@@ -40,6 +43,7 @@ def prepare(model: str, given: Flags) -> Prepared:
     emulation.require(given.emulate)
     g = model_source.with_weights(model).graph
     found = network.prepare(g, g.name)
+    heard = beside.contents(given.sound, model, found.name, g.tensors[g.inputs[0]])
     kept = states.num_bytes(g)
 
     def report(output: pathlib.Path | None) -> list[str]:
@@ -47,6 +51,7 @@ def prepare(model: str, given: Flags) -> Prepared:
             f"model      {len(g.layers)} layers as C99, no runtime",
             f"arena      {found.plan.peak_bytes:,} bytes, static",
             *([f"states     {kept:,} bytes, static"] if kept else []),
+            *beside.lines(heard),
             *(f"note       {note}" for note in lost_weights.notes(g)),
             f"written    {output}; compile all of it and run it, for the test",
         ]
@@ -59,7 +64,7 @@ def prepare(model: str, given: Flags) -> Prepared:
                 raise errors.VerificationError("\n".join(lines))
         return lines
 
-    return Prepared(files.contents(found), report)
+    return Prepared(files.contents(found) | heard, report)
 
 
 TARGET = Target(

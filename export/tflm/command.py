@@ -5,10 +5,15 @@ import functools
 import pathlib
 from typing import Annotated
 
+import numpy as np
+
+from export.audio import beside
 from export.target import Prepared, Target
 from export.tflm import bundle, files, origin
 from tfpipeline.configs import fields
 from tfpipeline.configs.fields import Flag
+from tfpipeline.configs.sound import Sound
+from tfpipeline.ir import graph
 from tfpipeline.numerics import lost_weights
 
 
@@ -27,6 +32,7 @@ class Flags(fields.Config):
     labels: Annotated[
         str | None, Flag("A text file with the name of each output, one a line.")
     ] = None
+    sound: Sound = Sound()  # noqa: RUF009 a frozen value
 
 
 def prepare(model: str, given: Flags) -> Prepared:
@@ -47,10 +53,22 @@ def prepare(model: str, given: Flags) -> Prepared:
         sample=given.sample,
         labels=origin.read_labels(given.labels) if given.labels else (),
     )
-    return Prepared(files.contents(made), functools.partial(_report, made))
+    heard = beside.contents(given.sound, model, made.name, _input(made))
+    report = functools.partial(_report, made, heard)
+    return Prepared(files.contents(made) | heard, report)
 
 
-def _report(made: bundle.Bundle, output: pathlib.Path | None) -> list[str]:
+def _input(made: bundle.Bundle) -> graph.Tensor:
+    """The network's first input."""
+    tensor = made.program.tensors[made.program.inputs[0]]
+    num_bits = 8 * np.dtype(tensor.dtype).itemsize
+    quant = graph.QuantParams(tensor.scales[:1], tensor.zero_points[:1], num_bits)
+    return graph.Tensor(tensor.name, tensor.shape, tensor.dtype, quant)
+
+
+def _report(
+    made: bundle.Bundle, heard: dict[str, str], output: pathlib.Path | None
+) -> list[str]:
     saved = made.plan.greedy_bytes - made.plan.head_bytes
     how = "saved by the file" if made.is_planned else "to save with --offline_plan"
     return [
@@ -62,6 +80,7 @@ def _report(made: bundle.Bundle, output: pathlib.Path | None) -> list[str]:
         f"{made.plan.greedy_bytes:,} by TensorFlow Lite Micro's"
         + (f"; {saved:,} {how}" if saved > 0 else ""),
         f"answers    {len(made.cases)}, of TensorFlow Lite Micro's interpreter",
+        *beside.lines(heard),
         *(f"changed    {note}" for note in made.notes),
         *(f"note       {note}" for note in lost_weights.notes_of_file(made.program)),
         f"written    {output}; README.md says how to build and check it",

@@ -55,12 +55,15 @@ def _lambda(image):
 
 # Network, and the layer that its refusal names.
 LATE = {
-    "a sum of three": (_three, "sum_of_three"),
     "two outputs": (_two, "'a', 'b'"),
     "ReLU6 beside ReLU": (_beside, ""),
-    "a softmax of its own": (_softmax, "own_softmax"),
-    "a sigmoid of its own": (_sigmoid, "own_sigmoid"),
     "a function": (_lambda, "square"),
+}
+# Network, and the formats that refuse it, with the layer that they name.
+REWRITTEN = {
+    "a sum of three": (_three, (), ""),
+    "a softmax of its own": (_softmax, (), ""),
+    "a sigmoid of its own": (_sigmoid, ("max78000",), "own_sigmoid/sigmoid"),
 }
 # A ReLU6 of its own is written with scales that its kernel needs.
 RUNS = {("ReLU6 beside ReLU", name) for name in ("int8", "int16x8", "int4")}
@@ -111,6 +114,17 @@ def test_late_failures_come_early(late, number_format):
     assert layer in message
     assert "\n" not in message
     assert len(message) < 400
+
+
+@pytest.mark.parametrize("number_format", ["int8", "max78000", "gap8"])
+@pytest.mark.parametrize("name", REWRITTEN)
+def test_what_can_be_rewritten_is_written(name, number_format):
+    function, refusing, layer = REWRITTEN[name]
+    if number_format not in refusing:
+        rehearse(_model(function), number_format)
+        return
+    with pytest.raises(errors.PipelineError, match=layer):
+        rehearse(_model(function), number_format)
 
 
 @pytest.mark.slow

@@ -80,6 +80,12 @@ def _extrema():
     return keras.Model(image, tf.maximum(tf.minimum(x, 1.5), 0.25))
 
 
+def _averaged():
+    image = keras.Input(IMAGE)
+    branches = [L.Conv2D(3, 1)(image) for _ in range(2)]
+    return keras.Model(image, L.Average()(branches))
+
+
 def _moved():
     image = keras.Input(IMAGE)
     x = tf.pad(L.Conv2D(3, 1)(image), [[0, 0], [1, 2], [0, 1], [0, 0]], "REFLECT")
@@ -218,6 +224,28 @@ CONVERTED: dict[str, Callable[[], keras.Model]] = {
         shape=(5, 4),
     ),
     "softmax_of_rows": lambda: sequence(L.Conv2D(4, 1), L.Softmax(axis=1)),
+    "lines": lambda: sequence(
+        L.DepthwiseConv1D(3, padding="same", depth_multiplier=2),
+        L.ZeroPadding1D(1),
+        L.SeparableConv1D(3, 3, padding="causal", activation="relu"),
+        L.ZeroPadding1D(1),
+        L.SeparableConv1D(
+            4, 2, dilation_rate=2, use_bias=False, activation=tf.nn.relu6
+        ),
+        shape=(12, 3),
+    ),
+    "averaged": _averaged,
+    "standardized": lambda: sequence(
+        L.Normalization(mean=[0.1, 0.2, 0.3], variance=[0.5, 0.0, 2.0]),
+        L.MaxPooling2D(2),
+        L.Normalization(axis=None, mean=0.5, variance=0.25),
+    ),
+    "bounded": lambda: sequence(
+        L.Conv2D(4, 1), L.ReLU(2.5), L.MaxPooling2D(2), L.ReLU(3.0)
+    ),
+    "leaky_inside": lambda: sequence(
+        L.Conv2D(4, 1, activation=L.LeakyReLU(0.25)),
+    ),
     "extrema": _extrema,
     "moved": _moved,
     "branches": _branches,

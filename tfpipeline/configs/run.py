@@ -11,7 +11,7 @@ from tfpipeline.configs.network import Network
 from tfpipeline.configs.quantization import Quantization
 
 # What may differ between two commands that mean the same run.
-_NOT_PART_OF_A_RUN = ("workdir", "data_dir")
+_NOT_PART_OF_A_RUN = ("workdir", "data_dir", "memory_limit", "cache_dir")
 
 
 @dataclasses.dataclass(frozen=True)

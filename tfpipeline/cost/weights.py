@@ -1,7 +1,7 @@
 """Bytes of kernels, constant operands and biases, as stored or as deployed."""
 
-import itertools
-from collections.abc import Callable
+import functools
+from collections.abc import Callable, Mapping
 
 from tfpipeline.ir import graph
 
@@ -23,7 +23,7 @@ def weight_bytes(
         bits: width of a weight where the graph is not quantized.
     """
     total = 0
-    for tensor in _own(g, layer, lambda each: _constants(g, each)):
+    for tensor in _own(g, layer, _constants):
         width = bits if tensor.dtype == "float32" else tensor.num_bits
         total += -(-tensor.num_elements * width // 8)
     return total
@@ -42,7 +42,7 @@ def bias_bytes(
         activation_bits: width of an activation where the graph is not quantized.
     """
     total = 0
-    for tensor in _own(g, layer, graph.bias_names):
+    for tensor in _own(g, layer, _biases):
         if tensor.dtype != "float32":
             total += tensor.num_elements * tensor.num_bits // 8
         else:
@@ -72,12 +72,30 @@ def _constants(g: graph.Graph, layer: graph.Layer) -> tuple[str, ...]:
     return graph.kernel_names(layer) + operands
 
 
-def _own(
-    g: graph.Graph, layer: graph.Layer, names: Callable[[graph.Layer], tuple[str, ...]]
-) -> list[graph.Tensor]:
+def _biases(g: graph.Graph, layer: graph.Layer) -> tuple[str, ...]:
+    del g
+    return graph.bias_names(layer)
+
+
+_Names = Callable[[graph.Graph, graph.Layer], tuple[str, ...]]
+
+
+def _own(g: graph.Graph, layer: graph.Layer, names: _Names) -> list[graph.Tensor]:
     """The constants that `names` lists of a layer and of no earlier one."""
-    earlier = itertools.takewhile(lambda each: each is not layer, g.layers)
-    taken = {name for each in earlier for name in names(each)}
+    first = _first_readers(g, names)
     return [
-        g.tensors[name] for name in dict.fromkeys(names(layer)) if name not in taken
+        g.tensors[name]
+        for name in dict.fromkeys(names(g, layer))
+        if first.get(name, layer) is layer
     ]
+
+
+# Asked of every layer of a graph in turn: a search each time is quadratic in them.
+@functools.lru_cache(maxsize=2)
+def _first_readers(g: graph.Graph, names: _Names) -> Mapping[str, graph.Layer]:
+    """By name of a constant, the first layer that reads it."""
+    first: dict[str, graph.Layer] = {}
+    for layer in g.layers:
+        for name in names(g, layer):
+            first.setdefault(name, layer)
+    return first

@@ -3,11 +3,15 @@
 import dataclasses
 import os
 import pathlib
+import pkgutil
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import tensorflow_datasets as tfds
 
 from tfpipeline import errors
+from tfpipeline.configs import images
 from tfpipeline.data import (
     face_crops,
     identities,
@@ -20,6 +24,9 @@ from tfpipeline.data import (
     splits,
     tfds_download,
     tfds_source,
+)
+from tfpipeline.data import (
+    request as requests,
 )
 
 _BUILDERS: dict[str, type[tfds.core.GeneratorBasedBuilder]] = {
@@ -40,11 +47,12 @@ def load(
     validation_fraction: float = 0.1,
     limit: int | None = None,
     download: bool = True,
+    **others: Any,
 ) -> splits.Dataset:
-    """Loads the classification form of a data set into memory.
+    """Loads a data set, as `--dataset` names it.
 
     Args:
-        name: a key of `specs.DATASETS`.
+        name: a key of `specs.DATASETS`, or a text of one of `forms.FORMS`.
         data_dir: prepared TFDS root, folder of the builder, or version folder; for the
             `procedural_*` sets the root where they are generated. TFDS's own default
             when None (for `procedural_*` the user's cache folder).
@@ -55,29 +63,99 @@ def load(
             generate no more of a `procedural_*` set than they need.
         download: try to download a set that is not in TFDS's default folder. Nothing is
             downloaded when `data_dir` is given.
+        **others: see request.Request.
 
     Raises:
         UsageError: unknown name, or a limit below 5.
         DataError: the data set is not there or cannot be read.
         StorageError: a `procedural_*` set cannot be written.
     """
-    chosen = specs.named(name)
+    chosen = specs.find(name)
     if limit is not None and limit < 5:
         raise errors.UsageError(f"limit must be 5 or more. Received: {limit}")
-    examples = limit
-    if chosen.scene_splits and limit is not None:
-        examples = -(-limit // _LEAST_CROPS_A_SCENE)
-    folder = _prepared_folder(chosen, data_dir, examples, download)
-    builder = tfds_source.open_prepared(folder)
-    if chosen.scene_splits:
-        return _load_face_crops(chosen, builder, seed, validation_fraction, limit)
-    read = _read_identities if name == "lfw" else _read_labeled
-    parts, class_names = read(chosen, builder, limit)
+    read: Callable[[specs.DatasetSpec, requests.Request], splits.Dataset]
+    read = pkgutil.resolve_name(f"{__package__}.{chosen.reader}")
+    return read(
+        chosen,
+        requests.Request(
+            data_dir=data_dir,
+            seed=seed,
+            validation_fraction=validation_fraction,
+            limit=limit,
+            download=download,
+            **others,
+        ),
+    )
+
+
+def load_flags(given: images.Images, seed: int, **others: Any) -> splits.Dataset:
+    """As `load`, from the flags of a command.
+
+    Args:
+        given: the flags.
+        seed: of the run.
+        **others: see request.Request.
+    """
+    return load(
+        given.dataset,
+        data_dir=given.data_dir,
+        seed=seed,
+        validation_fraction=given.validation_fraction,
+        limit=given.train_limit,
+        reading=given.reading,
+        memory_bytes=given.memory_bytes,
+        cache_dir=given.cache_dir,
+        **others,
+    )
+
+
+def read_labeled(chosen: specs.DatasetSpec, asked: requests.Request) -> splits.Dataset:
+    """Reads a set whose records hold an image and a class."""
+    builder = _opened(chosen, asked, asked.limit)
+    return _divided(chosen, asked, *_labeled_parts(chosen, builder, asked.limit))
+
+
+def read_identities(
+    chosen: specs.DatasetSpec, asked: requests.Request
+) -> splits.Dataset:
+    """Reads LFW; see `identities`."""
+    builder = _opened(chosen, asked, asked.limit)
+    return _divided(chosen, asked, *_identity_parts(builder, asked.limit))
+
+
+def read_face_crops(
+    chosen: specs.DatasetSpec, asked: requests.Request
+) -> splits.Dataset:
+    """Reads face / no-face crops of a set of scenes."""
+    scenes_needed = asked.limit
+    if scenes_needed is not None:
+        scenes_needed = -(-scenes_needed // _LEAST_CROPS_A_SCENE)
+    builder = _opened(chosen, asked, scenes_needed)
+    return _load_face_crops(
+        chosen, builder, asked.seed, asked.validation_fraction, asked.limit
+    )
+
+
+def _opened(
+    chosen: specs.DatasetSpec, asked: requests.Request, examples: int | None
+) -> tfds.core.DatasetBuilder:
+    return tfds_source.open_prepared(
+        _prepared_folder(chosen, asked.data_dir, examples, asked.download)
+    )
+
+
+def _divided(
+    chosen: specs.DatasetSpec,
+    asked: requests.Request,
+    parts: dict[str, splits.Split],
+    class_names: tuple[str, ...],
+) -> splits.Dataset:
+    """Validation told apart from train."""
     train_indices, validation_indices = splits.split_validation(
-        len(parts["train"]), validation_fraction, seed
+        len(parts["train"]), asked.validation_fraction, asked.seed
     )
     return splits.Dataset(
-        name=name,
+        name=chosen.name,
         class_names=class_names,
         train=parts["train"].take(train_indices),
         validation=parts["train"].take(validation_indices),
@@ -196,7 +274,7 @@ def _load_face_crops(
     )
 
 
-def _read_labeled(
+def _labeled_parts(
     chosen: specs.DatasetSpec, builder: tfds.core.DatasetBuilder, limit: int | None
 ) -> tuple[dict[str, splits.Split], tuple[str, ...]]:
     """Train and test of a set whose records hold an image and a class."""
@@ -212,11 +290,10 @@ def _read_labeled(
     return parts, tfds_source.class_names(builder)
 
 
-def _read_identities(
-    chosen: specs.DatasetSpec, builder: tfds.core.DatasetBuilder, limit: int | None
+def _identity_parts(
+    builder: tfds.core.DatasetBuilder, limit: int | None
 ) -> tuple[dict[str, splits.Split], tuple[str, ...]]:
     """Train and test of LFW; see `identities`."""
-    del chosen
     selection = identities.select(tfds_source.read_labels(builder, "train"))
     parts = {
         split: splits.Split(

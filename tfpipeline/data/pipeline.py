@@ -42,7 +42,7 @@ def source(
     batch_size: int,
     preprocessing: Preprocessing = SIGNED,
 ) -> Source:
-    """Copies `split` into TensorFlow's memory.
+    """Copies `split` into TensorFlow's memory, or streams it from the disk.
 
     Args:
         split: the training split.
@@ -55,12 +55,12 @@ def source(
     """
     if not split.has_pictures:
         _require_off(augmentation, split)
-    inputs, targets = tf.constant(split.inputs), tf.constant(split.targets)
+    gather, targets = _gatherer(split.inputs), tf.constant(split.targets)
     shape = (batch_size, *split.inputs.shape[1:])
 
     @tf.function(autograph=False)
     def load(seed: tf.Tensor, positions: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        batch = tf.ensure_shape(tf.gather(inputs, positions), shape)
+        batch = tf.ensure_shape(gather(positions), shape)
         if split.has_pictures:
             batch = augmentation_lib.augment(batch, augmentation, seed, preprocessing)
         else:
@@ -68,6 +68,23 @@ def source(
         return batch, tf.gather(targets, positions)
 
     return Source(len(split), batch_size, load)
+
+
+def _gatherer(inputs: np.ndarray) -> Callable[[tf.Tensor], tf.Tensor]:
+    """(positions int64 [batch]) -> the inputs there.
+
+    Of a np.memmap, whose file is larger than memory may hold, each batch is read when
+    it is its turn, several at once ahead of the training.
+    """
+    if not isinstance(inputs, np.memmap):
+        constant = tf.constant(inputs)
+        return lambda positions: tf.gather(constant, positions)
+
+    def rows(positions: np.ndarray) -> np.ndarray:
+        # Of a plain array: TensorFlow would keep the map itself.
+        return np.asarray(inputs)[positions]
+
+    return lambda positions: tf.numpy_function(rows, (positions,), inputs.dtype)
 
 
 def _require_off(augmentation: recipe.Augmentation, split: splits.Split) -> None:

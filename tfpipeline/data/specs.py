@@ -3,6 +3,7 @@
 import dataclasses
 
 from tfpipeline import errors
+from tfpipeline.data import forms
 
 # Pixels, of the prepared copy of LFW, and of made-up people.
 LFW_SIDE = 128
@@ -25,16 +26,21 @@ class DatasetSpec:
             with face boxes; None when there are no scenes.
         folder_names: names that the prepared folder may have, best first.
         source_url: where the official builder downloads from; empty without download.
+        reader: `module:function` below tfpipeline.data that reads it: (DatasetSpec,
+            request.Request) -> splits.Dataset.
+        where: of data of one's own, the text that names them.
     """
 
     name: str
     description: str
-    num_classes: int | None
-    image_shape: tuple[int, int, int]
-    needs_download: bool
+    num_classes: int | None = None
+    image_shape: tuple[int, int, int] = (0, 0, 0)
+    needs_download: bool = False
     scene_splits: tuple[str, str] | None = None
     folder_names: tuple[str, ...] = ()
     source_url: str = ""
+    reader: str = "catalog:read_labeled"
+    where: str = ""
 
     def __post_init__(self) -> None:
         if not self.folder_names:
@@ -68,6 +74,7 @@ DATASETS: dict[str, DatasetSpec] = {
             needs_download=True,
             # The official test split has no boxes; validation stands in for it.
             scene_splits=("train", "validation"),
+            reader="catalog:read_face_crops",
             source_url="https://drive.google.com/",
         ),
         DatasetSpec(
@@ -77,6 +84,7 @@ DATASETS: dict[str, DatasetSpec] = {
             image_shape=(LFW_SIDE, LFW_SIDE, 3),
             needs_download=True,
             folder_names=("lfw_crop128", "lfw"),
+            reader="catalog:read_identities",
             source_url="https://ndownloader.figshare.com/files/5976018",
         ),
         DatasetSpec(
@@ -93,9 +101,29 @@ DATASETS: dict[str, DatasetSpec] = {
             image_shape=(88, 88, 3),
             needs_download=False,
             scene_splits=("train", "test"),
+            reader="catalog:read_face_crops",
         ),
     )
 }
+
+
+def find(text: str) -> DatasetSpec:
+    """The data set that `--dataset` names: one of ours, or data of one's own.
+
+    Checks what can be without reading it.
+
+    Raises:
+        UsageError: it names none, or what is not there.
+    """
+    if text in DATASETS:
+        return DATASETS[text]
+    form = forms.find(text, DATASETS)
+    return DatasetSpec(
+        name=forms.telling_name(text),
+        description=f"{text} ({form.name})",
+        reader=form.reader,
+        where=text,
+    )
 
 
 def named(name: str) -> DatasetSpec:

@@ -14,7 +14,8 @@ from tfpipeline.deploy import choices as choices_lib
 from tfpipeline.deploy import deployment
 from tfpipeline.deploy import job as jobs
 from tfpipeline.ir import graph
-from tfpipeline.keras_networks import batch_norm_folding, float_twin
+from tfpipeline.keras_networks import float_twin, quantizable
+from tfpipeline.quantization.gap8 import rewrites
 from tfpipeline.quantization.gap8 import scheme as gap8
 from tfpipeline.readers import from_gap8, from_keras
 from tfpipeline.targets.gap8 import (
@@ -45,7 +46,9 @@ def _training(num_bits: int, choices: choices_lib.Choices) -> scheme.Scheme:
         return gap8.prepare_qat(model, g, magnitudes, num_bits=num_bits)
 
     return scheme.Scheme(
-        prepare=prepare, build=lambda model: gap8.build(model, num_bits)
+        prepare=prepare,
+        build=lambda model: gap8.build(model, num_bits),
+        target=rewrites.TARGET,
     )
 
 
@@ -89,7 +92,7 @@ def _integers(
         model = job.quantized[number_format.name].model
         g = from_keras.read(float_twin.extract(model), name=job.network)
         return from_gap8.read(model, name=job.network), g
-    folded = batch_norm_folding.fold(job.trained.model)
+    folded = quantizable.fold(job.trained.model, rewrites.TARGET)
     g = from_keras.read(folded, name=job.network)
     magnitudes = calibrate.calibrate(g, job.calibration)
     bits = number_format.activation_bits

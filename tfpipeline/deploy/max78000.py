@@ -12,8 +12,9 @@ from tfpipeline.deploy import choices as choices_lib
 from tfpipeline.deploy import deployment
 from tfpipeline.deploy import job as jobs
 from tfpipeline.ir import graph
-from tfpipeline.keras_networks import batch_norm_folding
+from tfpipeline.keras_networks import quantizable
 from tfpipeline.quantization import input_ranges
+from tfpipeline.quantization.max78000 import rewrites
 from tfpipeline.quantization.max78000 import scheme as max78000
 from tfpipeline.readers import from_max78000
 from tfpipeline.targets.max78000 import (
@@ -50,6 +51,7 @@ def _training(choices: choices_lib.Choices) -> scheme.Scheme:
     return scheme.Scheme(
         prepare=lambda model, images: max78000.prepare_qat(model, images, options),
         build=lambda model: max78000.build(model, options),
+        target=rewrites.TARGET,
     )
 
 
@@ -71,7 +73,7 @@ def _rehearse(job: jobs.Job) -> None:
 
 def _after_training(job: jobs.Job) -> keras.Model:
     """The float network in the device's integers, without training for them."""
-    folded = batch_norm_folding.fold(job.trained.model)
+    folded = quantizable.fold(job.trained.model, rewrites.TARGET)
     return _training(job.choices).prepare(folded, job.calibration)
 
 
@@ -87,9 +89,12 @@ def _deploy(job: jobs.Job) -> deployment.Deployed:
         g, bound = _bind(model, job.network)
         integers = _predict(job, bound)
         rows += job.trained_rows(_FORMAT, fake_quantized, integers)
+        trained, _ = from_max78000.float_network(model)
         quant = g.tensors[g.outputs[0]].quant
         assert quant is not None
-        agreed = jobs.agreement(fake_quantized, integers, quant.scale[0])
+        if not isinstance(trained.layers[-1], graph.Softmax):
+            # That is left to the host, and does not change the class.
+            agreed = jobs.agreement(fake_quantized, integers, quant.scale[0])
     export = _export(job, g) if _FORMAT.name in job.quantization.exports else None
     if export is not None and agreed is not None:
         export["fake_quantized"] = agreed
@@ -116,7 +121,10 @@ def _predict(job: jobs.Job, bound: program.Program) -> dict[str, np.ndarray]:
     """Split -> [N, classes], integers of the device."""
     outputs = {}
     for split in jobs.SPLITS:
-        values = simulate.predict(bound, _integers(job.inputs[split]))
+        images = _integers(job.inputs[split])
+        # The device has rows, columns and channels, also of a line or a vector.
+        images = images.reshape(len(images), *bound.input_shape)
+        values = simulate.predict(bound, images)
         outputs[split] = values.reshape(len(values), -1)
     return outputs
 

@@ -16,7 +16,6 @@ from tfpipeline.data import splits
 from tfpipeline.deploy import catalog, deployment
 from tfpipeline.deploy import choices as choices_lib
 from tfpipeline.deploy import job as jobs
-from tfpipeline.keras_networks import batch_norm_folding
 from tfpipeline.readers import from_keras
 from tfpipeline.training import kept_stages
 
@@ -100,8 +99,8 @@ def require_all(
 
 def _rehearse(each: deployment.Deployment, job: jobs.Job, is_trained: bool) -> None:
     if is_trained:
-        folded = batch_norm_folding.fold(job.trained.model)
-        prepared = each.training(job.choices).prepare(folded, job.calibration)
+        scheme = each.training(job.choices)
+        prepared = scheme.prepare(scheme.fold(job.trained.model), job.calibration)
         quantized = {each.number_format.name: kept_stages.Trained(prepared, 0, ())}
         job = dataclasses.replace(job, quantized=quantized)
     each.rehearse(job)

@@ -95,13 +95,7 @@ def _run(config: Run, held: contextlib.ExitStack) -> dict[str, Any]:
 
 
 def _load(config: Run) -> splits.Dataset:
-    return catalog.load(
-        config.images.dataset,
-        data_dir=config.images.data_dir,
-        seed=config.seed,
-        validation_fraction=config.images.validation_fraction,
-        limit=config.images.train_limit,
-    )
+    return catalog.load_flags(config.images, config.seed)
 
 
 def _train(
@@ -187,6 +181,9 @@ def _check(config: Run, choices: choices_lib.Choices, dataset: splits.Dataset) -
         # A network for each check and none without: fresh weights depend on what was
         # built before them, and those of a seed are to stay what they were.
         untrained = stages.build(config.network, dataset)
+        scheme = deployments.of(each.name).training(choices)
+        if scheme.is_rewritten(untrained):
+            untrained = scheme.fold(untrained)
         check(from_keras.read(untrained, name=config.network.name), choices)
 
 

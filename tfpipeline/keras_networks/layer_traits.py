@@ -4,6 +4,23 @@ from typing import Any
 
 from tfpipeline.compat import keras, tf
 
+_LAYERS = keras.layers
+IN_TRAINING_ONLY = (
+    _LAYERS.AlphaDropout,
+    _LAYERS.Dropout,
+    _LAYERS.GaussianDropout,
+    _LAYERS.GaussianNoise,
+    _LAYERS.RandomBrightness,
+    _LAYERS.RandomContrast,
+    _LAYERS.RandomFlip,
+    _LAYERS.RandomRotation,
+    _LAYERS.RandomTranslation,
+    _LAYERS.RandomZoom,
+    _LAYERS.SpatialDropout1D,
+    _LAYERS.SpatialDropout2D,
+)
+"""Layers that do nothing in inference."""
+
 
 def short_name(variable: tf.Variable) -> str:
     """Returns `kernel` for a variable named `conv/kernel:0`."""

@@ -176,7 +176,8 @@ QUANTIZE_CONFIGS = (
             """
             Default8BitActivationQuantizeConfig Default8BitConvQuantizeConfig
             Default8BitConvTransposeQuantizeConfig Default8BitOutputQuantizeConfig
-            Default8BitQuantizeConfig KernelConfig NoOpQuantizeConfig OutputOnlyConfig
+            Default8BitQuantizeConfig KernelConfig LayerConfig NoOpQuantizeConfig
+            OutputOnlyConfig
             """
         ),
         frozenset(),

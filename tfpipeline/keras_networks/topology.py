@@ -18,12 +18,6 @@ def require_functional(model: Any) -> keras.Model:
         QuantizationError: the model is of Keras 3, subclassed, not built, or holds
             another model as a layer.
     """
-    if not isinstance(model, keras.Model):
-        raise errors.QuantizationError(
-            f"{_class_path(model)} is not a tf_keras (Keras 2) model, the only kind "
-            "that tensorflow_model_optimization quantizes; build the network with "
-            "tfpipeline.compat.keras."
-        )
     require_listed(model)
     for layer in model.layers:
         if isinstance(layer, keras.Model):
@@ -37,12 +31,18 @@ def require_functional(model: Any) -> keras.Model:
     return model
 
 
-def require_listed(model: keras.Model) -> None:
-    """Checks that the layers of a model can be listed, and know their shapes.
+def require_listed(model: Any) -> None:
+    """Checks that a network's layers can be listed, and those of models inside it.
 
     Raises:
-        QuantizationError: the model is subclassed, or not built.
+        QuantizationError: a model is of Keras 3, subclassed, or not built.
     """
+    if not isinstance(model, keras.Model):
+        raise errors.QuantizationError(
+            f"{_class_path(model)} is not a tf_keras (Keras 2) model, the only kind "
+            "that tensorflow_model_optimization quantizes; build the network with "
+            "tfpipeline.compat.keras."
+        )
     # tfmot itself decides by this attribute; there is no public one.
     if not (isinstance(model, keras.Sequential) or model._is_graph_network):
         raise errors.QuantizationError(
@@ -55,6 +55,9 @@ def require_listed(model: keras.Model) -> None:
             f"model {model.name!r} has no input shape yet; give its first layer an "
             "input_shape or call model.build()."
         )
+    for layer in model.layers:
+        if isinstance(layer, keras.Model):
+            require_listed(layer)
 
 
 def to_dict(model: keras.Model) -> dict[str, Any]:

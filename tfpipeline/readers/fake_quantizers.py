@@ -30,7 +30,7 @@ class Ranges:
     """What the wrapper of one layer rounds.
 
     Attributes:
-        kernel: the weights.
+        kernel: the weights; of a PReLU its slopes.
         before: what a separate activation function (softmax, tanh) reads.
         output: what the layer writes.
     """
@@ -118,6 +118,8 @@ def annotate(
                 draft.ranges[layer.weights] = found.kernel
             if found.before is not None:
                 draft.ranges[layer.output] = found.before
+        elif isinstance(layer, graph.PRelu) and found.kernel is not None:
+            draft.ranges[layer.inputs[1]] = found.kernel
     if found.output is None:
         return name
     if name in draft.ranges and draft.ranges[name] != found.output:

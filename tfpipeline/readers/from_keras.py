@@ -203,4 +203,4 @@ def _advice(call: keras_calls.Call) -> str:
         return "write the function as Keras layers"
     if type(call.layer) in keras_recurrent.LOOPS:
         return keras_recurrent.LOOP_ADVICE
-    return "docs/ir.md lists the layers that are"
+    return "docs/layers.md lists the layers that are"

@@ -62,7 +62,7 @@ def quantize(draft: Draft, inputs: tuple[str, ...]) -> None:
     draft.layers = [
         _weights(draft, quants, layer, num_bits)
         if isinstance(layer, graph.Weighted)
-        else layer
+        else _operands(draft, quants, layer, num_bits)
         for layer in draft.layers
     ]
 
@@ -106,7 +106,9 @@ def _propagate(
             elif (_moves(layer) or _compares(layer)) and layer.inputs[0] in quants:
                 quants.setdefault(layer.output, quants[layer.inputs[0]])
         for layer in reversed(draft.layers):
-            if _moves(layer) and layer.output in quants:
+            # A ReLU that training rounds behind alone: what it cuts off needs no range.
+            is_relu = isinstance(layer, graph.Activation) and layer.function == "relu"
+            if (_moves(layer) or is_relu) and layer.output in quants:
                 for name in layer.inputs:
                     quants.setdefault(name, quants[layer.output])
     return quants
@@ -202,6 +204,21 @@ def _weights(
     return dataclasses.replace(
         layer, weights=weights, bias=_bias(draft, quants, layer, quant, num_bits)
     )
+
+
+def _operands(
+    draft: Draft, quants: dict[str, affine.Affine], layer: graph.Layer, num_bits: int
+) -> graph.Layer:
+    """The layer with its constant operands as integers: slopes have 8 bits."""
+    bits = 8 if isinstance(layer, graph.PRelu) else num_bits
+    names = []
+    for name in layer.inputs:
+        if name in draft.constants and name in quants:
+            quant = quants[name].stored(bits, None)
+            values = affine.quantized(draft.constants[name], quant, f"int{bits}")
+            name = _constant(draft, name, values, quant)
+        names.append(name)
+    return dataclasses.replace(layer, inputs=tuple(names))
 
 
 def _bias(

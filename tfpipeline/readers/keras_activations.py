@@ -34,6 +34,8 @@ def activate(call: Call, draft: Draft, source: str, activation: Any) -> str:
     """
     if isinstance(activation, keras.layers.ReLU):
         return _relu(call, draft, source, activation)
+    if isinstance(activation, keras.layers.LeakyReLU):
+        return leaky_relu(call, draft, source, float(activation.alpha))
     name = getattr(activation, "__name__", type(activation).__name__)
     if name not in _KNOWN_ACTIVATIONS or activation is not _activation(name):
         raise call.error(
@@ -76,22 +78,33 @@ def _relu(call: Call, draft: Draft, source: str, layer: Any) -> str:
     limits = {None: "relu", 6.0: "relu6", 1.0: "relu_0_to_1"}
     maximum = None if layer.max_value is None else float(layer.max_value)
     slope = float(layer.negative_slope)
+    shape = draft.shape(source)
     if slope and maximum is None and not float(layer.threshold):
-        name = call.name if source != call.name else f"{call.name}/leaky_relu"
-        alpha = float(np.float32(slope))
-        shape = draft.shape(source)
-        return draft.add(graph.LeakyRelu, name, (source,), shape, alpha=alpha)
-    if maximum not in limits or float(layer.negative_slope) or float(layer.threshold):
+        return leaky_relu(call, draft, source, slope)
+    if slope or float(layer.threshold):
         raise call.error(
-            "a ReLU must have the max_value None, 6 or 1, no threshold, and a "
-            f"negative_slope without max_value alone; found {maximum}, "
-            f"{float(layer.threshold)} and {slope}"
+            "a ReLU must have no threshold, and a negative_slope without max_value "
+            f"alone; found {maximum}, {float(layer.threshold)} and {slope}"
         )
+    if maximum is not None and maximum not in limits:
+        return _bounded(call, draft, source, maximum)
     name = call.name if source != call.name else f"{call.name}/{limits[maximum]}"
-    return draft.add(
-        graph.Activation,
-        name,
-        (source,),
-        draft.shape(source),
-        function=limits[maximum],
-    )
+    return draft.add(graph.Activation, name, (source,), shape, function=limits[maximum])
+
+
+def leaky_relu(call: Call, draft: Draft, source: str, slope: float) -> str:
+    """Emits a LeakyRelu with this slope below zero."""
+    name = call.name if source != call.name else f"{call.name}/leaky_relu"
+    alpha, shape = float(np.float32(slope)), draft.shape(source)
+    return draft.add(graph.LeakyRelu, name, (source,), shape, alpha=alpha)
+
+
+def _bounded(call: Call, draft: Draft, source: str, maximum: float) -> str:
+    """A ReLU with another bound, in the converter's steps."""
+    shape = draft.shape(source)
+    end = draft.constant(f"{call.name}/max_value", maximum)
+    first, then = f"{call.name}/positive", f"{call.name}/minimum"
+    above = draft.add(graph.Activation, first, (source,), shape, function="relu")
+    below = draft.add(graph.Minimum, then, (above, end), shape)
+    name = call.name if source != call.name else f"{call.name}/relu"
+    return draft.add(graph.Activation, name, (below,), shape, function="relu")

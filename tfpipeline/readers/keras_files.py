@@ -24,7 +24,11 @@ _SUPPORTED = ".keras, .h5, .hdf5, or a folder with architecture.json"
 # Classes in quantization-aware models, besides those of tfmot.
 _CUSTOM_OBJECTS = {
     kind.__name__: kind
-    for kind in (channel_quantizer.ChannelQuantizer, tflite_int8.KernelConfig)
+    for kind in (
+        channel_quantizer.ChannelQuantizer,
+        tflite_int8.KernelConfig,
+        tflite_int8.LayerConfig,
+    )
 }
 _KIND = "a Keras model"
 # Members of a `.keras` file.

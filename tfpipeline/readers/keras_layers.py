@@ -12,6 +12,7 @@ import numpy as np
 
 from tfpipeline.compat import keras, tf
 from tfpipeline.ir import geometry, graph
+from tfpipeline.keras_networks import layer_traits
 from tfpipeline.readers import draft as draft_lib
 from tfpipeline.readers import keras_activations, keras_calls, keras_recurrent
 
@@ -101,23 +102,43 @@ def _depthwise(call: Call, draft: Draft) -> str:
     return keras_activations.activate(call, draft, output, call.layer.activation)
 
 
-def _depthwise_step(call: Call, draft: Draft, name: str, bias: str | None) -> str:
-    """Kernel `[height, width, channels, multiplier]`."""
+def _depthwise_step(
+    call: Call,
+    draft: Draft,
+    name: str,
+    bias: str | None,
+    plane: tuple[str, graph.Padding] | None = None,
+) -> str:
+    """Kernel `[height, width, channels, multiplier]`; of a line, one row.
+
+    Args:
+        call: of the layer.
+        draft: what is emitted to.
+        name: of the step.
+        bias: constant.
+        plane: the tensor that a layer of a line reads as one row, and its padding.
+    """
     _channels_last(call)
     layer = call.layer
-    source, shape = _source(call, draft)
+    source = call.inputs[0] if plane is None else plane[0]
+    shape = draft.shape(source)
     kernel = layer.depthwise_kernel.numpy()
-    size = kernel.shape[:2]
     strides, dilation = tuple(layer.strides), tuple(layer.dilation_rate)
-    padding = _padding(call, shape[1:-1], size, strides, dilation)
+    if plane is None:
+        size = kernel.shape[:2]
+        padding = _padding(call, shape[1:-1], size, strides, dilation)
+    else:
+        kernel = kernel[np.newaxis]
+        size, strides, dilation = kernel.shape[:2], strides * 2, (1, *dilation)
+        padding = plane[1]
     channels = kernel.shape[2] * kernel.shape[3]
-    plane = _plane(shape[1:-1], size, strides, padding, dilation)
+    pixels = _plane(shape[1:-1], size, strides, padding, dilation)
     values = kernel.reshape(1, *size, channels)
     return draft.add(
         graph.DepthwiseConv2D,
         name,
         (source,),
-        (shape[0], *plane, channels),
+        (shape[0], *pixels, channels),
         weights=draft.constant(f"{call.name}/depthwise_kernel", values),
         bias=bias,
         strides=strides,
@@ -141,6 +162,69 @@ def _separable(call: Call, draft: Draft) -> str:
         padding=((0, 0), (0, 0)),
     )
     return keras_activations.activate(call, draft, output, call.layer.activation)
+
+
+def _row(call: Call, draft: Draft) -> tuple[str, graph.Padding]:
+    """What a layer of a line reads, as one row of pixels, and its padding there."""
+    layer = call.layer
+    source, shape = _source(call, draft)
+    window = (tuple(layer.kernel_size), tuple(layer.strides), layer.dilation_rate)
+    (padding,) = _padding(call, shape[1:-1], *window)
+    if layer.padding == "causal":
+        # Keras pads by itself, in front.
+        pads = ((0, 0), padding, (0, 0))
+        longer = (shape[0], shape[1] + padding[0], shape[2])
+        source = draft.add(
+            graph.Pad, f"{call.name}/pad", (source,), longer, padding=pads
+        )
+        shape, padding = longer, (0, 0)
+    row = (shape[0], 1, *shape[1:])
+    plane = draft.add(graph.Reshape, f"{call.name}/plane", (source,), row)
+    return plane, ((0, 0), padding)
+
+
+def _line(call: Call, draft: Draft, source: str) -> str:
+    """One row of pixels as a line, and the layer's function.
+
+    A clamp stands in front of the reshape, where the converter takes it in.
+    """
+    function = call.layer.activation
+    is_clamp = function in (keras.activations.relu, tf.nn.relu6)
+    if is_clamp:
+        source = keras_activations.activate(call, draft, source, function)
+    is_last = is_clamp or function is keras.activations.linear
+    name = call.name if is_last else f"{call.name}/line"
+    batch, _, *line = draft.shape(source)
+    source = draft.add(graph.Reshape, name, (source,), (batch, *line))
+    if is_last:
+        return source
+    return keras_activations.activate(call, draft, source, function)
+
+
+def _depthwise_line(call: Call, draft: Draft) -> str:
+    """Kernel `[size, channels, multiplier]`, in the converter's steps."""
+    row = _row(call, draft)
+    bias = _bias(call, draft)
+    output = _depthwise_step(call, draft, f"{call.name}/depthwise", bias, row)
+    return _line(call, draft, output)
+
+
+def _separable_line(call: Call, draft: Draft) -> str:
+    """As `_separable`, on one row of pixels."""
+    row = _row(call, draft)
+    between = _depthwise_step(call, draft, f"{call.name}/depthwise", None, row)
+    kernel = np.moveaxis(call.layer.pointwise_kernel.numpy()[np.newaxis], -1, 0)
+    output = draft.add(
+        graph.Conv2D,
+        f"{call.name}/pointwise",
+        (between,),
+        (*draft.shape(between)[:-1], kernel.shape[0]),
+        weights=draft.constant(f"{call.name}/pointwise_kernel", kernel),
+        bias=_bias(call, draft),
+        strides=(1, 1),
+        padding=((0, 0), (0, 0)),
+    )
+    return _line(call, draft, output)
 
 
 def _transposed(call: Call, draft: Draft) -> str:
@@ -216,6 +300,37 @@ def _rescaling(call: Call, draft: Draft) -> str:
         return scaled
     offset = draft.constant(f"{call.name}/offset", np.float32(call.layer.offset))
     return draft.add(graph.Add, call.name, (scaled, offset), shape)
+
+
+def _normalization(call: Call, draft: Draft) -> str:
+    """`(x - mean) / deviation`, in the converter's steps; one of each a channel."""
+    layer = call.layer
+    source, shape = _source(call, draft)
+    axes = [int(axis) % len(shape) for axis in layer.axis or ()]
+    if layer.invert or axes not in ([], [len(shape) - 1]):
+        raise call.error(
+            "axis must be the channels, the last one, or None, and invert be false; "
+            f"found axis {layer.axis}, invert={layer.invert}"
+        )
+    mean, variance = (
+        np.asarray(part, np.float32) for part in (layer.mean, layer.variance)
+    )
+    deviation = np.maximum(np.sqrt(variance), np.float32(keras.backend.epsilon()))
+    middle = draft.constant(f"{call.name}/mean", mean)
+    factor = draft.constant(f"{call.name}/scale", np.float32(1) / deviation)
+    moved = draft.add(graph.Sub, f"{call.name}/sub", (source, middle), shape)
+    return draft.add(graph.Mul, call.name, (moved, factor), shape)
+
+
+def _average(call: Call, draft: Draft) -> str:
+    """A sum, one after another, and a division."""
+    result, *others = call.inputs
+    for index, other in enumerate(others, start=1):
+        shape = np.broadcast_shapes(draft.shape(result), draft.shape(other))
+        name = f"{call.name}/sum{index}"
+        result = draft.add(graph.Add, name, (result, other), shape)
+    part = draft.constant(f"{call.name}/part", np.float32(1 / len(call.inputs)))
+    return draft.add(graph.Mul, call.name, (result, part), draft.shape(result))
 
 
 def _pool(call: Call, draft: Draft, kind: type[graph.Pool]) -> str:
@@ -382,9 +497,8 @@ def _softmax(call: Call, draft: Draft) -> str:
 
 
 def _leaky_relu(call: Call, draft: Draft) -> str:
-    source, shape = _source(call, draft)
-    alpha = float(np.float32(call.layer.alpha))
-    return draft.add(graph.LeakyRelu, call.name, (source,), shape, alpha=alpha)
+    source, _ = _source(call, draft)
+    return keras_activations.leaky_relu(call, draft, source, float(call.layer.alpha))
 
 
 def _prelu(call: Call, draft: Draft) -> str:
@@ -446,25 +560,15 @@ def _up_sampling(call: Call, draft: Draft) -> str:
 READERS: dict[type[Any], Reader] = {
     **dict.fromkeys(
         (
+            *layer_traits.IN_TRAINING_ONLY,
             _layers.ActivityRegularization,
-            _layers.AlphaDropout,
-            _layers.Dropout,
-            _layers.GaussianDropout,
-            _layers.GaussianNoise,
             _layers.Identity,
-            _layers.RandomBrightness,
-            _layers.RandomContrast,
-            _layers.RandomFlip,
-            _layers.RandomRotation,
-            _layers.RandomTranslation,
-            _layers.RandomZoom,
-            _layers.SpatialDropout1D,
-            _layers.SpatialDropout2D,
         ),
         _identity,
     ),
     _layers.Activation: keras_activations.activation_layer,
     _layers.Add: lambda c, d: _elementwise(c, d, graph.Add),
+    _layers.Average: _average,
     _layers.AveragePooling1D: lambda c, d: _pool(c, d, graph.AveragePool),
     _layers.AveragePooling2D: lambda c, d: _pool(c, d, graph.AveragePool),
     _layers.BatchNormalization: _batch_normalization,
@@ -475,6 +579,7 @@ READERS: dict[type[Any], Reader] = {
     _layers.Cropping1D: _cropping,
     _layers.Cropping2D: _cropping,
     _layers.Dense: _dense,
+    _layers.DepthwiseConv1D: _depthwise_line,
     _layers.DepthwiseConv2D: _depthwise,
     _layers.Flatten: _reshape,
     _layers.GlobalAveragePooling1D: _global_average,
@@ -488,11 +593,13 @@ READERS: dict[type[Any], Reader] = {
     _layers.MaxPooling2D: lambda c, d: _pool(c, d, graph.MaxPool),
     _layers.Minimum: lambda c, d: _elementwise(c, d, graph.Minimum),
     _layers.Multiply: lambda c, d: _elementwise(c, d, graph.Mul),
+    _layers.Normalization: _normalization,
     _layers.Permute: _permute,
     _layers.PReLU: _prelu,
     _layers.ReLU: keras_activations.relu_layer,
     _layers.Rescaling: _rescaling,
     _layers.Reshape: _reshape,
+    _layers.SeparableConv1D: _separable_line,
     _layers.SeparableConv2D: _separable,
     _layers.Softmax: _softmax,
     _layers.Subtract: lambda c, d: _elementwise(c, d, graph.Sub),

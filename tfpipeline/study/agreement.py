@@ -166,7 +166,8 @@ def compare(
     changed = None
     if predictions is not None:
         changed = int((predictions[0] != predictions[1]).sum())
-    return Agreement(*(int(cell.sum()) for cell in cells), changed=changed)
+    both, only_a, only_b, neither = (int(cell.sum()) for cell in cells)
+    return Agreement(both, only_a, only_b, neither, changed)
 
 
 def top_k_accuracy(

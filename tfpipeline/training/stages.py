@@ -15,7 +15,6 @@ from tfpipeline import run_folder
 from tfpipeline.compat import keras, tf
 from tfpipeline.configs.network import Network
 from tfpipeline.data import splits
-from tfpipeline.keras_networks import batch_norm_folding
 from tfpipeline.models import forms, registry
 from tfpipeline.own_networks import prepared
 from tfpipeline.training import kept_stages, loop, precision, strategies
@@ -114,7 +113,7 @@ def train_qat(
     done = kept_stages.find(classifier.folder, stage.name)
     if done is not None:
         return done
-    folded = batch_norm_folding.fold(trained.model)
+    folded = scheme.fold(trained.model)
     calibrated = scheme.prepare(folded, calibration)
     model = strategies.distributed(
         classifier.strategy, calibrated, lambda: scheme.build(folded)

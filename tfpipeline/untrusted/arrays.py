@@ -22,19 +22,22 @@ _SUFFIX = ".npy"
 
 
 def read_npz(
-    path: str | os.PathLike[str], only: Collection[str] | None = None
+    path: str | os.PathLike[str],
+    only: Collection[str] | None = None,
+    kinds: str = NUMBERS,
 ) -> dict[str, Array]:
     """Reads the arrays of an `.npz` file.
 
     Args:
         path: of the file.
         only: names of those to read; None for all.
+        kinds: NumPy's letters for what arrays may hold; U, texts, may be added.
 
     Raises:
         StorageError: as `content.read`.
         DamagedFileError: as `parse_npz`.
     """
-    return parse_npz(content.read(path), os.fspath(path), only)
+    return parse_npz(content.read(path), os.fspath(path), only, kinds)
 
 
 def read_npy(path: str | os.PathLike[str]) -> Array:
@@ -53,7 +56,10 @@ def is_npy(data: bytes) -> bool:
 
 
 def parse_npz(
-    data: bytes, what: str, only: Collection[str] | None = None
+    data: bytes,
+    what: str,
+    only: Collection[str] | None = None,
+    kinds: str = NUMBERS,
 ) -> dict[str, Array]:
     """The arrays of an `.npz` file by name.
 
@@ -61,6 +67,7 @@ def parse_npz(
         data: of the file.
         what: names it in an error.
         only: names of those to read; None for all.
+        kinds: as for `read_npz`.
 
     Raises:
         DamagedFileError: it is no archive of arrays of numbers, or inflates too far.
@@ -74,7 +81,9 @@ def parse_npz(
             if only is not None and name.removesuffix(_SUFFIX) not in only:
                 continue
             with archive.open(member) as stream:
-                arrays[name.removesuffix(_SUFFIX)] = _array(stream, member.file_size)
+                arrays[name.removesuffix(_SUFFIX)] = _array(
+                    stream, member.file_size, kinds
+                )
     return arrays
 
 
@@ -92,11 +101,11 @@ def parse_npy(data: bytes, what: str) -> Array:
         return _array(io.BytesIO(data), len(data))
 
 
-def _array(stream: Any, size: int) -> Array:
+def _array(stream: Any, size: int, kinds: str = NUMBERS) -> Array:
     """The array in a stream of `size` bytes."""
     version = np.lib.format.read_magic(stream)
     shape, in_columns, dtype = _header(stream, version)
-    if dtype.kind not in NUMBERS:
+    if dtype.kind not in kinds:
         raise ValueError(f"an array of {dtype} holds no numbers")
     length = math.prod(shape) * dtype.itemsize
     if length != size - stream.tell():

@@ -195,7 +195,7 @@ def test_int8_is_not_taken_for_it(prepared):
 
 
 def test_a_layer_outside_the_scheme_is_named():
-    model = keras.Sequential([L.Input((8, 8, 3)), L.PReLU(name="odd")])
+    model = keras.Sequential([L.Input((8, 8, 3)), L.ELU(name="odd")])
     with pytest.raises(errors.QuantizationError, match=r"'odd'.*int16x8 scheme"):
         tflite_int16x8.build(keras.Model(model.inputs, model.outputs))
 

@@ -271,12 +271,14 @@ def _refused(build_layers):
     ("build_layers", "named"),
     [
         (lambda x: layers.Lambda(lambda v: 2 * v, name="twice")(x), "'twice': Lambda"),
-        (lambda x: layers.Multiply(name="gate")([x, x]), "'gate': Multiply"),
         (lambda x: layers.ReLU(name="r")(x + 1.0), "TFOpLambda cannot be quantized"),
-        (lambda x: layers.LeakyReLU(name="leaky")(x), "'leaky': LeakyReLU"),
+        (lambda x: layers.ELU(name="elu")(x), "'elu': ELU"),
         (lambda x: layers.SeparableConv2D(4, 3, name="sep")(x), "'sep': SeparableConv"),
         (lambda x: layers.BatchNormalization(name="bn")(x), "'bn' is not folded"),
-        (lambda x: layers.ReLU(1.0, name="clip")(x), "'clip': a ReLU must be plain"),
+        (
+            lambda x: layers.ReLU(threshold=1.0, name="clip")(x),
+            "'clip': a ReLU must have no threshold",
+        ),
         (
             lambda x: layers.Conv2D(4, 3, activation="tanh", name="fused")(x),
             "'fused': activation 'tanh'",

@@ -19,13 +19,12 @@ KERNELS: dict[type[Any], str] = {
 JOINS = (_LAYERS.Add, _LAYERS.Concatenate)
 AVERAGES = (_LAYERS.AveragePooling2D, _LAYERS.GlobalAveragePooling2D)
 _MOVING = (
+    *layer_traits.IN_TRAINING_ONLY,
     _LAYERS.Activation,
-    _LAYERS.Dropout,
     _LAYERS.Flatten,
     _LAYERS.MaxPooling2D,
     _LAYERS.ReLU,
     _LAYERS.Reshape,
-    _LAYERS.SpatialDropout2D,
     _LAYERS.ZeroPadding2D,
 )
 SUPPORTED_LAYERS = (*KERNELS, *JOINS, *AVERAGES, *_MOVING, _LAYERS.Softmax)

@@ -82,7 +82,7 @@ def build(folded_model: keras.Model, num_bits: int = 16) -> keras.Model:
     if num_bits not in fixed_point.WIDTHS:
         raise errors.QuantizationError(f"num_bits must be 16 or 8; found {num_bits}")
     model = topology.require_functional(folded_model)
-    _check(model)
+    require_supported(model)
     configs = {
         layer.name: _config(layer, num_bits)
         for layer in model.layers
@@ -266,8 +266,12 @@ def _input_layer(model: keras.Model) -> str:
     )
 
 
-def _check(model: keras.Model) -> None:
-    """Refuses what the scheme cannot quantize, all of it at once."""
+def require_supported(model: keras.Model) -> None:
+    """Refuses what the scheme cannot quantize, all of it at once.
+
+    Raises:
+        QuantizationError: names the layers.
+    """
     faults = []
     for layer in model.layers:
         fault = layer_configs.fault(layer)

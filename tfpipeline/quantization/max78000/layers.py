@@ -22,11 +22,11 @@ SUMS = (_LAYERS.Add, _LAYERS.Subtract)
 _WINDOWED_AVERAGES = (_LAYERS.AveragePooling1D, _LAYERS.AveragePooling2D)
 _GLOBAL_AVERAGES = (_LAYERS.GlobalAveragePooling1D, _LAYERS.GlobalAveragePooling2D)
 _MOVING = (
+    *layer_traits.IN_TRAINING_ONLY,
     _LAYERS.Activation,
     _LAYERS.Concatenate,
     _LAYERS.Cropping1D,
     _LAYERS.Cropping2D,
-    _LAYERS.Dropout,
     _LAYERS.Flatten,
     _LAYERS.GlobalMaxPooling1D,
     _LAYERS.GlobalMaxPooling2D,
@@ -34,8 +34,6 @@ _MOVING = (
     _LAYERS.MaxPooling2D,
     _LAYERS.ReLU,
     _LAYERS.Reshape,
-    _LAYERS.SpatialDropout1D,
-    _LAYERS.SpatialDropout2D,
     _LAYERS.ZeroPadding1D,
     _LAYERS.ZeroPadding2D,
 )

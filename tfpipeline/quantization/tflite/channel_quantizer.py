@@ -31,17 +31,21 @@ class ChannelQuantizer(tfmot.quantization.keras.quantizers.Quantizer):
 
     Attributes:
         depthwise: the kernel is [h, w, channels, multiplier] and has channels *
-            multiplier ranges; otherwise [h, w, inputs, channels] and has channels.
+            multiplier ranges; otherwise [..., inputs, channels] and has channels.
         num_bits: 2 to 8.
+        transposed: it is [h, w, channels, inputs], of a transposed convolution.
     """
 
-    def __init__(self, depthwise: bool, num_bits: int = 8) -> None:
+    def __init__(
+        self, depthwise: bool, num_bits: int = 8, transposed: bool = False
+    ) -> None:
         self.depthwise = depthwise
         self.num_bits = num_bits
+        self.transposed = transposed
 
     def build(self, tensor_shape: Any, name: str, layer: Any) -> dict[str, Any]:
         """Creates the range variables, at tfmot's usual -6 and 6."""
-        channels = tensor_shape[-1]
+        channels = tensor_shape[-2 if self.transposed else -1]
         if self.depthwise:
             channels *= tensor_shape[-2]
         return {
@@ -59,6 +63,8 @@ class ChannelQuantizer(tfmot.quantization.keras.quantizers.Quantizer):
     ) -> tf.Tensor:
         """Returns `inputs` rounded, of the same shape."""
         kernel = by_channel(inputs) if self.depthwise else inputs
+        if self.transposed:
+            kernel = channels_last(inputs)
         low, high = weights["min_var"], weights["max_var"]
         if training:
             limits = tf.stop_gradient(channel_limits(kernel))
@@ -66,11 +72,14 @@ class ChannelQuantizer(tfmot.quantization.keras.quantizers.Quantizer):
         kernel = tf.quantization.fake_quant_with_min_max_vars_per_channel(
             kernel, low, high, num_bits=self.num_bits, narrow_range=True
         )
+        if self.transposed:
+            return channels_last(kernel)
         return tf.reshape(kernel, inputs.shape) if self.depthwise else kernel
 
     def get_config(self) -> dict[str, Any]:
         """Returns the constructor's arguments."""
-        return {"depthwise": self.depthwise, "num_bits": self.num_bits}
+        config = {"depthwise": self.depthwise, "num_bits": self.num_bits}
+        return {**config, "transposed": True} if self.transposed else config
 
 
 def by_channel(depthwise_kernel: tf.Tensor) -> tf.Tensor:
@@ -81,6 +90,11 @@ def by_channel(depthwise_kernel: tf.Tensor) -> tf.Tensor:
     """
     height, width = depthwise_kernel.shape[:2]
     return tf.reshape(depthwise_kernel, [height, width, 1, -1])
+
+
+def channels_last(transposed_kernel: tf.Tensor) -> tf.Tensor:
+    """Exchanges the last two axes of a kernel [h, w, channels, inputs]."""
+    return tf.transpose(transposed_kernel, [0, 1, 3, 2])
 
 
 def channel_limits(kernel: tf.Tensor) -> tf.Tensor:

@@ -215,8 +215,8 @@ class _Layout(tflite_int8.Layout):
         return model, layer_quantize_map
 
 
-class _Registry(tfmot.quantization.keras.default_8bit.Default8BitQuantizeRegistry):
-    """tfmot's configurations, widened."""
+class _Registry(tflite_int8.Registry):
+    """The int8 scheme's configurations, widened."""
 
     def get_quantize_config(self, layer: Any) -> WideConfig:
         return WideConfig(super().get_quantize_config(layer))

@@ -1,6 +1,6 @@
 """The int8 scheme of TensorFlow Lite with kernels of 4 bits: `wi4_ai8`.
 
-Kernels of Conv2D, DepthwiseConv2D and Dense are rounded to [-7, 7], with a scale a
+Kernels of convolutions and Dense layers are rounded to [-7, 7], with a scale a
 channel for convolutions and one scale for Dense, which is what TensorFlow Lite Micro
 reads (tensorflow/lite/micro/kernels/fully_connected_common.cc). These are all kernels
 that the int8 scheme has. Activations, biases and the layout of the network are those of
@@ -133,7 +133,9 @@ class _Scheme(tflite_int8.Scheme):
 def _narrow(quantizer: Any) -> Any:
     """The quantizer of a kernel for 4 bits, as many scales as for 8."""
     if isinstance(quantizer, channel_quantizer.ChannelQuantizer):
-        return channel_quantizer.ChannelQuantizer(quantizer.depthwise, NUM_BITS)
+        return channel_quantizer.ChannelQuantizer(
+            quantizer.depthwise, NUM_BITS, quantizer.transposed
+        )
     return _QUANT.quantizers.LastValueQuantizer(
         num_bits=NUM_BITS, per_axis=False, symmetric=True, narrow_range=True
     )

@@ -17,9 +17,14 @@ What differs from `tfmot.quantization.keras.quantize_model` (tfmot 0.8.1):
 * The input range is fixed to exactly [-1, 127/128] and no training step can move it:
   int8 scale 1/128, zero point 0, and a microcontroller feeds `pixel - 128`.
 
-MaxPooling2D, Flatten, Reshape and Dropout get no quantizer and keep the range of their
-input. AveragePooling2D gets its own range, for which TensorFlow Lite, whose operator
-needs equal scales, adds a QUANTIZE operator; GlobalAveragePooling2D (MEAN) needs none.
+* tfmot has no Conv1D, PReLU, Multiply, Subtract, Maximum, Minimum and others; they get
+  configurations here (`_ADDED`).
+
+What only moves values (MaxPooling2D, Flatten, Reshape, Dropout, UpSampling2D and so on)
+gets no quantizer and keeps the range of its input. AveragePooling2D gets its own range,
+for which TensorFlow Lite, whose operator needs equal scales, adds a QUANTIZE operator;
+GlobalAveragePooling2D (MEAN) needs none. A bilinear UpSampling2D is not rounded in
+training: TensorFlow Lite rounds it in the steps of its input.
 """
 
 from collections.abc import Callable, Iterator
@@ -41,26 +46,50 @@ from tfpipeline.quantization.tflite import channel_quantizer, ranges
 _LAYERS = keras.layers
 _QUANT = tfmot.quantization.keras
 
-_KERNEL_LAYERS = (_LAYERS.Conv2D, _LAYERS.Dense, _LAYERS.DepthwiseConv2D)
+_KERNEL_LAYERS = (
+    _LAYERS.Conv1D,
+    _LAYERS.Conv2D,
+    _LAYERS.Conv2DTranspose,
+    _LAYERS.Dense,
+    _LAYERS.DepthwiseConv2D,
+)
 # Layers that pass values on: input and output have the same scale.
 _SAME_RANGE_LAYERS = (
-    _LAYERS.Dropout,
+    *layer_traits.IN_TRAINING_ONLY,
+    _LAYERS.Cropping1D,
+    _LAYERS.Cropping2D,
     _LAYERS.Flatten,
+    _LAYERS.GlobalMaxPooling1D,
     _LAYERS.GlobalMaxPooling2D,
+    _LAYERS.MaxPooling1D,
     _LAYERS.MaxPooling2D,
+    _LAYERS.Permute,
     _LAYERS.Reshape,
-    _LAYERS.SpatialDropout2D,
+    _LAYERS.UpSampling2D,
+    _LAYERS.ZeroPadding1D,
     _LAYERS.ZeroPadding2D,
+)
+# Layers that compare values: what they read has the scale of what they write.
+_JOINING_LAYERS = (_LAYERS.Concatenate, _LAYERS.Maximum, _LAYERS.Minimum)
+# Layers whose output gets a range of its own.
+_OWN_RANGE_LAYERS = (
+    _LAYERS.Add,
+    _LAYERS.AveragePooling1D,
+    _LAYERS.AveragePooling2D,
+    _LAYERS.GlobalAveragePooling1D,
+    _LAYERS.GlobalAveragePooling2D,
+    _LAYERS.LeakyReLU,
+    _LAYERS.Multiply,
+    _LAYERS.PReLU,
+    _LAYERS.ReLU,
+    _LAYERS.Subtract,
 )
 SUPPORTED_LAYERS = (
     *_KERNEL_LAYERS,
     *_SAME_RANGE_LAYERS,
+    *_JOINING_LAYERS,
+    *_OWN_RANGE_LAYERS,
     _LAYERS.Activation,
-    _LAYERS.Add,
-    _LAYERS.AveragePooling2D,
-    _LAYERS.Concatenate,
-    _LAYERS.GlobalAveragePooling2D,
-    _LAYERS.ReLU,
     _LAYERS.Softmax,
 )
 """The layer classes that the scheme quantizes; a subclass of one is not supported."""
@@ -137,7 +166,7 @@ def apply(folded_model: keras.Model, scheme: "Scheme", name: str) -> keras.Model
         QuantizationError: a layer that the scheme cannot quantize.
     """
     model = topology.require_functional(folded_model)
-    _check_supported(model, name)
+    require_supported(model, name)
     annotated = _QUANT.quantize_annotate_model(model)
     # Nothing in tfmot's layers needs AutoGraph's rewriting of their source; without it
     # the first call takes 2 s instead of 8 to 14 s.
@@ -227,6 +256,80 @@ def representative_dataset(
     return generate
 
 
+class LayerConfig(tfmot.quantization.keras.QuantizeConfig):
+    """Rounds some weights of a layer, by one scale each, and what it writes or not.
+
+    Attributes:
+        weights: names of the layer's attributes.
+        rounds: round the output.
+    """
+
+    def __init__(self, weights: tuple[str, ...] = (), rounds: bool = True) -> None:
+        self.weights = tuple(weights)
+        self.rounds = rounds
+
+    def get_weights_and_quantizers(self, layer: Any) -> list[Any]:
+        quantizer = _QUANT.quantizers.LastValueQuantizer(
+            num_bits=8, per_axis=False, symmetric=True, narrow_range=True
+        )
+        return [(getattr(layer, name), quantizer) for name in self.weights]
+
+    def set_quantize_weights(self, layer: Any, quantize_weights: list[Any]) -> None:
+        for name, value in zip(self.weights, quantize_weights, strict=True):
+            setattr(layer, name, value)
+
+    def get_activations_and_quantizers(self, layer: Any) -> list[Any]:
+        return []
+
+    def set_quantize_activations(self, layer: Any, quantize_activations: Any) -> None:
+        pass
+
+    def get_output_quantizers(self, layer: Any) -> list[Any]:
+        return [_activation_quantizer()] if self.rounds else []
+
+    def get_config(self) -> dict[str, Any]:
+        return {"weights": list(self.weights), "rounds": self.rounds}
+
+
+def _activation_quantizer() -> Any:
+    """tfmot's own quantizer of activations."""
+    return _QUANT.quantizers.MovingAverageQuantizer(
+        num_bits=8, per_axis=False, symmetric=False, narrow_range=False
+    )
+
+
+# What tfmot has no configuration for, or another one: class -> how it is rounded.
+_ADDED: dict[type[Any], LayerConfig] = {
+    **dict.fromkeys(
+        (
+            *layer_traits.IN_TRAINING_ONLY,
+            _LAYERS.MaxPooling1D,
+            _LAYERS.UpSampling2D,
+        ),
+        LayerConfig(rounds=False),
+    ),
+    **dict.fromkeys(
+        (_LAYERS.Maximum, _LAYERS.Minimum, _LAYERS.Multiply, _LAYERS.Subtract),
+        LayerConfig(),
+    ),
+    _LAYERS.PReLU: LayerConfig(("alpha",)),
+}
+
+
+class Registry(tfmot.quantization.keras.default_8bit.Default8BitQuantizeRegistry):
+    """tfmot's configurations, and those that it lacks."""
+
+    def supports(self, layer: Any) -> bool:
+        """Whether there is a configuration for a layer."""
+        return type(layer) in SUPPORTED_LAYERS
+
+    def get_quantize_config(self, layer: Any) -> Any:
+        """How a layer is rounded, if it is no layer with a kernel."""
+        if type(layer) in _ADDED:
+            return _ADDED[type(layer)]
+        return super().get_quantize_config(layer)
+
+
 class KernelConfig(tfmot.quantization.keras.QuantizeConfig):
     """Quantizes a layer's kernel, and its output unless a later layer does that.
 
@@ -238,25 +341,26 @@ class KernelConfig(tfmot.quantization.keras.QuantizeConfig):
         self.quantize_output = quantize_output
 
     def get_weights_and_quantizers(self, layer: Any) -> list[Any]:
-        pairs = _default_config(layer).get_weights_and_quantizers(layer)
-        if not isinstance(layer, _LAYERS.Conv2D | _LAYERS.DepthwiseConv2D):
-            return pairs
-        depthwise = isinstance(layer, _LAYERS.DepthwiseConv2D)
-        quantizer = channel_quantizer.ChannelQuantizer(depthwise)
-        return [(kernel, quantizer) for kernel, _ in pairs]
+        if isinstance(layer, _LAYERS.Dense):
+            return _default_config(layer).get_weights_and_quantizers(layer)
+        quantizer = channel_quantizer.ChannelQuantizer(
+            isinstance(layer, _LAYERS.DepthwiseConv2D),
+            transposed=isinstance(layer, _LAYERS.Conv2DTranspose),
+        )
+        return [(getattr(layer, _kernel(layer)), quantizer)]
 
     def set_quantize_weights(self, layer: Any, quantize_weights: list[Any]) -> None:
-        _default_config(layer).set_quantize_weights(layer, quantize_weights)
+        (value,) = quantize_weights
+        setattr(layer, _kernel(layer), value)
 
     def get_activations_and_quantizers(self, layer: Any) -> list[Any]:
         if not self.quantize_output:
             return []
-        return _default_config(layer).get_activations_and_quantizers(layer)
+        return [(layer.activation, _activation_quantizer())]
 
     def set_quantize_activations(self, layer: Any, quantize_activations: Any) -> None:
         if self.quantize_output:
-            config = _default_config(layer)
-            config.set_quantize_activations(layer, quantize_activations)
+            (layer.activation,) = quantize_activations
 
     def get_output_quantizers(self, layer: Any) -> list[Any]:
         return []
@@ -306,6 +410,10 @@ class Scheme(tfmot.quantization.keras.default_8bit.Default8BitQuantizeScheme):
         """The changes of the network in front of its quantization."""
         return Layout(self._input_quantizer)
 
+    def get_quantize_registry(self) -> Any:
+        """How layers without a kernel are rounded."""
+        return Registry()
+
 
 def _with_quantizer(layer: Any, input_quantizer: Any) -> Any:
     """Gives tfmot's input layer the quantizer; returns other layers as is."""
@@ -315,12 +423,27 @@ def _with_quantizer(layer: Any, input_quantizer: Any) -> Any:
     return type(layer)(input_quantizer, name="quantize_input")
 
 
+def _kernel(layer: Any) -> str:
+    """The attribute that holds a layer's kernel."""
+    depthwise = isinstance(layer, _LAYERS.DepthwiseConv2D)
+    return "depthwise_kernel" if depthwise else "kernel"
+
+
 def _default_config(layer: Any) -> Any:
     registry = _QUANT.default_8bit.Default8BitQuantizeRegistry()
     return registry.get_quantize_config(layer)
 
 
-def _check_supported(model: keras.Model, scheme: str) -> None:
+def require_supported(model: keras.Model, scheme: str) -> None:
+    """Checks, before anything is built, that the scheme quantizes all layers.
+
+    Args:
+        model: folded.
+        scheme: its name, for the message.
+
+    Raises:
+        QuantizationError: names a layer, and what to do.
+    """
     for layer in model.layers:
         kind = type(layer)
         if kind is _LAYERS.InputLayer:
@@ -331,22 +454,24 @@ def _check_supported(model: keras.Model, scheme: str) -> None:
                 "through tfpipeline.keras_networks.batch_norm_folding.fold first."
             )
         if kind not in SUPPORTED_LAYERS:
-            names = sorted(supported.__name__ for supported in SUPPORTED_LAYERS)
+            advice = "docs/layers.md lists the layers that can"
+            if kind is _LAYERS.LSTM:
+                advice = "quantize it after training, with --quantization=ptq"
             raise errors.QuantizationError(
                 f"layer {layer.name!r}: {kind.__name__} cannot be quantized by the "
-                f"{scheme} scheme; use {', '.join(names)}."
+                f"{scheme} scheme; {advice}."
             )
         _check_activation(layer)
 
 
 def _check_activation(layer: Any) -> None:
-    if isinstance(layer, _LAYERS.ReLU):
+    if isinstance(layer, _LAYERS.ReLU) and (layer.negative_slope or layer.threshold):
         shape = (layer.max_value, float(layer.negative_slope), float(layer.threshold))
-        if shape not in ((None, 0.0, 0.0), (6.0, 0.0, 0.0)):
-            raise errors.QuantizationError(
-                f"layer {layer.name!r}: a ReLU must be plain or have max_value 6. "
-                f"Received: max_value, negative_slope, threshold = {shape}."
-            )
+        raise errors.QuantizationError(
+            f"layer {layer.name!r}: a ReLU must have no threshold, and no "
+            "negative_slope beside a max_value. Received: max_value, negative_slope, "
+            f"threshold = {shape}."
+        )
     if not hasattr(layer, "activation"):
         return
     name = getattr(layer.activation, "__name__", type(layer.activation).__name__)
@@ -375,7 +500,7 @@ def _quantizes_for_its_input(wrapper: Any) -> bool:
     layer = getattr(wrapper, "layer", wrapper)
     if isinstance(layer, _LAYERS.Activation):
         return layer.activation.__name__ in ("relu", "relu6")
-    return isinstance(layer, (_LAYERS.ReLU, _LAYERS.Concatenate))
+    return isinstance(layer, (_LAYERS.ReLU, *_JOINING_LAYERS))
 
 
 def is_of_scheme(qat_model: keras.Model) -> bool:

@@ -15,7 +15,8 @@ from tfpipeline.compat import keras, tf
 from tfpipeline.keras_networks import layer_traits
 from tfpipeline.quantization.tflite import channel_quantizer
 
-WEIGHT_ROLES = ("kernel", "depthwise_kernel")
+# "alpha": the slopes of a PReLU.
+WEIGHT_ROLES = ("kernel", "depthwise_kernel", "alpha")
 OUTPUT_ROLES = ("post_activation", "output")
 
 # Range of a tensor that is zero on every calibration image: any positive value
@@ -32,7 +33,8 @@ class Range:
     Attributes:
         wrapper: name of the layer of the quantization-aware model that owns them.
         layer: name of the wrapped layer, which is its name in the float network.
-        role: which tensor: `kernel`, `depthwise_kernel`, `post_activation`, `output`.
+        role: which tensor: `kernel`, `depthwise_kernel`, `alpha`, `post_activation`,
+            `output`.
         minimum: float32 variable, shape [] (a tensor) or [channels].
         maximum: float32 variable of the same shape.
     """
@@ -76,6 +78,9 @@ def set_from_weights(qat_model: keras.Model) -> None:
         weight = float_weight(qat_model, entry)
         if entry.role == "depthwise_kernel":
             weight = channel_quantizer.by_channel(weight)
+        layer = qat_model.get_layer(entry.wrapper).layer
+        if isinstance(layer, keras.layers.Conv2DTranspose):
+            weight = channel_quantizer.channels_last(weight)
         if entry.minimum.shape.rank == 0:
             limits = tf.reduce_max(tf.abs(weight))
         else:

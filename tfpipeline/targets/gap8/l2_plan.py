@@ -277,6 +277,14 @@ class _Weights:
         self._ceiling = 0
         self._limit = limit
         self.placed = list(activations)
+        # By number of a step: what of `placed` lives then, and where the activations
+        # end. A search of all regions for every step is quadratic in them.
+        self._living: dict[int, list[Region]] = {}
+        self._ends: dict[int, int] = {}
+        for region in activations:
+            self._note(region)
+            for time in range(region.buffer.first, region.buffer.last + 1):
+                self._ends[time] = max(self._ends.get(time, 0), region.end)
         self.tilings: list[Tiling] = []
         self.late: list[str] = []
         self.shortages: list[Shortage] = []
@@ -301,9 +309,21 @@ class _Weights:
 
     def _top(self, first: int, last: int) -> int:
         """The first byte above the activations of some steps."""
-        times = range(first, last + 1)
-        alive = (r for r in self._activations if any(map(r.lives, times)))
-        return max((r.end for r in alive), default=0)
+        return max(self._ends.get(time, 0) for time in range(first, last + 1))
+
+    def _place(self, region: Region) -> None:
+        self.placed.append(region)
+        self._note(region)
+
+    def _note(self, region: Region) -> None:
+        for time in range(region.buffer.first, region.buffer.last + 1):
+            self._living.setdefault(time, []).append(region)
+
+    def _lowest(self, weights: buffers.Buffer, start: int) -> int:
+        """The lowest place from `start` on that is free while the weights are there."""
+        times = range(weights.first, weights.last + 1)
+        alive = [r for time in times for r in self._living.get(time, ())]
+        return _lowest(weights, alive, start)
 
     def holds_activations(self, time: int, step: steps.Step) -> bool:
         """Whether a step's activations fit; what is missing is recorded."""
@@ -321,7 +341,7 @@ class _Weights:
         for first in (time - 1, time) if is_early else (time,):
             found = self._whole(step, size, first, time)
             if found is not None:
-                self.placed.append(found)
+                self._place(found)
                 if is_early and first == time:
                     self.late.append(step.name)
                 return
@@ -336,15 +356,16 @@ class _Weights:
             # Not where it hangs if something is in the way: the lowest place then.
             hung = (self._ceiling - size) // spec.ALIGNMENT * spec.ALIGNMENT
             start = max(start, hung)
-        offset = _lowest(weights, self.placed, start)
+        offset = self._lowest(weights, start)
         if offset + size > self._limit:
-            offset = _lowest(weights, self.placed, self._top(first, time))
+            offset = self._lowest(weights, self._top(first, time))
         fits = offset + size <= self._limit
         return Region(weights, offset, step.name) if fits else None
 
     def _tile(self, step: steps.Step, size: int, time: int) -> None:
         """Two tiles of as many output channels as fit, one where two do not."""
-        start = _aligned(max((r.end for r in self.placed if r.lives(time)), default=0))
+        living = self._living.get(time, ())
+        start = _aligned(max((r.end for r in living), default=0))
         total = step.result[0]
         unit = -(-size // total)
         count = 2
@@ -358,6 +379,6 @@ class _Weights:
             channels -= channels % _CHANNELS
         window = count * channels * unit
         weights = buffers.Buffer(f"{step.name}/weights", window, time, time)
-        self.placed.append(Region(weights, start, step.name))
+        self._place(Region(weights, start, step.name))
         tiles = -(-total // channels)
         self.tilings.append(Tiling(step.name, channels, tiles, window, size))

@@ -64,7 +64,8 @@ def make(
             "bias_elements": result[0],
             "macs": count.macs,
         }
-    rule = _RULES[type(layer)]
+    # Others, such as an LSTM, are no kernel of the chip, which a constraint says.
+    rule = _RULES.get(type(layer), _kind(steps.OTHER))
     return steps.Step(**fields | rule(g, layer, _Read(constants, source)))
 
 

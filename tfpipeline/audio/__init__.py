@@ -1,0 +1,1 @@
+"""Sound for networks: `.wav` files, and log-mel and MFCC features of them."""

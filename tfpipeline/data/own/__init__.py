@@ -1,0 +1,1 @@
+"""Data of one's own: a module a form, and what they share."""

@@ -1,0 +1,137 @@
+"""Arrays of an `.npz` file: `x_train, y_train, x_test, y_test`, or `x, y`."""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from tfpipeline import errors
+from tfpipeline.data import request as requests
+from tfpipeline.data import specs, splits
+from tfpipeline.data.own import examples, labels
+from tfpipeline.untrusted import arrays
+
+CLASS_NAMES = "class_names"
+_GROUPS = "groups"
+
+
+def read(spec: specs.DatasetSpec, asked: requests.Request) -> splits.Dataset:
+    """Reads arrays by their names.
+
+    `x`, `y` are divided by seed, with `groups` [N] (optional) never divided;
+    `x_train`, `y_train` and `x_test`, `y_test` (and `x_val`, `y_val`) are parts.
+    `class_names` is optional.
+
+    Raises:
+        DataError: arrays are absent or do not fit together.
+        StorageError: the file cannot be read, or is no `.npz` of numbers.
+    """
+    given = arrays.read_npz(spec.where, kinds=f"{arrays.NUMBERS}U")
+    return from_arrays(spec, asked, given, spec.where)
+
+
+def from_arrays(
+    spec: specs.DatasetSpec,
+    asked: requests.Request,
+    given: Mapping[str, np.ndarray],
+    what: str,
+) -> splits.Dataset:
+    """The data set of arrays by name, as `read` has them.
+
+    Args:
+        spec: of the data set.
+        asked: how it is to be read.
+        given: the arrays.
+        what: names their place in errors.
+    """
+    names = [str(name) for name in given.get(CLASS_NAMES, ())]
+    pairs = _pairs(given)
+    if examples.TRAIN not in pairs:
+        raise errors.DataError(
+            f"{what} holds {errors.listed(list(given)) or 'nothing'}: give x and y, or "
+            "x_train, y_train, x_test and y_test"
+        )
+    kind = asked.reading.targets
+    parts, known = {}, tuple(names)
+    for part, (x, y) in pairs.items():
+        parts[part], found = _examples(given, part, x, y, kind, known, what)
+        known = known or found
+    return examples.dataset(spec, asked, parts, known)
+
+
+def _pairs(given: Mapping[str, np.ndarray]) -> dict[str, tuple[str, str]]:
+    """Part -> names of its inputs and targets."""
+    pairs = {}
+    # Classes are named after those of the train part.
+    for x in sorted(given, key=lambda name: "train" not in name):
+        stem, _, part = x.partition("_")
+        if stem == "x" and (not part or part in examples.PART_NAMES):
+            y = f"y_{part}" if part else "y"
+            if y in given:
+                pairs[examples.PART_NAMES.get(part, examples.TRAIN)] = (x, y)
+    return pairs
+
+
+def _examples(
+    given: Mapping[str, np.ndarray],
+    part: str,
+    x: str,
+    y: str,
+    kind: str,
+    names: tuple[str, ...],
+    what: str,
+) -> tuple[examples.Examples, tuple[str, ...]]:
+    inputs, values = stored(given[x], f"{x} of {what}"), given[y]
+    if values.ndim < 1 or len(inputs) != len(values):
+        raise errors.DataError(
+            f"{what} holds {len(inputs)} {x} and {values.shape} {y}: one target an "
+            "input is needed"
+        )
+    if values.dtype.kind == "U" and names:
+        places = {name: place for place, name in enumerate(names)}
+        absent = next((str(v) for v in values if str(v) not in places), None)
+        if absent is not None:
+            raise errors.DataError(
+                f"{y} of {what} has the class {errors.brief(absent)}, which "
+                f"{errors.listed(names)} lacks"
+            )
+        values = np.array([places[str(v)] for v in values], np.int32)
+    targets, found = labels.targets(values, kind, f"{y} of {what}", names)
+    groups = given.get(_GROUPS) if part == examples.TRAIN else None
+    if groups is not None:
+        if groups.shape != (len(inputs),):
+            raise errors.DataError(
+                f"{what} holds {list(groups.shape)} groups for {len(inputs)} {x}"
+            )
+        _, groups = np.unique(groups, return_inverse=True)
+    return (
+        examples.of_arrays(
+            inputs,
+            targets,
+            groups=groups,
+            where=lambda i: f"example {i} of {x} in {what}",
+        ),
+        found,
+    )
+
+
+def stored(values: np.ndarray, what: str) -> np.ndarray:
+    """An array of inputs as splits hold them.
+
+    uint8 stays, and [N, H, W] of it are gray pictures; every other number becomes
+    float32.
+
+    Raises:
+        DataError: no numbers [N, ...].
+    """
+    if values.dtype.kind not in arrays.NUMBERS or values.ndim < 1 or not len(values):
+        raise errors.DataError(
+            f"{what} must be numbers [N, ...]; found {values.dtype} "
+            f"{list(values.shape)}"
+        )
+    if values.dtype == np.uint8:
+        return values[..., np.newaxis] if values.ndim == 3 else _columns(values)
+    return _columns(values.astype(np.float32))
+
+
+def _columns(values: np.ndarray) -> np.ndarray:
+    return values[:, np.newaxis] if values.ndim == 1 else values

@@ -1,0 +1,155 @@
+"""Data that a function of one's own returns: `file.py:function`."""
+
+import hashlib
+import importlib
+import importlib.util
+import os
+import pathlib
+import sys
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from tfpipeline import errors
+from tfpipeline.compat import tf
+from tfpipeline.data import forms, specs, splits
+from tfpipeline.data import request as requests
+from tfpipeline.data.own import array_files, examples
+from tfpipeline.untrusted import damage
+
+# Of dictionaries that a data set's elements may be.
+_INPUT_NAMES = ("inputs", "image", "audio", "features", "x")
+_TARGET_NAMES = ("targets", "label", "labels", "y")
+
+
+def read(spec: specs.DatasetSpec, asked: requests.Request) -> splits.Dataset:
+    """Calls the function without arguments and reads what it returns.
+
+    That is a tf.data.Dataset of (input, target), batched or not; or a pair of arrays;
+    or a dictionary of such by part: `train`, and where there are `validation`, `test`,
+    and `class_names`. Its elements are taken into memory once.
+
+    Raises:
+        DataError: it fails, or returns something else.
+        UsageError: there is no such function.
+    """
+    returned = _call(spec.where)
+    if not isinstance(returned, Mapping):
+        returned = {examples.TRAIN: returned}
+    given: dict[str, np.ndarray] = {}
+    for name, value in returned.items():
+        if name == array_files.CLASS_NAMES:
+            given[name] = np.array([str(each) for each in value])
+            continue
+        part = examples.PART_NAMES.get(str(name).lower())
+        if part is None:
+            raise errors.DataError(
+                f"{spec.where} returned a part {errors.brief(name)}; parts are train, "
+                "validation, test and class_names"
+            )
+        given[f"x_{part}"], given[f"y_{part}"] = _arrays(value, spec.where)
+    return array_files.from_arrays(spec, asked, given, spec.where)
+
+
+def _call(where: str) -> Any:
+    source, name = forms.split_function(where)
+    function = getattr(_module(source), name, None)
+    if not callable(function):
+        raise errors.UsageError(f"{source} has no function '{name}'")
+    try:
+        return function()
+    except errors.PipelineError:
+        raise
+    # The function is anybody's.
+    except Exception as error:
+        raise errors.DataError(
+            f"{where} failed: {type(error).__name__}: {damage.reason(error)}"
+        ) from error
+
+
+def _module(source: str) -> Any:
+    try:
+        if not source.endswith(".py"):
+            return importlib.import_module(source)
+        path = pathlib.Path(source).resolve()
+        # A name of its own, so that no module of that name is in the way.
+        name = f"own_{hashlib.sha256(os.fsencode(path)).hexdigest()[:12]}_{path.stem}"
+        specification = importlib.util.spec_from_file_location(name, path)
+        assert specification is not None and specification.loader is not None
+        module = importlib.util.module_from_spec(specification)
+        sys.modules[name] = module
+        specification.loader.exec_module(module)
+    except Exception as error:
+        raise errors.UsageError(
+            f"cannot import {source}: {type(error).__name__}: {damage.reason(error)}"
+        ) from error
+    return module
+
+
+def _arrays(value: Any, where: str) -> tuple[np.ndarray, np.ndarray]:
+    if isinstance(value, tf.data.Dataset):
+        return from_tf_data(value, where)
+    if isinstance(value, (tuple, list)) and len(value) == 2:
+        return np.asarray(value[0]), np.asarray(value[1])
+    raise errors.DataError(
+        f"{where} returned {type(value).__name__}; give a tf.data.Dataset of (input, "
+        "target), a pair of arrays, or a dictionary of those by part"
+    )
+
+
+def from_tf_data(data: tf.data.Dataset, where: str) -> tuple[np.ndarray, np.ndarray]:
+    """All inputs and targets of a data set of pairs, batched or not.
+
+    Raises:
+        DataError: its elements are no pairs, differ in shape, or there are none; or
+            its own functions fail.
+    """
+    take = _pair_of(data.element_spec, where)
+    inputs: list[np.ndarray] = []
+    targets: list[np.ndarray] = []
+    is_batched = _is_batched(take(data.element_spec))
+    try:
+        for element in data.as_numpy_iterator():
+            first, second = take(element)
+            inputs.append(first if is_batched else np.asarray(first)[np.newaxis])
+            targets.append(second if is_batched else np.asarray(second)[np.newaxis])
+    except tf.errors.OpError as error:
+        reason = damage.reason(Exception(error.message))
+        raise errors.DataError(f"reading {where} failed: {reason}") from error
+    if not inputs:
+        raise errors.DataError(f"{where} gives no example")
+    shapes = {each.shape[1:] for each in inputs}
+    if len(shapes) > 1:
+        raise errors.DataError(
+            f"{where} gives inputs of shapes {errors.listed(sorted(map(list, shapes)))}"
+            "; bring them to one"
+        )
+    return np.concatenate(inputs), _texts(np.concatenate(targets))
+
+
+def _texts(values: np.ndarray) -> np.ndarray:
+    if values.dtype != object:
+        return values
+    return np.array([each.decode("utf-8", "replace") for each in values.ravel()])
+
+
+def _pair_of(spec: Any, where: str) -> Callable[[Any], tuple[Any, Any]]:
+    if isinstance(spec, tuple) and len(spec) >= 2:
+        return lambda element: (element[0], element[1])
+    if isinstance(spec, dict):
+        x = next((name for name in _INPUT_NAMES if name in spec), None)
+        y = next((name for name in _TARGET_NAMES if name in spec), None)
+        if x is not None and y is not None:
+            return lambda element: (element[x], element[y])
+    raise errors.DataError(
+        f"{where} gives elements {errors.brief(spec)}; give pairs (input, target)"
+    )
+
+
+def _is_batched(pair: tuple[Any, Any]) -> bool:
+    """Whether the first axis of both is the batch: of targets of rank 1 or 2."""
+    x, y = (each.shape for each in pair)
+    if x.rank is None or y.rank is None:
+        return True
+    return bool(y.rank >= 1 and x.rank >= 2 and x[0] == y[0])

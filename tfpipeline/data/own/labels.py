@@ -1,0 +1,67 @@
+"""Labels as they are stored, as targets."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from tfpipeline import errors
+
+AUTO, CLASSES, NUMBERS = "auto", "classes", "numbers"
+
+
+def targets(
+    values: np.ndarray, kind: str, what: str, names: Sequence[str] = ()
+) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Targets, and the names of classes.
+
+    Args:
+        values: numbers or texts [N] or [N, K]; [N, 1] counts as [N].
+        kind: AUTO, CLASSES or NUMBERS; AUTO: classes for texts and whole numbers in one
+            column, numbers otherwise.
+        what: names the labels in an error.
+        names: of classes, where they are known; values are indices then.
+
+    Returns:
+        int32 [N] and the names (none for whole numbers that are indices already), or
+        float32 [N, K] and `names`.
+
+    Raises:
+        DataError: texts that should be numbers, or numbers that should be classes.
+    """
+    if values.ndim > 1 and values.shape[1:] == (1,):
+        values = values[:, 0]
+    is_text = values.dtype.kind not in "biuf"
+    is_whole = not is_text and (
+        values.dtype.kind in "biu"
+        or (kind == CLASSES and bool(np.all(values == np.rint(values))))
+    )
+    if kind == NUMBERS or (kind == AUTO and not is_text and not is_whole):
+        return _numbers(values, what), tuple(names)
+    if kind == AUTO and values.ndim > 1:
+        return _numbers(values, what), tuple(names)
+    if values.ndim > 1:
+        raise errors.DataError(
+            f"{what} has {values.shape[1]} numbers an example; classes have one"
+        )
+    if is_text:
+        texts = values.astype(str)
+        found, classes = np.unique(texts, return_inverse=True)
+        return classes.astype(np.int32), tuple(map(str, found))
+    if not is_whole:
+        raise errors.DataError(f"{what} has fractions, which are no classes")
+    low, high = int(values.min()), int(values.max())
+    if low < 0 or high > np.iinfo(np.int32).max:
+        raise errors.DataError(
+            f"{what} has the label {low if low < 0 else high}: labels count from 0"
+        )
+    return values.astype(np.int32), tuple(names)
+
+
+def _numbers(values: np.ndarray, what: str) -> np.ndarray:
+    try:
+        numbers = values.astype(np.float32)
+    except ValueError as error:
+        raise errors.DataError(
+            f"{what} is text, which is no number: {error}"
+        ) from error
+    return numbers[:, None] if numbers.ndim == 1 else numbers

@@ -1,0 +1,276 @@
+"""Tables of numbers, `.csv` or `.tsv`: a row an example, or windows of rows.
+
+A folder of tables is one table, in the order of the files' names; no window spans two
+files, two groups, or a place where a class or a group changes back.
+"""
+
+import codecs
+import dataclasses
+import io
+import os
+
+import numpy as np
+import pandas as pd
+
+from tfpipeline import errors
+from tfpipeline.configs.images import Reading
+from tfpipeline.data import forms, specs, splits
+from tfpipeline.data import request as requests
+from tfpipeline.data.own import examples, labels
+from tfpipeline.untrusted import content, damage
+
+_SEPARATORS = ",;\t"
+_MARKS = {
+    codecs.BOM_UTF8: "utf-8-sig",
+    codecs.BOM_UTF16_LE: "utf-16",
+    codecs.BOM_UTF16_BE: "utf-16",
+}
+# Windows without --group are divided in blocks of this many window lengths of rows, so
+# that no row is in two parts, and each part has examples from all along a recording.
+_WINDOWS_A_BLOCK = 8
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Table:
+    """The rows of all files, in order.
+
+    Attributes:
+        frame: the columns.
+        files: int64 [rows], number of the file of each.
+        paths: of the files.
+    """
+
+    frame: pd.DataFrame
+    files: np.ndarray
+    paths: list[str]
+
+    def place(self, row: int) -> str:
+        """A row's file and line, for messages; the header is line 1."""
+        file = int(self.files[row])
+        first = int(np.searchsorted(self.files, file))
+        return f"{self.paths[file]} line {row - first + 2}"
+
+
+def read(spec: specs.DatasetSpec, asked: requests.Request) -> splits.Dataset:
+    """Reads a table as the flags of `Reading` say.
+
+    Raises:
+        DataError: no table, a column that is absent or no numbers, a value that is
+            missing (names the line), fewer rows than a window.
+        StorageError: a file cannot be read.
+        UsageError: --label is missing.
+    """
+    reading = asked.reading
+    table = _table(_paths(spec.where))
+    names = list(table.frame.columns)
+    if not reading.label:
+        raise errors.UsageError(
+            f"say which column of {spec.where} is learned, --label=COLUMN of "
+            f"{errors.listed(names)}"
+        )
+    group = [] if reading.group is None else [reading.group]
+    for column in (*reading.label, *reading.columns, *group):
+        if column not in names:
+            raise errors.UsageError(
+                f"{spec.where} has no column {errors.brief(column)}; it has "
+                f"{errors.listed(names)}"
+            )
+    inputs = _inputs(table, reading)
+    targets, class_names = _targets(table, reading)
+    groups = _groups(table, reading)
+    if reading.window is None:
+        part = examples.of_arrays(
+            inputs,
+            targets,
+            groups=None if not group else groups,
+            where=table.place,
+        )
+    else:
+        part = _windows(table, reading, inputs, targets, groups)
+    return examples.dataset(spec, asked, {examples.TRAIN: part}, class_names)
+
+
+def _paths(where: str) -> list[str]:
+    if not os.path.isdir(where):
+        return [where]
+    return [
+        os.path.join(where, name)
+        for name in sorted(os.listdir(where))
+        if name.lower().endswith(forms.TABLE_SUFFIXES) and not name.startswith(".")
+    ]
+
+
+def _table(paths: list[str]) -> Table:
+    frames = [_frame(path) for path in paths]
+    first = frames[0]
+    for path, frame in zip(paths, frames, strict=True):
+        if list(frame.columns) != list(first.columns):
+            raise errors.DataError(
+                f"{path} has the columns {errors.listed(list(frame.columns), 4)}, "
+                f"{paths[0]} has {errors.listed(list(first.columns), 4)}"
+            )
+        if not len(frame):
+            raise errors.DataError(f"{path} has no rows below its header")
+    files = np.repeat(np.arange(len(frames)), [len(frame) for frame in frames])
+    return Table(pd.concat(frames, ignore_index=True), files, paths)
+
+
+def _frame(path: str) -> pd.DataFrame:
+    data = content.read(path)
+    mark = next((mark for mark in _MARKS if data.startswith(mark)), b"")
+    encoding = _MARKS.get(mark, "utf-8")
+    if encoding != "utf-16" and b"\0" in data[:4096]:
+        raise errors.DataError(
+            f"{path} is no text of UTF-8: it holds NUL bytes, as UTF-16 without a mark "
+            "does; save it as UTF-8"
+        )
+    with damage.reported(path, "a table of text"):
+        head = data[:65536].decode(encoding, errors="ignore").partition("\n")[0]
+        separator = max(_SEPARATORS, key=head.count)
+        frame = pd.read_csv(
+            io.BytesIO(data),
+            sep=separator,
+            encoding=encoding,
+            skipinitialspace=True,
+            index_col=False,
+            # One pass, so that a column has one type.
+            low_memory=False,
+        )
+    frame.columns = [str(name).strip() for name in frame.columns]
+    return frame
+
+
+def _inputs(table: Table, reading: Reading) -> np.ndarray:
+    """float32 [rows, columns]."""
+    frame = table.frame
+    aside = {*reading.label, reading.group}
+    names = list(reading.columns) or [
+        name
+        for name in frame.columns
+        if name not in aside and pd.api.types.is_numeric_dtype(frame[name])
+    ]
+    if not names:
+        raise errors.DataError(
+            f"{table.paths[0]} has no column of numbers besides "
+            f"{errors.listed(sorted(filter(None, aside)))}"
+        )
+    for name in names:
+        _require_numbers(table, name)
+    return frame[names].to_numpy(np.float32)
+
+
+def _require_numbers(table: Table, name: str) -> None:
+    column = table.frame[name]
+    numbers = pd.to_numeric(column, errors="coerce").to_numpy(np.float64)
+    wrong = np.flatnonzero(~np.isfinite(numbers))
+    if len(wrong):
+        value = column.iloc[wrong[0]]
+        told = "nothing" if pd.isna(value) else errors.brief(value)
+        raise errors.DataError(
+            f"{table.place(int(wrong[0]))} has {told} in column "
+            f"{errors.brief(name)}, which must be a finite number"
+        )
+
+
+def _targets(table: Table, reading: Reading) -> tuple[np.ndarray, tuple[str, ...]]:
+    frame = table.frame[list(reading.label)]
+    what = f"column {errors.listed(reading.label)} of {table.paths[0]}"
+    missing = np.flatnonzero(frame.isna().any(axis=1))
+    if len(missing):
+        raise errors.DataError(
+            f"{table.place(int(missing[0]))} has no value in {what.split(' of ')[0]}"
+        )
+    if len(reading.label) > 1:
+        for name in reading.label:
+            _require_numbers(table, name)
+        kind, names = labels.NUMBERS, reading.label
+        return labels.targets(frame.to_numpy(np.float64), kind, what, names)
+    values = frame.iloc[:, 0]
+    if reading.targets == labels.NUMBERS:
+        _require_numbers(table, reading.label[0])
+    array = values.to_numpy()
+    if array.dtype.kind not in "biuf":
+        array = values.astype(str).to_numpy(str)
+    targets, names = labels.targets(array, reading.targets, what)
+    return targets, names if targets.dtype == np.int32 else reading.label
+
+
+def _groups(table: Table, reading: Reading) -> np.ndarray:
+    """int64 [rows]: by --group, or else by file."""
+    if reading.group is None:
+        return table.files
+    values = table.frame[reading.group]
+    missing = np.flatnonzero(values.isna())
+    if len(missing):
+        raise errors.DataError(
+            f"{table.place(int(missing[0]))} has no value in column "
+            f"{errors.brief(reading.group)}"
+        )
+    return np.unique(values.astype(str).to_numpy(str), return_inverse=True)[1]
+
+
+def _windows(
+    table: Table,
+    reading: Reading,
+    inputs: np.ndarray,
+    targets: np.ndarray,
+    groups: np.ndarray,
+) -> examples.Examples:
+    """Windows [rows, columns]; the class of most of its rows, or its last numbers."""
+    length = reading.window or 0
+    stride = reading.stride or length
+    pieces = _pieces(table.files, groups)
+    is_blocked = reading.group is None and len(table.paths) == 1
+    starts, owners = [], []
+    for first, end in pieces:
+        begins = np.arange(first, end - length + 1, stride)
+        if is_blocked:
+            block = _WINDOWS_A_BLOCK * length
+            owner = (begins - first) // block
+            begins = begins[(begins - first + length - 1) // block == owner]
+            owners.append((begins - first) // block)
+        else:
+            owners.append(groups[begins])
+        starts.append(begins)
+    rows = np.concatenate(starts) if starts else np.empty(0, np.int64)
+    if not len(rows):
+        longest = max(end - first for first, end in pieces)
+        raise errors.DataError(
+            f"--window={length} is more than the {longest} rows that follow one "
+            f"another in {table.paths[0]}"
+        )
+    span = np.arange(length)
+
+    def read_chunks(positions: np.ndarray):
+        for some in np.array_split(positions, max(1, len(positions) // 1024)):
+            yield inputs[rows[some][:, None] + span]
+
+    return examples.Examples(
+        _of_windows(targets, rows, length),
+        (length, inputs.shape[1]),
+        inputs.dtype,
+        read_chunks,
+        groups=np.concatenate(owners),
+        where=lambda i: table.place(int(rows[i])),
+    )
+
+
+def _pieces(files: np.ndarray, groups: np.ndarray) -> list[tuple[int, int]]:
+    """(first row, row after the last) of what belongs to one file and one group."""
+    change = (np.diff(files) != 0) | (np.diff(groups) != 0)
+    ends = [*(np.flatnonzero(change) + 1).tolist(), len(files)]
+    return list(zip([0, *ends[:-1]], ends, strict=True))
+
+
+def _of_windows(targets: np.ndarray, rows: np.ndarray, length: int) -> np.ndarray:
+    if targets.dtype != np.int32:
+        return targets[rows + length - 1]
+    # How often each class came before each row: [rows + 1] for one class at a time.
+    best = np.zeros(len(rows), np.int64)
+    result = np.zeros(len(rows), np.int32)
+    for kind in range(int(targets.max()) + 1):
+        before = np.concatenate(([0], np.cumsum(targets == kind)))
+        count = before[rows + length] - before[rows]
+        result[count > best] = kind
+        best = np.maximum(best, count)
+    return result
