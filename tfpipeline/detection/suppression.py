@@ -7,6 +7,7 @@ libraries' suppression gives other boxes. The sides of what is shared count one 
 more, those of the areas do not, as in the source.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -17,12 +18,16 @@ from tfpipeline.detection import boxes as boxes_lib
 # LFFD's, for its figures and for its accuracy.
 OVERLAP = 0.3
 
+Areas = npt.NDArray[Any]
+Goes = Callable[[Areas, Areas], Areas]
+
 
 def suppress(
     boxes: npt.NDArray[Any],
     scores: npt.NDArray[Any],
     overlap: float = OVERLAP,
     added: float = 1,
+    goes: Goes | None = None,
 ) -> npt.NDArray[np.intp]:
     """The boxes that stay.
 
@@ -32,10 +37,19 @@ def suppress(
             leaves that open.
         overlap: the share of a box's area above which it goes.
         added: to the sides of what two boxes share: a pixel in the boxes' unit.
+        goes: in place of `overlap`, whether boxes go for areas [M] that they share and
+            their own areas [M]; for integers.
 
     Returns:
         intp [K], indices in descending order of their scores.
     """
+    if goes is None:
+
+        def goes(shared: Areas, own: Areas) -> Areas:
+            # Not a quotient: boxes cut by the image's edge may have no area.
+            result: Areas = shared > overlap * own
+            return result
+
     order = np.argsort(-scores, kind="stable")
     areas = boxes_lib.areas(boxes)
     kept = []
@@ -43,6 +57,5 @@ def suppress(
         best, rest = order[0], order[1:]
         kept.append(best)
         shared = boxes_lib.intersections(boxes[best : best + 1], boxes[rest], added)[0]
-        # Not a quotient: boxes cut by the image's edge may have no area.
-        order = rest[shared <= overlap * areas[rest]]
+        order = rest[~goes(shared, areas[rest])]
     return np.array(kept, np.intp)
