@@ -1,8 +1,8 @@
 """Writes a network in the format of a target's own tools, and verifies it.
 
     python -m export --model=NETWORK.tflite --targets=int8 --output=FOLDER
-    python -m export --model=RUN_OR_FLOAT_FILE --targets=gap8 --calibration=FOLDER \\
-        --output=FOLDER
+    python -m export --model=FLOAT.keras --calibration=DATA \\
+        --targets=int8,int16x8,tflm,c,max78000,gap8 --output=FOLDER
     python -m export --model=RUN_OR_GRAPH --targets=max78000 --output=FOLDER
     python -m export --model=NETWORK.tflite --targets=c --output=FOLDER \\
         --emulate=cortex-m4
@@ -18,9 +18,13 @@ from collections.abc import Iterator
 from typing import Annotated
 
 from export import catalog
+from export.given import Given
 from tfpipeline import entry, errors, marked_folder, run_folder, run_lock
 from tfpipeline.configs import fields
 from tfpipeline.configs.fields import Flag, Group
+from tfpipeline.post_training import calibration as calibrations
+from tfpipeline.post_training import input_range as input_ranges
+from tfpipeline.post_training import loss
 
 _GROUP = "all targets"
 
@@ -58,6 +62,55 @@ class Request(fields.Config):
             group=_GROUP,
         ),
     ] = None
+
+    calibration: Annotated[str | None, Flag(calibrations.HELP, group=_GROUP)] = None
+    input_range: Annotated[
+        str,
+        Flag(
+            f"With --calibration. {input_ranges.HELP}",
+            check=input_ranges.parse,
+            group=_GROUP,
+        ),
+    ] = input_ranges.AUTO
+    per_tensor: Annotated[
+        bool,
+        Flag(
+            "With --calibration, for .tflite and C: one scale for a whole kernel, not "
+            "one an output channel.",
+            group=_GROUP,
+        ),
+    ] = False
+    no_calibration: Annotated[
+        bool,
+        Flag(
+            "Let values of a float network saturate where they do, for a target that "
+            "otherwise asks for --calibration.",
+            group=_GROUP,
+        ),
+    ] = False
+
+    def check(self) -> None:
+        """Flags that go with others."""
+        if self.calibration is not None and self.no_calibration:
+            raise errors.UsageError("give --calibration or --no_calibration, not both")
+        if self.calibration is None and self.per_tensor:
+            raise errors.UsageError("--per_tensor needs --calibration")
+
+    def given(self) -> Given:
+        """The network, for the targets.
+
+        Raises:
+            UsageError: none is named.
+        """
+        if not self.model:
+            raise errors.UsageError("say what to export: --model=NETWORK.tflite")
+        return Given(
+            self.model,
+            self.calibration,
+            self.input_range,
+            self.per_tensor,
+            self.no_calibration,
+        )
 
     def folders(self) -> dict[str, pathlib.Path | None]:
         """Target -> folder that gets its files.
@@ -111,8 +164,7 @@ def run(command: Request) -> Iterator[str]:
         PipelineError: what stands in the way, before anything is written; or what a
             target's own check finds afterwards.
     """
-    if not command.model:
-        raise errors.UsageError("say what to export: --model=NETWORK.tflite")
+    given = command.given()
     folders = command.folders()
     for name, folder in folders.items():
         if folder is not None:
@@ -120,17 +172,23 @@ def run(command: Request) -> Iterator[str]:
         elif catalog.named(name).needs_output:
             raise errors.UsageError("say where the files go: --output=FOLDER")
     prepared = {
-        name: catalog.named(name).prepare(command.model, getattr(command, name))
+        name: catalog.named(name).prepare(given, getattr(command, name))
         for name in folders
     }
     # All before any is written.
     for name, folder in folders.items():
         if folder is not None:
             marked_folder.require(folder, prepared[name].contents)
+    yield from given.notes()
     for name, folder in folders.items():
         if folder is not None:
             marked_folder.write(folder, prepared[name].contents)
         yield from prepared[name].report(folder)
+        if (cost := prepared[name].cost) is not None:
+            yield f"loss       {cost.to_text()}"
+    losses = {id(each.cost): each.cost for each in prepared.values() if each.cost}
+    for line in loss.warnings(list(losses.values())):
+        yield f"WARNING    {line}"
 
 
 if __name__ == "__main__":

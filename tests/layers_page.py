@@ -29,7 +29,19 @@ FILE = room_table.ROOT / "docs" / "layers.md"
 # Number format -> the type of TensorFlow Lite Micro's activations.
 TYPES = {"int8": "int8", "int16x8": "int16", "int4": "int8"}
 FORMATS = (*TYPES, "max78000", "gap8")
-BOTH, PTQ, NONE = "QAT, PTQ", "PTQ", "-"
+BOTH, QAT, PTQ, NONE = "QAT, PTQ", "QAT", "PTQ", "-"
+_UNCONVERTED = (
+    "after training: TensorFlow's converter does not have it in 16 bits (2.21)"
+)
+_LONG = "after training: the converter joins all rows, TFLite Micro ten at most"
+# (layer, number format) -> what TensorFlow's converter, which quantizes float networks
+# for these formats, makes of it that does not run.
+UNCONVERTED = {
+    ("PReLU", "int16x8"): _UNCONVERTED,
+    ("UpSampling1D", "int8"): _LONG,
+    ("UpSampling1D", "int16x8"): _LONG,
+    ("hard swish of MobileNetV3", "int16x8"): _UNCONVERTED,
+}
 
 _HEAD = """\
 # Layers
@@ -43,7 +55,7 @@ Which layer of Keras goes where, tried on the smallest network with it. Written 
   or has it in front (`conv/depthwise`), and is what the exported files hold. An empty
   cell: the layer itself. MAX78000 and GAP8 may have others: `rewrites.py` of each.
 * **int8, int16x8, int4, MAX78000, GAP8**: "QAT, PTQ": trained for the integers or
-  quantized after training; "PTQ": after training only; "-": refused before any
+  quantized after training; "QAT", "PTQ": one of them only; "-": refused before any
   training, in one line, which stands below the table.
 * **TFLM**: the types that TensorFlow Lite Micro has kernels for; **C**: whether
   `--targets=c` writes it; **estimate**: whether `estimate` reads it.
@@ -63,7 +75,7 @@ class Cell:
     """What a number format does with a layer.
 
     Attributes:
-        word: `BOTH`, `PTQ` or `NONE`.
+        word: `BOTH`, `QAT`, `PTQ` or `NONE`.
         message: why not all of it; empty for `BOTH`.
     """
 
@@ -114,6 +126,9 @@ def row(name: str) -> Row:
         if not _fault(lambda dtype=dtype: limits.require_runnable(g, dtype))
     ]
     cells = {each: _cell(each, model, g) for each in FORMATS}
+    for each in FORMATS:
+        if (name, each) in UNCONVERTED:
+            cells[each] = Cell(QAT, UNCONVERTED[name, each])
     return Row(
         _becomes(model),
         cells,
@@ -137,7 +152,7 @@ def _cell(number_format: str, model: keras.Model, g: graph.Graph) -> Cell:
     if not fault:
         return Cell(BOTH)
     if number_format not in TYPES or any(
-        isinstance(layer, graph.Lstm) and number_format == "int4" for layer in g.layers
+        isinstance(layer, graph.Lstm) and number_format != "int8" for layer in g.layers
     ):
         return Cell(NONE, fault)
     dtype = TYPES[number_format]
@@ -177,6 +192,8 @@ def require_trainable(number_format: str, model: keras.Model) -> None:
 def _folded(
     model: keras.Model, target: quantizable.Target
 ) -> tuple[keras.Model, graph.Graph]:
+    if target is not quantizable.ANY and not quantizable.is_rewritten(model, target):
+        return _folded(model, quantizable.ANY)
     folded = quantizable.fold(model, target)
     return folded, from_keras.read(folded, name="net")
 

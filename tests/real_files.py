@@ -13,7 +13,7 @@ import sys
 
 import numpy as np
 
-from export import catalog
+from export import catalog, given
 from tfpipeline import errors, model_source
 from tfpipeline.cost import estimate
 from tfpipeline.ir import from_tflite
@@ -59,7 +59,7 @@ def outcomes(path: pathlib.Path) -> dict[str, str]:
     for name in EXPORTS:
         target = catalog.named(name)
         try:
-            prepared = target.prepare(str(path), target.flags)
+            prepared = target.prepare(given.Given(str(path)), target.flags)
         except errors.PipelineError as error:
             found[name] = str(error)
         else:
@@ -102,7 +102,8 @@ def _simulated(path: pathlib.Path) -> str:
         return "not executed"
     target = catalog.named("tflm")
     try:
-        model = target.prepare(str(path), target.flags).contents["model.tflite"]
+        prepared = target.prepare(given.Given(str(path)), target.flags)
+        model = prepared.contents["model.tflite"]
     except (errors.PipelineError, KeyError):
         return "no file"
     inputs = interpreter.random_inputs(flatbuffer.read(model), IMAGES)

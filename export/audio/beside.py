@@ -3,7 +3,7 @@
 import pathlib
 
 from export.audio import writer
-from tfpipeline import errors, run_folder
+from tfpipeline import errors, marked_folder, run_folder
 from tfpipeline.audio import front_end
 from tfpipeline.configs import fields, sound
 from tfpipeline.ir import graph
@@ -33,9 +33,26 @@ def contents(
     value = given.value or of_run(model)
     if value is None:
         return {}
-    program = writer.prepare(value, f"{name}_front_end", tensor)
-    files = writer.contents(program)
+    files = writer.contents(writer.prepare(value, f"{name}_front_end", tensor))
     return {f"{FOLDER}/{file}": text for file, text in files.items()}
+
+
+def write(
+    folder: pathlib.Path, value: front_end.FrontEnd, name: str, tensor: graph.Tensor
+) -> None:
+    """Writes a front end into a folder of its own, in place of an earlier one.
+
+    Args:
+        folder: where the files go.
+        value: the front end.
+        name: of the network.
+        tensor: its input.
+
+    Raises:
+        PipelineError: as `contents` and `marked_folder.write`.
+    """
+    files = writer.contents(writer.prepare(value, f"{name}_front_end", tensor))
+    marked_folder.write(folder, files)
 
 
 def lines(files: dict[str, str]) -> list[str]:

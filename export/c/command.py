@@ -6,12 +6,15 @@ from typing import Annotated
 
 from export.audio import beside
 from export.c import emulation, files, network, states
+from export.given import Given
 from export.target import Prepared, Target
 from tfpipeline import errors, model_source
 from tfpipeline.configs import fields
 from tfpipeline.configs.fields import Flag
 from tfpipeline.configs.sound import Sound
+from tfpipeline.ir import from_tflite, graph
 from tfpipeline.numerics import lost_weights
+from tfpipeline.post_training import loss
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,22 +31,25 @@ class Flags(fields.Config):
     sound: Sound = Sound()  # noqa: RUF009 a frozen value
 
 
-def prepare(model: str, given: Flags) -> Prepared:
+def prepare(given: Given, flags: Flags) -> Prepared:
     """C that computes a network, and a program that tests it.
 
     Args:
-        model: a file, a graph or the folder of a run, of integers.
-        given: flags.
+        given: a file, a graph or the folder of a run, of integers; with calibration
+            data a float network, which is quantized to int8 here.
+        flags: of the target.
 
     Raises:
         PipelineError: as `emulation.require`, `model_source.load` and
             `network.prepare`; the report a VerificationError where an emulated core
             does not meet the known answers.
     """
-    emulation.require(given.emulate)
-    g = model_source.with_weights(model).graph
+    emulation.require(flags.emulate)
+    g, cost = _integers(given)
     found = network.prepare(g, g.name)
-    heard = beside.contents(given.sound, model, found.name, g.tensors[g.inputs[0]])
+    heard = beside.contents(
+        flags.sound, given.model, found.name, g.tensors[g.inputs[0]]
+    )
     kept = states.num_bytes(g)
 
     def report(output: pathlib.Path | None) -> list[str]:
@@ -57,20 +63,31 @@ def prepare(model: str, given: Flags) -> Prepared:
         ]
         if output is None:
             return lines
-        for core in given.emulate:
+        for core in flags.emulate:
             ran = emulation.run(output, found, core)
             lines += emulation.to_text(found, ran)
             if ran.exit_code:
                 raise errors.VerificationError("\n".join(lines))
         return lines
 
-    return Prepared(files.contents(found) | heard, report)
+    return Prepared(files.contents(found) | heard, report, cost)
+
+
+def _integers(given: Given) -> tuple[graph.Graph, loss.Loss | None]:
+    if given.calibration is not None:
+        file = given.int8
+        return from_tflite.read(file.data, name=given.name), file.cost
+    given.require_integers("C of integers")
+    return model_source.with_weights(given.model).graph, None
 
 
 TARGET = Target(
     name="c",
     title="portable C99 without a runtime",
-    takes="a .tflite file or a graph.json, of integers",
+    takes=(
+        "a .tflite file or a graph.json, of integers, or a float network with "
+        "--calibration"
+    ),
     flags=Flags(),
     prepare=prepare,
 )

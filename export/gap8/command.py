@@ -5,12 +5,21 @@ import functools
 import pathlib
 from typing import Annotated
 
-from export.gap8 import calibration, files, network
+from export.gap8 import files, network
+from export.given import Given
 from export.target import Prepared, Target
 from tfpipeline import errors, model_source, number_formats, run_folder
 from tfpipeline.configs import fields
 from tfpipeline.configs.fields import Flag
+from tfpipeline.cost import macs
 from tfpipeline.ir import global_pools, graph, serialize, single_results
+from tfpipeline.post_training import (
+    calibration,
+    float_network,
+    gap8,
+    input_range,
+    loss,
+)
 from tfpipeline.targets.gap8 import kernels, program, program_file
 
 PRECISIONS = {"double": kernels.DOUBLE, "single": kernels.SINGLE}
@@ -21,22 +30,6 @@ _WIDTHS = (16, 8)
 class Flags(fields.Config):
     """What the command line says of this target."""
 
-    images: Annotated[
-        str | None,
-        Flag(
-            "Images that decide the formats of a float network: a folder of .png or "
-            ".npy, or one .npy or .npz of [N, rows, columns, channels].",
-            name="calibration",
-        ),
-    ] = None
-    pixels: Annotated[
-        str,
-        Flag(
-            "What the network takes of a .png's pixel: (pixel - 128) / 128, pixel / "
-            "256, or the pixel as it is, which then is the chip's input too.",
-            choices=calibration.PIXELS,
-        ),
-    ] = calibration.SIGNED
     weight_bits: Annotated[
         int | None,
         Flag("Width of a float network's weights and data: 16 if not given, or 8."),
@@ -51,30 +44,29 @@ class Flags(fields.Config):
     ] = "double"
 
 
-def prepare(model: str, given: Flags) -> Prepared:
+def prepare(given: Given, flags: Flags) -> Prepared:
     """All files of a network.
 
     Args:
-        model: the folder of a run, a graph or a `.tflite`, of floats; or a
-            `program.npz`, or the folder of a run or an export that holds one.
-        given: flags.
+        given: the folder of a run, a graph, a `.tflite` or a Keras file, of floats; or
+            a `program.npz`, or the folder of a run or an export that holds one.
+        flags: of the target.
 
     Raises:
         UsageError: what does not go together, or is missing.
         PipelineError: as `network.from_float`.
     """
-    path = pathlib.Path(model)
-    stored = _stored(path, given.weight_bits)
-    if stored is not None:
-        found = network.from_program(
-            stored,
-            precision=PRECISIONS[given.precision],
-            g=_beside(path),
-            images=_images(given, stored.input.shape),
-        )
-    else:
-        found = _from_float(model, given)
-    return Prepared(files.contents(found), functools.partial(_report, found))
+    path = pathlib.Path(given.model)
+    stored = _stored(path, flags.weight_bits)
+    if stored is None:
+        return _from_float(given, flags)
+    prepared = network.from_program(
+        stored,
+        precision=PRECISIONS[flags.precision],
+        g=_beside(path),
+        images=_images(given, stored.input.shape),
+    )
+    return Prepared(files.contents(prepared), functools.partial(_report, prepared))
 
 
 def _stored(path: pathlib.Path, weight_bits: int | None) -> program.Program | None:
@@ -113,34 +105,42 @@ def _is_float(g: graph.Graph) -> bool:
     return all(tensor.dtype == "float32" for tensor in g.tensors.values())
 
 
-def _from_float(model: str, given: Flags) -> network.Network:
-    if given.weight_bits not in (None, *_WIDTHS):
+def _from_float(given: Given, flags: Flags) -> Prepared:
+    if flags.weight_bits not in (None, *_WIDTHS):
         raise errors.UsageError(
             "GAP8 has integers of 16 and 8 bits; found --weight_bits="
-            f"{given.weight_bits}"
+            f"{flags.weight_bits}"
         )
-    g = _float_graph(model)
-    if given.images is None:
+    if given.calibration is None:
+        _float_graph(given.model)  # Of integers alone, that comes first.
         raise errors.UsageError(
             "the formats come from images: give --calibration=FOLDER of .png or .npy, "
             "or an .npz"
         )
-    shape = g.tensors[g.inputs[0]].shape[1:]
-    return network.from_float(
-        g,
-        calibration.read(given.images, shape, given.pixels),
-        num_bits=given.weight_bits or 16,
-        precision=PRECISIONS[given.precision],
-        pixels=given.pixels,
+    source = _network(given)
+    g, p = gap8.quantized(source, flags.weight_bits or 16)
+    prepared = network.from_program(
+        p, precision=PRECISIONS[flags.precision], g=g, images=source.inputs
+    )
+    return Prepared(
+        files.contents(prepared),
+        functools.partial(_report, prepared),
+        loss.measure(_form(source, g, p), macs.graph_count(g).macs),
     )
 
 
-def _float_graph(model: str) -> graph.Graph:
+def _network(given: Given) -> float_network.FloatNetwork:
     """The float network; of a run whose deployed network has integers, the one beside.
 
     Raises:
         UsageError: there are integers only.
     """
+    g = _float_graph(given.model)
+    assert given.calibration is not None
+    return float_network.make(g, given.calibration, given.input_range)
+
+
+def _float_graph(model: str) -> graph.Graph:
     g = model_source.with_weights(model).graph
     single_results.require(g, "GAP8")
     if _is_float(g):
@@ -155,11 +155,29 @@ def _float_graph(model: str) -> graph.Graph:
     )
 
 
-def _images(given: Flags, shape: program.Shape) -> graph.Array | None:
-    if given.images is None:
+def _form(
+    source: float_network.FloatNetwork, g: graph.Graph, p: program.Program
+) -> loss.Form:
+    """The program beside the network that it is of."""
+    moved = {layer.output for layer in g.layers if isinstance(layer, graph.Reshape)}
+
+    def compute(inputs: graph.Array) -> dict[str, graph.Array]:
+        values = network.reals(p, inputs)
+        # A flattened tensor lies in another order here.
+        return {name: each for name, each in values.items() if name not in moved}
+
+    return loss.Form(
+        f"GAP8, {p.num_bits} bits", g, source.inputs, source.run, compute, p.outputs
+    )
+
+
+def _images(given: Given, shape: program.Shape) -> graph.Array | None:
+    if given.calibration is None:
         return None
     channels, rows, columns = shape
-    return calibration.read(given.images, (rows, columns, channels), given.pixels)
+    declared = input_range.parse(given.input_range)
+    pixels = declared or input_range.NAMED[input_range.SIGNED]
+    return calibration.read(given.calibration, (rows, columns, channels), pixels)
 
 
 def _report(found: network.Network, output: pathlib.Path | None) -> list[str]:

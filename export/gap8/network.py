@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 
 from export.c import literals
-from export.gap8 import calibration, generator_calls
+from export.gap8 import generator_calls
 from export.tflite import from_graph
 from tfpipeline import errors
 from tfpipeline.ir import graph
@@ -63,7 +63,7 @@ def from_float(
     *,
     num_bits: int = 16,
     precision: str = kernels.DOUBLE,
-    pixels: str = calibration.SIGNED,
+    raw_input: bool = False,
 ) -> Network:
     """Quantizes a float network after training.
 
@@ -73,8 +73,7 @@ def from_float(
             formats; the first are the known answers' inputs too.
         num_bits: 16 or 8.
         precision: of the convolutions in the AutoTiler's model.
-        pixels: `calibration.RAW` for a network of a camera's pixels, which are taken
-            as they are.
+        raw_input: for a network of a camera's pixels, which are taken as they are.
 
     Raises:
         TargetError: the chip cannot run the network.
@@ -83,8 +82,7 @@ def from_float(
     """
     lowering.require_runnable(g, num_bits)
     ranges = calibrate.calibrate(g, images)
-    raw = pixels == calibration.RAW
-    p = quantize.quantize(g, ranges, num_bits=num_bits, raw_input=raw)
+    p = quantize.quantize(g, ranges, num_bits=num_bits, raw_input=raw_input)
     return from_program(p, precision=precision, g=g, images=images)
 
 
@@ -140,6 +138,23 @@ def from_program(
         images=images,
         notes=tuple(notes),
     )
+
+
+def reals(p: program.Program, inputs: Array) -> dict[str, Array]:
+    """What the chip computes of real inputs, as real numbers by tensors of a program.
+
+    Args:
+        p: the integers.
+        inputs: float32 `[N, ...]` of the network's input.
+
+    Returns:
+        By tensor float64 `[N, rows, columns, channels]`.
+    """
+    integers = simulate.outputs(p, simulate.quantize_images(p, inputs))
+    return {
+        name: values.transpose(0, 2, 3, 1) * 2.0 ** -p.tensors[name].q
+        for name, values in integers.items()
+    }
 
 
 def _random(p: program.Program) -> Array:

@@ -1,16 +1,23 @@
 """`python -m export --targets=max78000`: what the vendor's synthesis tool takes."""
 
 import dataclasses
+import functools
 import pathlib
 from typing import Annotated
 
+import numpy as np
+import numpy.typing as npt
+
+from export.given import Given
 from export.max78000 import files, network, sample
 from export.target import Prepared, Target
-from tfpipeline import model_source
+from tfpipeline import errors, model_source
 from tfpipeline.configs import fields
 from tfpipeline.configs.fields import Flag
-from tfpipeline.ir import global_pools, single_results
-from tfpipeline.targets.max78000 import policy
+from tfpipeline.cost import macs
+from tfpipeline.ir import global_pools, graph, single_results
+from tfpipeline.post_training import loss
+from tfpipeline.targets.max78000 import lost_weights, policy, quantize
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,39 +34,87 @@ class Flags(fields.Config):
     ] = None
 
 
-def prepare(model: str, given: Flags) -> Prepared:
+def prepare(given: Given, flags: Flags) -> Prepared:
     """The files of a network, with a known answer for every layer.
 
     Args:
-        model: a graph, a Keras file or the folder of a run.
-        given: flags.
+        given: a graph, a Keras file or the folder of a run; with calibration data a
+            float one, whose ranges are brought in.
+        flags: of the target.
 
     Raises:
         PipelineError: as `model_source.load`, `sample.read` and `network.prepare`.
     """
+    if given.calibration is not None:
+        return _after_training(given, flags)
     # The device gives its input a scale of its own; what scales it is not a kernel's.
-    source = model_source.with_weights(model, scaled_inputs=True)
+    source = model_source.with_weights(given.model, scaled_inputs=True)
     single_results.require(source.graph, "MAX78000")
     g = global_pools.as_pools(source.graph)
-    bits = given.weight_bits or source.weight_bits
-    image = None
-    if given.sample is not None:
-        image = sample.read(given.sample, g.tensors[g.inputs[0]].shape[1:])
+    bits = flags.weight_bits or source.weight_bits
     weights = None if bits is None else policy.Policy(weight_bits=bits)
-    found = network.prepare(g, image, weights=weights)
+    image = _sample(flags, g)
+    prepared = network.prepare(g, image, weights=weights)
+    is_float = all(tensor.dtype == "float32" for tensor in g.tensors.values())
+    if is_float and not given.no_calibration:
+        raise errors.UsageError(
+            f"'{given.model}' is a float network, and the MAX78000's activations reach "
+            "from -1 to 127/128: what lies beyond would saturate unseen. Give "
+            "--calibration=DATA, inputs like those of the field, or insist by "
+            "--no_calibration"
+        )
+    return _prepared(prepared, g.name)
 
+
+def _after_training(given: Given, flags: Flags) -> Prepared:
+    # Three seconds of imports that nobody else should wait for.
+    from tfpipeline.post_training import max78000
+
+    single_results.require(given.network.graph, "MAX78000")
+    weights = policy.Policy(weight_bits=flags.weight_bits or 8)
+    quantized = max78000.quantized(given.network, weights)
+    image = _sample(flags, quantized.graph)
+    if image is None:
+        image = quantize.quantize_activations(quantized.inputs[0])
+    prepared = network.prepare(quantized.graph, image)
+    form = loss.Form(
+        name="MAX78000",
+        reference=quantized.float_graph,
+        inputs=quantized.inputs,
+        run=given.network.run,
+        compute=functools.partial(network.reals, prepared, quantized.graph),
+        outputs=quantized.graph.outputs,
+    )
+    cost = loss.measure(form, macs.graph_count(quantized.float_graph).macs)
+    lost = lost_weights.notes(quantized.float_graph, weights)
+    prepared = dataclasses.replace(
+        prepared, notes=(*quantized.notes, *lost, *prepared.notes)
+    )
+    return _prepared(prepared, given.name, cost)
+
+
+def _sample(flags: Flags, g: graph.Graph) -> npt.NDArray[np.int8] | None:
+    if flags.sample is None:
+        return None
+    return sample.read(flags.sample, g.tensors[g.inputs[0]].shape[1:])
+
+
+def _prepared(
+    found: network.Network, name: str, cost: loss.Loss | None = None
+) -> Prepared:
     def report(output: pathlib.Path | None) -> list[str]:
-        cost = found.cost
+        device = found.cost
         return [
             f"model      {len(found.lowered.steps)} layers, "
-            f"{cost.weight_bytes:,} bytes of weights, {cost.bias_bytes:,} of biases",
-            f"latency    {cost.latency_cycles['ai8x']:,.0f} cycles, "
-            f"{1e3 * cost.latency_seconds('ai8x'):.3f} ms by the vendor's model",
+            f"{device.weight_bytes:,} bytes of weights, {device.bias_bytes:,} of "
+            "biases",
+            f"latency    {device.latency_cycles['ai8x']:,.0f} cycles, "
+            f"{1e3 * device.latency_seconds('ai8x'):.3f} ms by the vendor's model",
             *(f"note       {note}" for note in found.notes),
             f"written    {output}; {files.README_FILE} has the vendor's command",
         ]
 
-    return Prepared(files.contents(found, g.name), report)
+    return Prepared(files.contents(found, name), report, cost)
 
 
 TARGET = Target(

@@ -112,6 +112,31 @@ def prepare(
     )
 
 
+def reals(
+    prepared: Network, g: graph.Graph, inputs: graph.Array
+) -> dict[str, graph.Array]:
+    """What the device computes of real inputs, as real numbers by tensors of a graph.
+
+    Args:
+        prepared: of `g`.
+        g: the graph of integers.
+        inputs: float32 `[N, ...]` of the graph's input, in [-1, 127/128].
+    """
+    integers = quantize.quantize_activations(inputs)
+    loaded = np.stack([_folded(g, each) for each in integers])
+    loaded = loaded.reshape(len(integers), *prepared.program.input_shape)
+    found = {}
+    steps = prepared.lowered.steps
+    computed = simulate.outputs(prepared.program, loaded)
+    for step, values in zip(steps, computed, strict=True):
+        tensor = g.tensors.get(step.output)
+        if tensor is None or tensor.quant is None:
+            continue
+        if values[0].size == tensor.num_elements:
+            found[step.output] = values * tensor.quant.scale[0]
+    return found
+
+
 def place(lowered: lowering.Lowered) -> placement.Placement:
     """The places of a network's data.
 

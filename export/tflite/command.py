@@ -5,8 +5,10 @@ import functools
 import pathlib
 from typing import Annotated
 
+from export import given as givens
 from export.target import Prepared, Target
 from export.tflite import (
+    after_training,
     from_graph,
     normal_form,
     offline_plan,
@@ -17,7 +19,7 @@ from export.tflite import (
 from tfpipeline import errors, model_source, run_folder
 from tfpipeline.configs import fields
 from tfpipeline.configs.fields import Flag
-from tfpipeline.ir import tflite_file
+from tfpipeline.ir import graph, tflite_file
 from tfpipeline.numerics import lost_weights
 from tfpipeline.untrusted import content
 
@@ -71,27 +73,57 @@ class Int16x8Flags(fields.Config):
     offline_plan: _OfflinePlan = False
 
 
-def prepare_int8(model: str, given: Int8Flags) -> Prepared:
+def prepare_int8(given: givens.Given, flags: Int8Flags) -> Prepared:
     """A verified TFLite network, with its weights narrowed or compressed if asked.
 
     Args:
-        model: a file, a graph or the folder of a run.
-        given: flags.
+        given: a file, a graph or the folder of a run; with calibration data a float
+            network, which is quantized here.
+        flags: of the target.
 
     Raises:
         UsageError: flags that do not go together.
         PipelineError: as `verify.inspect` and `small_weights.make`.
     """
-    found = normal_form.normal(_read(model, "int8", unpack=given.compress))
-    if given.weights_change:
-        return _small_weights(found, pathlib.Path(model).stem, given)
-    return _verified(found, "int8", given.offline_plan)
+    if given.calibration is not None:
+        return _after_training(given.int8, "int8", flags, given)
+    file = _read(given, "int8", unpack=flags.compress)
+    network = normal_form.normal(file)
+    if flags.weights_change:
+        return _small_weights(network, given.name, flags, _float_graph(flags))
+    return _verified(network, "int8", flags.offline_plan)
 
 
-def prepare_int16x8(model: str, given: Int16x8Flags) -> Prepared:
+def prepare_int16x8(given: givens.Given, flags: Int16x8Flags) -> Prepared:
     """As `prepare_int8`, for 16-bit activations beside 8-bit weights."""
-    found = normal_form.normal(_read(model, "int16x8"))
-    return _verified(found, "int16", given.offline_plan)
+    if given.calibration is not None:
+        return _after_training(given.int16x8, "int16", flags, given)
+    network = normal_form.normal(_read(given, "int16x8"))
+    return _verified(network, "int16", flags.offline_plan)
+
+
+def _after_training(
+    file: after_training.File,
+    dtype: str,
+    flags: Int8Flags | Int16x8Flags,
+    given: givens.Given,
+) -> Prepared:
+    network = normal_form.Normal(file.data, ())
+    if isinstance(flags, Int8Flags) and flags.weights_change:
+        float_graph = _float_graph(flags) or file.float_graph
+        narrowed = _small_weights(network, given.name, flags, float_graph)
+        # The loss is that of kernels of 8 bits, which these are not.
+        return narrowed
+    prepared = _verified(network, dtype, flags.offline_plan)
+    return dataclasses.replace(prepared, cost=file.cost)
+
+
+def _float_graph(flags: Int8Flags) -> graph.Graph | None:
+    if flags.float_model is None:
+        return None
+    if flags.weight_bits in (None, 8):
+        raise errors.UsageError("--float_model needs --weight_bits")
+    return model_source.load(flags.float_model).graph
 
 
 def _verified(found: normal_form.Normal, dtype: str, with_plan: bool) -> Prepared:
@@ -109,7 +141,12 @@ def _noted(found: normal_form.Normal) -> list[str]:
     return [f"changed    {note}" for note in found.notes]
 
 
-def _small_weights(found: normal_form.Normal, name: str, given: Int8Flags) -> Prepared:
+def _small_weights(
+    found: normal_form.Normal,
+    name: str,
+    given: Int8Flags,
+    float_graph: graph.Graph | None,
+) -> Prepared:
     """Narrows or compresses the weights of a TFLite network, and verifies it."""
     if given.offline_plan:
         raise errors.UsageError(
@@ -117,16 +154,11 @@ def _small_weights(found: normal_form.Normal, name: str, given: Int8Flags) -> Pr
             "of the tensors of the file as it is"
         )
     bits = None if given.weight_bits == 8 else given.weight_bits
-    float_graph = None
-    if given.float_model is not None:
-        if bits is None:
-            raise errors.UsageError("--float_model needs --weight_bits")
-        float_graph = model_source.load(given.float_model).graph
     made = small_weights.make(
         found.model,
         weight_bits=bits,
         compress=given.compress,
-        float_graph=float_graph,
+        float_graph=None if bits is None else float_graph,
         name=name,
     )
     return Prepared(
@@ -138,22 +170,33 @@ def _small_weights(found: normal_form.Normal, name: str, given: Int8Flags) -> Pr
     )
 
 
-def _read(path: str, number_format: str, *, unpack: bool = False) -> bytes:
+def _read(given: givens.Given, number_format: str, *, unpack: bool = False) -> bytes:
     """The bytes of a `.tflite`, or of what a graph becomes.
 
     Args:
-        path: of a file, a graph, or the folder of a run.
+        given: a file, a graph, or the folder of a run.
         number_format: of a run's export.
         unpack: whether weights of a graph of fewer than 8 bits are to have 8.
     """
-    file = pathlib.Path(path)
+    given.require_integers(number_format)
+    file = pathlib.Path(given.model)
     model_source.require_no_saved_model(file)
     if file.is_dir():
         file = run_folder.RunFolder(file).export_file(number_format)
     if file.suffix == ".json":
-        g = model_source.load(path).graph
+        g = model_source.load(given.model).graph
         return from_graph.to_bytes(weight_widths.unpacked(g) if unpack else g)
-    return content.read(file)
+    data = content.read(file)
+    if not unpack and _is_float(data):
+        raise errors.UsageError(givens.needs_calibration(given.model, number_format))
+    return data
+
+
+def _is_float(data: bytes) -> bool:
+    """Whether a file is a network of reals only."""
+    program = tflite_file.parse(data)
+    types = {tensor.dtype for tensor in program.tensors}
+    return "float32" in types and types.isdisjoint({"int8", "int16", "uint8", "int4"})
 
 
 def _report(lines: list[str], output: pathlib.Path | None) -> list[str]:
@@ -205,7 +248,7 @@ def _agreement(verification: verify.Verification) -> list[str]:
 INT8 = Target(
     name="int8",
     title="a .tflite for TensorFlow Lite Micro, verified",
-    takes="a .tflite file or a graph.json",
+    takes="a .tflite file or a graph.json, or a float network with --calibration",
     flags=Int8Flags(),
     prepare=prepare_int8,
     needs_output=False,
@@ -213,7 +256,7 @@ INT8 = Target(
 INT16X8 = Target(
     name="int16x8",
     title="the same with 16-bit activations",
-    takes="a .tflite file or a graph.json",
+    takes="a .tflite file or a graph.json, or a float network with --calibration",
     flags=Int16x8Flags(),
     prepare=prepare_int16x8,
     needs_output=False,

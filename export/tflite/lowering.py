@@ -127,10 +127,15 @@ class _Draft:
             quant = bias.quant or _sum_quant(source, kernel, bias.dtype)
             self.tensors[layer.bias] = dataclasses.replace(bias, quant=quant)
             return layer
-        if source.dtype == "float32" or not isinstance(layer, graph.Conv2D):
+        is_float = source.dtype == "float32"
+        # TFLite's kernel of real numbers crashes without one.
+        needing = graph.DepthwiseConv2D if is_float else graph.Conv2D
+        if not isinstance(layer, needing):
             return layer
-        dtype = affine.bias_type(np.iinfo(source.dtype).bits)
-        quant = _sum_quant(source, kernel, dtype)
+        dtype, quant = source.dtype, None
+        if not is_float:
+            dtype = affine.bias_type(np.iinfo(source.dtype).bits)
+            quant = _sum_quant(source, kernel, dtype)
         shape = self.tensors[layer.output].shape[-1:]
         name = self._add(graph.Tensor(f"{layer.output}/bias", shape, dtype, quant))
         self.constants[name] = np.zeros(shape, dtype)

@@ -7,9 +7,9 @@ Micro bit for bit. For kernels of 4 bits see `narrow_kernels`.
 """
 
 import dataclasses
+import functools
 import hashlib
 import importlib.metadata
-import math
 import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -21,10 +21,10 @@ from export.tflite import (
     narrow_kernels,
     offline_plan,
     sound_scales,
+    time_limits,
     trained_outputs,
 )
 from tfpipeline import atomic_files, errors, marked_folder
-from tfpipeline.cost import macs
 from tfpipeline.ir import from_tflite
 from tfpipeline.simulate import execution
 from tfpipeline.targets.tflm import (
@@ -37,6 +37,8 @@ from tfpipeline.targets.tflm import (
     reference,
     simulation,
 )
+from tfpipeline.tasks import classification, consistency
+from tfpipeline.tasks import kind as kinds
 
 FloatArray = npt.NDArray[np.floating[Any]]
 IntArray = interpreter.IntArray
@@ -48,8 +50,6 @@ MIN_COMPARED_IMAGES = 256
 # TFLite Micro runs 50 to 110 images a second and core for the networks here.
 DEFAULT_MICRO_IMAGES = 512
 
-DEFAULT_TOLERANCE_POINTS = 0.5
-MIN_TOLERANCE_IMAGES = 2
 CONSISTENCY_REASON = (
     "the fake-quantized network rounds in float, each integer operator may differ from "
     "it by 1 LSB, and an image whose two best classes are that close may change its "
@@ -60,17 +60,18 @@ CONSISTENCY_REASON = (
 SIMULATED = "our execution of the graph"
 _WHOLE_SPLITS = {"int8": "TFLite", "int16": SIMULATED}
 
-# A file of unknown origin may make an interpreter loop; each step gets this long.
-INSPECTION_TIMEOUT_SECONDS = 120.0
-
 # Images of a file of unknown origin, and multiply-accumulates of all of them at most:
 # both reference interpreters take some seconds for a billion.
 INSPECTION_IMAGES = 16
 INSPECTION_MACS = 15 * 10**9
 
+# Of one image, by which the smallest arena is found as a rule.
+_ARENA_RUNS = 4
+
 MODEL_FILE = "model.tflite"
 VERIFICATION_FILE = "verification.json"
 
+_ACCURACY = classification.KIND.figures[0].name
 _RUNTIMES = ("tflite-micro", "ai-edge-litert", "numpy")
 
 
@@ -90,11 +91,13 @@ class Port:
 
 @dataclasses.dataclass(frozen=True)
 class Accuracies:
-    """Parts of the same `images` images that each network classifies as labeled.
+    """The figure of each network on the same `images` images.
 
+    That of the task: of classes, the part of the images that is classified as labeled.
     None where that network was not given or not run on these images.
     `same_class_as_fake_quantized` is the part of them on which the integer network
-    (TFLite Micro where it ran) and the fake-quantized one choose the same class.
+    (TFLite Micro where it ran) and the fake-quantized one choose the same class, or
+    give the same answer; None where outputs are values.
     `simulated` is our execution of the graph, `tflite_fast` XNNPACK: one of the two.
     """
 
@@ -123,6 +126,8 @@ class Verification:
     the accuracy of it, and `operator_agreement` is empty.
 
     `more_inputs`, `more_outputs`: behind the first one of each.
+
+    `figure`: what the accuracies are.
     """
 
     model_bytes: int
@@ -144,6 +149,7 @@ class Verification:
     simulated_images: int | None = None
     more_inputs: tuple[Port, ...] = ()
     more_outputs: tuple[Port, ...] = ()
+    figure: str = _ACCURACY
 
     @property
     def ends(self) -> tuple[tuple[str, Port], ...]:
@@ -155,6 +161,8 @@ class Verification:
     def to_dict(self) -> dict[str, Any]:
         """The verification as JSON values, with the reasons beside the tolerances."""
         values = dataclasses.asdict(self)
+        if self.figure == _ACCURACY:
+            del values["figure"]
         values["tolerance_reasons"] = {
             "operator_agreement": agreement.TOLERANCE_REASON,
             "tolerance_points": CONSISTENCY_REASON,
@@ -166,13 +174,14 @@ class Verification:
 def verify(
     model: bytes,
     images: FloatArray,
-    labels: npt.NDArray[np.integer[Any]],
+    examples: kinds.Examples,
     *,
+    objective: kinds.Objective = classification.OF_LOGITS,
     float_logits: FloatArray | None = None,
     fake_quant_logits: FloatArray | None = None,
     outputs: IntArray | None = None,
     micro_images: int = DEFAULT_MICRO_IMAGES,
-    tolerance_points: float = DEFAULT_TOLERANCE_POINTS,
+    tolerance_points: float = consistency.DEFAULT_TOLERANCE_POINTS,
     processes: int = 2,
 ) -> Verification:
     """Runs an integer network in all its forms on the same images.
@@ -181,15 +190,16 @@ def verify(
         model: a full-integer `.tflite`.
         images: float32 `[N, H, W, C]` as the float network reads them, all of the
             split that is reported.
-        labels: class numbers `[N]`.
-        float_logits: the float network's outputs on `images`, `[N, classes]`.
+        examples: what the outputs should be, `[N]`.
+        objective: what the network learned.
+        float_logits: the float network's outputs on `images`, `[N, ...]`.
         fake_quant_logits: the quantization-aware network's outputs on `images`; None
             for post-training quantization, which has none.
         outputs: what `predict` gave for `images`, where that has been done.
         micro_images: on how many of the images, evenly spaced, TFLite Micro and
             TFLite's reference kernels run.
-        tolerance_points: how far the accuracies of the integer and the fake-quantized
-            network may lie apart, in percentage points; two images are always allowed.
+        tolerance_points: how far the integer and the fake-quantized network may lie
+            apart; see `consistency.require`.
         processes: child processes at a time.
 
     Raises:
@@ -205,14 +215,16 @@ def verify(
         "fake-quantized": fake_quant_logits,
         "integer": outputs,
     }
-    _check(program, images, labels, logits, micro_images)
+    _check(program, images, examples, logits, micro_images)
     quantized = reference.quantize_input(model, images)
     fast = outputs
     if fast is None:
         fast = predict(model, quantized, processes=processes)
     who = _WHOLE_SPLITS[program.input.dtype]
-    everything = _accuracies(who, labels, float_logits, fake_quant_logits, fast)
-    check_consistency(who, fast, labels, fake_quant_logits, tolerance_points)
+    real = functools.partial(real_outputs, program)
+    judge = _Judge.of(objective, examples, real(fast))
+    everything = judge.accuracies(who, real(fast), float_logits, fake_quant_logits)
+    judge.require(who, real(fast), fake_quant_logits, tolerance_points)
 
     chosen = _evenly_spaced(len(images), micro_images)
     compared = _compare(
@@ -224,17 +236,14 @@ def verify(
         narrow_kernels.require_equal(SIMULATED, fast[chosen], micro)
     some_float = None if float_logits is None else float_logits[chosen]
     some_fake = None if fake_quant_logits is None else fake_quant_logits[chosen]
+    judge = judge.of_some(chosen)
     same = dataclasses.replace(
-        _accuracies(who, labels[chosen], some_float, some_fake, fast[chosen]),
-        tflite_reference=(
-            None if exact is None else reference.accuracy(exact, labels[chosen])
-        ),
-        tflite_micro=reference.accuracy(micro, labels[chosen]),
-        same_class_as_fake_quantized=_same_class(micro, some_fake),
+        judge.accuracies(who, real(fast[chosen]), some_float, some_fake),
+        tflite_reference=None if exact is None else judge.measured(real(exact)),
+        tflite_micro=judge.measured(real(micro)),
+        same_class_as_fake_quantized=judge.same(real(micro), some_fake),
     )
-    check_consistency(
-        "TFLite Micro", micro, labels[chosen], some_fake, tolerance_points
-    )
+    judge.require("TFLite Micro", real(micro), some_fake, tolerance_points)
     difference = None
     if some_fake is not None:
         some = _evenly_spaced(len(chosen), trained_outputs.IMAGES)
@@ -247,9 +256,19 @@ def verify(
             f"image i * {len(images)} // {len(chosen)}, i from 0 to {len(chosen) - 1}"
         ),
         tolerance_points=tolerance_points,
-        logits_nmse=_nmse(program.output, micro, some_fake),
+        logits_nmse=_nmse(program, micro, some_fake),
         fake_quantized=difference,
+        figure=judge.figure,
     )
+
+
+def real_outputs(
+    program: flatbuffer.Program, outputs: IntArray
+) -> npt.NDArray[np.float64]:
+    """What a file's output integers `[N, ...]` stand for."""
+    port = program.output
+    values = (outputs.astype(np.float64) - port.zero_points[0]) * port.scales[0]
+    return np.asarray(values, np.float64)
 
 
 def predict(
@@ -278,50 +297,13 @@ def predict(
     return reference.predict(model, quantized, processes=processes)
 
 
-def check_consistency(
-    who: str,
-    outputs: IntArray,
-    labels: npt.NDArray[np.integer[Any]],
-    fake_quant_logits: FloatArray | None,
-    tolerance_points: float = DEFAULT_TOLERANCE_POINTS,
-) -> None:
-    """Checks that an integer network is as accurate as its fake-quantized form.
-
-    Args:
-        who: what computed `outputs`, for the message.
-        outputs: integers `[N, classes]`.
-        labels: class numbers `[N]`.
-        fake_quant_logits: `[N, classes]` on the same images; None checks nothing.
-        tolerance_points: percentage points that may lie between the two accuracies;
-            two images are always allowed. It is not zero because the fake-quantized
-            network rounds in float: each integer operator may differ from it by 1 LSB,
-            and an image whose two best classes are that close may change its class.
-
-    Raises:
-        VerificationError: they lie further apart; names both accuracies.
-    """
-    if fake_quant_logits is None:
-        return
-    images = len(labels)
-    integer = round(reference.accuracy(outputs, labels) * images)
-    fake = round(reference.accuracy(fake_quant_logits, labels) * images)
-    allowed = max(math.floor(images * tolerance_points / 100), MIN_TOLERANCE_IMAGES)
-    if abs(integer - fake) > allowed:
-        raise errors.VerificationError(
-            f"the integer network does not agree with its fake-quantized accuracy: "
-            f"{who} {100 * integer / images:.2f} % ({integer} of {images} images), "
-            f"fake-quantized {100 * fake / images:.2f} % ({fake}); at most {allowed} "
-            f"images may differ ({tolerance_points} points)"
-        )
-
-
 def inspect(
     model: bytes,
     *,
     types: Sequence[str] = flatbuffer.INTEGER_TYPES,
     images: int | None = None,
     processes: int = 2,
-    timeout_seconds: float = INSPECTION_TIMEOUT_SECONDS,
+    timeout_seconds: float | None = None,
 ) -> Verification:
     """Verifies a `.tflite` of which nothing else is known, on random images.
 
@@ -334,7 +316,7 @@ def inspect(
         images: as many as are tried; None for `INSPECTION_IMAGES`, or fewer where they
             would take more than `INSPECTION_MACS`.
         processes: children at a time.
-        timeout_seconds: limit for each interpreter.
+        timeout_seconds: limit for each interpreter; None for `time_limits`.
 
     Raises:
         ExportError: not a TFLite file, damaged, not full integer, or TFLite Micro
@@ -346,17 +328,16 @@ def inspect(
     if images is None:
         images = _affordable_images(model)
     random = interpreter.random_inputs(program, images)
+    if timeout_seconds is None:
+        timeout_seconds = time_limits.of(model, images)
     compared = _compare(model, random, processes, timeout_seconds)
     return _verification(model, compared)
 
 
 def _affordable_images(model: bytes) -> int:
-    try:
-        g = from_tflite.read(model)
-    except errors.GraphError:
-        # An operator that a graph has not; the interpreters may have it.
+    products = time_limits.products(model)
+    if products is None:
         return INSPECTION_IMAGES
-    products = sum(macs.layer_count(g, layer).macs for layer in g.layers)
     return max(1, min(INSPECTION_IMAGES, INSPECTION_MACS // max(products, 1)))
 
 
@@ -364,7 +345,7 @@ def compare(
     model: bytes,
     *,
     images: int = 2,
-    timeout_seconds: float = INSPECTION_TIMEOUT_SECONDS,
+    timeout_seconds: float = time_limits.SECONDS,
 ) -> None:
     """The comparisons of `inspect` alone, on fewer images: no arena, no record.
 
@@ -480,13 +461,15 @@ def _verification(model: bytes, compared: _Compared) -> Verification:
         output=_port(program.output),
         more_inputs=tuple(_port(program.tensors[i]) for i in program.inputs[1:]),
         more_outputs=tuple(_port(program.tensors[i]) for i in program.outputs[1:]),
-        arena=arena.find_arena(model),
+        arena=arena.find_arena(
+            model, timeout_seconds=time_limits.of(model, _ARENA_RUNS)
+        ),
         all_images=None,
         same_images=None,
         same_images_selection="",
         operator_agreement=compared.rows,
         end_to_end=compared.end_to_end,
-        tolerance_points=DEFAULT_TOLERANCE_POINTS,
+        tolerance_points=consistency.DEFAULT_TOLERANCE_POINTS,
         versions={name: importlib.metadata.version(name) for name in _RUNTIMES},
         kernels=narrow_kernels.find(program),
         simulated_images=compared.simulated_images,
@@ -504,41 +487,68 @@ def _port(tensor: flatbuffer.Tensor) -> Port:
 
 
 def _nmse(
-    output: flatbuffer.Tensor, micro: IntArray, expected: FloatArray | None
+    program: flatbuffer.Program, micro: IntArray, expected: FloatArray | None
 ) -> float | None:
     if expected is None:
         return None
-    real = (micro.astype(np.float64) - output.zero_points[0]) * output.scales[0]
+    real = real_outputs(program, micro)
     variance = np.var(expected, dtype=np.float64)
-    return float(np.mean((real - expected) ** 2) / variance) if variance else None
+    error = np.mean((real - expected.reshape(real.shape)) ** 2)
+    return float(error / variance) if variance else None
 
 
-def _accuracies(
-    who: str,
-    labels: npt.NDArray[np.integer[Any]],
-    float_logits: FloatArray | None,
-    fake_quant_logits: FloatArray | None,
-    fast: IntArray,
-) -> Accuracies:
-    def optional(outputs: FloatArray | None) -> float | None:
-        return None if outputs is None else reference.accuracy(outputs, labels)
+@dataclasses.dataclass(frozen=True, eq=False)
+class _Judge:
+    """What all forms of a network are measured by, on the same examples."""
 
-    return Accuracies(
-        images=len(labels),
-        float_network=optional(float_logits),
-        fake_quantized=optional(fake_quant_logits),
-        tflite_fast=None if who == SIMULATED else reference.accuracy(fast, labels),
-        simulated=reference.accuracy(fast, labels) if who == SIMULATED else None,
-        same_class_as_fake_quantized=_same_class(fast, fake_quant_logits),
-    )
+    objective: kinds.Objective
+    examples: kinds.Examples
+    figure: str
 
+    @classmethod
+    def of(
+        cls, objective: kinds.Objective, examples: kinds.Examples, outputs: FloatArray
+    ) -> "_Judge":
+        figure, _ = objective.main(outputs, examples)
+        return cls(objective, examples, figure.name)
 
-def _same_class(
-    outputs: IntArray, fake_quant_logits: FloatArray | None
-) -> float | None:
-    if fake_quant_logits is None:
-        return None
-    return reference.accuracy(outputs, np.argmax(fake_quant_logits, axis=1))
+    def of_some(self, indices: npt.NDArray[np.int64]) -> "_Judge":
+        return dataclasses.replace(self, examples=self.examples.take(indices))
+
+    def measured(self, outputs: FloatArray) -> float | None:
+        return self.objective.measure(outputs, self.examples)[self.figure]
+
+    def same(self, outputs: FloatArray, fake: FloatArray | None) -> float | None:
+        if fake is None:
+            return None
+        return consistency.same_answers(outputs, fake, self.objective)
+
+    def require(
+        self, who: str, outputs: FloatArray, fake: FloatArray | None, points: float
+    ) -> None:
+        if fake is not None:
+            consistency.require(
+                who, outputs, self.examples, fake, self.objective, points
+            )
+
+    def accuracies(
+        self,
+        who: str,
+        fast: FloatArray,
+        float_logits: FloatArray | None,
+        fake_quant_logits: FloatArray | None,
+    ) -> Accuracies:
+        def optional(outputs: FloatArray | None) -> float | None:
+            return None if outputs is None else self.measured(outputs)
+
+        return Accuracies(
+            images=len(self.examples),
+            float_network=optional(float_logits),
+            fake_quantized=optional(fake_quant_logits),
+            tflite_fast=None if who == SIMULATED else self.measured(fast),
+            simulated=self.measured(fast) if who == SIMULATED else None,
+            same_class_as_fake_quantized=self.same(fast, fake_quant_logits),
+        )
 
 
 def _evenly_spaced(total: int, count: int) -> npt.NDArray[np.int64]:
@@ -550,7 +560,7 @@ def _evenly_spaced(total: int, count: int) -> npt.NDArray[np.int64]:
 def _check(
     program: flatbuffer.Program,
     images: FloatArray,
-    labels: npt.NDArray[np.integer[Any]],
+    examples: kinds.Examples,
     logits: Mapping[str, npt.NDArray[Any] | None],
     micro_images: int,
 ) -> None:
@@ -559,8 +569,8 @@ def _check(
             f"images must be (N >= 1, {', '.join(map(str, program.input.shape[1:]))}); "
             f"found {images.shape}"
         )
-    if len(labels) != len(images):
-        raise errors.UsageError(f"{len(labels)} labels for {len(images)} images")
+    if len(examples) != len(images):
+        raise errors.UsageError(f"{len(examples)} labels for {len(images)} images")
     for name, outputs in logits.items():
         if outputs is not None and len(outputs) != len(images):
             raise errors.UsageError(

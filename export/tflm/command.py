@@ -8,6 +8,7 @@ from typing import Annotated
 import numpy as np
 
 from export.audio import beside
+from export.given import Given
 from export.target import Prepared, Target
 from export.tflm import bundle, files, origin
 from tfpipeline.configs import fields
@@ -35,27 +36,33 @@ class Flags(fields.Config):
     sound: Sound = Sound()  # noqa: RUF009 a frozen value
 
 
-def prepare(model: str, given: Flags) -> Prepared:
+def prepare(given: Given, flags: Flags) -> Prepared:
     """The bundle of a network.
 
     Args:
-        model: a `.tflite` file, or the folder of a run.
-        given: flags.
+        given: a `.tflite` file, or the folder of a run; with calibration data a float
+            network, which is quantized to int8 here.
+        flags: of the target.
 
     Raises:
         PipelineError: as `origin` and `bundle.prepare`.
     """
-    file, name = origin.find(model)
+    if given.calibration is not None:
+        data, name, cost = given.int8.data, given.name, given.int8.cost
+    else:
+        given.require_integers("a bundle of integers")
+        file, name = origin.find(given.model)
+        data, cost = origin.read(file), None
     made = bundle.prepare(
-        origin.read(file),
+        data,
         name,
-        with_plan=given.offline_plan,
-        sample=given.sample,
-        labels=origin.read_labels(given.labels) if given.labels else (),
+        with_plan=flags.offline_plan,
+        sample=flags.sample,
+        labels=origin.read_labels(flags.labels) if flags.labels else (),
     )
-    heard = beside.contents(given.sound, model, made.name, _input(made))
+    heard = beside.contents(flags.sound, given.model, made.name, _input(made))
     report = functools.partial(_report, made, heard)
-    return Prepared(files.contents(made) | heard, report)
+    return Prepared(files.contents(made) | heard, report, cost)
 
 
 def _input(made: bundle.Bundle) -> graph.Tensor:
@@ -90,7 +97,7 @@ def _report(
 TARGET = Target(
     name="tflm",
     title="the same as sources for a project, with known answers",
-    takes="a .tflite file",
+    takes="a .tflite file, or a float network with --calibration",
     flags=Flags(),
     prepare=prepare,
 )

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from export.tflite import time_limits
 from tfpipeline import errors
 from tfpipeline.cost import liveness
 from tfpipeline.ir import tflite_file
@@ -18,10 +19,10 @@ from tfpipeline.untrusted import arrays
 
 IntArray = npt.NDArray[np.signedinteger[Any]]
 
-TIMEOUT_SECONDS = 120.0
-
 # Sizes that are tried at most, upwards or downwards from the expected one.
 _MOST_SIZES = 64
+# Of them as a rule.
+_MEASURING_RUNS = 4
 
 _RECORDED = re.compile(r"Arena allocation (head|tail) (\d+) bytes")
 
@@ -137,7 +138,7 @@ def measure(
     Raises:
         VerificationError: none was found near `start`, or in time.
     """
-    deadline = time.monotonic() + TIMEOUT_SECONDS
+    deadline = time.monotonic() + time_limits.of(model, _MEASURING_RUNS)
     step = liveness.ALIGNMENT
 
     def runs_in(*sizes: int) -> list[bool]:
@@ -179,4 +180,6 @@ def _run(
         )
         for size in sizes
     ]
-    return pool.run(jobs, processes=2, timeout_seconds=TIMEOUT_SECONDS)
+    images = len(inputs[0]) * len(sizes)
+    limit = time_limits.of(model, images)
+    return pool.run(jobs, processes=2, timeout_seconds=limit)

@@ -13,7 +13,8 @@ from tfpipeline.deploy import catalog, choices, rehearsal
 from tfpipeline.jobs import classifier
 from tfpipeline.models import registry, specs
 from tfpipeline.readers import from_keras
-from tfpipeline.training import stages
+from tfpipeline.tasks import kind
+from tfpipeline.training import objectives, stages
 
 L = keras.layers
 FORMATS = [each.name for each in number_formats.ALL]
@@ -136,13 +137,14 @@ def test_a_rehearsal_leaves_the_fresh_weights_as_they_were():
     )
     dataset = _dataset((32, 32, 3), 10)
     given = choices.Choices()
+    objective = objectives.of("auto", kind.Options(), dataset)
     stages.set_up_tensorflow(config.seed)
-    classifier._check(config, given, dataset)
-    expected = stages.build(config.network, dataset)
+    classifier._check(config, given, dataset, objective)
+    expected = stages.build(config.network, dataset, dataset.num_classes)
     stages.set_up_tensorflow(config.seed)
-    classifier._check(config, given, dataset)
-    classifier._rehearse(config, given, dataset)
-    found = stages.build(config.network, dataset)
+    classifier._check(config, given, dataset, objective)
+    classifier._rehearse(config, given, dataset, objective)
+    found = stages.build(config.network, dataset, dataset.num_classes)
     assert [x.name for x in found.layers] == [x.name for x in expected.layers]
     for one, other in zip(found.get_weights(), expected.get_weights(), strict=True):
         np.testing.assert_array_equal(one, other)

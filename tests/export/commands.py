@@ -3,11 +3,14 @@
 import dataclasses
 import importlib
 import os
+from typing import Any
 
 from export import catalog
 
 # The program; a module cannot be imported by this name with `from`.
 program = importlib.import_module("export.__main__")
+
+_SHARED = ("calibration", "input_range", "per_tensor", "no_calibration")
 
 
 def run(
@@ -22,13 +25,20 @@ def run(
         target: its name.
         model: of --model.
         output: of --output.
-        **flags: fields of the target's flags.
+        **flags: fields of the target's flags, and of those of all targets.
     """
-    given = dataclasses.replace(catalog.named(target).flags, **flags)
+    shared = {name: flags.pop(name) for name in _SHARED if name in flags}
+    given = changed(target, **flags)
     command = program.Command(
         model=os.fspath(model),
         targets=(target,),
         output=None if output is None else os.fspath(output),
         **{target: given},
+        **shared,
     )
     return list(program.run(command))
+
+
+def changed(target: str, **flags: object) -> Any:
+    """The flags of a target with other values."""
+    return dataclasses.replace(catalog.named(target).flags, **flags)

@@ -69,14 +69,15 @@ def test_each_target_has_a_room_with_its_flags():
 def test_a_flag_of_several_targets_is_one():
     values = flags.FlagValues()
     command_line.define(commands.program.Command(), values)
-    arguments = ["--weight_bits=4", "--sample=a.npy", "--offline_plan", "--pixels=unit"]
+    arguments = ["--weight_bits=4", "--sample=a.npy", "--offline_plan"]
+    arguments += ["--precision=single"]
     values(["export", *arguments])
     command = command_line.from_flags(commands.program.Command(), values)
     for name in ("int8", "max78000", "gap8"):
         assert getattr(command, name).weight_bits == 4
     assert command.max78000.sample == command.tflm.sample == "a.npy"
     assert command.int16x8.offline_plan and command.tflm.offline_plan
-    assert command.gap8.pixels == "unit"
+    assert command.gap8.precision == "single"
 
 
 def test_verifies_a_file_and_a_run_folder(tmp_path):

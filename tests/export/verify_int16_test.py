@@ -9,6 +9,7 @@ from export.tflite import limits, verify
 from tests import graph_builder
 from tfpipeline import errors
 from tfpipeline.targets.tflm import flatbuffer, interpreter, reference
+from tfpipeline.tasks import kind
 
 GOLDEN = pathlib.Path(__file__).parents[1] / "golden" / "tflite_int16"
 MODEL = (GOLDEN / "depthwise.tflite").read_bytes()
@@ -30,7 +31,7 @@ def _verify(data, outputs, logits):
     return verify.verify(
         MODEL,
         images,
-        np.argmax(micro, axis=1),
+        kind.Examples(np.argmax(micro, axis=1)),
         fake_quant_logits=logits,
         outputs=outputs,
         micro_images=256,

@@ -14,6 +14,7 @@ from tfpipeline import disk, errors
 from tfpipeline.cost import macs
 from tfpipeline.ir import from_tflite
 from tfpipeline.targets.tflm import flatbuffer, interpreter, reference
+from tfpipeline.tasks import kind
 
 GOLDEN = pathlib.Path(__file__).parents[1] / "golden" / "tflite_int8"
 MODEL = (GOLDEN / "depthwise_qat.tflite").read_bytes()
@@ -40,7 +41,7 @@ def verification(data):
     return verify.verify(
         MODEL,
         images,
-        labels,
+        kind.Examples(labels),
         float_logits=-logits,
         fake_quant_logits=logits,
         micro_images=256,
@@ -92,7 +93,7 @@ def test_disagreement_with_fake_quantization_gives_both_numbers(data):
         errors.VerificationError,
         match=r"TFLite 100\.00 % \(300 of 300 .*fake-quantized 98\.00 % \(294\)",
     ):
-        verify.verify(MODEL, images, labels, fake_quant_logits=wrong)
+        verify.verify(MODEL, images, kind.Examples(labels), fake_quant_logits=wrong)
 
 
 def test_an_output_that_is_off_is_an_error_though_classes_agree(data):
@@ -103,30 +104,14 @@ def test_an_output_that_is_off_is_an_error_though_classes_agree(data):
     last = int(np.argmin(logits.mean(axis=0)))
     wrong[:, last] -= 5 * flatbuffer.read(MODEL).output.scales[0]
     with pytest.raises(errors.VerificationError, match=r"up to 5\.0 steps .*5\.00 in"):
-        verify.verify(MODEL, images, labels, fake_quant_logits=wrong)
-
-
-def test_consistency_tolerance_is_points_or_two_images():
-    fake = np.eye(10)[np.zeros(1000, int)]
-    labels = np.zeros(1000, np.int64)
-
-    def outputs(wrong: int) -> np.ndarray:
-        return np.eye(10, dtype=np.int8)[(np.arange(1000) < wrong).astype(int)]
-
-    verify.check_consistency("TFLite", outputs(5), labels, fake)
-    verify.check_consistency("TFLite", outputs(2), labels, fake, 0.0)
-    verify.check_consistency("TFLite", outputs(1000), labels, None)
-    with pytest.raises(errors.VerificationError, match=r"TFLite 99\.40 %.*100\.00 %"):
-        verify.check_consistency("TFLite", outputs(6), labels, fake)
-    with pytest.raises(errors.VerificationError, match="at most 2 images"):
-        verify.check_consistency("TFLite", outputs(3), labels, fake, 0.0)
+        verify.verify(MODEL, images, kind.Examples(labels), fake_quant_logits=wrong)
 
 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
         ({"images": np.zeros((4, 9, 8, 3), np.float32)}, "images must be"),
-        ({"labels": np.zeros(3, np.int64)}, "3 labels for 4 images"),
+        ({"examples": kind.Examples(np.zeros(3, np.int64))}, "3 labels for 4 images"),
         ({"float_logits": np.zeros((5, 10))}, "5 float outputs for 4 images"),
         ({"fake_quant_logits": np.zeros((2, 10))}, "2 fake-quantized outputs"),
         ({"micro_images": 3}, "micro_images must be at least 4; found 3"),
@@ -135,7 +120,7 @@ def test_consistency_tolerance_is_points_or_two_images():
 def test_arguments_that_do_not_fit_are_refused(change, message):
     arguments = {
         "images": np.zeros((4, 8, 8, 3), np.float32),
-        "labels": np.zeros(4, np.int64),
+        "examples": kind.Examples(np.zeros(4, np.int64)),
     }
     with pytest.raises(errors.UsageError, match=message):
         verify.verify(MODEL, **{**arguments, **change})

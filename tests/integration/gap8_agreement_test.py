@@ -152,6 +152,6 @@ def test_the_command_refuses_before_it_writes(tmp_path):
     with pytest.raises(errors.TargetError, match="GAP8-ACT-01"):
         commands.run(
             *("gap8", tmp_path / "graph", tmp_path / "out"),
-            images=str(tmp_path / "images.npz"),
+            calibration=str(tmp_path / "images.npz"),
         )
     assert not (tmp_path / "out").exists()

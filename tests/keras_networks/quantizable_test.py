@@ -86,7 +86,9 @@ def test_a_chip_without_depthwise_convolutions_gets_a_diagonal_kernel():
     ],
 )
 def test_chips_have_more_rewrites(name, target, expected):
-    assert _between(quantizable.fold(layer_networks.build(name), target)) == expected
+    folded = quantizable.fold(layer_networks.build(name), target)
+    # Keras orders branches by their depth.
+    assert sorted(_between(folded)) == sorted(expected)
 
 
 @pytest.mark.parametrize("name", ["cmsisnet", "resnet8", "simplenet"])

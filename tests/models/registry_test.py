@@ -173,7 +173,7 @@ def test_unknown_name_lists_the_choices():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"num_classes": 1}, "cmsisnet: num_classes must be at least 2; found 1"),
+        ({"num_classes": 0}, "cmsisnet: num_classes must be at least 1; found 0"),
         ({"dropout": 1.0}, "cmsisnet: dropout must be in [0, 1); found 1.0"),
         ({"dropout": -0.1}, "cmsisnet: dropout must be in [0, 1); found -0.1"),
         ({"width": 0.0}, "cmsisnet: width must be in (0, 8]; found 0.0"),

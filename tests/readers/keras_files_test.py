@@ -131,3 +131,53 @@ def test_unsupported_layer_in_a_file_names_both(tmp_path):
     path = tmp_path / "model.keras"
     keras_networks.sequence(L.LayerNormalization(name="up")).save(path)
     assert "layer 'up' (LayerNormalization)" in error_of(path)
+
+
+def _mixed(path, change, weights):
+    """A copy of a `.keras` file with another description or other weights."""
+    copy = path.with_name("mixed.keras")
+    with zipfile.ZipFile(path) as one, zipfile.ZipFile(copy, "w") as mixed:
+        description = json.loads(one.read("config.json"))
+        change(description["config"])
+        mixed.writestr("metadata.json", one.read("metadata.json"))
+        mixed.writestr("config.json", json.dumps(description))
+        with zipfile.ZipFile(weights) as other:
+            mixed.writestr("model.weights.h5", other.read("model.weights.h5"))
+    return copy
+
+
+def _network(path, *layers):
+    image = x = L.Input((4, 4, 2))
+    for layer in layers:
+        x = layer(x)
+    keras.Model(image, x, name="net").save(path)
+    return path
+
+
+def test_ends_that_are_not_described(tmp_path):
+    path = _network(tmp_path / "net.keras", L.Flatten(), L.Dense(2, name="d"))
+    for side in ("input", "output"):
+        for ends, message in (
+            (
+                [["nope", 0, 0]],
+                f"the {side} of network 'net' is layer 'nope', which is",
+            ),
+            ([], f"network 'net' has no {side}"),
+        ):
+            key, value = f"{side}_layers", ends
+
+            def change(config, key=key, value=value):
+                config[key] = value
+
+            assert message in error_of(_mixed(path, change, path))
+
+
+def test_weights_of_another_network(tmp_path):
+    path = _network(tmp_path / "net.keras", L.Flatten(), L.Dense(2, name="d"))
+    wider = _network(tmp_path / "wider.keras", L.Flatten(), L.Dense(3, name="d"))
+    none = _network(tmp_path / "none.keras", L.Flatten())
+    for weights, message in (
+        (wider, "variable ' d/kernel:0': Shape mismatch"),
+        (none, "Layer 'd' expected 2 variables, but received 0"),
+    ):
+        assert message in error_of(_mixed(path, lambda config: None, weights))

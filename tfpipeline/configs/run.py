@@ -9,6 +9,7 @@ from tfpipeline.configs.fields import Flag, Group
 from tfpipeline.configs.images import Images
 from tfpipeline.configs.network import Network
 from tfpipeline.configs.quantization import Quantization
+from tfpipeline.configs.task import Task
 
 # What may differ between two commands that mean the same run.
 _NOT_PART_OF_A_RUN = ("workdir", "data_dir", "memory_limit", "cache_dir")
@@ -28,6 +29,7 @@ class Run(fields.Config):
 
     images: Annotated[Images, Group("data")] = Images()
     network: Annotated[Network, Group("network")] = Network()
+    task: Annotated[Task, Group("task")] = Task()
     training: Annotated[recipe.Training, Group("training")] = recipe.Training()
     classes: Annotated[Classes, Group("training")] = Classes()
     optimizer: Annotated[recipe.Optimizer, Group("training")] = recipe.Optimizer()

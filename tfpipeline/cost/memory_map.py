@@ -80,10 +80,12 @@ def format_map(
             f"{len(step_names)} steps"
         )
     width = max(map(len, names))
-    lines = [f"{plan.planner}: {plan.peak_bytes:,} bytes"]
+    # Not asked of the plan for every row: it looks at all buffers.
+    peak = plan.peak_bytes
+    lines = [f"{plan.planner}: {peak:,} bytes"]
     for time, name in enumerate(names):
         size = live[time] if time < len(live) else 0
-        row = _draw(plan, time, columns)
+        row = _draw(plan, peak, time, columns)
         lines.append(f"{time:>4} {name:<{width}} {size:>11,}  {row}")
     lines += ["", f"sign {'offset':>11} {'bytes':>11}  times      buffer"]
     for index, (buffer, offset) in enumerate(
@@ -97,7 +99,7 @@ def format_map(
     return "\n".join(lines)
 
 
-def _draw(plan: memory_plan.Plan, time: int, columns: int) -> str:
+def _draw(plan: memory_plan.Plan, peak: int, time: int, columns: int) -> str:
     row = [_FREE] * columns
     alive = [
         (buffer.aligned_bytes, offset, index)
@@ -108,8 +110,8 @@ def _draw(plan: memory_plan.Plan, time: int, columns: int) -> str:
     ]
     # Small ones last, so that none of them disappears below a large neighbor.
     for size, offset, index in sorted(alive, reverse=True):
-        start = offset * columns // plan.peak_bytes
-        end = max(start + 1, (offset + size) * columns // plan.peak_bytes)
+        start = offset * columns // peak
+        end = max(start + 1, (offset + size) * columns // peak)
         row[start:end] = _sign(index) * (end - start)
     return "".join(row)
 

@@ -178,7 +178,7 @@ def _of_bytes(low: float, high: float) -> Preprocessing:
     low, high = min(low, 0.0), max(high, 0.0)
     scale = (high - low) / 255
     zero = round(-low / scale)
-    # (0 - zero) may be -0.0.
-    return Preprocessing(
-        float(zero), scale, 0.0 - zero * scale, 0.0 + (255 - zero) * scale
-    )
+    # The ends as float32 has them, so that what is read lies between them to the bit.
+    step = np.float32(scale)
+    ends = (float(np.float32(each - zero) * step) for each in (0, 255))
+    return Preprocessing(float(zero), float(step), *(0.0 + each for each in ends))

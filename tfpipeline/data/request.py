@@ -20,6 +20,7 @@ class Request:
         memory_bytes: splits that together have more are kept on the disk; None: a
             quarter of the machine's memory.
         cache_dir: where; None for the user's cache folder.
+        needs_every_class: whether training must see each class, of two at least.
     """
 
     data_dir: str | os.PathLike[str] | None = None
@@ -30,3 +31,4 @@ class Request:
     reading: images.Reading = images.Reading()  # noqa: RUF009 a frozen value
     memory_bytes: int | None = None
     cache_dir: str | os.PathLike[str] | None = None
+    needs_every_class: bool = True

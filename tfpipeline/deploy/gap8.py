@@ -15,6 +15,8 @@ from tfpipeline.deploy import deployment
 from tfpipeline.deploy import job as jobs
 from tfpipeline.ir import graph
 from tfpipeline.keras_networks import float_twin, quantizable
+from tfpipeline.post_training import float_network, input_range
+from tfpipeline.post_training import gap8 as post_training
 from tfpipeline.quantization.gap8 import rewrites
 from tfpipeline.quantization.gap8 import scheme as gap8
 from tfpipeline.readers import from_gap8, from_keras
@@ -23,7 +25,6 @@ from tfpipeline.targets.gap8 import (
     lowering,
     program,
     program_file,
-    quantize,
     simulate,
 )
 from tfpipeline.training import scheme
@@ -62,17 +63,14 @@ def _deploy(
     name = number_format.name
     _LOG.info("%s: post-training quantization, for comparison", name)
     p, g = _integers(dataclasses.replace(job, quantized={}), number_format)
-    rows = [job.row(number_format.ptq, _predict(job, p))]
+    rows = [job.row(number_format.ptq, _predict(job, p, g).real)]
     agreed = None
     if name in job.quantized:
         p, g = _integers(job, number_format)
         fake_quantized = job.logits(gap8.exact(job.quantized[name].model))
-        integers = _predict(job, p)
-        rows += job.trained_rows(number_format, fake_quantized, integers)
-        if not isinstance(g.layers[-1], (graph.Softmax, graph.Activation)):
-            # Those are left to the host, and do not change the class.
-            step = 2.0 ** -p.tensors[p.outputs[0]].q
-            agreed = jobs.agreement(fake_quantized, integers, step)
+        integers = _predict(job, p, g)
+        more, agreed = job.trained_rows(number_format, fake_quantized, integers)
+        rows += more
     export = _export(job, name, p, g) if name in job.quantization.exports else None
     if export is not None and agreed is not None:
         export["fake_quantized"] = agreed
@@ -93,19 +91,30 @@ def _integers(
         g = from_keras.read(float_twin.extract(model), name=job.network)
         return from_gap8.read(model, name=job.network), g
     folded = quantizable.fold(job.trained.model, rewrites.TARGET)
-    g = from_keras.read(folded, name=job.network)
-    magnitudes = calibrate.calibrate(g, job.calibration)
-    bits = number_format.activation_bits
-    return quantize.quantize(g, magnitudes, num_bits=bits), g
+    declared = job.choices.input_range
+    network = float_network.FloatNetwork(
+        graph=from_keras.read(folded, name=job.network),
+        inputs=job.calibration,
+        input_range=input_range.InputRange(declared.minimum, declared.maximum),
+    )
+    g, p = post_training.quantized(network, number_format.activation_bits)
+    return p, g
 
 
-def _predict(job: jobs.Job, p: program.Program) -> dict[str, np.ndarray]:
-    """Split -> [N, classes], integers of the chip."""
+def _predict(job: jobs.Job, p: program.Program, g: graph.Graph) -> jobs.ChipOutputs:
+    """Integers of the chip, in the order of `g`'s output."""
     outputs = {}
     for split in jobs.SPLITS:
         values = simulate.predict(p, simulate.quantize_images(p, job.inputs[split]))
+        # A vector keeps its order; channels of a picture come last in the network.
+        values = values.transpose(0, 2, 3, 1)
         outputs[split] = values.reshape(len(values), -1)
-    return outputs
+    return jobs.ChipOutputs(
+        outputs,
+        step=2.0 ** -p.tensors[p.outputs[0]].q,
+        head=job.objective.head,
+        ends_on_host=isinstance(g.layers[-1], (graph.Softmax, graph.Activation)),
+    )
 
 
 def _export(

@@ -9,8 +9,9 @@ from tfpipeline.deploy import choices as choices_lib
 from tfpipeline.deploy import deployment, tflite
 from tfpipeline.deploy import job as jobs
 from tfpipeline.ir import graph
-from tfpipeline.precision import formats, quantize
-from tfpipeline.precision import ranges as observed_ranges
+from tfpipeline.post_training import float_network, input_range
+from tfpipeline.post_training import tflite as post_training
+from tfpipeline.precision import formats
 from tfpipeline.quantization.tflite import int4 as tflite_int4
 from tfpipeline.quantization.tflite import ranges
 from tfpipeline.readers import from_keras
@@ -38,15 +39,16 @@ def _training(choices: choices_lib.Choices) -> scheme.Scheme:
 
 
 def _convert_ptq(job: jobs.Job) -> bytes:
-    # The converter has no kernels of 4 bits. Its rules for the rest are `quantize`'s.
-    g = from_keras.read(job.trained.model, name=job.network)
+    # The converter has no kernels of 4 bits.
     fixed = job.choices.input_range
-    observed = {
-        **observed_ranges.observe(g, job.calibration),
-        g.inputs[0]: (fixed.minimum, fixed.maximum),
-    }
+    network = float_network.FloatNetwork(
+        graph=from_keras.read(job.trained.model, name=job.network),
+        inputs=job.calibration,
+        input_range=input_range.InputRange(fixed.minimum, fixed.maximum),
+    )
     widths = formats.named(_FORMAT.recipe)
-    return from_graph.to_bytes(quantize.quantize(g, observed, widths))
+    _, integers = post_training.quantized(network, widths)
+    return from_graph.to_bytes(integers)
 
 
 _TFLITE = tflite.deployment_of(

@@ -8,12 +8,15 @@ from typing import Any
 import numpy as np
 
 from export.tflite import trained_outputs
-from tfpipeline import errors, number_formats, run_folder
+from tfpipeline import number_formats, run_folder
 from tfpipeline.compat import keras
 from tfpipeline.configs.quantization import Quantization
 from tfpipeline.data import splits
 from tfpipeline.deploy import choices as choices_lib
 from tfpipeline.report import summary
+from tfpipeline.tasks import consistency
+from tfpipeline.tasks import head as head_lib
+from tfpipeline.tasks import kind as kinds
 from tfpipeline.training import evaluation, kept_stages
 
 # The test split is read here for the first time, with every choice made.
@@ -29,6 +32,7 @@ class Job:
         quantization: what is done with it.
         choices: of the run.
         dataset: of the run.
+        objective: what the network learned.
         calibration: train inputs that set ranges, float32 [N, ...], as the network
             takes them.
         folder: of the run.
@@ -40,15 +44,21 @@ class Job:
     quantization: Quantization
     choices: choices_lib.Choices
     dataset: splits.Dataset
+    objective: kinds.Objective
     calibration: np.ndarray
     folder: run_folder.RunFolder
     trained: kept_stages.Trained
     quantized: Mapping[str, kept_stages.Trained]
 
     @functools.cached_property
-    def labels(self) -> dict[str, np.ndarray]:
-        """Split -> targets, [N] of classes."""
-        return {split: getattr(self.dataset, split).targets for split in SPLITS}
+    def examples(self) -> dict[str, kinds.Examples]:
+        """Split -> what outputs are compared with."""
+        return {
+            split: self.objective.examples(
+                self.inputs[split], getattr(self.dataset, split).targets
+            )
+            for split in SPLITS
+        }
 
     @functools.cached_property
     def inputs(self) -> dict[str, np.ndarray]:
@@ -58,11 +68,11 @@ class Job:
 
     @functools.cached_property
     def float_logits(self) -> dict[str, np.ndarray]:
-        """Split -> [N, classes] of the float network."""
+        """Split -> [N, ...] of the float network."""
         return self.logits(self.trained.model)
 
     def logits(self, model: keras.Model) -> dict[str, np.ndarray]:
-        """Split -> [N, classes] of any Keras network."""
+        """Split -> [N, ...] of any Keras network."""
         forward = evaluation.forward_function(model)
         return {
             split: evaluation.logits(
@@ -79,43 +89,90 @@ class Job:
         outputs: dict[str, np.ndarray],
         model_bytes: int | None = None,
     ) -> dict[str, Any]:
-        """A row of the accuracy table."""
-        return summary.accuracy_row(name, outputs, self.labels, model_bytes)
+        """A row of the table of figures.
+
+        Args:
+            name: of the network's form.
+            outputs: split -> real numbers [N, ...].
+            model_bytes: size of its `.tflite`, where there is one.
+        """
+        figures = {
+            split: self.objective.measure(values, self.examples[split])
+            for split, values in outputs.items()
+        }
+        return summary.row(name, figures, model_bytes)
 
     def trained_rows(
         self,
         number_format: number_formats.NumberFormat,
         fake_quantized: dict[str, np.ndarray],
-        integers: dict[str, np.ndarray],
-    ) -> list[dict[str, Any]]:
-        """Rows of a network trained for integers that must be exact.
+        integers: "ChipOutputs",
+    ) -> tuple[list[dict[str, Any]], dict[str, Any] | None]:
+        """What a network trained for integers that must be exact is measured by.
 
         Args:
             number_format: of the integers.
-            fake_quantized: split -> [N, classes] of the trained network.
-            integers: likewise, of the target's arithmetic.
+            fake_quantized: split -> [N, ...] of the trained network.
+            integers: of the target's arithmetic.
+
+        Returns:
+            Rows of the table of figures, and how far single outputs of test images are
+            from the trained network's; None where the host computes the last function.
 
         Raises:
-            VerificationError: another class for any image.
+            VerificationError: another answer for any image, or outputs that are further
+                apart than int8 may be.
         """
+        real, step = integers.real, integers.step
         for split in SPLITS:
-            _require_same_classes(split, integers[split], fake_quantized[split])
-        return [
+            consistency.require_same(
+                split, real[split], fake_quantized[split], self.objective, step
+            )
+        agreed = None
+        if not integers.ends_on_host:
+            agreed = agreement(fake_quantized, integers.integers, step)
+        rows = [
             self.row(number_format.fake_quantized, fake_quantized),
-            self.row(number_format.qat, integers),
+            self.row(number_format.qat, real),
         ]
+        return rows, agreed
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class ChipOutputs:
+    """What a chip computes, and what it stands for.
+
+    Attributes:
+        integers: split -> [N, outputs].
+        step: what one of them is in real numbers.
+        head: of the float network.
+        ends_on_host: whether the last function is left to whoever reads the results.
+    """
+
+    integers: Mapping[str, np.ndarray]
+    step: float
+    head: head_lib.Head
+    ends_on_host: bool
+
+    @functools.cached_property
+    def real(self) -> dict[str, np.ndarray]:
+        """Split -> real outputs of the network, float64 [N, outputs]."""
+        values = {split: each * self.step for split, each in self.integers.items()}
+        if not self.ends_on_host:
+            return values
+        return {split: self.head.applied(each) for split, each in values.items()}
 
 
 def agreement(
-    fake_quantized: dict[str, np.ndarray],
-    integers: dict[str, np.ndarray],
+    fake_quantized: Mapping[str, np.ndarray],
+    integers: Mapping[str, np.ndarray],
     step: float,
 ) -> dict[str, Any]:
     """How far a target's outputs are from the trained network's, output by output.
 
     Args:
-        fake_quantized: split -> [N, classes], real numbers.
-        integers: likewise, of the target's arithmetic.
+        fake_quantized: split -> [N, ...], real numbers.
+        integers: split -> [N, outputs] of the target's arithmetic.
         step: what one of them is in real numbers.
 
     Returns:
@@ -127,29 +184,8 @@ def agreement(
     total = len(integers["test"])
     count = min(total, trained_outputs.IMAGES)
     chosen = np.arange(count) * total // count
-    steps = integers["test"][chosen] - fake_quantized["test"][chosen] / step
+    expected = fake_quantized["test"][chosen].reshape(count, -1)
+    steps = integers["test"][chosen] - expected / step
     largest, mean = trained_outputs.LIMITS["int8"]
     found = trained_outputs.within(steps, step, largest=largest, mean=mean)
     return dataclasses.asdict(found)
-
-
-def _require_same_classes(
-    split: str, integers: np.ndarray, fake_quantized: np.ndarray
-) -> None:
-    """Checks that integers predict what the fake-quantized network does.
-
-    Args:
-        split: for the message.
-        integers: [N, classes].
-        fake_quantized: likewise.
-
-    Raises:
-        VerificationError: another class for any image.
-    """
-    different = np.flatnonzero(integers.argmax(-1) != fake_quantized.argmax(-1))
-    if len(different):
-        raise errors.VerificationError(
-            f"the integer network predicts another class than the fake-quantized one "
-            f"for {len(different)} of {len(integers)} {split} images, first for image "
-            f"{different[0]}: this is a defect, please report it"
-        )

@@ -12,7 +12,7 @@ from tfpipeline.deploy import choices as choices_lib
 from tfpipeline.deploy import deployment
 from tfpipeline.deploy import job as jobs
 from tfpipeline.ir import graph
-from tfpipeline.keras_networks import quantizable
+from tfpipeline.post_training import max78000 as post_training
 from tfpipeline.quantization import input_ranges
 from tfpipeline.quantization.max78000 import rewrites
 from tfpipeline.quantization.max78000 import scheme as max78000
@@ -29,6 +29,8 @@ from tfpipeline.training import scheme
 
 _FORMAT = number_formats.named("max78000")
 _LOG = logging.getLogger("tfpipeline.train")
+# The device has none of them.
+_HOST_FUNCTIONS = ("softmax", "sigmoid", "tanh", "hard_swish")
 
 
 def _check(g: graph.Graph, choices: choices_lib.Choices) -> None:
@@ -73,28 +75,23 @@ def _rehearse(job: jobs.Job) -> None:
 
 def _after_training(job: jobs.Job) -> keras.Model:
     """The float network in the device's integers, without training for them."""
-    folded = quantizable.fold(job.trained.model, rewrites.TARGET)
-    return _training(job.choices).prepare(folded, job.calibration)
+    options = max78000.Scheme(_policy(job.choices))
+    return post_training.prepared(job.trained.model, job.calibration, options)
 
 
 def _deploy(job: jobs.Job) -> deployment.Deployed:
     _LOG.info("post-training quantization in the same integers, for comparison")
     model = _after_training(job)
     g, bound = _bind(model, job.network)
-    rows = [job.row(_FORMAT.ptq, _predict(job, bound))]
+    rows = [job.row(_FORMAT.ptq, _predict(job, g, bound).real)]
     agreed = None
     if _FORMAT.name in job.quantized:
         model = job.quantized[_FORMAT.name].model
         fake_quantized = job.logits(max78000.exact(model))
         g, bound = _bind(model, job.network)
-        integers = _predict(job, bound)
-        rows += job.trained_rows(_FORMAT, fake_quantized, integers)
-        trained, _ = from_max78000.float_network(model)
-        quant = g.tensors[g.outputs[0]].quant
-        assert quant is not None
-        if not isinstance(trained.layers[-1], graph.Softmax):
-            # That is left to the host, and does not change the class.
-            agreed = jobs.agreement(fake_quantized, integers, quant.scale[0])
+        integers = _predict(job, g, bound)
+        more, agreed = job.trained_rows(_FORMAT, fake_quantized, integers)
+        rows += more
     export = _export(job, g) if _FORMAT.name in job.quantization.exports else None
     if export is not None and agreed is not None:
         export["fake_quantized"] = agreed
@@ -117,8 +114,8 @@ def _bind(model: keras.Model, name: str) -> tuple[graph.Graph, program.Program]:
     return g, assemble.assemble(lowering.lower(g), g)
 
 
-def _predict(job: jobs.Job, bound: program.Program) -> dict[str, np.ndarray]:
-    """Split -> [N, classes], integers of the device."""
+def _predict(job: jobs.Job, g: graph.Graph, bound: program.Program) -> jobs.ChipOutputs:
+    """Integers of the device."""
     outputs = {}
     for split in jobs.SPLITS:
         images = _integers(job.inputs[split])
@@ -126,7 +123,16 @@ def _predict(job: jobs.Job, bound: program.Program) -> dict[str, np.ndarray]:
         images = images.reshape(len(images), *bound.input_shape)
         values = simulate.predict(bound, images)
         outputs[split] = values.reshape(len(values), -1)
-    return outputs
+    quant = g.tensors[g.outputs[0]].quant
+    assert quant is not None
+    head = job.objective.head
+    return jobs.ChipOutputs(
+        outputs,
+        step=quant.scale[0],
+        head=head,
+        # `from_max78000` reads what the device computes.
+        ends_on_host=head.function in _HOST_FUNCTIONS,
+    )
 
 
 def _integers(inputs: np.ndarray) -> np.ndarray:

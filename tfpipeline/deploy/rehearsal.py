@@ -17,6 +17,8 @@ from tfpipeline.deploy import catalog, deployment
 from tfpipeline.deploy import choices as choices_lib
 from tfpipeline.deploy import job as jobs
 from tfpipeline.readers import from_keras
+from tfpipeline.tasks import classification
+from tfpipeline.tasks import kind as kinds
 from tfpipeline.training import kept_stages
 
 # Ranges need not be good, only there.
@@ -29,6 +31,7 @@ def require(
     quantization: Quantization,
     choices: choices_lib.Choices,
     dataset: splits.Dataset,
+    objective: kinds.Objective = classification.OF_LOGITS,
 ) -> None:
     """Checks that a network can be written in all number formats of a run.
 
@@ -38,6 +41,7 @@ def require(
         quantization: the formats, and whether they are trained for.
         choices: of the run.
         dataset: whose first train images calibrate.
+        objective: of the run.
 
     Raises:
         PipelineError: it cannot; names the format, and the layer in the way.
@@ -48,6 +52,7 @@ def require(
         quantization=quantization,
         choices=choices,
         dataset=dataset,
+        objective=objective,
         calibration=calibration,
         # Nothing is written there.
         folder=run_folder.RunFolder(pathlib.Path("rehearsal")),

@@ -14,7 +14,8 @@ from tfpipeline.deploy import deployment
 from tfpipeline.deploy import job as jobs
 from tfpipeline.ir import from_tflite, graph
 from tfpipeline.numerics import lost_weights
-from tfpipeline.targets.tflm import reference
+from tfpipeline.targets.tflm import flatbuffer, reference
+from tfpipeline.tasks import consistency
 from tfpipeline.training import progress, scheme
 
 _LOG = logging.getLogger("tfpipeline.train")
@@ -69,7 +70,7 @@ def _deploy(
     _LOG.info("%s: post-training quantization, for comparison", name)
     deployed = convert_ptq(job)
     outputs = _predict(job, deployed, number_format.ptq)
-    rows = [job.row(number_format.ptq, outputs, len(deployed))]
+    rows = [job.row(number_format.ptq, _real(deployed, outputs), len(deployed))]
     fake_quant_logits = None
     if name in job.quantized:
         model = job.quantized[name].model
@@ -77,12 +78,14 @@ def _deploy(
         rows.append(job.row(number_format.fake_quantized, fake_quant_logits))
         deployed = trained.convert(model, name=job.network)
         outputs = _predict(job, deployed, number_format.qat)
-        rows.append(job.row(number_format.qat, outputs, len(deployed)))
-        verify.check_consistency(
+        real = _real(deployed, outputs)
+        rows.append(job.row(number_format.qat, real, len(deployed)))
+        consistency.require(
             f"{name} on the validation split",
-            outputs["validation"],
-            job.labels["validation"],
+            real["validation"],
+            job.examples["validation"],
             fake_quant_logits["validation"],
+            job.objective,
             job.quantization.consistency_tolerance,
         )
     export = None
@@ -93,7 +96,7 @@ def _deploy(
 
 
 def _predict(job: jobs.Job, model: bytes, what: str) -> dict[str, np.ndarray]:
-    """Split -> [N, classes], by the quickest route; the oracle is TFLite Micro."""
+    """Split -> [N, ...], by the quickest route; the oracle is TFLite Micro."""
     total = sum(map(len, job.inputs.values()))
     with progress.bar(what, total) as advance:
         return {
@@ -102,6 +105,13 @@ def _predict(job: jobs.Job, model: bytes, what: str) -> dict[str, np.ndarray]:
             )
             for split, images in job.inputs.items()
         }
+
+
+def _real(model: bytes, outputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    program = flatbuffer.read(model)
+    return {
+        split: verify.real_outputs(program, each) for split, each in outputs.items()
+    }
 
 
 def _export(
@@ -115,7 +125,8 @@ def _export(
     verification = verify.verify(
         model,
         job.inputs["test"],
-        job.labels["test"],
+        job.examples["test"],
+        objective=job.objective,
         float_logits=job.float_logits["test"],
         fake_quant_logits=(
             None if fake_quant_logits is None else fake_quant_logits["test"]

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from export.audio import beside
 from export.tflite import float32 as float32_export
 from tfpipeline import (
     atomic_files,
@@ -17,9 +18,11 @@ from tfpipeline import (
     run_folder,
     run_lock,
 )
+from tfpipeline.audio import front_end
 from tfpipeline.configs.run import Run
 from tfpipeline.cost import estimate
 from tfpipeline.data import catalog, preprocessing, splits
+from tfpipeline.data.own import labels
 from tfpipeline.deploy import catalog as deployments
 from tfpipeline.deploy import choices as choices_lib
 from tfpipeline.deploy import job as jobs
@@ -29,8 +32,18 @@ from tfpipeline.models import forms
 from tfpipeline.readers import from_keras
 from tfpipeline.report import costs, summary
 from tfpipeline.targets import catalog as targets
-from tfpipeline.training import kept_stages, loop, precision, stages, strategies
-from tfpipeline.training.tasks import classification
+from tfpipeline.tasks import catalog as tasks
+from tfpipeline.tasks import head
+from tfpipeline.tasks import kind as kinds
+from tfpipeline.training import (
+    kept_stages,
+    loop,
+    objectives,
+    precision,
+    stages,
+    strategies,
+)
+from tfpipeline.training.tasks import supervised
 
 _LOG = logging.getLogger("tfpipeline.train")
 
@@ -54,21 +67,22 @@ def _run(config: Run, held: contextlib.ExitStack) -> dict[str, Any]:
         weight_bits=config.quantization.weight_bits,
         policy=config.quantization.policy,
     )
-    _check(config, choices, dataset)
+    objective = _objective(config, dataset)
+    _check(config, choices, dataset, objective)
     if not run_folder.of(config.workdir).history(run_folder.FLOAT).exists():
-        _rehearse(config, choices, dataset)
+        _rehearse(config, choices, dataset, objective)
     calibrating = splits.calibration_indices(
         len(dataset.train), config.quantization.calibration_images, config.seed
     )
     if strategies.is_chief(strategy):
         held.enter_context(run_lock.held(folder.root))
-        _begin(config, dataset, calibrating, folder)
+        _begin(config, dataset, objective, calibrating, folder)
     if _is_complete(config.quantization.exports, folder):
         _LOG.info("this run is complete; its summary:")
         return atomic_files.read_json(folder.results_json)
 
     classifier = stages.Classifier(
-        config.network, _recipe(config, choices), dataset, folder, strategy
+        config.network, _recipe(config, choices, objective), dataset, folder, strategy
     )
     calibration = choices.preprocessing.real(dataset.train.inputs[calibrating])
     trained, quantized = _train(config, classifier, choices, calibration)
@@ -81,12 +95,14 @@ def _run(config: Run, held: contextlib.ExitStack) -> dict[str, Any]:
         config.quantization,
         choices,
         dataset,
+        objective,
         calibration,
         folder,
         trained,
         quantized,
     )
-    results = {"flags": config.identity(), **_evaluate_and_export(job)}
+    given = config.images.reading.sound.value
+    results = {"flags": config.identity(), **_evaluate_and_export(job, given)}
     results["seconds_this_start"] = time.monotonic() - started
     kept_stages.restore_metrics(
         folder, [trained.stage, *(each.stage for each in quantized.values())]
@@ -95,7 +111,16 @@ def _run(config: Run, held: contextlib.ExitStack) -> dict[str, Any]:
 
 
 def _load(config: Run) -> splits.Dataset:
-    return catalog.load_flags(config.images, config.seed)
+    given = config.images
+    if config.task.name == tasks.AUTO:
+        return catalog.load_flags(given, config.seed)
+    kind = tasks.named(config.task.name)
+    if kind.reads_numbers and given.reading.targets == labels.AUTO:
+        reading = dataclasses.replace(given.reading, targets=labels.NUMBERS)
+        given = dataclasses.replace(given, reading=reading)
+    return catalog.load_flags(
+        given, config.seed, needs_every_class=kind.needs_every_class
+    )
 
 
 def _train(
@@ -120,6 +145,20 @@ def _train(
     return trained, quantized
 
 
+def _objective(config: Run, dataset: splits.Dataset) -> kinds.Objective:
+    options = config.task.options(config.classes.label_smoothing)
+    if config.network.form.kind is forms.Kind.NAME:
+        return objectives.of(config.task.name, options, dataset)
+
+    def read_head(num_outputs: int) -> head.Head:
+        return objectives.head_of(stages.build(config.network, dataset, num_outputs))
+
+    objective = objectives.of(config.task.name, options, dataset, read_head)
+    # Fresh weights depend on what was built before them.
+    stages.set_up_tensorflow(config.seed)
+    return objective
+
+
 def _precision(config: Run) -> str:
     """The number format of float training."""
     is_ours = config.network.form.kind is forms.Kind.NAME
@@ -129,11 +168,13 @@ def _precision(config: Run) -> str:
     return precision.resolve(config.training.precision)
 
 
-def _recipe(config: Run, choices: choices_lib.Choices) -> classification.Config:
-    return classification.Config(
+def _recipe(
+    config: Run, choices: choices_lib.Choices, objective: kinds.Objective
+) -> supervised.Config:
+    return supervised.Config(
         batch_size=config.classes.batch_size,
         augmentation=config.augmentation,
-        label_smoothing=config.classes.label_smoothing,
+        objective=objective,
         preprocessing=choices.preprocessing,
     )
 
@@ -172,7 +213,12 @@ def _is_complete(exports: tuple[str, ...], folder: run_folder.RunFolder) -> bool
     )
 
 
-def _check(config: Run, choices: choices_lib.Choices, dataset: splits.Dataset) -> None:
+def _check(
+    config: Run,
+    choices: choices_lib.Choices,
+    dataset: splits.Dataset,
+    objective: kinds.Objective,
+) -> None:
     """Refuses, before any training, what a number format has no place for."""
     for each in config.quantization.number_formats:
         check = deployments.of(each.name).check
@@ -180,7 +226,7 @@ def _check(config: Run, choices: choices_lib.Choices, dataset: splits.Dataset) -
             continue
         # A network for each check and none without: fresh weights depend on what was
         # built before them, and those of a seed are to stay what they were.
-        untrained = stages.build(config.network, dataset)
+        untrained = stages.build(config.network, dataset, objective.num_outputs)
         scheme = deployments.of(each.name).training(choices)
         if scheme.is_rewritten(untrained):
             untrained = scheme.fold(untrained)
@@ -188,7 +234,10 @@ def _check(config: Run, choices: choices_lib.Choices, dataset: splits.Dataset) -
 
 
 def _rehearse(
-    config: Run, choices: choices_lib.Choices, dataset: splits.Dataset
+    config: Run,
+    choices: choices_lib.Choices,
+    dataset: splits.Dataset,
+    objective: kinds.Objective,
 ) -> None:
     """Writes the untrained network in every number format, in memory.
 
@@ -198,21 +247,23 @@ def _rehearse(
     """
     _LOG.info("rehearsing the export, in memory")
     rehearsal.require(
-        stages.build(config.network, dataset),
+        stages.build(config.network, dataset, objective.num_outputs),
         config.network.name,
         config.quantization,
         choices,
         dataset,
+        objective,
     )
     stages.set_up_tensorflow(config.seed)
     for each in config.quantization.number_formats:
         if deployments.of(each.name).check is not None:
-            stages.build(config.network, dataset)
+            stages.build(config.network, dataset, objective.num_outputs)
 
 
 def _begin(
     config: Run,
     dataset: splits.Dataset,
+    objective: kinds.Objective,
     calibrating: np.ndarray,
     folder: run_folder.RunFolder,
 ) -> None:
@@ -233,9 +284,11 @@ def _begin(
     )
     _LOG.info("%s", dataset.description)
     _LOG.info(
-        "%s on %s: %d train, %d validation, %d test inputs %s; float training in %s",
+        "%s on %s: %s; %d train, %d validation, %d test inputs %s; float training in "
+        "%s",
         config.network.form.title,
         config.images.dataset,
+        objective.kind.name,
         len(dataset.train),
         len(dataset.validation),
         len(dataset.test),
@@ -244,9 +297,12 @@ def _begin(
     )
 
 
-def _evaluate_and_export(job: jobs.Job) -> dict[str, Any]:
+def _evaluate_and_export(
+    job: jobs.Job, given: front_end.FrontEnd | None
+) -> dict[str, Any]:
     folder, trained = job.folder, job.trained
     results: dict[str, Any] = {
+        **_task_record(job.objective),
         "float": trained.record(),
         "accuracy": [job.row(summary.FLOAT, job.float_logits)],
         "exports": {},
@@ -261,6 +317,8 @@ def _evaluate_and_export(job: jobs.Job) -> dict[str, Any]:
         results["accuracy"] += network.rows
         if network.export is not None:
             results["exports"][name] = network.export
+            if given is not None:
+                _export_front_end(job, given, name, network.graph)
         if network.notes:
             results.setdefault("notes", {})[name] = list(network.notes)
     if number_formats.FLOAT in job.quantization.exports:
@@ -280,6 +338,21 @@ def _evaluate_and_export(job: jobs.Job) -> dict[str, Any]:
             serialize.write(network.graph, folder.other_graph(name))
             results.setdefault("other_estimates", {})[name] = text
     return results
+
+
+def _task_record(objective: kinds.Objective) -> dict[str, Any]:
+    """What results.json says of the task; nothing of classes, as it always was."""
+    record = objective.to_dict()
+    return {"task": record} if record else {}
+
+
+def _export_front_end(
+    job: jobs.Job, given: front_end.FrontEnd, name: str, g: graph.Graph
+) -> None:
+    """Writes the C of a front end beside the export of a number format."""
+    place = job.folder.export(f"{name}_{beside.FOLDER}")
+    beside.write(place, given, job.network, g.tensors[g.inputs[0]])
+    _LOG.info("%s: the front end as C is in %s", name, place)
 
 
 def _estimate(

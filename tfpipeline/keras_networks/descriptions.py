@@ -8,7 +8,7 @@ stops Keras before it allocates more weights than any network here has.
 import contextlib
 import copy
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any
 
 from tfpipeline import errors
@@ -116,6 +116,7 @@ class _Check:
                     _require_plain(name, key, value)
         if entry["class_name"] != "Sequential":
             wiring.require(layers)
+            _require_ends(config, {layer["name"] for layer in layers})
 
     def layer(self, entry: dict[str, Any]) -> None:
         if _is_of(entry, permitted.MODELS):
@@ -224,6 +225,20 @@ def _require_inputs(name: str, node: Any, is_function: bool) -> None:
             raise errors.GraphError(
                 f"layer '{name}' is called with a constant, which a file may not do"
             )
+
+
+def _require_ends(config: Mapping[str, Any], names: Collection[str]) -> None:
+    """Checks that the layers that a network begins and ends with are described."""
+    for side in ("input", "output"):
+        ends = list(wiring.references(config.get(f"{side}_layers", [])))
+        if not ends:
+            raise errors.GraphError(f"network '{config.get('name')}' has no {side}")
+        for name, _ in ends:
+            if name not in names:
+                raise errors.GraphError(
+                    f"the {side} of network '{config.get('name')}' is layer '{name}', "
+                    "which is not described"
+                )
 
 
 def _require_plain(name: str, key: str, value: Any) -> None:

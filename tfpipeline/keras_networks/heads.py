@@ -1,49 +1,46 @@
-"""The end of a classifier: the softmax that training has in its loss instead."""
+"""The end of a network: its function as a layer of its own."""
 
+import copy
 from typing import Any
 
+from tfpipeline.compat import keras
 from tfpipeline.keras_networks import topology
 
-_SOFTMAX = "softmax"
+# What every scheme rounds behind a layer, and never inside of it.
+_FUNCTIONS = ("softmax", "sigmoid", "tanh")
 
 
-def without_softmax(architecture: dict[str, Any]) -> dict[str, Any]:
-    """A network's description without the softmax that its only output ends with.
+def with_own_function(model: keras.Model) -> keras.Model:
+    """The same network whose last layer leaves its softmax, sigmoid or tanh to another.
 
-    The largest of its outputs stays the largest. Cross entropy of logits is computed
-    without the rounding of a softmax, and no target has to run one.
+    Losses find the logits in front of it, and integers are rounded before and after.
 
     Args:
-        architecture: as from `topology.to_dict`; not changed.
+        model: functional; not changed.
 
     Returns:
-        A new one, or `architecture` where there is no such softmax. The list of its
-        weights is the same.
+        A new model with the same weights in the same order, or `model` where there is
+        no such function, or several outputs.
     """
+    architecture = topology.to_dict(model)
     ends = topology.outputs(architecture)
     if len(ends) != 1 or topology.consumers(architecture)[ends[0]]:
-        return architecture
+        return model
+    architecture = copy.deepcopy(architecture)
     [end] = [x for x in architecture["config"]["layers"] if x["name"] == ends[0]]
-    if end["class_name"] == "Softmax" or (
-        end["class_name"] == "Activation" and _is_softmax(end)
-    ):
-        sources = topology.producers(architecture)[end["name"]]
-        if end["config"].get("axis", -1) != -1 or len(sources) != 1:
-            return architecture
-        return topology.remove_layers(architecture, {end["name"]: sources[0]})
-    if not _is_softmax(end):
-        return architecture
-    layers = [
-        {**layer, "config": {**layer["config"], "activation": "linear"}}
-        if layer is end
-        else layer
-        for layer in architecture["config"]["layers"]
-    ]
-    return {**architecture, "config": {**architecture["config"], "layers": layers}}
+    function = _function(end)
+    if function not in _FUNCTIONS or end["class_name"] == "Activation":
+        return model
+    end["config"]["activation"] = "linear"
+    linear = topology.from_dict(architecture)
+    layer = keras.layers.Activation(function, name=f"{ends[0]}_{function}")
+    result = keras.Model(linear.inputs, layer(linear.outputs[0]), name=model.name)
+    result.set_weights(model.get_weights())
+    return result
 
 
-def _is_softmax(layer: dict[str, Any]) -> bool:
+def _function(layer: dict[str, Any]) -> Any:
     activation = layer["config"].get("activation")
     if isinstance(activation, dict):
         activation = activation.get("config")
-    return bool(activation == _SOFTMAX)
+    return activation

@@ -26,8 +26,8 @@ def build(
     Args:
       name: a key of `specs.MODELS`.
       input_shape: (height, width, channels); None for the network's own.
-      num_classes: number of logits or length of the descriptor; None for the
-        network's own.
+      num_classes: number of logits or of values, or length of the descriptor; None
+        for the network's own.
       batch_norm: BatchNormalization after each convolution, a training aid that is
         folded away before quantization; None for the network's own choice (all have
         it except FaceNet, whose published form has no convolution biases).
@@ -47,9 +47,9 @@ def build(
     classes = spec.num_classes if num_classes is None else num_classes
     rate = spec.dropout if dropout is None else dropout
     _check_input_shape(spec, shape)
-    if classes < 2:
+    if classes < 1:
         raise errors.UsageError(
-            f"{name}: num_classes must be at least 2; found {classes}"
+            f"{name}: num_classes must be at least 1; found {classes}"
         )
     if not 0 <= rate < 1:
         raise errors.UsageError(f"{name}: dropout must be in [0, 1); found {rate}")

@@ -20,10 +20,11 @@ _FLOAT, _MIXED = "float32", "mixed_bfloat16"
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class OwnNetwork:
-    """A classifier: one input, logits.
+    """A network of one input and one output.
 
     Attributes:
-        architecture: as from `topology.to_dict`, without nested models and softmax.
+        architecture: as from `topology.to_dict`, without nested models; a softmax,
+            sigmoid or tanh at the end is a layer of its own.
         weights: in the order of `get_weights`.
     """
 
@@ -50,51 +51,43 @@ def prepare(
     digest: str | None,
     options: tuple[str, ...],
     input_shape: tuple[int, ...],
-    num_classes: int,
+    num_outputs: int,
 ) -> OwnNetwork:
-    """Reads or makes a network that fits the data.
+    """Reads or makes a network that takes the data's inputs.
 
     Args:
         form: of a file or a function.
         digest: of what it names; another one is read again.
         options: `--model_options`.
         input_shape: of one input of the data.
-        num_classes: of the data.
+        num_outputs: that functions are asked for.
 
     Raises:
-        UsageError: its input or its outputs do not fit the data.
+        UsageError: its input does not fit the data, or it has several outputs.
         PipelineError: it cannot be read, made or listed.
     """
     del digest
     model, notes = loading.load(
-        form, options, input_shape=input_shape, num_classes=num_classes
+        form, options, input_shape=input_shape, num_classes=num_outputs
     )
     for note in notes:
         _LOG.info("%s", note)
-    _require_fit(form, model, input_shape, num_classes)
-    network = flat.flattened(model)
+    _require_fit(form, model, input_shape)
+    network = heads.with_own_function(flat.flattened(model))
     architecture = topology.to_dict(network)
-    logits = heads.without_softmax(architecture)
-    if logits is not architecture:
-        _LOG.info(
-            "%s ends with softmax: trained and exported are the logits before it, "
-            "whose largest is the same class",
-            form.title,
-        )
     # Names are valid wherever the network's is written.
-    logits["config"]["name"] = form.name
-    for layer in logits["config"]["layers"]:
+    architecture["config"]["name"] = form.name
+    for layer in architecture["config"]["layers"]:
         if layer["class_name"] == "InputLayer":
             # Where the network leaves a size open, it is that of the data.
             layer["config"]["batch_input_shape"] = [None, *input_shape]
-    return OwnNetwork(logits, tuple(network.get_weights()))
+    return OwnNetwork(architecture, tuple(network.get_weights()))
 
 
 def _require_fit(
     form: forms.Form,
     model: keras.Model,
     input_shape: tuple[int, ...],
-    num_classes: int,
 ) -> None:
     topology.require_listed(model)
     inputs = [tuple(tensor.shape[1:]) for tensor in model.inputs]
@@ -104,11 +97,11 @@ def _require_fit(
         size in (None, expected)
         for size, expected in zip(inputs[0], input_shape, strict=True)
     )
-    if takes and outputs == [(num_classes,)]:
+    if takes and len(outputs) == 1:
         return
     raise errors.UsageError(
         f"'{form.title}' takes {_sizes(inputs)} and gives {_sizes(outputs)}; the data "
-        f"are of {_sizes([input_shape])} and {num_classes} classes: give data or a "
+        f"are of {_sizes([input_shape])}, and one output is trained: give data or a "
         "network that fits"
     )
 

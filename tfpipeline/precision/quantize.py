@@ -23,13 +23,20 @@ from tfpipeline.simulate import float_execution
 _ONE_SCALE_BITS = 4
 
 
-def quantize(g: graph.Graph, found: ranges.Ranges, form: formats.Format) -> graph.Graph:
+def quantize(
+    g: graph.Graph,
+    found: ranges.Ranges,
+    form: formats.Format,
+    *,
+    per_tensor: bool = False,
+) -> graph.Graph:
     """Quantizes a float graph after training.
 
     Args:
         g: a verified float graph with weights.
         found: range of each activation; zero is added to it.
         form: the number format.
+        per_tensor: give every kernel one scale, not one an output channel.
 
     Returns:
         A verified graph whose layers and tensors are named as those of `g`, with a
@@ -41,7 +48,7 @@ def quantize(g: graph.Graph, found: ranges.Ranges, form: formats.Format) -> grap
     """
     float_execution.require_float(g)
     _require_stateless(g)
-    draft = _Draft(g, scales.choose(g, found, form), form)
+    draft = _Draft(g, scales.choose(g, found, form), form, per_tensor)
     layers: list[graph.Layer] = []
     for layer in g.layers:
         layers += draft.layers(layer)
@@ -64,10 +71,17 @@ def _require_stateless(g: graph.Graph) -> None:
 class _Draft:
     """Tensors and constants of the graph that is being made."""
 
-    def __init__(self, g: graph.Graph, chosen: scales.Scales, form: formats.Format):
+    def __init__(
+        self,
+        g: graph.Graph,
+        chosen: scales.Scales,
+        form: formats.Format,
+        per_tensor: bool,
+    ):
         self.constants: dict[str, graph.Array] = {}
         self.tensors: dict[str, graph.Tensor] = {}
         self._graph, self._chosen, self._form = g, chosen, form
+        self._per_tensor = per_tensor
         for name, quant in chosen.quants.items():
             if name in g.tensors:
                 self._activation(name, name, quant)
@@ -110,7 +124,7 @@ class _Draft:
             source,
             num_bits=bits,
             axis=layer_rules.channel_axis(layer, kernel.shape),
-            one_scale=bits <= _ONE_SCALE_BITS and isinstance(layer, graph.Dense),
+            one_scale=self._has_one_scale(layer),
             activation_bits=self._form.activation_bits,
         )
         weights = self._constant(layer.weights, *new_kernel)
@@ -118,6 +132,10 @@ class _Draft:
         if bias is not None and new_bias is not None:
             bias = self._constant(bias, *new_bias)
         return dataclasses.replace(layer, weights=weights, bias=bias)
+
+    def _has_one_scale(self, layer: graph.Weighted) -> bool:
+        is_narrow = self._form.weight_bits <= _ONE_SCALE_BITS
+        return self._per_tensor or (is_narrow and isinstance(layer, graph.Dense))
 
     def _constant(
         self, name: str, values: graph.Array, quant: graph.QuantParams

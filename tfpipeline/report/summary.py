@@ -1,35 +1,37 @@
 """What each step cost in accuracy, and where everything lies, as text."""
 
+import dataclasses
+from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
-
 from tfpipeline import number_formats, run_folder
+from tfpipeline.tasks import catalog as tasks
+from tfpipeline.tasks import kind as kinds
 
 # Of the float network in the accuracy table.
 FLOAT = number_formats.FLOAT
+# Of runs that say nothing of their task.
+_CLASSES: Mapping[str, Any] = {"name": "classification"}
 
 
-def accuracy_row(
+def row(
     name: str,
-    outputs: dict[str, np.ndarray],
-    labels: dict[str, np.ndarray],
+    figures: Mapping[str, Mapping[str, float | None]],
     model_bytes: int | None = None,
 ) -> dict[str, Any]:
-    """One row of the accuracy table.
+    """One row of the table of figures.
 
     Args:
         name: of the network's form.
-        outputs: split name -> [N, classes], logits or their integers.
-        labels: split name -> [N].
+        figures: split name -> figure -> its value, None where it could not be measured.
         model_bytes: size of its `.tflite`, where there is one.
     """
-    row: dict[str, Any] = {"network": name}
-    for split, values in outputs.items():
-        hits = np.argmax(values, axis=-1) == labels[split]
-        row[f"{split}_accuracy"] = float(np.mean(hits))
-    row["model_bytes"] = model_bytes
-    return row
+    values: dict[str, Any] = {"network": name}
+    for split, measured in figures.items():
+        for figure, value in measured.items():
+            values[f"{split}_{figure}"] = value
+    values["model_bytes"] = model_bytes
+    return values
 
 
 def render(results: dict[str, Any], folder: run_folder.RunFolder) -> str:
@@ -41,7 +43,9 @@ def render(results: dict[str, Any], folder: run_folder.RunFolder) -> str:
     """
     flags = results["flags"]
     lines = [f"{flags['model']} on {flags['dataset']}", ""]
-    lines += _accuracy_lines(results["accuracy"])
+    kind = tasks.named(results.get("task", _CLASSES)["name"])
+    lines += _figure_lines(kind, results["accuracy"])
+    lines += _task_lines(results.get("task", _CLASSES))
     lines.append("")
     for stage in _stages():
         if stage in results:
@@ -49,7 +53,7 @@ def render(results: dict[str, Any], folder: run_folder.RunFolder) -> str:
     for name, record in results["exports"].items():
         if "end_to_end" in record:
             title = "" if name == number_formats.ALL[0].name else f"{name}, "
-            lines += ["", *_tflite_lines(title, record)]
+            lines += ["", *_tflite_lines(title, kind, record)]
         elif "fake_quantized" in record:
             lines += ["", _trained_line(name, record["fake_quantized"])]
     for name, notes in results.get("notes", {}).items():
@@ -77,25 +81,72 @@ def _stages() -> tuple[str, ...]:
     return (run_folder.FLOAT, *number_formats.stages())
 
 
-def _accuracy_lines(rows: list[dict[str, Any]]) -> list[str]:
-    lines = [
-        f"{'network':22s}{'validation':>12s}{'test':>10s}{'cost':>10s}{'size':>13s}"
+@dataclasses.dataclass(frozen=True)
+class _Column:
+    """A figure of a split in the table."""
+
+    split: str
+    figure: kinds.Figure
+    title: str
+    width: int
+
+    def text(self, row: dict[str, Any]) -> str:
+        """The cell of a row."""
+        value = row[f"{self.split}_{self.figure.name}"]
+        return f"{self.figure.text(value):>{self.width}s}"
+
+
+def _columns(kind: kinds.TaskKind, row: dict[str, Any]) -> list[_Column]:
+    """The most telling figure of both splits, others of test alone."""
+    measured = [x for x in kind.figures if row[f"test_{x.name}"] is not None]
+    main, *others = measured
+    if not others:
+        return [
+            _Column("validation", main, "validation", 12),
+            _Column("test", main, "test", 10),
+        ]
+    places = [("validation", main), *(("test", figure) for figure in measured)]
+    titles = [f"{split} {figure.title}" for split, figure in places]
+    return [
+        _Column(*place, title, len(title) + 2)
+        for place, title in zip(places, titles, strict=True)
     ]
-    reference = rows[0]["test_accuracy"]
+
+
+def _figure_lines(kind: kinds.TaskKind, rows: list[dict[str, Any]]) -> list[str]:
+    columns = _columns(kind, rows[0])
+    main = columns[0].figure
+    heads = "".join(f"{each.title:>{each.width}s}" for each in columns)
+    lines = [f"{'network':22s}{heads}{'cost':>10s}{'size':>13s}"]
+    reference = rows[0][f"test_{main.name}"]
     for row in rows:
-        cost = 100 * (row["test_accuracy"] - reference)
+        values = "".join(each.text(row) for each in columns)
+        cost = main.cost(row[f"test_{main.name}"], reference)
         size = f"{row['model_bytes']:,} B" if row["model_bytes"] else ""
-        lines.append(
-            f"{row['network']:22s}{100 * row['validation_accuracy']:10.2f} %"
-            f"{100 * row['test_accuracy']:8.2f} %{cost:+10.2f}{size:>13s}".rstrip()
-        )
-    lines.append("cost: percentage points of test accuracy against float32")
+        lines.append(f"{row['network']:22s}{values}{cost:>10s}{size:>13s}".rstrip())
+    unit = "percentage points of" if main.is_share else "change of the"
+    lines.append(f"cost: {unit} test {main.title} against float32")
     return lines
 
 
-def _tflite_lines(title: str, record: dict[str, Any]) -> list[str]:
+def _task_lines(task: Mapping[str, Any]) -> list[str]:
+    """What readers of the outputs must know."""
+    lines = []
+    if "threshold" in task:
+        lines.append(f"an answer is yes from a probability of {task['threshold']:g} on")
+    for number, mean in enumerate(task.get("mean", ())):
+        deviation = task["deviation"][number]
+        lines.append(f"value {number} = output x {deviation:.6g} + {mean:.6g}")
+    return lines
+
+
+def _tflite_lines(
+    title: str, kind: kinds.TaskKind, record: dict[str, Any]
+) -> list[str]:
     same = record["same_images"]
-    lines = [f"{title}on the same {same['images']} test images:"]
+    figure = kind.figure(record.get("figure", kind.figures[0].name))
+    what = f", {figure.title}" if "figure" in record else ""
+    lines = [f"{title}on the same {same['images']} test images{what}:"]
     for name, key in (
         ("float32", "float_network"),
         ("fake-quantized", "fake_quantized"),
@@ -105,7 +156,7 @@ def _tflite_lines(title: str, record: dict[str, Any]) -> list[str]:
         ("TensorFlow Lite Micro", "tflite_micro"),
     ):
         if same.get(key) is not None:
-            lines.append(f"  {name:22s}{100 * same[key]:7.2f} %")
+            lines.append(f"  {name:22s}{figure.text(same[key]):>9s}")
     lines += [
         *_agreement_lines(record),
         f"smallest arena that runs here: {record['arena']['arena_bytes']:,} B; "

@@ -1,4 +1,4 @@
-"""Logits, loss and accuracy of a Keras network over a split."""
+"""Outputs of a Keras network over a split."""
 
 from collections.abc import Callable
 
@@ -11,7 +11,7 @@ _BATCH = 250
 
 
 def forward_function(model: keras.Model) -> Callable[[tf.Tensor], tf.Tensor]:
-    """`model` in inference mode as a compiled function to float32 logits."""
+    """`model` in inference mode as a compiled function to float32 outputs."""
     signature = [tf.TensorSpec((None, *model.input_shape[1:]), tf.float32)]
     return tf.function(
         lambda images: tf.cast(model(images, training=False), tf.float32),
@@ -33,22 +33,10 @@ def logits(
         preprocessing: what the network takes of them.
 
     Returns:
-        float32 [N, classes].
+        float32 [N, ...].
     """
     parts = [
         forward(tf.constant(preprocessing.real(inputs[start : start + _BATCH])))
         for start in range(0, len(inputs), _BATCH)
     ]
     return np.concatenate([part.numpy() for part in parts])
-
-
-def accuracy(values: np.ndarray, labels: np.ndarray) -> float:
-    """Share of rows of `values` [N, classes] whose largest entry is at `labels` [N]."""
-    return float(np.mean(np.argmax(values, axis=-1) == labels))
-
-
-def cross_entropy(values: np.ndarray, labels: np.ndarray) -> float:
-    """Mean cross entropy (nats) of logits [N, classes] with `labels` [N]."""
-    shifted = values.astype(np.float64) - values.max(axis=-1, keepdims=True)
-    log_sum = np.log(np.exp(shifted).sum(axis=-1))
-    return float(np.mean(log_sum - shifted[np.arange(len(labels)), labels]))

@@ -1,4 +1,4 @@
-"""The stages of a classifier: float training, then quantization-aware.
+"""The stages of a network: float training, then quantization-aware.
 
 Each number format has a quantization-aware stage of its own, all from the same float
 network. The schedule is the face-classification study's: train in float until the
@@ -19,7 +19,7 @@ from tfpipeline.models import forms, registry
 from tfpipeline.own_networks import prepared
 from tfpipeline.training import kept_stages, loop, precision, strategies
 from tfpipeline.training import scheme as schemes
-from tfpipeline.training.tasks import classification
+from tfpipeline.training.tasks import supervised
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -28,14 +28,14 @@ class Classifier:
 
     Attributes:
         network: what is built.
-        recipe: how it learns classes.
+        recipe: what it learns, and how.
         dataset: train and validation are used, test is not.
         folder: of the run.
         strategy: devices.
     """
 
     network: Network
-    recipe: classification.Config
+    recipe: supervised.Config
     dataset: splits.Dataset
     folder: run_folder.RunFolder
     strategy: tf.distribute.Strategy
@@ -67,7 +67,10 @@ def train_float(
         return done
 
     def built(arithmetic: str) -> keras.Model:
-        return build(classifier.network, classifier.dataset, arithmetic)
+        objective = classifier.recipe.objective
+        return build(
+            classifier.network, classifier.dataset, objective.num_outputs, arithmetic
+        )
 
     if not stage.epochs:
         return kept_stages.keep(
@@ -77,7 +80,7 @@ def train_float(
         )
     with classifier.strategy.scope():
         model, twin = precision.with_twin(built, number_format)
-    task = classification.task(
+    task = supervised.task(
         stage, classifier.recipe, classifier.dataset, model, evaluated=twin
     )
     return kept_stages.train(
@@ -118,7 +121,7 @@ def train_qat(
     model = strategies.distributed(
         classifier.strategy, calibrated, lambda: scheme.build(folded)
     )
-    task = classification.task(
+    task = supervised.task(
         stage,
         classifier.recipe,
         classifier.dataset,
@@ -137,9 +140,12 @@ def train_qat(
 
 
 def build(
-    network: Network, dataset: splits.Dataset, number_format: str = "float32"
+    network: Network,
+    dataset: splits.Dataset,
+    num_outputs: int,
+    number_format: str = "float32",
 ) -> keras.Model:
-    """The network that training begins with, for the images of `dataset`.
+    """The network that training begins with, for the inputs of `dataset`.
 
     Raises:
         PipelineError: a network of one's own cannot be read, or does not fit the data.
@@ -150,14 +156,14 @@ def build(
             network.form.digest(),
             network.model_options,
             dataset.input_shape,
-            dataset.num_classes,
+            num_outputs,
         )
         return own.build(number_format, fresh=not network.has_weights)
     with precision.computing_in(number_format):
         return registry.build(
             network.model,
             input_shape=dataset.input_shape,
-            num_classes=dataset.num_classes,
+            num_classes=num_outputs,
             batch_norm=network.batch_norm,
             dropout=network.dropout,
             width=network.width,

@@ -334,6 +334,13 @@ class TestWaves:
         (wave_folder / "dog" / "2.wav").write_bytes(content)
         _refused(wave_folder, r"dog/2\.wav is not a \.wav file .*remove it")
 
+    def test_a_file_that_is_cut_short(self, wave_folder):
+        path = wave_folder / "dog" / "2.wav"
+        path.write_bytes(path.read_bytes()[:-40])
+        told = r"dog/2\.wav is not a .wav file .* cut short"
+        _refused(wave_folder, told)
+        _refused(wave_folder, told, front_end="mfcc", clip_seconds=0.1)
+
     def test_an_unknown_front_end(self, wave_folder):
         _refused(wave_folder, "must be one of none", errors.UsageError, front_end="x")
 

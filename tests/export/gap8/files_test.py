@@ -10,14 +10,13 @@ import subprocess
 import numpy as np
 import pytest
 
-from export.gap8 import calibration, files, network
+from export.gap8 import files, network
 from tests import folder_trees, graph_builder
 from tests.export import commands
 from tests.export.c import compiler
 from tests.targets.gap8 import networks
 from tfpipeline import errors
 from tfpipeline.ir import from_tflite, serialize
-from tfpipeline.pictures import png_images
 from tfpipeline.targets.gap8 import kernels, program_file, simulate
 
 SHAPE = (17, 17, 1)
@@ -149,7 +148,7 @@ def test_files_are_the_same_each_time_and_replace_older_ones(exported, tmp_path)
 def test_command_quantizes_and_exports_integers_again(tmp_path):
     serialize.write(fire_graph(), tmp_path / "run" / "graph")
     np.savez(tmp_path / "images.npz", images=images())
-    arguments = {"images": str(tmp_path / "images.npz"), "weight_bits": 8}
+    arguments = {"calibration": str(tmp_path / "images.npz"), "weight_bits": 8}
     lines = commands.run(
         *("gap8", tmp_path / "run", tmp_path / "out"), precision="single", **arguments
     )
@@ -168,7 +167,7 @@ def test_command_takes_a_runs_integers_and_its_float_graph(tmp_path):
     run = tmp_path / "run"
     serialize.write(fire_graph(), run / "graph")
     np.savez(tmp_path / "images.npz", images=images())
-    given = {"images": str(tmp_path / "images.npz")}
+    given = {"calibration": str(tmp_path / "images.npz")}
     commands.run("gap8", run, run / "export" / "gap8_8bit", weight_bits=8, **given)
     lines = commands.run("gap8", run, tmp_path / "out", **given)
     assert "layers of 8 bits" in lines[0]
@@ -182,9 +181,9 @@ def test_command_takes_a_runs_integers_and_its_float_graph(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"images": None}, "give --calibration=FOLDER"),
+        ({"calibration": None}, "give --calibration=FOLDER"),
         ({"weight_bits": 4}, "16 and 8 bits; found --weight_bits=4"),
-        ({"images": "absent.npz"}, "absent.npz"),
+        ({"calibration": "absent.npz"}, "absent.npz"),
         ({"model": "reid_squeezenet"}, "network without weights"),
         ({"output": None}, "--output=FOLDER"),
     ],
@@ -196,7 +195,7 @@ def test_wrong_use_is_said(tmp_path, arguments, message):
     given = {
         "model": str(tmp_path / "graph"),
         "output": tmp_path / "out",
-        "images": str(tmp_path / "images.npz"),
+        "calibration": str(tmp_path / "images.npz"),
         **arguments,
     }
     with pytest.raises(errors.UsageError, match=re.escape(message)):
@@ -206,56 +205,4 @@ def test_wrong_use_is_said(tmp_path, arguments, message):
 
 def test_integers_of_another_target_are_refused(tmp_path):
     with pytest.raises(errors.UsageError, match="integers of another target"):
-        commands.run("gap8", INTEGERS, tmp_path / "out", images="images.npz")
-
-
-class TestCalibration:
-    """Files of images."""
-
-    def test_pngs_become_what_the_network_takes(self, tmp_path):
-        pixels = np.arange(17 * 17, dtype=np.uint8).reshape(SHAPE)
-        for name in ("b.png", "a.PNG"):
-            (tmp_path / name).write_bytes(png_images.write(pixels))
-        values = pixels.astype(np.float32)
-        for kind, expected in (
-            (calibration.RAW, values),
-            (calibration.UNIT, values / 256),
-            (calibration.SIGNED, (values - 128) / 128),
-        ):
-            found = calibration.read(str(tmp_path), SHAPE, kind)
-            assert found.shape == (2, *SHAPE)
-            np.testing.assert_array_equal(found[1], expected)
-
-    def test_arrays_are_taken_as_they_are(self, tmp_path):
-        np.save(tmp_path / "all.npy", images())
-        np.savez(tmp_path / "one.npz", anything=images())
-        (tmp_path / "each").mkdir()
-        np.save(tmp_path / "each" / "0.npy", images()[0])
-        for path, count in (("all.npy", 5), ("one.npz", 5), ("each", 1)):
-            found = calibration.read(str(tmp_path / path), SHAPE, calibration.RAW)
-            np.testing.assert_array_equal(found, images()[:count])
-
-    @pytest.mark.parametrize(
-        ("content", "message"),
-        [
-            (np.zeros((0, *SHAPE)), r"found float64 \(0, 17, 17, 1\)"),
-            (np.zeros((2, 16, 16, 1)), "must hold numbers of shape"),
-            (np.full((1, *SHAPE), np.nan), "not a finite number"),
-            (np.full((1, *SHAPE), "x"), "is not an .npy of numbers"),
-            (b"no array", "is not an .npz of numbers"),
-        ],
-        ids=["none", "shape", "nan", "text", "damaged"],
-    )
-    def test_other_content_is_refused(self, tmp_path, content, message):
-        file = tmp_path / "images.npy"
-        if isinstance(content, bytes):
-            file.write_bytes(content)
-        else:
-            np.save(file, content)
-        with pytest.raises(errors.DataError, match=message):
-            calibration.read(str(file), SHAPE, calibration.RAW)
-
-    def test_several_arrays_need_a_name(self, tmp_path):
-        np.savez(tmp_path / "two.npz", a=images(), b=images())
-        with pytest.raises(errors.DataError, match="called 'images'; it has a, b"):
-            calibration.read(str(tmp_path / "two.npz"), SHAPE, calibration.RAW)
+        commands.run("gap8", INTEGERS, tmp_path / "out", calibration="images.npz")

@@ -39,6 +39,7 @@ def test_a_float_graph_and_an_image(tmp_path):
         f"--output={output}",
         f"--sample={tmp_path / 'a.png'}",
         "--weight_bits=4",
+        "--no_calibration",
     )
     assert done.returncode == 0, done.stderr
     assert "3 layers, 382 bytes of weights" in done.stdout

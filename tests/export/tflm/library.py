@@ -83,6 +83,8 @@ class Library:
         """Builds what stands in `folder` and runs it: exit code, and what it prints."""
         if self.built is None and not (self.folder / _LIBRARY).is_file():
             self.folder.mkdir(parents=True, exist_ok=True)
+            # Of a build that did not end, from a folder that is gone.
+            (self.folder / "CMakeCache.txt").unlink(missing_ok=True)
             self._cmake(folder, self.folder, "tensorflow-microlite", {})
         self.built = self.folder / _LIBRARY
         options = {"TFLM_LIBRARY": self.built, **options}

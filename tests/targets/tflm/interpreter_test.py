@@ -105,10 +105,3 @@ def test_quantize_input_recovers_the_pixels():
 def test_quantize_input_refuses_pixels():
     with pytest.raises(errors.UsageError, match="found uint8"):
         reference.quantize_input(golden("plain_qat"), np.zeros((1, 8, 8, 3), np.uint8))
-
-
-def test_accuracy_takes_the_first_largest():
-    outputs = np.array([[1, 3, 3], [5, 0, 0], [0, 0, 1], [0, 2, 1]], np.int8)
-    assert reference.accuracy(outputs, np.array([1, 0, 1, 1])) == 0.75
-    with pytest.raises(errors.UsageError, match="for 3 labels"):
-        reference.accuracy(outputs, np.zeros(3, np.int64))

@@ -86,7 +86,8 @@ def dataset(
     for name, part in parts.items():
         _require_targets(name, part, names)
     chosen = _divided(parts, asked)
-    _require_classes(parts[TRAIN], chosen[TRAIN][1], names)
+    if asked.needs_every_class:
+        _require_classes(parts[TRAIN], chosen[TRAIN][1], names)
     needed = [(parts[part], len(positions)) for part, positions in chosen.values()]
     # What is in memory already gains nothing.
     is_on_disk = all(part.key for part in parts.values()) and stored_inputs.is_larger(

@@ -86,13 +86,44 @@ def equalize(
     # Also of values that are always zero, which fit into any range.
     free = {group for group, need in needs.items() if need > 0}
     factors = {group: need or 1.0 for group, need in needs.items()}
-    edges = {
+    edges = _edges(model, sources, groups)
+    _fill_weights(model, policy, edges, free, factors)
+    return _scaled(model, edges, factors)
+
+
+def with_input_factor(model: keras.Model, factor: float) -> keras.Model:
+    """Returns a model that reads `x / factor` and writes what `model` does of `x`.
+
+    Args:
+        model: functional, of layers that `max78000` supports, each called once.
+        factor: above 0.
+    """
+    sources = topology.producers(topology.to_dict(model))
+    groups = _groups(model, sources)
+    factors = dict.fromkeys(groups.values(), 1.0)
+    starts = (layer.name for layer in model.layers if not sources[layer.name])
+    factors |= dict.fromkeys((groups[name] for name in starts), factor)
+    return _scaled(model, _edges(model, sources, groups), factors)
+
+
+def _edges(
+    model: keras.Model, sources: dict[str, list[str]], groups: dict[str, str]
+) -> dict[str, tuple[str, str]]:
+    """Returns, by layer with weights, the groups that it reads and writes."""
+    return {
         layer.name: (groups[sources[layer.name][0]], groups[layer.name])
         for layer in model.layers
         if layer.weights
     }
-    _fill_weights(model, policy, edges, free, factors)
-    result = topology.from_dict(architecture)
+
+
+def _scaled(
+    model: keras.Model,
+    edges: Mapping[str, tuple[str, str]],
+    factors: Mapping[str, float],
+) -> keras.Model:
+    """Returns `model` with the factors of the groups in its weights."""
+    result = topology.from_dict(topology.to_dict(model))
     for name, (before, behind) in edges.items():
         weights = model.get_layer(name).get_weights()
         scales = (factors[before] / factors[behind], 1 / factors[behind])

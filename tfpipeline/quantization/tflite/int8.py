@@ -456,7 +456,7 @@ def require_supported(model: keras.Model, scheme: str) -> None:
         if kind not in SUPPORTED_LAYERS:
             advice = "docs/layers.md lists the layers that can"
             if kind is _LAYERS.LSTM:
-                advice = "quantize it after training, with --quantization=ptq"
+                advice = "int8 has it after training, with --quantization=ptq"
             raise errors.QuantizationError(
                 f"layer {layer.name!r}: {kind.__name__} cannot be quantized by the "
                 f"{scheme} scheme; {advice}."

@@ -20,6 +20,7 @@ that live then (`outside`), so that the other steps' places still mean something
 """
 
 import dataclasses
+import functools
 from collections.abc import Iterable, Mapping, Sequence
 
 from tfpipeline import errors
@@ -121,7 +122,7 @@ class Plan:
     shortages: tuple[Shortage, ...] = ()
     outside: tuple[str, ...] = ()
 
-    @property
+    @functools.cached_property
     def peak_bytes(self) -> int:
         """Bytes of L2 that the network needs."""
         return max((region.end for region in self.regions), default=0)

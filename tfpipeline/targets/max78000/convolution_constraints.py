@@ -112,8 +112,8 @@ CONSTRAINTS = (
         id="CONV-04",
         applies_to="conv2d, conv1d",
         rule="a convolution must not have groups, and a depthwise one is one",
-        fix="use a plain convolution of as many channels, or the MAX78002 for "
-        "depthwise ones",
+        fix="use a plain convolution of as many channels; the MAX78002 has depthwise "
+        "ones, which is estimated here and not exported for",
         source=violation.TOOL,
         check=violation.each_layer(_groups, *_CONVOLUTIONS),
         devices=("max78000",),

@@ -84,19 +84,3 @@ def quantize_input(model: bytes, images: npt.NDArray[np.float32]) -> IntArray:
             chunk, scale, zero_point, tensor.dtype
         )
     return result
-
-
-def accuracy(
-    outputs: npt.NDArray[np.generic], labels: npt.NDArray[np.integer]
-) -> float:
-    """Part of `labels` `[N]` that is the first largest of `outputs` `[N, classes]`.
-
-    Raises:
-        UsageError: the numbers of rows differ, or there is a single class.
-    """
-    if outputs.ndim != 2 or outputs.shape[1] < 2 or len(outputs) != len(labels):
-        raise errors.UsageError(
-            f"outputs must be (N, classes >= 2) for {len(labels)} labels; found "
-            f"{outputs.shape}"
-        )
-    return float(np.mean(np.argmax(outputs, axis=1) == labels))

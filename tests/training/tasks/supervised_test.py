@@ -1,4 +1,4 @@
-"""Classification: resumption to the bit, the best epoch, early stopping, bfloat16."""
+"""Training by examples: resumption to the bit, best epoch, early stop, bfloat16."""
 
 import dataclasses
 import pathlib
@@ -11,8 +11,9 @@ from tfpipeline import errors
 from tfpipeline.compat import keras, tf
 from tfpipeline.configs import recipe
 from tfpipeline.data import splits
+from tfpipeline.tasks import classification, kind
 from tfpipeline.training import checkpoints, loop, progress, stages
-from tfpipeline.training.tasks import classification
+from tfpipeline.training.tasks import supervised
 
 _LAYERS = keras.layers
 _CHECKPOINTS = (
@@ -53,15 +54,16 @@ def _stage(**fields) -> loop.StageConfig:
     return loop.StageConfig(**{**values, **fields})
 
 
-def _config(**fields) -> classification.Config:
+def _config(label_smoothing=0.1, **fields) -> supervised.Config:
+    options = kind.Options(label_smoothing=label_smoothing)
     values = {
         "batch_size": 16,
         "augmentation": recipe.Augmentation(
             random_crop=1, horizontal_flip=True, gaussian_noise=0.05
         ),
-        "label_smoothing": 0.1,
+        "objective": dataclasses.replace(classification.OF_LOGITS, options=options),
     }
-    return classification.Config(**{**values, **fields})
+    return supervised.Config(**{**values, **fields})
 
 
 def _model(policy: str = "float32") -> keras.Model:
@@ -90,7 +92,7 @@ def _train(
     if model is None:
         with strategy.scope():
             model = _model()
-    task = classification.task(
+    task = supervised.task(
         stage,
         config or _config(),
         _dataset(),

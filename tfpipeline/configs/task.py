@@ -1,0 +1,63 @@
+"""What the network learns."""
+
+import dataclasses
+from typing import Annotated
+
+from tfpipeline.configs import fields
+from tfpipeline.configs.fields import Flag
+from tfpipeline.tasks import catalog
+from tfpipeline.tasks import kind as kinds
+
+_KINDS = "; ".join(f"{each.name}: {each.title}" for each in catalog.ALL)
+
+
+@dataclasses.dataclass(frozen=True)
+class Task(fields.Config):
+    """The kind of task, and what is to be said of it."""
+
+    name: Annotated[
+        str,
+        Flag(
+            f"What the network learns. {_KINDS}. auto: the one that is plain from the "
+            "targets of the data and the end of the network.",
+            choices=catalog.NAMES,
+            name="task",
+            is_later=True,
+        ),
+    ] = catalog.AUTO
+    threshold: Annotated[
+        float,
+        Flag(
+            "Probability from which an answer is yes (binary, multi_label).",
+            low=0.0,
+            high=1.0,
+            is_later=True,
+        ),
+    ] = 0.5
+    huber_delta: Annotated[
+        float,
+        Flag(
+            "Regression minimizes Huber's loss, which grows linearly from this "
+            "difference on, in the units that are learned; 0: the mean squared error.",
+            low=0.0,
+            is_later=True,
+        ),
+    ] = 0.0
+    standardize_targets: Annotated[
+        bool,
+        Flag(
+            "Regression learns each target with mean 0 and deviation 1 over the train "
+            "split; the exported network gives such values, and figures are in the "
+            "targets' own units.",
+            is_later=True,
+        ),
+    ] = False
+
+    def options(self, label_smoothing: float) -> kinds.Options:
+        """As tasks take them."""
+        return kinds.Options(
+            label_smoothing=label_smoothing,
+            threshold=self.threshold,
+            huber_delta=self.huber_delta,
+            standardizes=self.standardize_targets,
+        )

@@ -1,0 +1,193 @@
+"""Any network in any of its forms, as a function of real inputs."""
+
+import dataclasses
+import pathlib
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import numpy.typing as npt
+
+from export.gap8 import network as gap8_network
+from export.given import Given
+from export.max78000 import network as max78000_network
+from export.tflite import after_training, float_runner
+from tfpipeline import errors, run_folder
+from tfpipeline.ir import from_tflite, graph
+from tfpipeline.numerics import affine
+from tfpipeline.post_training import float_network, gap8, input_range
+from tfpipeline.simulate import float_execution
+from tfpipeline.targets.gap8 import program, program_file
+from tfpipeline.targets.max78000 import policy
+from tfpipeline.targets.tflm import interpreter, reference
+from tfpipeline.untrusted import content
+
+Array = npt.NDArray[np.float32]
+Run = Callable[[Array], graph.Array]
+
+FLOAT, INT8, INT16X8, TFLM = "float", "int8", "int16x8", "tflm"
+MAX78000, GAP8 = "max78000", "gap8"
+FORMS = {
+    FLOAT: "the network before quantization",
+    INT8: "our execution of the integers",
+    INT16X8: "likewise, activations of 16 bits",
+    TFLM: "TensorFlow Lite Micro's interpreter, of int8",
+    MAX78000: "the accelerator's integers",
+    GAP8: "the chip's 16 bits",
+}
+_BATCH = 16
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Network:
+    """A network of one input, and what its integers are made with.
+
+    Attributes:
+        given: what names it.
+        calibration: float32 `[N, ...]`, for forms that are not stored; `None` without.
+        low, high: range of the input.
+    """
+
+    given: Given
+    calibration: Array | None = None
+    low: float = -1.0
+    high: float = 127 / 128
+
+    def runner(self, form: str) -> Run:
+        """Real inputs `[N, ...]` -> the first output, real, `[N, ...]`.
+
+        Raises:
+            UsageError: the network cannot be had in this form; says what is missing.
+            PipelineError: as the exporter of the form.
+        """
+        path = pathlib.Path(self.given.model)
+        stored = self._stored(path, INT8 if form == TFLM else form)
+        if stored is not None and form == GAP8:
+            return _of_program(program_file.read(stored))
+        if stored is not None:
+            return _of_file(content.read(stored), form)
+        return _MADE[form](self._float(form))
+
+    def _stored(self, path: pathlib.Path, form: str) -> pathlib.Path | None:
+        """The file of a form that is there; of a run, its export."""
+        if path.suffix.lower() == ".tflite" and form in (INT8, INT16X8):
+            g = from_tflite.read_file(path)
+            expected = "int16" if form == INT16X8 else "int8"
+            is_it = g.tensors[g.inputs[0]].dtype == expected
+            return path if is_it else None
+        if path.is_dir() and form in (INT8, INT16X8, GAP8):
+            file = run_folder.RunFolder(path).export_file(form)
+            return file if file.is_file() else None
+        return None
+
+    def _float(self, form: str) -> float_network.FloatNetwork:
+        g, model, notes = self.given.loaded()
+        if any(tensor.dtype != "float32" for tensor in g.tensors.values()):
+            raise errors.UsageError(
+                f"'{self.given.model}' has integers of another form: '{form}' needs "
+                "the float network"
+            )
+        if self.calibration is None and form != FLOAT:
+            raise errors.UsageError(
+                f"'{self.given.model}' is a float network: '{form}' needs "
+                "--calibration=DATA"
+            )
+        float_execution.require_float(g)
+        inputs = self.calibration
+        if inputs is None:  # Which the float network itself does not need.
+            inputs = np.zeros((1, *g.tensors[g.inputs[0]].shape[1:]), np.float32)
+        return float_network.FloatNetwork(
+            g,
+            inputs,
+            input_range.InputRange(self.low, self.high),
+            model,
+            float_execution.batches if model is None else float_runner.batches,
+            notes,
+        )
+
+    def input_shape(self) -> tuple[int, ...]:
+        """Of one input."""
+        path = pathlib.Path(self.given.model)
+        stored = self._stored(path, INT8) or self._stored(path, INT16X8)
+        if stored is not None:
+            g = from_tflite.read_file(stored)
+        else:
+            g = self.given.loaded()[0]
+        return g.tensors[g.inputs[0]].shape[1:]
+
+
+def _batches(inputs: Array) -> Iterator[Array]:
+    for start in range(0, len(inputs), _BATCH):
+        yield inputs[start : start + _BATCH]
+
+
+def _of_floats(network: float_network.FloatNetwork) -> Run:
+    g = network.graph
+
+    def run(inputs: Array) -> graph.Array:
+        return np.concatenate([x[g.outputs[0]] for x in network.run(g, inputs)])
+
+    return run
+
+
+def _of_file(data: bytes, form: str) -> Run:
+    g = from_tflite.read(data)
+    quant = g.tensors[g.outputs[0]].quant
+
+    def ours(inputs: Array) -> graph.Array:
+        parts = [after_training.reals(g, each) for each in _batches(inputs)]
+        return np.concatenate([part[g.outputs[0]] for part in parts])
+
+    def micro(inputs: Array) -> graph.Array:
+        integers = reference.quantize_input(data, inputs)
+        values = interpreter.run(data, [integers])[0]
+        return values if quant is None else affine.dequantized(values, quant)
+
+    return micro if form == TFLM else ours
+
+
+def _of_tflite(network: float_network.FloatNetwork, form: str, recipe: str) -> Run:
+    return _of_file(after_training.made(network, recipe), form)
+
+
+def _of_max78000(network: float_network.FloatNetwork) -> Run:
+    from tfpipeline.post_training import max78000
+
+    quantized = max78000.quantized(network, policy.Policy())
+    prepared = max78000_network.prepare(quantized.graph)
+    last = quantized.graph.outputs[0]
+
+    def run(inputs: Array) -> graph.Array:
+        loaded = quantized.loaded(inputs)
+        return max78000_network.reals(prepared, quantized.graph, loaded)[last]
+
+    return run
+
+
+def _of_gap8(network: float_network.FloatNetwork) -> Run:
+    _, p = gap8.quantized(network, 16)
+    return _of_program(p)
+
+
+def _of_program(p: program.Program) -> Run:
+    return lambda inputs: gap8_network.reals(p, inputs)[p.outputs[0]]
+
+
+_MADE: dict[str, Callable[[float_network.FloatNetwork], Run]] = {
+    FLOAT: _of_floats,
+    INT8: lambda network: _of_tflite(network, INT8, "wi8_ai8"),
+    INT16X8: lambda network: _of_tflite(network, INT16X8, "wi8_ai16"),
+    TFLM: lambda network: _of_tflite(network, TFLM, "wi8_ai8"),
+    MAX78000: _of_max78000,
+    GAP8: _of_gap8,
+}
+
+
+def known(name: str, allowed: tuple[str, ...] = tuple(FORMS)) -> str:
+    """Checks the name of a form.
+
+    Raises:
+        UsageError: there is none; lists those that exist.
+    """
+    if name not in allowed:
+        raise errors.UsageError(f"there is no form '{name}': {', '.join(allowed)}")
+    return name

@@ -1,0 +1,222 @@
+"""A float network in the MAX78000's integers after training.
+
+Activations of the device reach from -1 to 127/128. Those of a float network are brought
+there by the exact rescaling of weights that training uses
+(`quantization.max78000.range_equalization`), with the calibration inputs to say how far
+they reach. So is the input: what a Rescaling in front makes of it, divided by one
+factor, is what the host loads.
+"""
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from tfpipeline import errors
+from tfpipeline.compat import keras
+from tfpipeline.ir import graph
+from tfpipeline.keras_networks import layer_traits, quantizable, topology
+from tfpipeline.post_training import float_network
+from tfpipeline.quantization import input_ranges
+from tfpipeline.quantization.max78000 import range_equalization, rewrites, scheme
+from tfpipeline.readers import from_keras, from_max78000
+from tfpipeline.targets.max78000 import constant_scalings, lowering, quantize
+from tfpipeline.targets.max78000 import policy as policies
+
+# At the end of a network these are the host's.
+_HOST_FUNCTIONS = ("softmax", "sigmoid", "tanh")
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Quantized:
+    """Integers, and what they are measured against.
+
+    Attributes:
+        float_graph: the network whose activations are in range.
+        graph: the same in the device's integers.
+        inputs: float32 `[N, ...]`, as `float_graph` reads them, in [-1, 127/128].
+        scale: times the user's inputs, plus `offset`, these are `inputs`.
+        offset: likewise.
+        notes: what the host has to know, one line each.
+    """
+
+    float_graph: graph.Graph
+    graph: graph.Graph
+    inputs: npt.NDArray[np.float32]
+    scale: float = 1.0
+    offset: float = 0.0
+    notes: tuple[str, ...] = ()
+
+    def loaded(self, inputs: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """What `float_graph` reads for the user's inputs."""
+        scaled = inputs.astype(np.float64) * self.scale + self.offset
+        return scaled.astype(np.float32)
+
+
+def prepared(
+    model: keras.Model, inputs: npt.NDArray[np.float32], options: scheme.Scheme
+) -> keras.Model:
+    """A float Keras network with the scheme's fake quantization, ranges brought in.
+
+    Args:
+        model: float32, with or without batch normalization, one input.
+        inputs: float32 `[N, ...]` in [-1, 127/128].
+        options: of the scheme.
+
+    Raises:
+        QuantizationError, UsageError: as `scheme.prepare_qat`.
+    """
+    folded = quantizable.fold(model, rewrites.TARGET)
+    return scheme.prepare_qat(folded, inputs, options)
+
+
+def quantized(
+    network: float_network.FloatNetwork, policy: policies.Policy
+) -> Quantized:
+    """The integers of a network.
+
+    Args:
+        network: float, with inputs. Without its Keras model nothing is rescaled, and
+            what is out of range saturates.
+        policy: bits of the weights.
+
+    Raises:
+        TargetError: what the device cannot run, all of it.
+        QuantizationError: a layer that the scheme does not have.
+    """
+    if network.model is None:
+        return _as_it_is(network, policy)
+    given, scaling = _without_rescaling(network.model)
+    folded = quantizable.fold(given, rewrites.TARGET)
+    model = _without_last_function(folded)
+    inputs = scaling.of(network.inputs)
+    declared = network.input_range
+    ends = scaling.of(np.array([declared.low, declared.high], np.float32))
+    factor = _factor(
+        float(min(ends.min(), inputs.min())), float(max(ends.max(), inputs.max()))
+    )
+    notes = list(scaling.notes)
+    if factor != 1:
+        model = range_equalization.with_input_factor(model, factor)
+        inputs = (inputs / np.float32(factor)).astype(np.float32)
+        notes.append(
+            f"input is divided by {factor:.9g}: the host loads round(128 * value / "
+            f"{factor:.9g}), from -128 to 127"
+        )
+    _require_runnable(from_keras.read(model, name=network.graph.name), policy)
+    prepared_model = prepared(model, inputs, scheme.Scheme(policy))
+    name = network.graph.name
+    g, options = from_max78000.float_network(prepared_model, name=name)
+    integers = quantize.quantize(g, options.policy, wide_output=options.wide_output)
+    scale, offset = scaling.scale / factor, scaling.offset / factor
+    return Quantized(g, integers, inputs, scale, offset, tuple(notes))
+
+
+def _as_it_is(
+    network: float_network.FloatNetwork, policy: policies.Policy
+) -> Quantized:
+    g, notes = constant_scalings.without_the_devices_own(network.graph)
+    inputs, scale, offset = network.inputs, 1.0, 0.0
+    if notes:
+        inputs, scale, offset = inputs / np.float32(128) - np.float32(1), 1 / 128, -1.0
+    _require_runnable(g, policy)
+    return Quantized(
+        g,
+        quantize.quantize(g, policy),
+        inputs,
+        scale,
+        offset,
+        (*notes, "ranges are as they were: only a Keras file's can be brought in"),
+    )
+
+
+def _require_runnable(g: graph.Graph, policy: policies.Policy) -> None:
+    """The device's own reasons, which come before those of the scheme."""
+    names = [layer.name for layer in g.layers if isinstance(layer, graph.Weighted)]
+    bits = {name: policy.bits(name) for name in names}
+    lowered = lowering.lower(g, weight_bits=bits)
+    if lowered.violations:
+        lead = f"'{g.name[:60]}' cannot run on {lowered.spec.name}: "
+        reasons = [str(each) for each in lowered.violations]
+        raise errors.TargetError(errors.told(lead, reasons))
+
+
+@dataclasses.dataclass(frozen=True)
+class _Scaling:
+    """`value * scale + offset`: what Rescaling layers in front make of the input."""
+
+    scale: float = 1.0
+    offset: float = 0.0
+    notes: tuple[str, ...] = ()
+
+    def of(self, values: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """Of any shape."""
+        scaled = values.astype(np.float64) * self.scale + self.offset
+        return scaled.astype(np.float32)
+
+
+def _without_rescaling(model: keras.Model) -> tuple[keras.Model, _Scaling]:
+    """The network behind Rescaling layers in front, which are left to the host."""
+    model = topology.require_functional(model)
+    scaling = _Scaling()
+    while True:
+        architecture = topology.to_dict(model)
+        source = model.inputs[0].node.layer.name
+        readers = topology.consumers(architecture)[source]
+        first = model.get_layer(readers[0]) if len(readers) == 1 else None
+        if not isinstance(first, keras.layers.Rescaling) or len(model.layers) == 2:
+            return model, scaling
+        scale, offset = float(np.asarray(first.scale)), float(np.asarray(first.offset))
+        note = (
+            f"Rescaling '{first.name}' is left to the host: value * {scale:.9g} + "
+            f"{offset:.9g}"
+        )
+        scaling = _Scaling(
+            scaling.scale * scale,
+            scaling.offset * scale + offset,
+            (*scaling.notes, note),
+        )
+        model = _without(model, first.name, source)
+
+
+def _without_last_function(model: keras.Model) -> keras.Model:
+    """The network without a function at its end, which is the host's."""
+    model = topology.require_functional(model)
+    architecture = topology.to_dict(model)
+    sources = topology.producers(architecture)
+    for name in topology.outputs(architecture):
+        last = model.get_layer(name)
+        if layer_traits.activation_name(last) not in _HOST_FUNCTIONS:
+            continue
+        if isinstance(last, keras.layers.Activation):
+            architecture = topology.remove_layers(
+                architecture, {name: sources[name][0]}
+            )
+            continue
+        for entry in architecture["config"]["layers"]:
+            if entry["name"] == name:
+                entry["config"]["activation"] = "linear"
+    return _with_weights(architecture, model)
+
+
+def _without(model: keras.Model, name: str, source: str) -> keras.Model:
+    architecture = topology.remove_layers(topology.to_dict(model), {name: source})
+    return _with_weights(architecture, model)
+
+
+def _with_weights(architecture: dict[str, Any], model: keras.Model) -> keras.Model:
+    result = topology.from_dict(architecture)
+    for layer in result.layers:
+        layer.set_weights(model.get_layer(layer.name).get_weights())
+    return result
+
+
+def _factor(low: float, high: float) -> float:
+    """By what an input is divided to be in the device's range; 1 where it is."""
+    signed = input_ranges.SIGNED
+    if low >= signed.minimum and high <= signed.maximum:
+        return 1.0
+    factor = max(high / signed.maximum, low / signed.minimum)
+    # So that rounding does not leave the largest value outside.
+    return factor * (1 + 1e-6)
