@@ -389,7 +389,7 @@ def test_killed_twice_and_resumed_ends_with_the_same_weights(whole_run, tmp_path
     ("arguments", "parts"),
     [
         (("--dataset=cifar11",), ("--dataset", "cifar10", "procedural_objects")),
-        (("--model=lenet",), ("--model", "cmsisnet", "facenet_v1")),
+        (("--model=lenet",), ("--model", "cmsisnet", "facenet_")),
         (("--epochs=-1",), ("--epochs must be 0 or more; found -1",)),
         (("--epochs=0",), ("--epochs=0", "--model=FILE.keras")),
         (("--optimiser=adam",), ("--optimiser (did you mean --optimizer?)",)),
