@@ -557,6 +557,7 @@ def test_every_flagfile_parses(path, capfd, monkeypatch, tmp_path):
     assert dataset in specs.DATASETS or pathlib.Path(dataset).is_file()
 
 
+@pytest.mark.slow
 def test_quantization_none_exports_float32(tmp_path):
     code = _run(
         *_TINY,
