@@ -39,6 +39,9 @@ NARROW_KERNELS_FACTOR = 2.0
 # shows one step of that layer in many outputs at once, each by what its kernels make of
 # it: just above 4 steps were seen among 40,960 values, 0.07 in the mean.
 WIDENING_FACTOR = 2.0
+_WITH_KERNELS = frozenset(
+    {"CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "TRANSPOSE_CONV"}
+)
 
 # The steepest slopes of functions that end a network. Where their integers are finer
 # than what they read, a step of it is several of theirs.
@@ -137,13 +140,20 @@ def within(
 
 
 def _widens(program: flatbuffer.Program) -> bool:
-    """Whether the output has more values than something that it is computed from."""
-    sizes = [
-        math.prod(program.tensors[index].shape[1:])
-        for operator in program.operators
-        for index in operator.outputs
-    ]
-    return min(sizes, default=0) < math.prod(program.output.shape[1:])
+    """Whether a narrow layer is behind the output, two layers with kernels or more.
+
+    Narrow is what has fewer values than the output. A classifier with more classes than
+    features is not meant: one layer alone shows a step of its input once an output.
+    """
+    size = math.prod(program.output.shape[1:])
+    kernels = 0
+    for operator in reversed(program.operators):
+        outputs = [program.tensors[index] for index in operator.outputs]
+        narrowest = min(math.prod(tensor.shape[1:]) for tensor in outputs)
+        if kernels > 1 and narrowest < size:
+            return True
+        kernels += operator.name in _WITH_KERNELS
+    return False
 
 
 def _steepness(program: flatbuffer.Program) -> float:

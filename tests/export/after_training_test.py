@@ -89,6 +89,7 @@ def export(given, tmp_path):
     return run
 
 
+@pytest.mark.default_cases(1)
 @pytest.mark.parametrize(
     ("target", "dtype", "scale", "zero_point"),
     [("int8", "int8", 1.0, -128), ("int16x8", "int16", 2.0**-7, 0)],
@@ -116,6 +117,7 @@ def test_a_file_computes_what_micro_does(
     assert not any("WARNING" in line for line in lines)
 
 
+@pytest.mark.slow
 def test_kernels_have_a_scale_a_channel_or_one(export, tmp_path):
     scales = []
     for per_tensor in (False, True):
@@ -126,6 +128,7 @@ def test_kernels_have_a_scale_a_channel_or_one(export, tmp_path):
     assert scales == [[8, 8, 4], [1, 1, 1]]
 
 
+@pytest.mark.slow
 @compiler.needs_gcc
 def test_c_meets_the_known_answers_of_both_outputs(export, tmp_path):
     export("c")
@@ -140,6 +143,7 @@ def test_c_meets_the_known_answers_of_both_outputs(export, tmp_path):
     assert bundle == (tmp_path / "int8" / "model.tflite").read_bytes()
 
 
+@pytest.mark.slow
 def test_ranges_of_the_max78000_are_brought_in(export):
     flags = {"model": "accelerometer.keras"}
     lines = export("max78000", data="windows.npy", **flags)
@@ -153,6 +157,7 @@ def test_ranges_of_the_max78000_are_brought_in(export):
     assert any("beyond -1..127/128 saturate" in line for line in insisted)
 
 
+@pytest.mark.slow
 def test_inputs_beyond_the_max78000s_are_divided(export, given):
     values = np.load(given / "windows.npy")
     np.save(given / "wide.npy", 16 * values)
@@ -161,6 +166,7 @@ def test_inputs_beyond_the_max78000s_are_divided(export, given):
     assert float(next(x for x in lines if x.startswith("loss ")).split()[1]) > 20
 
 
+@pytest.mark.slow
 def test_a_large_loss_is_the_last_line_of_all(given, tmp_path):
     command = commands.program.Command(
         model=str(given / "accelerometer.keras"),
@@ -174,6 +180,7 @@ def test_a_large_loss_is_the_last_line_of_all(given, tmp_path):
     assert "'conv1d" in lines[-1]
 
 
+@pytest.mark.slow
 def test_gap8_takes_it_with_the_same_flags(export, tmp_path):
     with pytest.raises(errors.TargetError, match="cannot run on GAP8"):
         export("gap8")
@@ -184,6 +191,7 @@ def test_gap8_takes_it_with_the_same_flags(export, tmp_path):
     assert p.num_bits == 16
 
 
+@pytest.mark.default_cases(1)
 @pytest.mark.parametrize("target", ["int8", "int16x8", "tflm", "c"])
 def test_without_data_the_way_is_named(export, target, tmp_path):
     with pytest.raises(errors.UsageError, match="give --calibration=DATA") as raised:

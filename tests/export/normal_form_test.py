@@ -7,6 +7,7 @@ import pytest
 from tflite_micro import runtime
 
 from export import catalog
+from export import given as givens
 from export.tflite import normal_form, offline_plan, verify
 from tests.ir import tflite_models as models
 from tfpipeline import errors
@@ -104,7 +105,7 @@ def test_several_inputs_are_exported(target, tmp_path):
     file = tmp_path / "two.tflite"
     file.write_bytes(_two_inputs())
     found = catalog.named(target)
-    assert found.prepare(str(file), found.flags).contents
+    assert found.prepare(givens.Given(str(file)), found.flags).contents
 
 
 @pytest.mark.parametrize("target", [each.name for each in catalog.ALL])
@@ -114,7 +115,7 @@ def test_a_saved_model_is_named_as_what_it_is(target, tmp_path):
     with pytest.raises(
         errors.UsageError, match=r"is a SavedModel .* \.keras"
     ) as caught:
-        found.prepare(str(tmp_path), found.flags)
+        found.prepare(givens.Given(str(tmp_path)), found.flags)
     assert len(str(caught.value)) < 400 + len(str(tmp_path))
 
 
@@ -123,7 +124,7 @@ def test_names_with_spaces_and_accents_become_names_of_c(target, tmp_path):
     file = tmp_path / "mon modèle é.tflite"
     file.write_bytes(MODEL)
     found = catalog.named(target)
-    contents = found.prepare(str(file), found.flags).contents
+    contents = found.prepare(givens.Given(str(file)), found.flags).contents
     text = "".join(each for each in contents.values() if isinstance(each, str))
     assert all(name.isascii() and " " not in name for name in contents)
     assert "mon_modele_e" in text

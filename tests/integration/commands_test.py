@@ -144,7 +144,13 @@ def test_merge_folds_command_runs(command, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "command", [c for c in _COMMANDS if c.startswith("python -m tfpipeline.estimate")]
+    "command",
+    [
+        # A child process imports TensorFlow to convert it.
+        pytest.param(c, marks=[pytest.mark.slow] * ("saved_model" in c))
+        for c in _COMMANDS
+        if c.startswith("python -m tfpipeline.estimate")
+    ],
 )
 def test_estimate_command_runs(command, tmp_path):
     g = from_tflite.read_file(_ROOT / "experiments/cifar10/cmsisnet/model.tflite")

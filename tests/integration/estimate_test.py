@@ -173,7 +173,7 @@ def test_unknown_names_list_the_choices(tmp_path):
     assert line.startswith(
         "estimate: error: no network and no file is called 'cmsisnets'; give the name"
     )
-    assert all(name in line for name in networks.names())
+    assert all(name.partition("_")[0] in line for name in networks.names())
     line = _error("--model=cmsisnet", "--target=max78000,esp32")
     assert "--target must be one of max78000, max78002, stm32f746" in line
     assert "found 'esp32'" in line

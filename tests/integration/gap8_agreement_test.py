@@ -1,6 +1,7 @@
 """What `estimate` prices is what `export` writes, and all refuse by one table."""
 
 import dataclasses
+import re
 
 import hypothesis
 import numpy as np
@@ -26,6 +27,8 @@ from tfpipeline.targets.gap8 import (
     violation,
 )
 
+# Detectors of several results, and networks with slopes.
+_REFUSED = re.compile(r"lffd_.*|arcface_.*|mobilefacenet_y\d")
 SIXTEEN = options.Options(activation_bits=16)
 
 
@@ -48,13 +51,17 @@ def _agree(g, exported):
 
 
 @pytest.mark.parametrize("num_bits", spec.BITS)
-@pytest.mark.parametrize("name", catalog.names())
+@pytest.mark.parametrize("name", [x for x in catalog.names() if not _REFUSED.match(x)])
 def test_registered_networks_are_priced_as_they_are_exported(name, num_bits):
     g = catalog.load(name)
     p = _program(g, num_bits)
     found = network.from_program(p)
-    _agree(g, found.plan.net)
     priced = estimate.estimate_graph(g, options.Options(activation_bits=num_bits))
+    if found.plan is None:
+        assert name == "mobilefacenet_mcu"
+        assert any("no plan of L2" in note for note in priced.notes)
+        return
+    _agree(g, found.plan.net)
     assert priced.violations == ()
     steps = found.plan.net.steps
     assert [layer.name for layer in priced.layers] == [step.name for step in steps]

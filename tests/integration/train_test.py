@@ -389,7 +389,7 @@ def test_killed_twice_and_resumed_ends_with_the_same_weights(whole_run, tmp_path
     ("arguments", "parts"),
     [
         (("--dataset=cifar11",), ("--dataset", "cifar10", "procedural_objects")),
-        (("--model=lenet",), ("--model", "cmsisnet", "facenet_v1")),
+        (("--model=lenet",), ("--model", "cmsisnet", "facenet_")),
         (("--epochs=-1",), ("--epochs must be 0 or more; found -1",)),
         (("--epochs=0",), ("--epochs=0", "--model=FILE.keras")),
         (("--optimiser=adam",), ("--optimiser (did you mean --optimizer?)",)),
@@ -557,6 +557,7 @@ def test_every_flagfile_parses(path, capfd, monkeypatch, tmp_path):
     assert dataset in specs.DATASETS or pathlib.Path(dataset).is_file()
 
 
+@pytest.mark.slow
 def test_quantization_none_exports_float32(tmp_path):
     code = _run(
         *_TINY,

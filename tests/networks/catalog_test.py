@@ -46,5 +46,5 @@ def test_counts_of_the_studies():
 
 
 def test_an_unknown_network_is_refused_with_the_names():
-    with pytest.raises(errors.UsageError, match="unknown model 'x'; choose one of: c"):
+    with pytest.raises(errors.UsageError, match="unknown model 'x'; choose one of: a"):
         catalog.load("x")

@@ -145,6 +145,7 @@ def test_what_is_no_saved_model_of_tensorflow_2(folder):
         saved_model_child.require_tensors_only(b"\xff" * 100)
 
 
+@pytest.mark.slow
 def test_a_refusal_of_the_child_is_one_line(tmp_path):
     (tmp_path / "saved_model.pb").write_bytes(b"\xff" * 100)
     with (

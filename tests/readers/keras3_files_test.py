@@ -208,6 +208,7 @@ def test_weights_of_another_network_are_refused(folder, replies, tmp_path):
         keras_files.load(path)
 
 
+@pytest.mark.slow
 def test_the_child_process_itself(folder):
     model, [note] = keras_files.read(folder / "without_an_input.keras")
     assert "on 16 random inputs outputs differ by at most" in note
@@ -215,6 +216,7 @@ def test_the_child_process_itself(folder):
     assert g.layers[0].kind == "Conv2D"
 
 
+@pytest.mark.slow
 def test_weights_that_keras_3_cannot_read(folder, tmp_path):
     path = tmp_path / "mixed.keras"
     with (

@@ -112,6 +112,7 @@ def test_lambda_is_named_and_does_not_run(tmp_path, suffix):
     assert not ran
 
 
+@pytest.mark.slow
 def test_a_file_that_only_says_keras_3_is_named(model, tmp_path):
     model.save(tmp_path / "model.keras")
     path = tmp_path / "newer.keras"

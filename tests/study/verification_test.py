@@ -129,3 +129,31 @@ def test_folds_that_cannot_be(folds, error, message):
 def test_threshold_without_one_of_the_kinds_is_refused():
     with pytest.raises(errors.DataError, match="found 2 and 0"):
         verification.best_threshold(np.array([1, 2]), np.array([True, True]))
+
+
+def test_thresholds_of_another_network_are_carried_over():
+    distances, same, folds = _three_folds()
+    own = verification.verify(distances, same, folds, test=[0, 1, 2])
+    carried = verification.verify(
+        distances + 2, same, folds, test=[0, 1, 2], carried=own.thresholds
+    )
+    assert carried.thresholds == own.thresholds
+    # Shifted distances lie beyond the old thresholds of the first two folds.
+    assert carried.accuracy < own.accuracy or own.accuracy == 0.5
+    assert [fold.accuracy for fold in carried.folds] == [
+        np.mean((distances[folds == f] + 2 <= own.thresholds[f]) == same[folds == f])
+        for f in range(3)
+    ]
+    for arguments in ({"carried": {0: 1.0}}, {"carried": {}, "choice": [0]}):
+        with pytest.raises(errors.UsageError, match="carried over"):
+            verification.verify(distances, same, folds, test=[1, 2], **arguments)
+
+
+@given(PAIRS)
+def test_no_threshold_of_the_grid_is_better_than_the_chosen(pairs):
+    distances, same = _arrays(pairs)
+    distances = distances / 4
+    chosen = verification.grid_threshold(distances, same)
+    grid = np.arange(0, 4, 0.01)
+    rates = ((distances < grid[:, None]) == same).mean(axis=1)
+    assert chosen == grid[np.argmax(rates)]

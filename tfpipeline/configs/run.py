@@ -11,6 +11,8 @@ from tfpipeline.configs.network import Network
 from tfpipeline.configs.quantization import Quantization
 from tfpipeline.configs.task import Task
 
+NO_WEIGHTS, BALANCED = "none", "balanced"
+
 # What may differ between two commands that mean the same run.
 _NOT_PART_OF_A_RUN = ("workdir", "data_dir", "memory_limit", "cache_dir")
 
@@ -21,6 +23,16 @@ class Classes(fields.Config):
 
     batch_size: Annotated[int, Flag("Images a step, over all devices.", low=1)] = 128
     label_smoothing: recipe.LabelSmoothing = 0.0
+    class_weights: Annotated[
+        str,
+        Flag(
+            "What an example's class weighs in the loss of training (classification, "
+            "binary). balanced: N / (classes * examples of the class), counted in the "
+            "train split, so that rare classes count as much as frequent ones.",
+            choices=(NO_WEIGHTS, BALANCED),
+            is_later=True,
+        ),
+    ] = NO_WEIGHTS
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,6 +58,11 @@ class Run(fields.Config):
         """Most epochs of float training, by the policy or else by the flag."""
         return self.quantization.start_epoch or self.training.epochs
 
+    @property
+    def balances_classes(self) -> bool:
+        """Whether rare classes weigh more in the loss."""
+        return self.classes.class_weights == BALANCED
+
     def check(self) -> None:
         """Checks what is decided in two places."""
         if self.float_epochs:
@@ -55,6 +72,8 @@ class Run(fields.Config):
                 "--epochs=0 leaves the float network as it is, which needs one that "
                 "has weights: --model=FILE.keras, with --start=weights"
             )
+        if self.balances_classes:
+            self.task.require_classes_to_weigh()
         scheme = number_formats.scheme_named(self.quantization.scheme)
         if scheme.needs_signed_pixels and not self.images.is_signed:
             raise errors.UsageError(

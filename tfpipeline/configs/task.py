@@ -53,11 +53,19 @@ class Task(fields.Config):
         ),
     ] = False
 
-    def options(self, label_smoothing: float) -> kinds.Options:
+    def require_classes_to_weigh(self) -> None:
+        """Raises a UsageError where the task is known and has no classes."""
+        if self.name != catalog.AUTO:
+            catalog.named(self.name).require_classes_to_weigh()
+
+    def options(
+        self, label_smoothing: float, *, balances_classes: bool = False
+    ) -> kinds.Options:
         """As tasks take them."""
         return kinds.Options(
             label_smoothing=label_smoothing,
             threshold=self.threshold,
             huber_delta=self.huber_delta,
             standardizes=self.standardize_targets,
+            balances_classes=balances_classes,
         )

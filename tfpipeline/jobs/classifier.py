@@ -146,7 +146,9 @@ def _train(
 
 
 def _objective(config: Run, dataset: splits.Dataset) -> kinds.Objective:
-    options = config.task.options(config.classes.label_smoothing)
+    options = config.task.options(
+        config.classes.label_smoothing, balances_classes=config.balances_classes
+    )
     if config.network.form.kind is forms.Kind.NAME:
         return objectives.of(config.task.name, options, dataset)
 

@@ -6,7 +6,7 @@ accuracy over the folds with its standard deviation.
 """
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,11 @@ from tfpipeline import errors
 # One false accept in a hundred: with 300 different pairs a fold, a smaller rate would
 # rest on fewer than thirty pairs of all ten folds.
 FALSE_ACCEPT_RATE = 0.01
+
+# Chooses a threshold for distances [M] of pairs that are the same, or not, bool [M].
+Choose = Callable[[npt.NDArray[Any], npt.NDArray[np.bool_]], float]
+# Of squared distances of unit vectors, 0 to 4: what ArcFace's own evaluation tries.
+_GRID = np.arange(0, 4, 0.01)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,6 +67,11 @@ class Verification:
         if len(self.folds) < 2:
             return 0.0
         return float(np.std([fold.accuracy for fold in self.folds], ddof=1))
+
+    @property
+    def thresholds(self) -> dict[int, float]:
+        """Fold -> threshold, to carry them over to another network."""
+        return {fold.fold: fold.threshold for fold in self.folds}
 
     def record(self) -> dict[str, Any]:
         """As JSON values, for results.json."""
@@ -127,6 +137,23 @@ def best_threshold(distances: npt.NDArray[Any], same: npt.NDArray[np.bool_]) -> 
     return float(middles[best[len(best) // 2]])
 
 
+def grid_threshold(distances: npt.NDArray[Any], same: npt.NDArray[np.bool_]) -> float:
+    """The first of 0, 0.01 to 3.99 that answers the most pairs correctly.
+
+    As insightface's `verification.py` chooses it for squared distances of unit vectors,
+    where pairs *below* the threshold are the same. `best_threshold` needs no grid; this
+    one is for figures that are compared with published ones.
+
+    Args:
+        distances: [M], squared, of descriptors of length 1.
+        same: bool [M].
+    """
+    own, others = np.sort(distances[same]), np.sort(distances[~same])
+    accepted = np.searchsorted(own, _GRID, side="left")
+    refused = len(others) - np.searchsorted(others, _GRID, side="left")
+    return float(_GRID[np.argmax(accepted + refused)])
+
+
 def area_under_curve(distances: npt.NDArray[Any], same: npt.NDArray[np.bool_]) -> float:
     """Chance that a pair of one person is nearer than one of two; ties count half."""
     different = np.sort(distances[~same])
@@ -157,6 +184,8 @@ def verify(
     *,
     test: Sequence[int],
     choice: Sequence[int] = (),
+    choose: Choose = best_threshold,
+    carried: Mapping[int, float] | None = None,
 ) -> Verification:
     """Runs the protocol.
 
@@ -168,6 +197,10 @@ def verify(
         choice: folds that thresholds are chosen on. None: for each tested fold, all
             the other tested ones. Training must not have known anybody in them either,
             because distances between known people are smaller.
+        choose: the threshold for some distances [M] and bool [M], same or not.
+        carried: fold -> its threshold as it was chosen for another network, such as
+            the float one (`Verification.thresholds`): a product that is in the field
+            is not tuned anew. Nothing is chosen then.
 
     Raises:
         UsageError: a fold is tested and chosen on, or there is none to choose on.
@@ -180,7 +213,12 @@ def verify(
             f"folds {', '.join(map(str, both))} are tested, so thresholds cannot be "
             "chosen on them"
         )
-    if not choice and len(test) < 2:
+    if carried is not None and (choice or not set(test) <= set(carried)):
+        raise errors.UsageError(
+            "thresholds that are carried over are those of all tested folds, and "
+            "nothing is chosen beside them"
+        )
+    if carried is None and not choice and len(test) < 2:
         raise errors.UsageError(
             "the threshold of a single tested fold needs other folds to be chosen on; "
             "hold out one more"
@@ -191,7 +229,10 @@ def verify(
         tested = folds == fold
         if not tested.any():
             raise errors.DataError(f"fold {fold} has no pairs")
-        threshold = best_threshold(distances[chosen], same[chosen])
+        if carried is None:
+            threshold = choose(distances[chosen], same[chosen])
+        else:
+            threshold = carried[fold]
         right = (distances[tested] <= threshold) == same[tested]
         results.append(Fold(fold, threshold, float(right.mean()), int(tested.sum())))
     every = np.isin(folds, test)

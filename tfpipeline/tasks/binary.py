@@ -77,6 +77,7 @@ KIND = kinds.TaskKind(
     functions=(head_lib.LINEAR, head_lib.SIGMOID),
     examples=_examples,
     needs_every_class=True,
+    weighs_classes=True,
     decide=_decide,
     validation_loss=lambda outputs, examples, objective: cross_entropy(
         outputs.reshape(len(outputs)), examples.targets, objective.head

@@ -62,6 +62,7 @@ KIND = kinds.TaskKind(
     functions=(head_lib.LINEAR, head_lib.SOFTMAX),
     examples=_examples,
     needs_every_class=True,
+    weighs_classes=True,
     decide=lambda outputs, objective: outputs.argmax(axis=-1),
     validation_loss=lambda outputs, examples, objective: cross_entropy(
         outputs, examples.targets, objective.head

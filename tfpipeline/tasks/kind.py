@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from tfpipeline import errors
 from tfpipeline.tasks import head as head_lib
 
 Array = npt.NDArray[Any]
@@ -107,12 +108,14 @@ class Options:
         huber_delta: difference from which the loss grows linearly, in units of the
             (standardized) targets; 0 for the mean squared error.
         standardizes: whether targets are learned with mean 0 and deviation 1.
+        balances_classes: whether rare classes weigh more in the loss of training.
     """
 
     label_smoothing: float = 0.0
     threshold: float = 0.5
     huber_delta: float = 0.0
     standardizes: bool = False
+    balances_classes: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -158,6 +161,8 @@ class TaskKind:
         learns_inputs: whether the input is the target.
         reads_numbers: whether whole numbers are values and no classes.
         needs_every_class: whether training must see each class.
+        weighs_classes: whether an example is of one class, which may have a weight in
+            the loss.
         decide: (outputs, objective) -> answers of the targets' type and shape; None
             where outputs are values.
         validation_loss: (outputs, examples, objective) -> what training minimizes, on
@@ -186,11 +191,20 @@ class TaskKind:
     learns_inputs: bool = False
     reads_numbers: bool = False
     needs_every_class: bool = False
+    weighs_classes: bool = False
     best: tuple[str, bool] = ("val_loss", False)
 
     def figure(self, name: str) -> Figure:
         """The figure called `name`."""
         return next(each for each in self.figures if each.name == name)
+
+    def require_classes_to_weigh(self) -> None:
+        """Raises a UsageError where an example is not of one class."""
+        if not self.weighs_classes:
+            raise errors.UsageError(
+                f"--class_weights=balanced weighs the classes of examples, of which "
+                f"--task={self.name} has none: leave it out"
+            )
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -203,6 +217,8 @@ class Objective:
         data: traits of the data set.
         options: of the user.
         scaling: of standardized targets.
+        class_weights: what an example of each class weighs in the loss of training;
+            None for one, whatever the class.
     """
 
     kind: TaskKind
@@ -210,6 +226,7 @@ class Objective:
     data: Data = Data(())
     options: Options = Options()
     scaling: Scaling | None = None
+    class_weights: tuple[float, ...] | None = None
 
     @property
     def num_outputs(self) -> int:

@@ -8,7 +8,7 @@ import numpy as np
 from tfpipeline.compat import keras
 from tfpipeline.data import splits
 from tfpipeline.readers import from_keras
-from tfpipeline.tasks import catalog, regression
+from tfpipeline.tasks import catalog, class_weights, regression
 from tfpipeline.tasks import head as head_lib
 from tfpipeline.tasks import kind as kinds
 
@@ -34,7 +34,8 @@ def of(
 
     Raises:
         DataError: the data are for another task.
-        UsageError: the network is for another task, or none is plain.
+        UsageError: the network is for another task, or none is plain, or classes are
+            to be weighed where there are none.
     """
     data = traits(dataset)
     head = None
@@ -46,8 +47,12 @@ def of(
     scaling = None
     if options.standardizes and kind is regression.KIND:
         scaling = regression.scaling_of(dataset.train.targets)
+    weights = None
+    if options.balances_classes:
+        kind.require_classes_to_weigh()
+        weights = class_weights.balanced(dataset.train.targets, dataset.class_names)
     return kinds.Objective(
-        kind, head or head_lib.Head(kind.outputs(data)), data, options, scaling
+        kind, head or head_lib.Head(kind.outputs(data)), data, options, scaling, weights
     )
 
 

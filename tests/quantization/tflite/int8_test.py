@@ -7,9 +7,10 @@ import sys
 import numpy as np
 import pytest
 
+from tests import layer_networks
 from tfpipeline import errors
 from tfpipeline.compat import keras, tf, tfmot
-from tfpipeline.keras_networks import batch_norm_folding
+from tfpipeline.keras_networks import batch_norm_folding, layer_traits
 from tfpipeline.quantization.tflite import int8 as tflite_int8
 from tfpipeline.quantization.tflite import ranges
 
@@ -34,11 +35,14 @@ def test_everything_is_quantized_with_a_measured_range(name, prepared):
     assert ranges.initial(qat) == ()
 
 
-def test_the_networks_cover_every_supported_layer(prepared):
-    used = {
-        type(layer) for name in NETWORKS for layer in prepared(name).folded.layers
-    } - {layers.InputLayer}
-    assert used == set(tflite_int8.SUPPORTED_LAYERS)
+def test_every_supported_layer_is_in_a_network_that_is_tested(prepared):
+    models = [prepared(name).folded for name in NETWORKS]
+    # Those of docs/layers.md are trained too, by integration/layers_test.py.
+    models += [layer_networks.build(name) for name in layer_networks.CASES]
+    used = {type(layer) for model in models for layer in model.layers}
+    # Nothing is left in deployment of those that only act in training.
+    expected = set(tflite_int8.SUPPORTED_LAYERS) - set(layer_traits.IN_TRAINING_ONLY)
+    assert expected <= used
 
 
 def test_the_plain_tfmot_scheme_leaves_weights_in_float(prepared):

@@ -1,5 +1,7 @@
 """Training minimizes what validation measures, whatever ends the network."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -75,6 +77,39 @@ def test_losses_are_keras_own():
     trained, _ = _losses(_objective("multi_label", label_smoothing=0.2), _LOGITS)
     smooth = keras.losses.BinaryCrossentropy(from_logits=True, label_smoothing=0.2)
     assert trained == pytest.approx(float(smooth(_ANSWERS, _LOGITS)), rel=1e-6)
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.2])
+def test_weights_of_classes_are_those_of_keras(smoothing):
+    weights = np.array((0.5, 3.0, 1.25, 0.75), np.float32)
+
+    def weighted(name, smoothing):
+        objective = _objective(name, label_smoothing=smoothing)
+        objective = dataclasses.replace(objective, class_weights=tuple(weights))
+        return _losses(objective, _LOGITS)
+
+    found, validated = weighted("classification", smoothing)
+    entropy = keras.losses.CategoricalCrossentropy(
+        from_logits=True, label_smoothing=smoothing
+    )
+    targets = np.eye(4, dtype=np.float32)[_CLASSES]
+    expected = float(entropy(targets, _LOGITS, sample_weight=weights[_CLASSES]))
+    # float32 in another order.
+    assert found == pytest.approx(expected, rel=1e-6)
+    plain, unweighted = _losses(
+        _objective("classification", label_smoothing=smoothing), _LOGITS
+    )
+    assert abs(plain - found) > 0.01
+    assert validated == unweighted
+
+    found, _ = weighted("binary", smoothing)
+    entropy = keras.losses.BinaryCrossentropy(
+        from_logits=True, label_smoothing=smoothing
+    )
+    answers = _TARGETS["binary"]
+    of_examples = weights[answers[:, 0].astype(int)]
+    expected = float(entropy(answers, _LOGITS[:, :1], sample_weight=of_examples))
+    assert found == pytest.approx(expected, rel=1e-6)
 
 
 def _slopes(

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from tfpipeline.compat import keras, tf
 from tfpipeline.tasks import kind as kinds
-from tfpipeline.training.tasks import head_logits
+from tfpipeline.training.tasks import class_weights, head_logits
 
 SUMS = ("accuracy",)
 
@@ -17,7 +17,8 @@ def loss(
     Args:
         outputs: float32 [N, classes].
         labels: int32 [N].
-        objective: its label smoothing spreads a share of the target over all classes.
+        objective: its label smoothing spreads a share of the target over all classes,
+            its weights of classes multiply the entropies of their examples.
     """
     logits = head_logits.of_outputs(outputs, objective.head)
     entropy = keras.losses.categorical_crossentropy(
@@ -26,6 +27,9 @@ def loss(
         from_logits=True,
         label_smoothing=objective.options.label_smoothing,
     )
+    weights = class_weights.of_examples(labels, objective)
+    if weights is not None:
+        entropy *= weights
     return tf.reduce_mean(entropy), {"accuracy": correct(outputs, labels)}
 
 

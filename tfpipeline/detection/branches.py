@@ -1,0 +1,86 @@
+"""Branches of a one-stage detector: each looks for objects of one range of sizes.
+
+A branch is a map of cells. A cell's receptive field has a center in the image, and what
+the network says in the cell is of an object around that center. The tables are those of
+LFFD (He et al. 2019; its public configurations of July 2019), whose branches are told
+apart by the longer side of an object.
+"""
+
+import dataclasses
+import math
+
+import numpy as np
+import numpy.typing as npt
+
+from tfpipeline import errors
+
+# An object a little outside of a branch's sizes is neither object nor background there.
+_GRAY_BELOW = 0.9
+_GRAY_ABOVE = 1.1
+
+
+@dataclasses.dataclass(frozen=True)
+class Branch:
+    """A map of cells and the sizes of the objects that it is responsible for.
+
+    Attributes:
+        stride: pixels between the centers of neighboring cells.
+        first_center: pixels from the image's edge to the center of the first cell.
+        smallest, largest: of the longer sides of its objects, in pixels, both included.
+    """
+
+    stride: int
+    first_center: int
+    smallest: int
+    largest: int
+
+    def __post_init__(self) -> None:
+        if not (self.stride > 0 and 0 < self.smallest <= self.largest):
+            raise errors.UsageError(
+                "a branch has a stride and sizes above 0, smallest first. Received: "
+                f"stride {self.stride}, sizes {self.smallest} to {self.largest}"
+            )
+
+    @property
+    def unit(self) -> float:
+        """Pixels that a box output of 1 stands for: half the largest size."""
+        return self.largest / 2
+
+    @property
+    def gray_smallest(self) -> int:
+        """The longer side from which an object is gray, in pixels."""
+        return math.floor(_GRAY_BELOW * self.smallest)
+
+    @property
+    def gray_largest(self) -> int:
+        """The longer side up to which an object is gray, in pixels."""
+        return math.ceil(_GRAY_ABOVE * self.largest)
+
+    def centers(self, cells: int) -> npt.NDArray[np.int64]:
+        """Centers of so many cells along one axis, int64 [cells], in pixels."""
+        return self.first_center + self.stride * np.arange(cells)
+
+
+def _branches(*rows: tuple[int, int, int, int]) -> tuple[Branch, ...]:
+    return tuple(Branch(*row) for row in rows)
+
+
+# Stride, first center, smallest and largest side.
+LFFD_V1 = _branches(
+    (4, 3, 10, 15),
+    (4, 3, 15, 20),
+    (8, 7, 20, 40),
+    (8, 7, 40, 70),
+    (16, 15, 70, 110),
+    (32, 31, 110, 250),
+    (32, 31, 250, 400),
+    (32, 31, 400, 560),
+)
+LFFD_V2 = _branches(
+    (4, 3, 10, 20),
+    (8, 7, 20, 40),
+    (16, 15, 40, 80),
+    (32, 31, 80, 160),
+    (64, 63, 160, 320),
+)
+LFFD_HEAD17 = LFFD_V2[:4]
