@@ -41,6 +41,8 @@ from tfpipeline.ir import from_tflite, graph, serialize
 from tfpipeline.models import table
 from tfpipeline.networks import catalog as networks
 from tfpipeline.quantization import storage
+from tfpipeline.report_pages import page
+from tfpipeline.study import records
 from tfpipeline.targets.gap8 import (
     budget,
     fusion,
@@ -196,7 +198,13 @@ FILES: dict[str, Callable[[pathlib.Path], object]] = {
     "tfpipeline/quantization/storage.py": lambda folder: storage.save(
         keras_network(), folder
     ),
+    "tfpipeline/report_pages/page.py": lambda folder: page.write(
+        folder / "report.html", "Report", ()
+    ),
     "tfpipeline/run_folder.py": _begin,
+    "tfpipeline/study/records.py": lambda folder: records.write(
+        folder / "records.jsonl", [records.Record("a", "float", "verify")]
+    ),
     "tfpipeline/targets/gap8/program_file.py": lambda folder: program_file.write(
         folder / "program.npz", gap8_descriptor.descriptor()
     ),
@@ -367,6 +375,9 @@ _EXCEPTIONS = {
             "by a name of this process, in a folder that it has marked",
         ),
     },
+    "tfpipeline/data/own/tfds_builders.py": {
+        "download_and_prepare": "TFDS makes a new folder; see tfds_source.require_free",
+    },
     "tfpipeline/data/procedural.py": {
         "download_and_prepare": "TFDS makes a new folder; see tfds_source.require_free",
     },
@@ -424,6 +435,8 @@ _EXCEPTIONS = {
     "tfpipeline/training/progress.py": {
         "create_file_writer": "TensorBoard's files have new names each time"
     },
+    "tfpipeline/report_pages/page.py": {"savefig": _STREAM},
+    "tfpipeline/study/records.py": {"savez": _STREAM},
 }
 
 
