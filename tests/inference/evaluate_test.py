@@ -8,6 +8,7 @@ from sklearn import metrics
 
 from tfpipeline import errors, evaluate, run_folder
 from tfpipeline.compat import keras
+from tfpipeline.quantization import storage
 
 layers = keras.layers
 
@@ -86,7 +87,8 @@ def test_a_run_says_the_units_of_its_numbers(folder, tmp_path):
     """The network gives (target - 10) / 5, as a run with standardized targets."""
     task = {"name": "regression", "head": "linear", "mean": [10.5], "deviation": [5.0]}
     run = run_folder.RunFolder(tmp_path)
-    keras.models.load_model(folder / "line.keras").save(run.model(run_folder.FLOAT))
+    model = keras.models.load_model(folder / "line.keras")
+    storage.save(model, tmp_path / run_folder.FLOAT)
     flags = {"seed": 5, "dataset": str(folder / "numbers.npz"), "model": "line"}
     run.run_json.write_text(json.dumps({"flags": flags, "data": {"fingerprint": "0"}}))
     run.results_json.write_text(json.dumps({"task": task}))
