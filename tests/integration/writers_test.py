@@ -367,6 +367,9 @@ _EXCEPTIONS = {
             "by a name of this process, in a folder that it has marked",
         ),
     },
+    "tfpipeline/data/own/tfds_builders.py": {
+        "download_and_prepare": "TFDS makes a new folder; see tfds_source.require_free",
+    },
     "tfpipeline/data/procedural.py": {
         "download_and_prepare": "TFDS makes a new folder; see tfds_source.require_free",
     },
