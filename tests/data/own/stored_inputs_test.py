@@ -56,6 +56,15 @@ def test_a_changed_picture_is_read_again(load, picture_folder):
     assert load(0.0).fingerprint() != first.fingerprint()
 
 
+def test_a_file_that_was_edited_is_kept_aside(load, tmp_path):
+    fingerprint = load(0.0).fingerprint()
+    [path, *_] = sorted((tmp_path / "cache").rglob("inputs.bin"))
+    path.write_bytes(b"my notes")
+    assert load(0.0).fingerprint() == fingerprint
+    assert path.with_name("inputs.bin.damaged1").read_bytes() == b"my notes"
+    assert path.stat().st_size > 8
+
+
 def test_an_interruption_leaves_nothing_that_looks_whole(load, monkeypatch, tmp_path):
     real = pictures.read
 

@@ -97,6 +97,12 @@ class Store:
                 if not _is_whole(folder, path, part, len(positions)):
                     _LOG.info("%s: writing %s to %s", self.name, split, path)
                     leftovers.remove(folder)
+                    if os.path.lexists(path):
+                        # Cut off or edited since, or never ours.
+                        aside = disk.set_aside(path)
+                        _LOG.warning(
+                            "%s is not what was written: kept as %s", path, aside.name
+                        )
                     _write(folder, path, self._chunks(split, part, positions))
         except OSError as error:
             raise errors.StorageError(
