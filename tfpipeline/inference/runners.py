@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import numpy.typing as npt
 
+from export.c import host
+from export.c import network as c_network
 from export.gap8 import network as gap8_network
 from export.given import Given
 from export.max78000 import network as max78000_network
@@ -15,7 +17,7 @@ from export.tflite import after_training, float_runner
 from tfpipeline import errors, run_folder
 from tfpipeline.ir import from_tflite, graph
 from tfpipeline.numerics import affine
-from tfpipeline.post_training import float_network, gap8, input_range
+from tfpipeline.post_training import float_network, gap8, host_scaling, input_range
 from tfpipeline.simulate import float_execution
 from tfpipeline.targets.gap8 import program, program_file
 from tfpipeline.targets.max78000 import policy
@@ -27,12 +29,13 @@ Array = npt.NDArray[np.float32]
 Run = Callable[[Array], graph.Array]
 
 FLOAT, INT8, INT16X8, TFLM = "float", "int8", "int16x8", "tflm"
-MAX78000, GAP8 = "max78000", "gap8"
+C, MAX78000, GAP8 = "c", "max78000", "gap8"
 FORMS = {
     FLOAT: "the network before quantization",
     INT8: "our execution of the integers",
     INT16X8: "likewise, activations of 16 bits",
     TFLM: "TensorFlow Lite Micro's interpreter, of int8",
+    C: "our own C of int8, by this machine's compiler",
     MAX78000: "the accelerator's integers",
     GAP8: "the chip's 16 bits",
 }
@@ -62,7 +65,9 @@ class Network:
             PipelineError: as the exporter of the form.
         """
         path = pathlib.Path(self.given.model)
-        stored = self._stored(path, INT8 if form == TFLM else form)
+        if form == C:
+            host.require(host.COMPILER)
+        stored = self._stored(path, INT8 if form in (TFLM, C) else form)
         if stored is not None and form == GAP8:
             return _of_program(program_file.read(stored))
         if stored is not None:
@@ -157,7 +162,13 @@ def _of_file(data: bytes, form: str) -> Run:
         values = interpreter.run(data, [integers])[0]
         return values if quant is None else affine.dequantized(values, quant)
 
-    return micro if form == TFLM else ours
+    def compiled(inputs: Array) -> graph.Array:
+        integers = reference.quantize_input(data, inputs)
+        with host.compiled(c_network.prepare(g, "network")) as built:
+            values = built.run([integers])[0]
+        return values if quant is None else affine.dequantized(values, quant)
+
+    return {TFLM: micro, C: compiled}.get(form, ours)
 
 
 def _of_tflite(network: float_network.FloatNetwork, form: str, recipe: str) -> Run:
@@ -186,8 +197,10 @@ def _of_max78000(network: float_network.FloatNetwork) -> Run:
 
 
 def _of_gap8(network: float_network.FloatNetwork) -> Run:
-    _, p = gap8.quantized(network, 16)
-    return _of_program(p)
+    scaled = host_scaling.left_to_host(network)
+    _, p = gap8.quantized(scaled.network, 16)
+    run = _of_program(p)
+    return lambda inputs: run(scaled.of(inputs))
 
 
 def _of_program(p: program.Program) -> Run:
@@ -199,6 +212,7 @@ _MADE: dict[str, Callable[[float_network.FloatNetwork], Run]] = {
     INT8: lambda network: _of_tflite(network, INT8, "wi8_ai8"),
     INT16X8: lambda network: _of_tflite(network, INT16X8, "wi8_ai16"),
     TFLM: lambda network: _of_tflite(network, TFLM, "wi8_ai8"),
+    C: lambda network: _of_tflite(network, C, "wi8_ai8"),
     MAX78000: _of_max78000,
     GAP8: _of_gap8,
 }

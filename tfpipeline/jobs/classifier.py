@@ -28,6 +28,8 @@ from tfpipeline.deploy import choices as choices_lib
 from tfpipeline.deploy import job as jobs
 from tfpipeline.deploy import rehearsal
 from tfpipeline.ir import graph, serialize
+from tfpipeline.metadata import flags as metadata_flags
+from tfpipeline.metadata import model_metadata
 from tfpipeline.models import forms
 from tfpipeline.readers import from_keras
 from tfpipeline.report import costs, summary
@@ -100,6 +102,7 @@ def _run(config: Run, held: contextlib.ExitStack) -> dict[str, Any]:
         folder,
         trained,
         quantized,
+        _metadata(config, dataset, choices, objective),
     )
     given = config.images.reading.sound.value
     results = {"flags": config.identity(), **_evaluate_and_export(job, given)}
@@ -108,6 +111,24 @@ def _run(config: Run, held: contextlib.ExitStack) -> dict[str, Any]:
         folder, [trained.stage, *(each.stage for each in quantized.values())]
     )
     return driver.finish(folder, results, summary.render(results, folder))
+
+
+def _metadata(
+    config: Run,
+    dataset: splits.Dataset,
+    choices: choices_lib.Choices,
+    objective: kinds.Objective,
+) -> model_metadata.Metadata:
+    """How the network is fed and what it says, for its exports."""
+    reading = config.images.reading
+    return model_metadata.Metadata(
+        choices.preprocessing,
+        dataset.train.inputs.dtype == np.uint8,
+        () if objective.kind.learns_inputs else dataset.class_names,
+        metadata_flags.reading(reading),
+        reading.sound.value,
+        objective.to_dict(),
+    )
 
 
 def _load(config: Run) -> splits.Dataset:
@@ -309,6 +330,8 @@ def _evaluate_and_export(
         "accuracy": [job.row(summary.FLOAT, job.float_logits)],
         "exports": {},
     }
+    if job.metadata is not None:
+        results["metadata"] = job.metadata.to_json()
     for quantized in job.quantized.values():
         results[quantized.stage] = quantized.record()
     deployed = {

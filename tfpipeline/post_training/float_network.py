@@ -42,7 +42,7 @@ class FloatNetwork:
 
 def make(
     g: graph.Graph,
-    calibration_path: str,
+    source: calibration.Source,
     range_text: str,
     *,
     model: Any = None,
@@ -53,7 +53,7 @@ def make(
 
     Args:
         g: the network.
-        calibration_path: of --calibration.
+        source: of --calibration.
         range_text: of --input_range.
         model: as the attribute.
         run: likewise.
@@ -61,22 +61,22 @@ def make(
 
     Raises:
         UsageError: what the flags say cannot be.
-        DataError: as `calibration.read`; or values that are not in the range.
+        DataError: as the source's `read`; or values that are not in the range.
         GraphError: the graph is not float, or has several inputs.
     """
     float_execution.require_float(g)
     declared = input_range.parse(range_text)
     shape = g.tensors[g.inputs[0]].shape[1:]
     pixels = pixels_of(range_text, g, model)
-    inputs = calibration.read(calibration_path, shape, pixels)
-    if declared is None and calibration.are_pictures(calibration_path):
-        declared = pixels
+    if source.are_pictures:
+        declared = pixels = pixels.of_whole_steps()
+    inputs = source.read(shape, pixels)
     if declared is None:
         declared = input_range.of_values(inputs)
     low, high = float(inputs.min()), float(inputs.max())
     if low < declared.low or high > declared.high:
         raise errors.DataError(
-            f"{calibration_path} has values from {low:g} to {high:g}, beyond the "
+            f"{source.title} has values from {low:g} to {high:g}, beyond the "
             f"{declared.low:g} to {declared.high:g} of --input_range"
         )
     return FloatNetwork(g, inputs, declared, model, run, notes)

@@ -157,6 +157,7 @@ def build(
             network.model_options,
             dataset.input_shape,
             num_outputs,
+            network.custom_objects,
         )
         return own.build(number_format, fresh=not network.has_weights)
     with precision.computing_in(number_format):
