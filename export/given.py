@@ -137,7 +137,7 @@ class Given:
                 f"'{self.model}' has integers already, which --calibration cannot "
                 "change: leave it out, or give the float network"
             )
-        return float_network.make(
+        network = float_network.make(
             g,
             self.calibration_source,
             self.input_range,
@@ -146,6 +146,27 @@ class Given:
             # TensorFlow, which has read a Keras file, is some ten times as fast; beside
             # another network it would have to be imported.
             run=float_execution.batches if model is None else float_runner.batches,
+        )
+        return dataclasses.replace(network, says_classes=self.says_classes(g))
+
+    def says_classes(self, g: graph.Graph) -> bool:
+        """Whether the output of a network is of the classes of the calibration data.
+
+        Of a run, of those that it learned.
+        """
+        if len(g.outputs) != 1:
+            return False
+        outputs = g.tensors[g.outputs[0]].num_elements
+        if self.dataset is not None:
+            has_classes = self.dataset.train.has_classes
+            return has_classes and len(self.dataset.class_names) == outputs
+        known = dataclasses.replace(self, calibration=None).metadata
+        # Runs that say nothing of their task learned classes.
+        task = "" if known is None else known.task.get("name", "classification")
+        return (
+            known is not None
+            and task == "classification"
+            and (len(known.names) == outputs)
         )
 
     @functools.cached_property

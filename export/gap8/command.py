@@ -116,8 +116,8 @@ def _from_float(given: Given, flags: Flags) -> Prepared:
     if given.calibration is None:
         _float_graph(given)  # Of integers alone, that comes first.
         raise errors.UsageError(
-            "the formats come from inputs: give --calibration=DATA, a folder of .png or "
-            ".npy, an .npz, or data as train takes them"
+            "the formats come from inputs: give --calibration=DATA, a folder of .png "
+            "or .npy, an .npz, or data as train takes them"
         )
     scaled = host_scaling.left_to_host(_network(given))
     source = scaled.network
@@ -152,9 +152,10 @@ def _network(given: Given) -> float_network.FloatNetwork:
         network = given.network
         single_results.require(network.graph, "GAP8")
         return dataclasses.replace(network, graph=global_pools.as_pools(network.graph))
-    return float_network.make(
+    network = float_network.make(
         _float_graph(given), given.calibration_source, given.input_range
     )
+    return dataclasses.replace(network, says_classes=given.says_classes(network.graph))
 
 
 def _float_graph(given: Given) -> graph.Graph:
@@ -185,7 +186,13 @@ def _form(
         return {name: each for name, each in values.items() if name not in moved}
 
     return loss.Form(
-        f"GAP8, {p.num_bits} bits", g, source.inputs, source.run, compute, p.outputs
+        f"GAP8, {p.num_bits} bits",
+        g,
+        source.inputs,
+        source.run,
+        compute,
+        p.outputs,
+        source.says_classes,
     )
 
 

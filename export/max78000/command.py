@@ -85,6 +85,7 @@ def _after_training(given: Given, flags: Flags) -> Prepared:
         run=given.network.run,
         compute=functools.partial(network.reals, prepared, quantized.graph),
         outputs=quantized.graph.outputs,
+        says_classes=_ends_with_classes(given),
     )
     cost = loss.measure(form, macs.graph_count(quantized.float_graph).macs)
     lost = lost_weights.notes(quantized.float_graph, weights)
@@ -92,6 +93,12 @@ def _after_training(given: Given, flags: Flags) -> Prepared:
         prepared, notes=(*quantized.notes, *lost, *prepared.notes)
     )
     return _prepared(prepared, given.name, cost, given.metadata)
+
+
+def _ends_with_classes(given: Given) -> bool:
+    """As the whole network says; its softmax may be the host's."""
+    network = given.network
+    return network.says_classes or loss.ends_with_softmax(network.graph)
 
 
 def _sample(flags: Flags, g: graph.Graph) -> npt.NDArray[np.int8] | None:

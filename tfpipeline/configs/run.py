@@ -10,7 +10,11 @@ from tfpipeline.configs.images import Images
 from tfpipeline.configs.network import Network
 from tfpipeline.configs.quantization import Quantization
 from tfpipeline.configs.task import Task
+from tfpipeline.models import specs
 
+_CLASSIFIERS = [
+    name for name, each in specs.MODELS.items() if each.output is specs.Output.LOGITS
+]
 NO_WEIGHTS, BALANCED = "none", "balanced"
 
 # What may differ between two commands that mean the same run.
@@ -65,6 +69,14 @@ class Run(fields.Config):
 
     def check(self) -> None:
         """Checks what is decided in two places."""
+        known = specs.MODELS.get(self.network.model)
+        if known is not None and known.output is specs.Output.BOXES:
+            raise errors.UsageError(
+                f"--model={known.name} is a detector, whose outputs are boxes: train "
+                "learns classes and numbers, which it has no output for. Choose "
+                f"another network ({errors.listed(_CLASSIFIERS, 3)}); estimate prices "
+                "this one"
+            )
         if self.float_epochs:
             self.optimizer.require_room(self.float_epochs)
         elif not self.network.has_weights:

@@ -31,6 +31,7 @@ from tfpipeline.ir import graph, serialize
 from tfpipeline.metadata import flags as metadata_flags
 from tfpipeline.metadata import model_metadata
 from tfpipeline.models import forms
+from tfpipeline.post_training import float_network
 from tfpipeline.readers import from_keras
 from tfpipeline.report import costs, summary
 from tfpipeline.targets import catalog as targets
@@ -62,14 +63,12 @@ def _run(config: Run, held: contextlib.ExitStack) -> dict[str, Any]:
     stages.set_up_tensorflow(config.seed)
     strategy = strategies.create(config.strategy)
     dataset = _load(config)
+    objective = _objective(config, dataset)
     choices = choices_lib.Choices(
-        preprocessing=preprocessing.of(
-            config.images.input_range, config.images.normalize, dataset.train.inputs
-        ),
+        preprocessing=_preprocessing(config, dataset, objective),
         weight_bits=config.quantization.weight_bits,
         policy=config.quantization.policy,
     )
-    objective = _objective(config, dataset)
     _check(config, choices, dataset, objective)
     if not run_folder.of(config.workdir).history(run_folder.FLOAT).exists():
         _rehearse(config, choices, dataset, objective)
@@ -111,6 +110,28 @@ def _run(config: Run, held: contextlib.ExitStack) -> dict[str, Any]:
         folder, [trained.stage, *(each.stage for each in quantized.values())]
     )
     return driver.finish(folder, results, summary.render(results, folder))
+
+
+def _preprocessing(
+    config: Run, dataset: splits.Dataset, objective: kinds.Objective
+) -> preprocessing.Preprocessing:
+    """What the network takes of a stored input.
+
+    A network of one's own that begins with a scaling takes pixels as they are, unless
+    the flags say otherwise.
+    """
+    given, stored = config.images, dataset.train.inputs
+    is_said = given.input_range != preprocessing.AUTO or not given.normalize
+    is_ours = config.network.form.kind is forms.Kind.NAME
+    if is_said or is_ours or stored.dtype != np.uint8:
+        return preprocessing.of(given.input_range, given.normalize, stored)
+    model = stages.build(config.network, dataset, objective.num_outputs)
+    # Fresh weights depend on what was built before them.
+    stages.set_up_tensorflow(config.seed)
+    if not float_network.begins_scaled(model):
+        return preprocessing.of(given.input_range, given.normalize, stored)
+    _LOG.info("the network begins with a scaling: it takes pixels of 0 to 255")
+    return preprocessing.of(preprocessing.PIXELS, given.normalize, stored)
 
 
 def _metadata(

@@ -30,6 +30,7 @@ class FloatNetwork:
             that rescale weights do so there.
         run: what runs `graph` on inputs.
         notes: what was found out when it was read, one line each.
+        says_classes: whether its output is known to be of classes.
     """
 
     graph: graph.Graph
@@ -38,6 +39,7 @@ class FloatNetwork:
     model: Any = None
     run: ranges.Runner = float_execution.batches
     notes: tuple[str, ...] = ()
+    says_classes: bool = False
 
 
 def make(
@@ -100,12 +102,15 @@ def pixels_of(
 
 def _of_pictures(g: graph.Graph, model: Any) -> input_range.InputRange:
     """What a network reads of pictures, where nobody says."""
-    scales = _scales_its_input(g) if model is None else _begins_scaled(model)
+    scales = _scales_its_input(g) if model is None else begins_scaled(model)
     return input_range.NAMED[input_range.PIXELS if scales else input_range.SIGNED]
 
 
-def _begins_scaled(model: Any) -> bool:
-    """As `_scales_its_input`; a graph may have that in its first kernel."""
+def begins_scaled(model: Any) -> bool:
+    """Whether a Keras network begins with a layer that makes values of pixels.
+
+    A graph of it may have that in its first kernel.
+    """
     kinds = [type(layer).__name__ for layer in model.layers]
     first = next((kind for kind in kinds if kind != "InputLayer"), "")
     return first in _SCALING_LAYERS

@@ -6,6 +6,7 @@ files, two groups, or a place where a class or a group changes back.
 
 import codecs
 import dataclasses
+import hashlib
 import io
 import os
 
@@ -284,6 +285,11 @@ def _windows(
         read_chunks,
         groups=np.concatenate(owners),
         where=lambda i: table.place(int(rows[i])),
+        # Windows that overlap are larger than the rows that they are of.
+        key=hashlib.sha256(
+            b"".join(np.ascontiguousarray(each).tobytes() for each in (inputs, rows))
+            + str(length).encode()
+        ).hexdigest(),
     )
 
 
