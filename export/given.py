@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from export.tflite import after_training, float_runner, metadata_entry
 from tfpipeline import atomic_files, errors, model_source, run_folder
+from tfpipeline.audio import front_end as front_ends
 from tfpipeline.configs import images, network
 from tfpipeline.data import preprocessing, specs
 from tfpipeline.ir import graph
@@ -190,6 +191,18 @@ class Given:
         if values is None:
             return None
         return model_metadata.from_json(values, str(run.results_json))
+
+    @property
+    def front_end(self) -> front_ends.FrontEnd | None:
+        """Of the flags, else what the metadata say.
+
+        Raises:
+            PipelineError: as `metadata`.
+        """
+        said = self.examples.sound.value
+        if said is not None or self.metadata is None:
+            return said
+        return self.metadata.front_end
 
     def _calibrated(self) -> model_metadata.Metadata:
         limits = self.network.input_range

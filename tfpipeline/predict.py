@@ -150,7 +150,7 @@ def _restored(
     """Outputs in the units of what was learned."""
     try:
         mean, deviation = np.array(task["mean"], float), np.array(task["deviation"])
-        return outputs * deviation + mean
+        return np.asarray(outputs * deviation + mean)
     except KeyError:
         return outputs
     except (TypeError, ValueError) as error:

@@ -150,8 +150,9 @@ def marks(folder: pathlib.Path) -> None:
     z = L.Conv2D(8, 3, padding="same", activation="relu")(inputs)
     z = L.MaxPooling2D()(z)
     shortcut = z
-    z = L.Conv2D(8, 3, padding="same", activation="relu")(z)
-    z = L.ReLU()(L.Conv2D(8, 3, padding="same")(z) + shortcut)
+    for _ in range(2):
+        z = L.Conv2D(8, 3, padding="same", activation="relu")(z)
+    z = z + shortcut
     z = L.Flatten()(L.MaxPooling2D()(z))
     model = keras.Model(inputs, L.Dense(len(drawn_marks.NAMES))(z))
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)

@@ -64,7 +64,7 @@ def prepare(given: Given, flags: Flags) -> Prepared:
     found = network.prepare(g, g.name, given.metadata)
     checked = _checked(found, flags.host_compiler)
     heard = beside.contents(
-        given.examples.sound, given.model, found.name, g.tensors[g.inputs[0]]
+        given.front_end, given.model, found.name, g.tensors[g.inputs[0]]
     )
     kept = states.num_bytes(g)
 

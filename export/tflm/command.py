@@ -58,7 +58,7 @@ def prepare(given: Given, flags: Flags) -> Prepared:
         sample=flags.sample,
         labels=origin.read_labels(flags.labels) if flags.labels else (),
     )
-    heard = beside.contents(given.examples.sound, given.model, made.name, _input(made))
+    heard = beside.contents(given.front_end, given.model, made.name, _input(made))
     report = functools.partial(_report, made, heard)
     return Prepared(files.contents(made) | heard, report, cost)
 

@@ -49,7 +49,7 @@ def test_json_gives_the_value_back():
     ],
 )
 def test_damaged_json_is_one_error(change):
-    with pytest.raises(errors.DamagedFileError, match="^it"):
+    with pytest.raises(errors.DamagedFileError, match=r"^it"):
         model_metadata.from_json({**FOUND.to_json(), **change}, "it")
 
 
@@ -59,9 +59,7 @@ def test_a_file_carries_it_and_computes_the_same():
     described = metadata_entry.added(data, FOUND, "net")
     assert metadata_entry.read(described, "it") == FOUND
     g, other = (from_tflite.read(each, name="n") for each in (data, described))
-    assert dataclasses.replace(g, constants={}) == dataclasses.replace(
-        other, constants={}
-    )
+    assert (g.layers, g.tensors) == (other.layers, other.tensors)
     for name, values in g.constants.items():
         np.testing.assert_array_equal(values, other.constants[name])
     # Others take its place, and none leaves the file as it was.

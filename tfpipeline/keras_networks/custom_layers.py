@@ -64,15 +64,15 @@ class _Objects:
         layer = call.layer
         if not self.concern(layer):
             return None
-        kind = type(layer)
+        kind: Any = type(layer)
         if isinstance(layer, self._kinds):
             kind = next(x for x in type(layer).__mro__ if x not in self._kinds)
-            if kind is keras.layers.Layer or type(layer).call is not kind.call:
+            if kind is keras.layers.Layer or layer.__class__.call is not kind.call:
                 return self._called(call)
         config = kind.get_config(layer)
         for name in self._custom_attributes(layer):
             config.pop(name, None)
-        function = getattr(layer, "activation", None)
+        function: Any = getattr(layer, "activation", None)
         if function in self._functions:
             config["activation"] = "linear"
         result = builder.made(call, kind, config)

@@ -54,7 +54,7 @@ def main(folder: pathlib.Path, python: str, names: Sequence[str]) -> None:
 
 def opened(model: Any, objects: Sequence[Any]) -> Any:
     """A functional model in which nothing is of `objects`."""
-    kinds = tuple(each for each in objects if isinstance(each, type))
+    kinds: Any = tuple(each for each in objects if isinstance(each, type))
     functions = tuple(each for each in objects if not isinstance(each, type))
 
     def called(layer: Any, *arguments: Any, **keywords: Any) -> Any:
@@ -66,8 +66,8 @@ def opened(model: Any, objects: Sequence[Any]) -> Any:
                 has_none = "regularizer" in name or "constraint" in name
                 setattr(layer, name, None if has_none else keras.initializers.Zeros())
         if isinstance(layer, kinds):
-            parent = next(x for x in type(layer).__mro__ if x not in kinds)
-            if parent is not keras.Layer and type(layer).call is parent.call:
+            parent: Any = next(x for x in type(layer).__mro__ if x not in kinds)
+            if parent is not keras.Layer and layer.__class__.call is parent.call:
                 # What it computes is its parent's, which it becomes.
                 layer.__class__ = parent
         if isinstance(layer, kinds):

@@ -4,6 +4,7 @@ import importlib
 import importlib.util
 import os
 import pathlib
+import sys
 from collections.abc import Iterator
 
 import numpy as np
@@ -105,6 +106,8 @@ def _own(name: str, config: str | None, root: pathlib.Path) -> tfds.core.Dataset
         raise errors.UsageError(
             f"{name} must define one builder of TFDS; found {len(classes)}"
         )
+    if not sys.stderr.isatty():
+        tfds.disable_progress_bar()
     try:
         builder = classes[0](data_dir=os.fspath(root), config=config)
         tfds_source.require_free(root / builder.name)
