@@ -11,6 +11,7 @@ import pytest
 from absl import flags
 
 from tfpipeline.configs import command_line, descriptor, fields, run
+from tfpipeline.untrusted import flagfiles
 
 _ROOT = pathlib.Path(__file__).resolve().parents[2]
 _FOLDER = _ROOT / "tests" / "golden" / "identities"
@@ -29,7 +30,7 @@ def _commands(program):
 def _config(default, text):
     values = flags.FlagValues()
     command_line.define(default, values)
-    assert values(["program", *text.split()]) == ["program"]
+    assert values(["program", *flagfiles.expanded(text.split())]) == ["program"]
     return command_line.from_flags(default, values)
 
 
