@@ -27,7 +27,7 @@ def test_what_a_file_names_may_lie_beside_it(tmp_path, monkeypatch):
     assert flagfiles.expanded([outer]) == ["--a=beside"]
     # The working folder comes first, as for absl, and is where a command line looks.
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(errors.StorageError, match="inner.flags"):
+    with pytest.raises(errors.StorageError, match=r"inner\.flags"):
         flagfiles.expanded(["--flagfile=inner.flags"])
     (tmp_path / "inner.flags").write_text("--a=here")
     assert flagfiles.expanded([outer]) == ["--a=here"]
