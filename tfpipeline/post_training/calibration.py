@@ -157,21 +157,6 @@ def files_of(folder: pathlib.Path) -> list[pathlib.Path]:
     return files
 
 
-def single(
-    file: pathlib.Path, shape: tuple[int, ...], pixels: input_range.InputRange
-) -> Array:
-    """The inputs of one file, `[N, *shape]`: a picture, one input, or several.
-
-    Raises:
-        DataError: as `read`.
-    """
-    if file.suffix.lower() == ".npy":
-        stored = _array(file)
-        several: Array = stored if stored.ndim == 1 + len(shape) else stored[np.newaxis]
-        return _checked(file, several, shape)
-    return _single(file, shape, pixels)[np.newaxis]
-
-
 def _limit(shape: tuple[int, ...]) -> int:
     """How many inputs are taken."""
     return max(1, min(MAX_INPUTS, MAX_BYTES // (4 * math.prod(shape))))
