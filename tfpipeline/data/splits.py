@@ -3,6 +3,8 @@
 import dataclasses
 import hashlib
 import math
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -71,6 +73,8 @@ class Dataset:
         train_indices: int64 [len(train)], positions in the source's train split.
         validation_indices: int64 [len(validation)], likewise.
         description: one line on where the examples come from.
+        pictures: `boxed_pictures.Picture` of each train example, where targets are
+            boxes; training crops them.
     """
 
     name: str
@@ -81,6 +85,7 @@ class Dataset:
     train_indices: np.ndarray
     validation_indices: np.ndarray
     description: str = ""
+    pictures: Sequence[Any] = ()
 
     @property
     def input_shape(self) -> tuple[int, ...]:

@@ -19,6 +19,7 @@ from tfpipeline import (
     run_lock,
 )
 from tfpipeline.audio import front_end
+from tfpipeline.configs import network as network_lib
 from tfpipeline.configs.run import Run
 from tfpipeline.cost import estimate
 from tfpipeline.data import catalog, preprocessing, splits
@@ -28,7 +29,7 @@ from tfpipeline.deploy import choices as choices_lib
 from tfpipeline.deploy import job as jobs
 from tfpipeline.deploy import rehearsal
 from tfpipeline.ir import graph, serialize
-from tfpipeline.models import forms
+from tfpipeline.models import forms, specs
 from tfpipeline.readers import from_keras
 from tfpipeline.report import costs, summary
 from tfpipeline.targets import catalog as targets
@@ -112,15 +113,27 @@ def _run(config: Run, held: contextlib.ExitStack) -> dict[str, Any]:
 
 def _load(config: Run) -> splits.Dataset:
     given = config.images
+    shape = _own_input_shape(config.network)
     if config.task.name == tasks.AUTO:
-        return catalog.load_flags(given, config.seed)
+        return catalog.load_flags(given, config.seed, input_shape=shape)
     kind = tasks.named(config.task.name)
     if kind.reads_numbers and given.reading.targets == labels.AUTO:
         reading = dataclasses.replace(given.reading, targets=labels.NUMBERS)
         given = dataclasses.replace(given, reading=reading)
     return catalog.load_flags(
-        given, config.seed, needs_every_class=kind.needs_every_class
+        given,
+        config.seed,
+        needs_every_class=kind.needs_every_class,
+        reads_boxes=kind.reads_boxes,
+        input_shape=shape,
     )
+
+
+def _own_input_shape(network: network_lib.Network) -> tuple[int, int, int] | None:
+    """What a network by its name takes unless it is told otherwise."""
+    if network.form.kind is forms.Kind.NAME:
+        return specs.named(network.model).input_shape
+    return None
 
 
 def _train(
@@ -149,6 +162,16 @@ def _objective(config: Run, dataset: splits.Dataset) -> kinds.Objective:
     options = config.task.options(
         config.classes.label_smoothing, balances_classes=config.balances_classes
     )
+    if objectives.traits(dataset).has_boxes:
+        objective = objectives.of_detector(
+            config.task.name,
+            options,
+            dataset,
+            config.network.name,
+            lambda values: stages.build(config.network, dataset, values),
+        )
+        stages.set_up_tensorflow(config.seed)
+        return objective
     if config.network.form.kind is forms.Kind.NAME:
         return objectives.of(config.task.name, options, dataset)
 

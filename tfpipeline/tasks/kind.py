@@ -31,6 +31,7 @@ class Data:
         num_classes: names of classes, or of labels; 0 where there are none.
         is_zero_or_one: whether the targets are all 0 or 1.
         normal_class: class number of what is no anomaly.
+        has_boxes: whether targets are boxes of objects, see `detection.objects`.
     """
 
     input_shape: tuple[int, ...]
@@ -39,6 +40,7 @@ class Data:
     num_classes: int = 0
     is_zero_or_one: bool = False
     normal_class: int = 0
+    has_boxes: bool = False
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -109,6 +111,8 @@ class Options:
             (standardized) targets; 0 for the mean squared error.
         standardizes: whether targets are learned with mean 0 and deviation 1.
         balances_classes: whether rare classes weigh more in the loss of training.
+        box_weight: of the loss of boxes beside that of scores.
+        crops_per_picture: of an epoch of a detector's training.
     """
 
     label_smoothing: float = 0.0
@@ -116,6 +120,23 @@ class Options:
     huber_delta: float = 0.0
     standardizes: bool = False
     balances_classes: bool = False
+    box_weight: float = 1.0
+    crops_per_picture: int = 1
+
+
+@dataclasses.dataclass(frozen=True)
+class Hits:
+    """Right answers that are no values beside targets.
+
+    Attributes:
+        right: of them; may be below 0 where wrong ones count against them.
+        total: that there are.
+        unit: what they are.
+    """
+
+    right: int
+    total: int
+    unit: str
 
 
 @dataclasses.dataclass(frozen=True)
@@ -160,11 +181,13 @@ class TaskKind:
             all.
         learns_inputs: whether the input is the target.
         reads_numbers: whether whole numbers are values and no classes.
+        reads_boxes: whether targets are boxes, and pictures are read at their own size.
         needs_every_class: whether training must see each class.
         weighs_classes: whether an example is of one class, which may have a weight in
             the loss.
         decide: (outputs, objective) -> answers of the targets' type and shape; None
             where outputs are values.
+        hits: (outputs, examples, objective) -> right answers, where `decide` has none.
         validation_loss: (outputs, examples, objective) -> what training minimizes, on
             validation examples, in float64.
         measure: (outputs, examples, objective) -> figures; None for one that these
@@ -190,8 +213,10 @@ class TaskKind:
     )
     learns_inputs: bool = False
     reads_numbers: bool = False
+    reads_boxes: bool = False
     needs_every_class: bool = False
     weighs_classes: bool = False
+    hits: Callable[[FloatArray, Examples, "Objective"], Hits] | None = None
     best: tuple[str, bool] = ("val_loss", False)
 
     def figure(self, name: str) -> Figure:
@@ -230,7 +255,7 @@ class Objective:
 
     @property
     def num_outputs(self) -> int:
-        """Values that the network gives for an input."""
+        """Values that the network gives for an input; of a detector, a cell's logits."""
         return math.prod(self.kind.outputs(self.data))
 
     def examples(self, inputs: Array, targets: Array) -> Examples:
@@ -252,6 +277,9 @@ class Objective:
             return {}
         if self.kind.decide is not None and self.kind.name != "classification":
             record["threshold"] = self.options.threshold
+        if self.head.layout is not None:
+            record["maps"] = self.head.layout.to_dict()
+            record["box_weight"] = self.options.box_weight
         if self.scaling is not None:
             record["mean"] = list(self.scaling.mean)
             record["deviation"] = list(self.scaling.deviation)

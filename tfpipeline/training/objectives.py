@@ -5,8 +5,12 @@ from collections.abc import Callable
 
 import numpy as np
 
+from tfpipeline import errors
 from tfpipeline.compat import keras
 from tfpipeline.data import splits
+from tfpipeline.detection import branches as branches_lib
+from tfpipeline.detection import layout as layouts
+from tfpipeline.models import specs
 from tfpipeline.readers import from_keras
 from tfpipeline.tasks import catalog, class_weights, regression
 from tfpipeline.tasks import head as head_lib
@@ -56,6 +60,51 @@ def of(
     )
 
 
+def of_detector(
+    task: str,
+    options: kinds.Options,
+    dataset: splits.Dataset,
+    network: str,
+    build: Callable[[int], keras.Model],
+) -> kinds.Objective:
+    """The objective of a run on boxes.
+
+    Args:
+        task: `--task`.
+        options: of the user.
+        dataset: of the run.
+        network: its name.
+        build: logits of a cell -> the network.
+
+    Raises:
+        DataError: the data are for another task.
+        UsageError: the network is no detector.
+    """
+    data = traits(dataset)
+    kind = catalog.choose(task, data)
+    branches = specs.MODELS[network].branches if network in specs.MODELS else ()
+    if not branches:
+        detectors = ", ".join(x.name for x in specs.MODELS.values() if x.branches)
+        raise errors.UsageError(
+            f"boxes are learned by detectors with branches of known sizes: "
+            f"--model={detectors.replace(', ', '|')}; '{network}' is none"
+        )
+    model = build(kind.outputs(data)[0])
+    height, width = dataset.input_shape[:2]
+    maps = layouts.Layout(
+        height,
+        width,
+        tuple(
+            branches_lib.Branch(x.stride, x.center, x.smallest, x.largest)
+            for x in branches
+        ),
+        # Of the scores; each has a box map of the same cells behind it.
+        tuple(tuple(output.shape[1:3]) for output in model.outputs[0::2]),
+    )
+    head = head_lib.Head(kind.outputs(data), layout=maps, outputs=len(model.outputs))
+    return kinds.Objective(kind, head, data, options)
+
+
 def head_of(model: keras.Model) -> head_lib.Head:
     """How a network ends.
 
@@ -75,5 +124,6 @@ def traits(dataset: splits.Dataset) -> kinds.Data:
         has_classes=has_classes,
         num_classes=len(names) if has_classes else 0,
         is_zero_or_one=not has_classes and bool(np.isin(targets, (0, 1)).all()),
+        has_boxes=bool(dataset.pictures),
         normal_class=names.index(_NORMAL) if _NORMAL in names else 0,
     )

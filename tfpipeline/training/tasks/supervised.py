@@ -5,7 +5,12 @@ module here that the kind names,
 
     loss(outputs, targets, objective) -> (mean over the batch, sums over its examples)
 
-beside `SUMS`, the names of the sums.
+beside `SUMS`, the names of the sums. A module may have two functions more:
+
+    figures(sums over an epoch, examples) -> entries of its record
+    epochs(config, data set, seed) -> (number -> task.Epoch, steps of each)
+
+in place of means, and of shuffled examples.
 """
 
 import dataclasses
@@ -67,9 +72,9 @@ def task(
         DataError: targets that cannot be learned.
     """
     objective, kind = config.objective, config.objective.kind
-    data = _source(config, dataset)
-    forward = evaluation.forward_function(evaluated or model)
     loss = _loss_module(kind)
+    epoch, steps = getattr(loss, "epochs", _epochs)(config, dataset, stage.seed)
+    forward = evaluation.forward_function(evaluated or model)
     validation = dataset.validation
     examples = objective.examples(
         config.preprocessing.real(validation.inputs[:])
@@ -77,12 +82,6 @@ def task(
         else np.empty((len(validation), 0), np.float32),
         validation.targets,
     )
-
-    def epoch(number: int) -> task_lib.Epoch:
-        batches = pipeline.training_batches(data, seed=stage.seed, epoch=number)
-        if kind.learns_inputs:
-            batches = batches.map(lambda inputs, targets: (inputs, inputs))
-        return task_lib.Epoch(batches, data.steps, data.steps * config.batch_size)
 
     def validate() -> dict[str, float]:
         outputs = evaluation.logits(forward, validation.inputs, config.preprocessing)
@@ -96,14 +95,30 @@ def task(
     better = task_lib.highest if is_higher_better else task_lib.lowest
     return task_lib.Task(
         epoch=epoch,
-        steps_per_epoch=data.steps,
+        steps_per_epoch=steps,
         loss=lambda outputs, targets, _: loss.loss(outputs, targets, objective),
         sums=loss.SUMS,
+        figures=getattr(loss, "figures", task_lib.means),
         validate=validate,
         better=better(name),
         evaluated=evaluated,
         after_epoch=after_epoch,
     )
+
+
+def _epochs(
+    config: Config, dataset: splits.Dataset, seed: int
+) -> tuple[Callable[[int], task_lib.Epoch], int]:
+    """Epochs of all examples, shuffled, and the steps of each."""
+    data = _source(config, dataset)
+
+    def epoch(number: int) -> task_lib.Epoch:
+        batches = pipeline.training_batches(data, seed=seed, epoch=number)
+        if config.objective.kind.learns_inputs:
+            batches = batches.map(lambda inputs, targets: (inputs, inputs))
+        return task_lib.Epoch(batches, data.steps, data.steps * config.batch_size)
+
+    return epoch, data.steps
 
 
 def _source(config: Config, dataset: splits.Dataset) -> pipeline.Source:
