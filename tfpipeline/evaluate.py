@@ -131,7 +131,13 @@ def run(command: Command) -> Measured:
     from tfpipeline.data import catalog, preprocessing, splits
     from tfpipeline.training import objectives
 
-    dataset = catalog.load_flags(data, seed)
+    asked = {}
+    task = (_task_of(folder) or {}).get("name", command.task)
+    if tasks.reads_boxes(task):
+        # Pictures of any size are fitted into what the network takes.
+        taken = runners.Network(given).input_shape()
+        asked = {"reads_boxes": True, "input_shape": taken}
+    dataset = catalog.load_flags(data, seed, **asked)
     reading = preprocessing.of(data.input_range, data.normalize, dataset.train.inputs)
     positions = splits.calibration_indices(
         len(dataset.train), command.calibration_images, seed
@@ -165,7 +171,7 @@ def run(command: Command) -> Measured:
         objective.kind,
         count,
         {
-            form: objective.measure(_shaped(outputs(inputs), head), examples)
+            form: objective.measure(_shaped(outputs(inputs), objective.head), examples)
             for form, outputs in computed.items()
         },
     )
@@ -201,7 +207,7 @@ def _task_of(folder: run_folder.RunFolder) -> Mapping[str, Any] | None:
 
 def _shaped(outputs: kinds.FloatArray, head: head_lib.Head) -> kinds.FloatArray:
     """Outputs as the network gives them; a chip may keep other axes of length 1."""
-    return outputs.reshape(len(outputs), *head.shape)
+    return outputs.reshape(len(outputs), *head.row_shape)
 
 
 def _table(measured: Measured) -> list[str]:

@@ -6,6 +6,7 @@ from typing import Annotated
 
 from export.audio import beside
 from export.c import emulation, files, network, states
+from export.detection import beside as boxes
 from export.given import Given
 from export.target import Prepared, Target
 from tfpipeline import errors, model_source
@@ -50,6 +51,7 @@ def prepare(given: Given, flags: Flags) -> Prepared:
     heard = beside.contents(
         flags.sound, given.model, found.name, g.tensors[g.inputs[0]]
     )
+    decoder = boxes.of_run(given.model, found.name, [g.tensors[x] for x in g.outputs])
     kept = states.num_bytes(g)
 
     def report(output: pathlib.Path | None) -> list[str]:
@@ -58,6 +60,7 @@ def prepare(given: Given, flags: Flags) -> Prepared:
             f"arena      {found.plan.peak_bytes:,} bytes, static",
             *([f"states     {kept:,} bytes, static"] if kept else []),
             *beside.lines(heard),
+            *boxes.lines(decoder),
             *(f"note       {note}" for note in lost_weights.notes(g)),
             f"written    {output}; compile all of it and run it, for the test",
         ]
@@ -70,7 +73,7 @@ def prepare(given: Given, flags: Flags) -> Prepared:
                 raise errors.VerificationError("\n".join(lines))
         return lines
 
-    return Prepared(files.contents(found) | heard, report, cost)
+    return Prepared(files.contents(found) | heard | decoder, report, cost)
 
 
 def _integers(given: Given) -> tuple[graph.Graph, loss.Loss | None]:

@@ -6,7 +6,7 @@ file's signature: `output_0`, `output_1` and so on.
 
 import dataclasses
 
-from tflite import Model as schema
+import tflite
 
 from export.tflite import from_graph
 from tfpipeline import errors
@@ -47,7 +47,7 @@ def restored(model: bytes, count: int, name: str) -> bytes:
 
 def _places(model: bytes) -> dict[str, int]:
     """Name in the signature -> index of the tensor."""
-    root = schema.Model.GetRootAs(model)
+    root = tflite.Model.GetRootAs(model)
     found: dict[str, int] = {}
     for number in range(root.SignatureDefsLength()):
         signature = root.SignatureDefs(number)

@@ -364,16 +364,19 @@ def sha256(model: bytes) -> str:
 
 
 def write(
-    path: str | os.PathLike[str], model: bytes, verification: Verification
+    path: str | os.PathLike[str],
+    model: bytes,
+    verification: Verification,
+    others: Mapping[str, str] | None = None,
 ) -> None:
-    """Writes `contents` as the folder `path`.
+    """Writes `contents` as the folder `path`, and other files beside them.
 
     Raises:
         ForeignFileError: the folder holds what is not ours.
         StorageError: it cannot be written.
         ExportError: `verification` is of another model.
     """
-    marked_folder.write(path, contents(model, verification))
+    marked_folder.write(path, contents(model, verification) | dict(others or {}))
 
 
 def contents(model: bytes, verification: Verification) -> dict[str, str | bytes]:

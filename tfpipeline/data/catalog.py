@@ -152,7 +152,9 @@ def read_boxes(chosen: specs.DatasetSpec, asked: requests.Request) -> splits.Dat
             ("train", "test"), chosen.scene_splits or (), strict=True
         )
     }
-    return boxed_pictures.dataset(chosen, asked, parts)
+    title = chosen.description.partition(":")[0]
+    told = dataclasses.replace(chosen, description=f"{title}: scenes, boxes of faces")
+    return boxed_pictures.dataset(told, asked, parts)
 
 
 def _opened(

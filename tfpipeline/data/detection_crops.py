@@ -126,7 +126,7 @@ class Sampler:
         # The part of the picture that shows, in its own pixels.
         low = np.maximum(corner, 0) / scale
         sides = np.array([picture.width, picture.height], np.float64)
-        high = np.minimum((corner + [width, height]) / scale, sides)
+        high = np.minimum((corner + np.array([width, height])) / scale, sides)
         result = np.zeros(self.shape, np.uint8)
         start = np.rint(low * scale - corner).astype(int)
         end = np.minimum(np.rint(high * scale - corner).astype(int), [width, height])

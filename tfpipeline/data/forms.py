@@ -11,7 +11,19 @@ import re
 from collections.abc import Callable, Collection, Iterator
 
 from tfpipeline import errors
+from tfpipeline.data import boxed_layouts
 
+# Names that folders and files of a part may have.
+PART_NAMES = (
+    "train",
+    "training",
+    "validation",
+    "valid",
+    "val",
+    "dev",
+    "test",
+    "testing",
+)
 PICTURE_SUFFIXES = tuple(
     ".png .jpg .jpeg .bmp .gif .webp .tif .tiff .ppm .pgm".split()  # noqa: SIM905
 )
@@ -182,6 +194,10 @@ def _nothing(text: str) -> None:
     del text
 
 
+def _has_boxes(text: str) -> bool:
+    return bool(boxed_layouts.find(text, PART_NAMES))
+
+
 FORMS = (
     Form(
         "TFDS",
@@ -197,6 +213,14 @@ FORMS = (
         lambda text: _FUNCTION.fullmatch(text) is not None and not os.path.exists(text),
         _require_source,
         "own.functions:read",
+    ),
+    # Before class folders, which pictures in a folder `images` look like.
+    Form(
+        "boxes",
+        "a folder of pictures with boxes (COCO, Pascal VOC, YOLO)",
+        _has_boxes,
+        _nothing,
+        "own.boxed_folders:read",
     ),
     Form(
         "pictures",

@@ -19,7 +19,6 @@ from tfpipeline import (
     run_lock,
 )
 from tfpipeline.audio import front_end
-from tfpipeline.configs import network as network_lib
 from tfpipeline.configs.run import Run
 from tfpipeline.cost import estimate
 from tfpipeline.data import catalog, preprocessing, splits
@@ -113,7 +112,7 @@ def _run(config: Run, held: contextlib.ExitStack) -> dict[str, Any]:
 
 def _load(config: Run) -> splits.Dataset:
     given = config.images
-    shape = _own_input_shape(config.network)
+    shape = _own_input_shape(config)
     if config.task.name == tasks.AUTO:
         return catalog.load_flags(given, config.seed, input_shape=shape)
     kind = tasks.named(config.task.name)
@@ -129,10 +128,10 @@ def _load(config: Run) -> splits.Dataset:
     )
 
 
-def _own_input_shape(network: network_lib.Network) -> tuple[int, int, int] | None:
+def _own_input_shape(config: Run) -> tuple[int, int, int] | None:
     """What a network by its name takes unless it is told otherwise."""
-    if network.form.kind is forms.Kind.NAME:
-        return specs.named(network.model).input_shape
+    if config.network.form.kind is forms.Kind.NAME:
+        return specs.named(config.network.model).input_shape
     return None
 
 

@@ -44,6 +44,11 @@ def named(name: str) -> kinds.TaskKind:
     raise errors.UsageError(f"unknown task '{name}'. Choose one of: {', '.join(NAMES)}")
 
 
+def reads_boxes(name: str) -> bool:
+    """Whether `--task` says that whole pictures and boxes are read."""
+    return name != AUTO and named(name).reads_boxes
+
+
 def choose(
     name: str, data: kinds.Data, head: head_lib.Head | None = None
 ) -> kinds.TaskKind:

@@ -1,6 +1,7 @@
 """Integers against the fake-quantized network that they were trained as."""
 
 import math
+
 import numpy as np
 
 from tfpipeline import errors

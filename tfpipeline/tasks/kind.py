@@ -255,7 +255,7 @@ class Objective:
 
     @property
     def num_outputs(self) -> int:
-        """Values that the network gives for an input; of a detector, a cell's logits."""
+        """Values that the network gives for an input; logits of a detector's cell."""
         return math.prod(self.kind.outputs(self.data))
 
     def examples(self, inputs: Array, targets: Array) -> Examples:

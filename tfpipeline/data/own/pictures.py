@@ -79,6 +79,18 @@ def look(
     return Look(size or first[0], 1 if grayscale or is_gray else 3)
 
 
+def size_of(path: str) -> Size:
+    """Height and width of a picture's file as it is stored, by its header.
+
+    Raises:
+        DataError: it is no picture; names the file.
+        StorageError: it cannot be read.
+    """
+    with _strict(), named(path), Image.open(path) as picture:
+        require_size(picture, path)
+        return picture.height, picture.width
+
+
 def read(paths: Sequence[str], wanted: Look) -> Iterator[np.ndarray]:
     """Decodes pictures in order.
 

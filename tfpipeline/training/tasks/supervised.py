@@ -91,8 +91,6 @@ def task(
             **{f"val_{n}": value for n, value in measured.items() if value is not None},
         }
 
-    name, is_higher_better = kind.best
-    better = task_lib.highest if is_higher_better else task_lib.lowest
     return task_lib.Task(
         epoch=epoch,
         steps_per_epoch=steps,
@@ -100,10 +98,25 @@ def task(
         sums=loss.SUMS,
         figures=getattr(loss, "figures", task_lib.means),
         validate=validate,
-        better=better(name),
+        better=_better(*kind.best),
         evaluated=evaluated,
         after_epoch=after_epoch,
     )
+
+
+def _better(
+    name: str, is_higher_better: bool
+) -> Callable[[task_lib.Record, task_lib.Record], bool]:
+    """Which epoch is the better one; of two alike the one of the lower loss.
+
+    A share of right answers is the same for long where there are none yet.
+    """
+    sign = 1 if is_higher_better else -1
+
+    def rank(record: task_lib.Record) -> tuple[float, float]:
+        return sign * record[name], -record["val_loss"]
+
+    return lambda record, best: rank(record) > rank(best)
 
 
 def _epochs(
