@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Collection, Iterator
 
 from tfpipeline import errors
-from tfpipeline.data import boxed_layouts
+from tfpipeline.data import boxed_layouts, mask_layouts
 
 # Names that folders and files of a part may have.
 PART_NAMES = (
@@ -194,6 +194,10 @@ def _nothing(text: str) -> None:
     del text
 
 
+def _has_masks(text: str) -> bool:
+    return bool(mask_layouts.find(text, PART_NAMES))
+
+
 def _has_boxes(text: str) -> bool:
     return bool(boxed_layouts.find(text, PART_NAMES))
 
@@ -221,6 +225,13 @@ FORMS = (
         _has_boxes,
         _nothing,
         "own.boxed_folders:read",
+    ),
+    Form(
+        "masks",
+        "a folder with images/ and masks/ of the same names",
+        _has_masks,
+        _nothing,
+        "own.mask_folders:read",
     ),
     Form(
         "pictures",

@@ -19,7 +19,8 @@ class Split:
         inputs: as they are stored, uint8 or float32 [N, ...], of any shape; what the
             network takes is `Preprocessing.real` of them.
         targets: int32 [N], class indices; or float32 [N, ...]: the numbers of a
-            regression, 0 or 1 for each label of several.
+            regression, 0 or 1 for each label of several, boxes; or uint8 [N, H, W],
+            class indices of pixels.
     """
 
     inputs: np.ndarray
@@ -34,10 +35,11 @@ class Split:
             )
         is_classes = targets.dtype == np.int32 and targets.ndim == 1
         is_numbers = targets.dtype == np.float32 and targets.ndim > 1
-        if not (is_classes or is_numbers) or len(targets) != len(inputs):
+        is_masks = targets.dtype == np.uint8 and targets.ndim == 3
+        if not (is_classes or is_numbers or is_masks) or len(targets) != len(inputs):
             raise errors.DataError(
-                f"targets must be int32 [{len(inputs)}], or float32 "
-                f"[{len(inputs)}, ...]. "
+                f"targets must be int32 [{len(inputs)}], float32 "
+                f"[{len(inputs)}, ...] or uint8 masks. "
                 f"Received: {targets.dtype} {list(targets.shape)}"
             )
 
@@ -48,6 +50,11 @@ class Split:
     def has_classes(self) -> bool:
         """Whether targets are class indices."""
         return self.targets.dtype == np.int32
+
+    @property
+    def has_masks(self) -> bool:
+        """Whether targets are class indices of pixels."""
+        return self.targets.dtype == np.uint8
 
     @property
     def has_pictures(self) -> bool:
@@ -95,7 +102,7 @@ class Dataset:
     @property
     def num_classes(self) -> int:
         """Classes, or numbers that a target of floats has."""
-        if self.train.has_classes:
+        if self.train.has_classes or self.train.has_masks:
             return len(self.class_names)
         return math.prod(self.train.targets.shape[1:])
 

@@ -14,6 +14,7 @@ from tfpipeline.tasks import (
     multi_label,
     reconstruction,
     regression,
+    segmentation,
 )
 from tfpipeline.tasks import head as head_lib
 from tfpipeline.tasks import kind as kinds
@@ -25,6 +26,7 @@ ALL = (
     regression.KIND,
     reconstruction.KIND,
     detection.KIND,
+    segmentation.KIND,
 )
 AUTO = "auto"
 NAMES = (AUTO, *(each.name for each in ALL))
@@ -157,6 +159,8 @@ def told(data: kinds.Data) -> str:
     """The targets of a data set in words."""
     if data.has_boxes:
         return "boxes of objects"
+    if data.has_masks:
+        return f"masks of {data.num_classes} classes"
     if data.has_classes:
         return f"numbers of {data.num_classes} classes"
     size = "x".join(map(str, data.target_shape)) or "1"
@@ -169,6 +173,8 @@ def _plain(data: kinds.Data) -> tuple[kinds.TaskKind, ...]:
     likely: tuple[kinds.TaskKind, ...]
     if data.has_boxes:
         return (detection.KIND,)
+    if data.has_masks:
+        return (segmentation.KIND,)
     if data.has_classes:
         likely = (classification.KIND, binary.KIND)
     elif data.is_zero_or_one:

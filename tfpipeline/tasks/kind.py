@@ -32,6 +32,7 @@ class Data:
         is_zero_or_one: whether the targets are all 0 or 1.
         normal_class: class number of what is no anomaly.
         has_boxes: whether targets are boxes of objects, see `detection.objects`.
+        has_masks: whether targets are class numbers of pixels.
     """
 
     input_shape: tuple[int, ...]
@@ -41,6 +42,7 @@ class Data:
     is_zero_or_one: bool = False
     normal_class: int = 0
     has_boxes: bool = False
+    has_masks: bool = False
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -174,6 +176,8 @@ class TaskKind:
         needs: what the targets of a data set must be, in words.
         takes: whether targets of these traits can be learned.
         outputs: traits of the data -> shape of an example's outputs.
+        built_with: traits of the data -> what networks are built with, their number of
+            outputs or of classes; None for as many as the outputs have values.
         functions: those that may end the network; () for any.
         examples: (inputs float32 as the network takes them, targets of the data set,
             traits) -> what outputs are compared with.
@@ -216,8 +220,15 @@ class TaskKind:
     reads_boxes: bool = False
     needs_every_class: bool = False
     weighs_classes: bool = False
+    built_with: Callable[[Data], int] | None = None
     hits: Callable[[FloatArray, Examples, "Objective"], Hits] | None = None
     best: tuple[str, bool] = ("val_loss", False)
+
+    def num_outputs(self, data: Data) -> int:
+        """What a network is built with for data of these traits."""
+        if self.built_with is not None:
+            return self.built_with(data)
+        return math.prod(self.outputs(data))
 
     def figure(self, name: str) -> Figure:
         """The figure called `name`."""
@@ -255,8 +266,8 @@ class Objective:
 
     @property
     def num_outputs(self) -> int:
-        """Values that the network gives for an input; logits of a detector's cell."""
-        return math.prod(self.kind.outputs(self.data))
+        """What the network is built with; see `TaskKind.num_outputs`."""
+        return self.kind.num_outputs(self.data)
 
     def examples(self, inputs: Array, targets: Array) -> Examples:
         """What outputs are compared with.

@@ -1,6 +1,5 @@
 """What a run learns, from its flags, its data and the end of its network."""
 
-import math
 from collections.abc import Callable
 
 import numpy as np
@@ -45,8 +44,8 @@ def of(
     head = None
     if read_head is not None:
         is_known = task != catalog.AUTO
-        shape = catalog.named(task).outputs(data) if is_known else ()
-        head = read_head(math.prod(shape) if is_known else dataset.num_classes)
+        known = catalog.named(task).num_outputs(data) if is_known else 0
+        head = read_head(known if is_known else dataset.num_classes)
     kind = catalog.choose(task, data, head)
     scaling = None
     if options.standardizes and kind is regression.KIND:
@@ -122,8 +121,10 @@ def traits(dataset: splits.Dataset) -> kinds.Data:
         input_shape=dataset.input_shape,
         target_shape=targets.shape[1:],
         has_classes=has_classes,
-        num_classes=len(names) if has_classes else 0,
-        is_zero_or_one=not has_classes and bool(np.isin(targets, (0, 1)).all()),
+        num_classes=len(names) if has_classes or dataset.train.has_masks else 0,
+        is_zero_or_one=targets.dtype == np.float32
+        and bool(np.isin(targets, (0, 1)).all()),
         has_boxes=bool(dataset.pictures),
+        has_masks=dataset.train.has_masks,
         normal_class=names.index(_NORMAL) if _NORMAL in names else 0,
     )

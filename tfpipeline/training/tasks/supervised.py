@@ -20,7 +20,6 @@ from typing import Any
 
 import numpy as np
 
-from tfpipeline import errors
 from tfpipeline.compat import keras
 from tfpipeline.configs import recipe
 from tfpipeline.data import pipeline, splits
@@ -140,11 +139,7 @@ def _source(config: Config, dataset: splits.Dataset) -> pipeline.Source:
     chosen = kind.trains_on(split.targets, config.objective.data)
     if chosen is not None:
         split = split.take(chosen)
-    if len(split) < config.batch_size:
-        raise errors.TrainingError(
-            f"batch_size {config.batch_size} is larger than the {len(split)} "
-            "training images; choose a smaller --batch_size"
-        )
+    pipeline.require_batch(len(split), config.batch_size)
     return pipeline.source(
         split, config.augmentation, config.batch_size, config.preprocessing
     )
