@@ -3,7 +3,7 @@
 import dataclasses
 import functools
 import pathlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -132,9 +132,9 @@ class Network:
         return self.given.loaded()[0]
 
 
-def _row(g: graph.Graph, computed: Mapping[str, graph.Array]) -> graph.Array:
-    """The outputs of a graph as one array."""
-    outputs = [computed[name] for name in g.outputs]
+def _row(names: Sequence[str], computed: Mapping[str, graph.Array]) -> graph.Array:
+    """The outputs of a network as one array."""
+    outputs = [computed[name] for name in names]
     if len(outputs) == 1:
         return outputs[0]
     rows = [each.reshape(len(each), -1) for each in outputs]
@@ -150,7 +150,7 @@ def _of_floats(network: float_network.FloatNetwork) -> Run:
     g = network.graph
 
     def run(inputs: Array) -> graph.Array:
-        return np.concatenate([_row(g, x) for x in network.run(g, inputs)])
+        return np.concatenate([_row(g.outputs, x) for x in network.run(g, inputs)])
 
     return run
 
@@ -160,7 +160,7 @@ def _of_file(data: bytes, form: str) -> Run:
 
     def ours(inputs: Array) -> graph.Array:
         parts = [after_training.reals(g, each) for each in _batches(inputs)]
-        return np.concatenate([_row(g, part) for part in parts])
+        return np.concatenate([_row(g.outputs, part) for part in parts])
 
     def micro(inputs: Array) -> graph.Array:
         integers = reference.quantize_input(data, inputs)
@@ -169,7 +169,7 @@ def _of_file(data: bytes, form: str) -> Run:
         for name, values in zip(g.outputs, computed, strict=True):
             quant = g.tensors[name].quant
             found[name] = values if quant is None else affine.dequantized(values, quant)
-        return _row(g, found)
+        return _row(g.outputs, found)
 
     return micro if form == TFLM else ours
 
@@ -192,7 +192,7 @@ def _of_max78000(network: float_network.FloatNetwork) -> Run:
     def run(inputs: Array) -> graph.Array:
         loaded = quantized.loaded(inputs)
         computed = max78000_network.reals(prepared, quantized.graph, loaded)
-        values = _row(quantized.graph, computed)
+        values = _row(quantized.graph.outputs, computed)
         # As a program for the chip ends: the host does what the chip cannot.
         return head.applied(values) if is_for_host else values
 
@@ -205,7 +205,7 @@ def _of_gap8(network: float_network.FloatNetwork) -> Run:
 
 
 def _of_program(p: program.Program) -> Run:
-    return lambda inputs: gap8_network.reals(p, inputs)[p.outputs[0]]
+    return lambda inputs: _row(p.outputs, gap8_network.reals(p, inputs))
 
 
 _MADE: dict[str, Callable[[float_network.FloatNetwork], Run]] = {
