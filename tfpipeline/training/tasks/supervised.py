@@ -5,7 +5,11 @@ module here that the kind names,
 
     loss(outputs, targets, objective) -> (mean over the batch, sums over its examples)
 
-beside `SUMS`, the names of the sums. A module may have two functions more:
+beside `SUMS`, the names of the sums. Where examples can be mixed, it also has
+
+    shares(targets, number of classes) -> float32 [N, K]
+
+which `loss` takes for targets as well. A module may have two functions more:
 
     figures(sums over an epoch, examples) -> entries of its record
     epochs(config, data set, seed) -> (number -> task.Epoch, steps of each)
@@ -14,6 +18,7 @@ in place of means, and of shuffled examples.
 """
 
 import dataclasses
+import functools
 import pkgutil
 from collections.abc import Callable
 from typing import Any
@@ -39,12 +44,19 @@ class Config:
         augmentation: random transforms.
         objective: what it learns.
         preprocessing: what the network takes of a stored input.
+
+    Raises:
+        UsageError: examples are to be mixed whose targets cannot.
     """
 
     batch_size: int
     augmentation: recipe.Augmentation
     objective: kinds.Objective = classification.OF_LOGITS
     preprocessing: Preprocessing = SIGNED
+
+    def __post_init__(self) -> None:
+        if self.augmentation.mixes:
+            self.objective.kind.require_targets_to_mix()
 
 
 def task(
@@ -140,8 +152,13 @@ def _source(config: Config, dataset: splits.Dataset) -> pipeline.Source:
     if chosen is not None:
         split = split.take(chosen)
     pipeline.require_batch(len(split), config.batch_size)
+    shares = None
+    if config.augmentation.mixes:
+        shares = functools.partial(
+            _loss_module(kind).shares, num_classes=len(dataset.class_names)
+        )
     return pipeline.source(
-        split, config.augmentation, config.batch_size, config.preprocessing
+        split, config.augmentation, config.batch_size, config.preprocessing, shares
     )
 
 
