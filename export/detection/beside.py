@@ -37,7 +37,18 @@ def contents(
     outputs: Sequence[graph.Tensor],
     threshold: float = decoding.THRESHOLD,
 ) -> dict[str, str]:
-    """NAME_boxes.h and NAME_boxes.c.
+    """NAME_boxes.h and NAME_boxes.c; arguments and errors are those of `decoder`."""
+    bits = 16 if outputs[0].dtype == "int16" else 8
+    return c_decoder.contents(decoder(maps, name, outputs, threshold), name, bits)
+
+
+def decoder(
+    maps: layout.Layout,
+    name: str,
+    outputs: Sequence[graph.Tensor],
+    threshold: float = decoding.THRESHOLD,
+) -> integer_decoding.Decoder:
+    """The integers of a detector's decoder.
 
     Args:
         maps: of the detector.
@@ -50,13 +61,12 @@ def contents(
     """
     sizes = tuple(math.prod(tensor.shape[1:]) for tensor in outputs)
     types = {tensor.dtype for tensor in outputs}
-    bits = {"int8": 8, "int16": 16}.get(next(iter(types)))
-    if sizes != maps.part_sizes or len(types) > 1 or bits is None:
+    if sizes != maps.part_sizes or types not in ({"int8"}, {"int16"}):
         raise errors.ExportError(
             f"'{name}' has outputs of {list(sizes)} values ({', '.join(sorted(types))})"
             f", its detector of {list(maps.part_sizes)}: there are no boxes in them"
         )
-    decoder = integer_decoding.prepare(
+    return integer_decoding.prepare(
         maps.branches,
         maps.cells,
         [
@@ -66,7 +76,6 @@ def contents(
         maps.size,
         threshold=threshold,
     )
-    return c_decoder.contents(decoder, name, bits)
 
 
 def lines(made: Mapping[str, str]) -> list[str]:
