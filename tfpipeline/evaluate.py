@@ -139,7 +139,13 @@ def run(command: Command) -> Measured:
     from tfpipeline.data import catalog, splits
     from tfpipeline.training import objectives
 
-    dataset = catalog.load_flags(data, seed)
+    asked = {}
+    task = (_task_of(folder) or {}).get("name", command.task)
+    if tasks.reads_boxes(task):
+        # Pictures of any size are fitted into what the network takes.
+        taken = runners.Network(given).input_shape()
+        asked = {"reads_boxes": True, "input_shape": taken}
+    dataset = catalog.load_flags(data, seed, **asked)
     reading = _preprocessing(data, dataset.train.inputs, given, known)
     positions = splits.calibration_indices(
         len(dataset.train), command.calibration_images, seed
@@ -173,7 +179,7 @@ def run(command: Command) -> Measured:
         objective.kind,
         count,
         {
-            form: objective.measure(_shaped(outputs(inputs), head), examples)
+            form: objective.measure(_shaped(outputs(inputs), objective.head), examples)
             for form, outputs in computed.items()
         },
     )
@@ -245,7 +251,7 @@ def _task_of(
 
 def _shaped(outputs: kinds.FloatArray, head: head_lib.Head) -> kinds.FloatArray:
     """Outputs as the network gives them; a chip may keep other axes of length 1."""
-    return outputs.reshape(len(outputs), *head.shape)
+    return outputs.reshape(len(outputs), *head.row_shape)
 
 
 def _table(measured: Measured) -> list[str]:

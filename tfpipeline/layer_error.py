@@ -33,6 +33,7 @@ from tfpipeline.models import forms
 from tfpipeline.precision import formats, layer_error, quantize, ranges
 from tfpipeline.report import layer_errors
 from tfpipeline.simulate import float_execution, support
+from tfpipeline.tasks import catalog as tasks
 from tfpipeline.untrusted import arrays
 
 # Of the marker in a folder of its own.
@@ -227,7 +228,13 @@ def _of_run(
     from tfpipeline.readers import from_keras
 
     data = fields.replaced(images_config.Images(data_dir=data_dir), record)
-    dataset = catalog.load_flags(data, record["seed"])
+    trained = storage.load(stored)
+    dataset = catalog.load_flags(
+        data,
+        record["seed"],
+        reads_boxes=tasks.reads_boxes(record.get("task", tasks.AUTO)),
+        input_shape=tuple(trained.input_shape[1:]),
+    )
     positions = splits.calibration_indices(
         len(dataset.train), record["calibration_images"], record["seed"]
     )
@@ -240,7 +247,6 @@ def _of_run(
             (dataset.validation, measured),
         )
     ]
-    trained = storage.load(stored)
     comparisons: list[_Comparison] = [
         (from_keras.read(trained, name=record["model"]), {})
     ]

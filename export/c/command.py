@@ -8,6 +8,7 @@ import numpy as np
 
 from export.audio import beside
 from export.c import emulation, files, host, network, states
+from export.detection import beside as boxes
 from export.given import Given
 from export.target import Prepared, Target
 from export.tflite import from_graph
@@ -66,6 +67,7 @@ def prepare(given: Given, flags: Flags) -> Prepared:
     heard = beside.contents(
         given.front_end, given.model, found.name, g.tensors[g.inputs[0]]
     )
+    decoder = boxes.of_run(given.model, found.name, [g.tensors[x] for x in g.outputs])
     kept = states.num_bytes(g)
 
     def report(output: pathlib.Path | None) -> list[str]:
@@ -75,6 +77,7 @@ def prepare(given: Given, flags: Flags) -> Prepared:
             *([f"states     {kept:,} bytes, static"] if kept else []),
             *beside.lines(heard),
             *checked,
+            *boxes.lines(decoder),
             *(f"note       {note}" for note in lost_weights.notes(g)),
             f"written    {output}; compile all of it and run it, for the test",
         ]
@@ -87,7 +90,7 @@ def prepare(given: Given, flags: Flags) -> Prepared:
                 raise errors.VerificationError("\n".join(lines))
         return lines
 
-    return Prepared(files.contents(found) | heard, report, cost)
+    return Prepared(files.contents(found) | heard | decoder, report, cost)
 
 
 def _checked(found: network.Network, compiler: str | None) -> list[str]:

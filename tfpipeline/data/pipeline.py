@@ -102,6 +102,15 @@ def _require_off(augmentation: recipe.Augmentation, split: splits.Split) -> None
         )
 
 
+def require_batch(examples: int, batch_size: int) -> None:
+    """Raises a TrainingError where examples are fewer than a batch."""
+    if examples < batch_size:
+        raise errors.TrainingError(
+            f"batch_size {batch_size} is larger than the {examples} training images; "
+            "choose a smaller --batch_size"
+        )
+
+
 def training_batches(data: Source, *, seed: int, epoch: int) -> tf.data.Dataset:
     """One epoch of shuffled, augmented, full batches.
 

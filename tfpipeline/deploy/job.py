@@ -147,13 +147,13 @@ class ChipOutputs:
 
     Attributes:
         integers: split -> [N, outputs].
-        step: what one of them is in real numbers.
+        step: what one of them is in real numbers; of several outputs, of each value.
         head: of the float network.
         ends_on_host: whether the last function is left to whoever reads the results.
     """
 
     integers: Mapping[str, np.ndarray]
-    step: float
+    step: float | np.ndarray
     head: head_lib.Head
     ends_on_host: bool
 
@@ -169,7 +169,7 @@ class ChipOutputs:
 def agreement(
     fake_quantized: Mapping[str, np.ndarray],
     integers: Mapping[str, np.ndarray],
-    step: float,
+    step: float | np.ndarray,
 ) -> dict[str, Any]:
     """How far a target's outputs are from the trained network's, output by output.
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from export.detection import beside
 from export.tflite import metadata_entry, trained, verify
 from tfpipeline import number_formats
 from tfpipeline.deploy import choices as choices_lib
@@ -136,5 +137,9 @@ def _export(
         micro_images=job.quantization.verification_images,
         tolerance_points=job.quantization.consistency_tolerance,
     )
-    verify.write(job.folder.export(name), model, verification)
+    boxes: dict[str, str] = {}
+    if job.objective.head.layout is not None:
+        outputs = beside.outputs_of(flatbuffer.read(model))
+        boxes = beside.contents(job.objective.head.layout, job.network, outputs)
+    verify.write(job.folder.export(name), model, verification, boxes)
     return verification.to_dict()

@@ -3,7 +3,7 @@
 import dataclasses
 import functools
 import pathlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -58,7 +58,9 @@ class Network:
     high: float = 127 / 128
 
     def runner(self, form: str) -> Run:
-        """Real inputs `[N, ...]` -> the first output, real, `[N, ...]`.
+        """Real inputs `[N, ...]` -> the output, real, `[N, ...]`.
+
+        Of several outputs one row an input: each flattened, one behind the other.
 
         Raises:
             UsageError: the network cannot be had in this form; says what is missing.
@@ -135,6 +137,15 @@ class Network:
         return self.given.loaded()[0]
 
 
+def _row(names: Sequence[str], computed: Mapping[str, graph.Array]) -> graph.Array:
+    """The outputs of a network as one array."""
+    outputs = [computed[name] for name in names]
+    if len(outputs) == 1:
+        return outputs[0]
+    rows = [each.reshape(len(each), -1) for each in outputs]
+    return np.concatenate(rows, axis=1)
+
+
 def _batches(inputs: Array) -> Iterator[Array]:
     for start in range(0, len(inputs), _BATCH):
         yield inputs[start : start + _BATCH]
@@ -144,23 +155,26 @@ def _of_floats(network: float_network.FloatNetwork) -> Run:
     g = network.graph
 
     def run(inputs: Array) -> graph.Array:
-        return np.concatenate([x[g.outputs[0]] for x in network.run(g, inputs)])
+        return np.concatenate([_row(g.outputs, x) for x in network.run(g, inputs)])
 
     return run
 
 
 def _of_file(data: bytes, form: str) -> Run:
     g = from_tflite.read(data)
-    quant = g.tensors[g.outputs[0]].quant
 
     def ours(inputs: Array) -> graph.Array:
         parts = [after_training.reals(g, each) for each in _batches(inputs)]
-        return np.concatenate([part[g.outputs[0]] for part in parts])
+        return np.concatenate([_row(g.outputs, part) for part in parts])
 
     def micro(inputs: Array) -> graph.Array:
         integers = reference.quantize_input(data, inputs)
-        values = interpreter.run(data, [integers])[0]
-        return values if quant is None else affine.dequantized(values, quant)
+        found = {}
+        computed = interpreter.run(data, [integers])
+        for name, values in zip(g.outputs, computed, strict=True):
+            quant = g.tensors[name].quant
+            found[name] = values if quant is None else affine.dequantized(values, quant)
+        return _row(g.outputs, found)
 
     def compiled(inputs: Array) -> graph.Array:
         integers = reference.quantize_input(data, inputs)
@@ -180,7 +194,6 @@ def _of_max78000(network: float_network.FloatNetwork) -> Run:
 
     quantized = max78000.quantized(network, policy.Policy())
     prepared = max78000_network.prepare(quantized.graph)
-    last = quantized.graph.outputs[0]
     head = head_lib.of_graph(network.graph)
     is_for_host = (
         head.function in max78000.HOST_FUNCTIONS
@@ -189,7 +202,8 @@ def _of_max78000(network: float_network.FloatNetwork) -> Run:
 
     def run(inputs: Array) -> graph.Array:
         loaded = quantized.loaded(inputs)
-        values = max78000_network.reals(prepared, quantized.graph, loaded)[last]
+        computed = max78000_network.reals(prepared, quantized.graph, loaded)
+        values = _row(quantized.graph.outputs, computed)
         # As a program for the chip ends: the host does what the chip cannot.
         return head.applied(values) if is_for_host else values
 
@@ -204,7 +218,7 @@ def _of_gap8(network: float_network.FloatNetwork) -> Run:
 
 
 def _of_program(p: program.Program) -> Run:
-    return lambda inputs: gap8_network.reals(p, inputs)[p.outputs[0]]
+    return lambda inputs: _row(p.outputs, gap8_network.reals(p, inputs))
 
 
 _MADE: dict[str, Callable[[float_network.FloatNetwork], Run]] = {

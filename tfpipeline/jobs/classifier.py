@@ -30,7 +30,7 @@ from tfpipeline.deploy import rehearsal
 from tfpipeline.ir import graph, serialize
 from tfpipeline.metadata import flags as metadata_flags
 from tfpipeline.metadata import model_metadata
-from tfpipeline.models import forms
+from tfpipeline.models import forms, specs
 from tfpipeline.post_training import float_network
 from tfpipeline.readers import from_keras
 from tfpipeline.report import costs, summary
@@ -154,15 +154,27 @@ def _metadata(
 
 def _load(config: Run) -> splits.Dataset:
     given = config.images
+    shape = _own_input_shape(config)
     if config.task.name == tasks.AUTO:
-        return catalog.load_flags(given, config.seed)
+        return catalog.load_flags(given, config.seed, input_shape=shape)
     kind = tasks.named(config.task.name)
     if kind.reads_numbers and given.reading.targets == labels.AUTO:
         reading = dataclasses.replace(given.reading, targets=labels.NUMBERS)
         given = dataclasses.replace(given, reading=reading)
     return catalog.load_flags(
-        given, config.seed, needs_every_class=kind.needs_every_class
+        given,
+        config.seed,
+        needs_every_class=kind.needs_every_class,
+        reads_boxes=kind.reads_boxes,
+        input_shape=shape,
     )
+
+
+def _own_input_shape(config: Run) -> tuple[int, int, int] | None:
+    """What a network by its name takes unless it is told otherwise."""
+    if config.network.form.kind is forms.Kind.NAME:
+        return specs.named(config.network.model).input_shape
+    return None
 
 
 def _train(
@@ -191,6 +203,16 @@ def _objective(config: Run, dataset: splits.Dataset) -> kinds.Objective:
     options = config.task.options(
         config.classes.label_smoothing, balances_classes=config.balances_classes
     )
+    if objectives.traits(dataset).has_boxes:
+        objective = objectives.of_detector(
+            config.task.name,
+            options,
+            dataset,
+            config.network.name,
+            lambda values: stages.build(config.network, dataset, values),
+        )
+        stages.set_up_tensorflow(config.seed)
+        return objective
     if config.network.form.kind is forms.Kind.NAME:
         return objectives.of(config.task.name, options, dataset)
 
