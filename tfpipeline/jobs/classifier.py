@@ -13,6 +13,7 @@ from export.tflite import float32 as float32_export
 from tfpipeline import (
     atomic_files,
     driver,
+    errors,
     number_formats,
     run_artifacts,
     run_folder,
@@ -42,6 +43,7 @@ from tfpipeline.training import (
     precision,
     stages,
     strategies,
+    teachers,
 )
 from tfpipeline.training.tasks import supervised
 
@@ -81,9 +83,11 @@ def _run(config: Run, held: contextlib.ExitStack) -> dict[str, Any]:
         _LOG.info("this run is complete; its summary:")
         return atomic_files.read_json(folder.results_json)
 
-    classifier = stages.Classifier(
-        config.network, _recipe(config, choices, objective), dataset, folder, strategy
-    )
+    recipe = _recipe(config, choices, objective)
+    if config.teacher.path is not None:
+        recipe = dataclasses.replace(recipe, taught=_taught(config, recipe, dataset))
+        _restore_seeds(config, dataset, objective)
+    classifier = stages.Classifier(config.network, recipe, dataset, folder, strategy)
     calibration = choices.preprocessing.real(dataset.train.inputs[calibrating])
     trained, quantized = _train(config, classifier, choices, calibration)
     if not strategies.is_chief(strategy):
@@ -258,10 +262,55 @@ def _rehearse(
         dataset,
         objective,
     )
+    _restore_seeds(config, dataset, objective)
+
+
+def _restore_seeds(
+    config: Run, dataset: splits.Dataset, objective: kinds.Objective
+) -> None:
+    """Makes fresh weights those that there are behind `_check`, and nothing else."""
     stages.set_up_tensorflow(config.seed)
     for each in config.quantization.number_formats:
         if deployments.of(each.name).check is not None:
             stages.build(config.network, dataset, objective.num_outputs)
+
+
+def _taught(
+    config: Run, recipe: supervised.Config, dataset: splits.Dataset
+) -> teachers.OfClasses:
+    """What the teacher says of the train split.
+
+    Raises:
+        UsageError: the task has no classes, or the teacher gives others.
+        DataError: inputs are no pictures.
+        PipelineError: the teacher cannot be read.
+    """
+    asked, kind = config.teacher, recipe.objective.kind
+    form = asked.form
+    if form is None:
+        raise ValueError("there is no teacher")
+    if kind.name != "classification":
+        raise errors.UsageError(
+            f"--teacher says how likely each class is, and --task={kind.name} has one "
+            "answer only: leave it out"
+        )
+    if not dataset.train.has_pictures:
+        raise errors.DataError("--teacher looks at pictures, and the inputs are none")
+    model = teachers.load(form)
+    inputs = dataset.train.inputs
+    taken = recipe.preprocessing
+    if asked.input_range != preprocessing.AUTO:
+        taken = preprocessing.of(asked.input_range, True, inputs)
+    _LOG.info("the teacher %s looks at %d pictures", form.title, len(inputs))
+    return teachers.of_classes(
+        model,
+        objectives.head_of(model),
+        inputs,
+        taken,
+        asked,
+        num_classes=recipe.objective.num_outputs,
+        mirrored=config.augmentation.horizontal_flip,
+    )
 
 
 def _begin(

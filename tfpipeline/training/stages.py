@@ -15,6 +15,7 @@ from tfpipeline import run_folder
 from tfpipeline.compat import keras, tf
 from tfpipeline.configs.network import Network
 from tfpipeline.data import splits
+from tfpipeline.keras_networks import stochastic_depth
 from tfpipeline.models import forms, registry
 from tfpipeline.own_networks import prepared
 from tfpipeline.training import kept_stages, loop, precision, strategies
@@ -149,7 +150,17 @@ def build(
 
     Raises:
         PipelineError: a network of one's own cannot be read, or does not fit the data.
+        UsageError: it has no residual branches to leave out.
     """
+    model = _built(network, dataset, num_outputs, number_format)
+    if network.stochastic_depth:
+        return stochastic_depth.insert(model, network.stochastic_depth)
+    return model
+
+
+def _built(
+    network: Network, dataset: splits.Dataset, num_outputs: int, number_format: str
+) -> keras.Model:
     if network.form.kind is not forms.Kind.NAME:
         own = prepared.prepare(
             network.form,

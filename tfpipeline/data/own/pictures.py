@@ -134,6 +134,12 @@ def fitted(picture: Image.Image, size: Size) -> np.ndarray:
     return pixels[..., np.newaxis] if pixels.ndim == 2 else pixels
 
 
+def of_pixels(pixels: np.ndarray, wanted: Look) -> np.ndarray:
+    """Pixels uint8 [H, W, 1 or 3] as `of_bytes` makes a picture of such a file."""
+    picture = Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels)
+    return fitted(_converted(picture, wanted.channels), wanted.size)
+
+
 def _converted(picture: Image.Image, channels: int) -> Image.Image:
     mode = "L" if channels == 1 else "RGB"
     if picture.mode.startswith("I"):
