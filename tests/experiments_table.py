@@ -15,7 +15,6 @@ Accuracies are shares of one. `source_METRIC` is what a source reports of the me
 where there is no file.
 """
 
-import contextlib
 import csv
 import dataclasses
 import io
@@ -28,6 +27,7 @@ from absl import app, flags
 
 from tfpipeline import errors, number_formats, run_folder
 from tfpipeline.configs import command_line, fields, images, run
+from tfpipeline.untrusted import flagfiles
 
 ROOT = pathlib.Path(__file__).resolve().parents[1] / "experiments"
 FILE = "results.csv"
@@ -256,9 +256,7 @@ def data_of(row: Row, root: pathlib.Path = ROOT) -> images.Images:
         raise errors.DataError(f"{row.study} has no flagfile {row.network}*.flags")
     values = flags.FlagValues()
     command_line.define(run.Run(), values)
-    # Flagfiles name others from the top of the repository.
-    with contextlib.chdir(root.parent):
-        values(["train", f"--flagfile={found[0]}"])
+    values(["train", *flagfiles.expanded([f"--flagfile={found[0]}"])])
     return command_line.from_flags(run.Run(), values).images
 
 
