@@ -45,6 +45,7 @@ from tfpipeline.training import (
     strategies,
     teachers,
 )
+from tfpipeline.training import scheme as schemes
 from tfpipeline.training.tasks import supervised
 
 _LOG = logging.getLogger("tfpipeline.train")
@@ -108,9 +109,7 @@ def _run(config: Run, held: contextlib.ExitStack) -> dict[str, Any]:
     given = config.images.reading.sound.value
     results = {"flags": config.identity(), **_evaluate_and_export(job, given)}
     results["seconds_this_start"] = time.monotonic() - started
-    kept_stages.restore_metrics(
-        folder, [trained.stage, *(each.stage for each in quantized.values())]
-    )
+    kept_stages.restore_metrics(folder, [trained.stage, *_qat_stages(config)])
     return driver.finish(folder, results, summary.render(results, folder))
 
 
@@ -138,15 +137,47 @@ def _train(
     quantized: dict[str, kept_stages.Trained] = {}
     if config.quantization.method == "qat":
         for each in config.quantization.number_formats:
+            stage = _qat_stage(config, each.stage)
+            phases: list[kept_stages.Trained] = []
+            for bits in config.quantization.bits_schedule[:-1]:
+                phase = stages.train_qat(
+                    classifier,
+                    dataclasses.replace(stage, name=_phase(each, bits)),
+                    _scheme_of_bits(each, bits, choices),
+                    trained,
+                    calibration,
+                    earlier=(*quantized.values(), *phases),
+                    start=phases[-1] if phases else None,
+                )
+                phases.append(phase)
             quantized[each.name] = stages.train_qat(
                 classifier,
-                _qat_stage(config, each.stage),
+                stage,
                 deployments.of(each.name).training(choices),
                 trained,
                 calibration,
-                earlier=tuple(quantized.values()),
+                earlier=(*quantized.values(), *phases),
+                start=phases[-1] if phases else None,
             )
     return trained, quantized
+
+
+def _phase(number_format: number_formats.NumberFormat, bits: int) -> str:
+    """The stage in which a format is trained with other bits first."""
+    return f"{number_format.stage}_from_{bits}"
+
+
+def _scheme_of_bits(
+    number_format: number_formats.NumberFormat, bits: int, choices: choices_lib.Choices
+) -> schemes.Scheme:
+    """What trains a format with weights of other bits."""
+    if number_formats.scheme_named(number_format.scheme).has_policy:
+        chosen = dataclasses.replace(choices, weight_bits=bits)
+        return deployments.of(number_format.name).training(chosen)
+    [other] = [
+        each for each in number_formats.alike(number_format) if each.weight_bits == bits
+    ]
+    return deployments.of(other.name).training(choices)
 
 
 def _objective(config: Run, dataset: splits.Dataset) -> kinds.Objective:
@@ -213,6 +244,18 @@ def _qat_stage(config: Run, name: str) -> loop.StageConfig:
         seed=config.seed * 10 + 2,
         ema_decay=config.training.ema_decay,
     )
+
+
+def _qat_stages(config: Run) -> list[str]:
+    """Names of all quantization-aware trainings, in their order."""
+    return [
+        name
+        for each in config.quantization.number_formats
+        for name in (
+            *(_phase(each, bits) for bits in config.quantization.bits_schedule[:-1]),
+            each.stage,
+        )
+    ]
 
 
 def _is_complete(exports: tuple[str, ...], folder: run_folder.RunFolder) -> bool:
