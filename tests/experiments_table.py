@@ -276,7 +276,7 @@ def checked(
     # Seconds of imports that the table does not need.
     from tfpipeline import evaluate
 
-    given = fields.identity(data_of(row, root))
+    given = fields.identity(data_of(row, root), without=("data_dir", "train_limit"))
     data = fields.replaced(evaluate.Data(data_dir=data_dir), given)
     measured = evaluate.run(
         evaluate.Command(model=str(path), data=data, limit=CHECKED_EXAMPLES)
