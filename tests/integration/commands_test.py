@@ -109,8 +109,8 @@ def test_train_command_resolves(command, capfd, monkeypatch, tmp_path):
     "command",
     [c for c in _COMMANDS if c.startswith("python -m tfpipeline.train_descriptor ")],
 )
-def test_train_descriptor_command_resolves(command, capfd, monkeypatch):
-    monkeypatch.chdir(_ROOT)
+def test_train_descriptor_command_resolves(command, capfd, monkeypatch, tmp_path):
+    monkeypatch.chdir(page_files.write(tmp_path))
     arguments = shlex.split(command)[3:]
     assert _start(train_descriptor, *arguments, "--print_config") == 0
     printed = capfd.readouterr().out

@@ -80,6 +80,18 @@ class Network(fields.Config):
         ),
     ] = None
 
+    stochastic_depth: Annotated[
+        float,
+        Flag(
+            "Training leaves out the last residual branch of the network with this "
+            "probability, and earlier ones with less; a layer is drawn for each "
+            "example. 0: never.",
+            low=0.0,
+            high=0.9,
+            is_later=True,
+        ),
+    ] = 0.0
+
     @property
     def form(self) -> forms.Form:
         """What `model` names."""

@@ -5,6 +5,7 @@ from typing import Annotated, Any
 
 from tfpipeline import errors, number_formats
 from tfpipeline.configs import fields, recipe
+from tfpipeline.configs import teacher as teachers
 from tfpipeline.configs.fields import Flag, Group
 from tfpipeline.configs.images import Images
 from tfpipeline.configs.network import Network
@@ -49,6 +50,7 @@ class Run(fields.Config):
     training: Annotated[recipe.Training, Group("training")] = recipe.Training()
     classes: Annotated[Classes, Group("training")] = Classes()
     optimizer: Annotated[recipe.Optimizer, Group("training")] = recipe.Optimizer()
+    teacher: Annotated[teachers.OfClasses, Group("teacher")] = teachers.OfClasses()
     augmentation: Annotated[recipe.Augmentation, Group("augmentation")] = (
         recipe.Augmentation()
     )
@@ -100,5 +102,6 @@ class Run(fields.Config):
         return {
             **fields.identity(self, without=_NOT_PART_OF_A_RUN),
             **self.network.source_identity(),
+            **self.teacher.source_identity(),
             "export": list(self.quantization.exports),
         }

@@ -167,20 +167,21 @@ def _of_file(data: bytes, form: str) -> Run:
         parts = [after_training.reals(g, each) for each in _batches(inputs)]
         return np.concatenate([_row(g.outputs, part) for part in parts])
 
-    def micro(inputs: Array) -> graph.Array:
-        integers = reference.quantize_input(data, inputs)
+    def real(computed: Sequence[graph.Array]) -> graph.Array:
         found = {}
-        computed = interpreter.run(data, [integers])
         for name, values in zip(g.outputs, computed, strict=True):
             quant = g.tensors[name].quant
             found[name] = values if quant is None else affine.dequantized(values, quant)
         return _row(g.outputs, found)
 
+    def micro(inputs: Array) -> graph.Array:
+        integers = reference.quantize_input(data, inputs)
+        return real(interpreter.run(data, [integers]))
+
     def compiled(inputs: Array) -> graph.Array:
         integers = reference.quantize_input(data, inputs)
         with host.compiled(c_network.prepare(g, "network")) as built:
-            values = built.run([integers])[0]
-        return values if quant is None else affine.dequantized(values, quant)
+            return real(built.run([integers]))
 
     return {TFLM: micro, C: compiled}.get(form, ours)
 

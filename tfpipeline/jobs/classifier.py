@@ -13,6 +13,7 @@ from export.tflite import float32 as float32_export
 from tfpipeline import (
     atomic_files,
     driver,
+    errors,
     number_formats,
     run_artifacts,
     run_folder,
@@ -45,7 +46,9 @@ from tfpipeline.training import (
     precision,
     stages,
     strategies,
+    teachers,
 )
+from tfpipeline.training import scheme as schemes
 from tfpipeline.training.tasks import supervised
 
 _LOG = logging.getLogger("tfpipeline.train")
@@ -82,9 +85,11 @@ def _run(config: Run, held: contextlib.ExitStack) -> dict[str, Any]:
         _LOG.info("this run is complete; its summary:")
         return atomic_files.read_json(folder.results_json)
 
-    classifier = stages.Classifier(
-        config.network, _recipe(config, choices, objective), dataset, folder, strategy
-    )
+    recipe = _recipe(config, choices, objective)
+    if config.teacher.path is not None:
+        recipe = dataclasses.replace(recipe, taught=_taught(config, recipe, dataset))
+        _restore_seeds(config, dataset, objective)
+    classifier = stages.Classifier(config.network, recipe, dataset, folder, strategy)
     calibration = choices.preprocessing.real(dataset.train.inputs[calibrating])
     trained, quantized = _train(config, classifier, choices, calibration)
     if not strategies.is_chief(strategy):
@@ -106,9 +111,7 @@ def _run(config: Run, held: contextlib.ExitStack) -> dict[str, Any]:
     given = config.images.reading.sound.value
     results = {"flags": config.identity(), **_evaluate_and_export(job, given)}
     results["seconds_this_start"] = time.monotonic() - started
-    kept_stages.restore_metrics(
-        folder, [trained.stage, *(each.stage for each in quantized.values())]
-    )
+    kept_stages.restore_metrics(folder, [trained.stage, *_qat_stages(config)])
     return driver.finish(folder, results, summary.render(results, folder))
 
 
@@ -188,15 +191,47 @@ def _train(
     quantized: dict[str, kept_stages.Trained] = {}
     if config.quantization.method == "qat":
         for each in config.quantization.number_formats:
+            stage = _qat_stage(config, each.stage)
+            phases: list[kept_stages.Trained] = []
+            for bits in config.quantization.bits_schedule[:-1]:
+                phase = stages.train_qat(
+                    classifier,
+                    dataclasses.replace(stage, name=_phase(each, bits)),
+                    _scheme_of_bits(each, bits, choices),
+                    trained,
+                    calibration,
+                    earlier=(*quantized.values(), *phases),
+                    start=phases[-1] if phases else None,
+                )
+                phases.append(phase)
             quantized[each.name] = stages.train_qat(
                 classifier,
-                _qat_stage(config, each.stage),
+                stage,
                 deployments.of(each.name).training(choices),
                 trained,
                 calibration,
-                earlier=tuple(quantized.values()),
+                earlier=(*quantized.values(), *phases),
+                start=phases[-1] if phases else None,
             )
     return trained, quantized
+
+
+def _phase(number_format: number_formats.NumberFormat, bits: int) -> str:
+    """The stage in which a format is trained with other bits first."""
+    return f"{number_format.stage}_from_{bits}"
+
+
+def _scheme_of_bits(
+    number_format: number_formats.NumberFormat, bits: int, choices: choices_lib.Choices
+) -> schemes.Scheme:
+    """What trains a format with weights of other bits."""
+    if number_formats.scheme_named(number_format.scheme).has_policy:
+        chosen = dataclasses.replace(choices, weight_bits=bits)
+        return deployments.of(number_format.name).training(chosen)
+    [other] = [
+        each for each in number_formats.alike(number_format) if each.weight_bits == bits
+    ]
+    return deployments.of(other.name).training(choices)
 
 
 def _objective(config: Run, dataset: splits.Dataset) -> kinds.Objective:
@@ -275,6 +310,18 @@ def _qat_stage(config: Run, name: str) -> loop.StageConfig:
     )
 
 
+def _qat_stages(config: Run) -> list[str]:
+    """Names of all quantization-aware trainings, in their order."""
+    return [
+        name
+        for each in config.quantization.number_formats
+        for name in (
+            *(_phase(each, bits) for bits in config.quantization.bits_schedule[:-1]),
+            each.stage,
+        )
+    ]
+
+
 def _is_complete(exports: tuple[str, ...], folder: run_folder.RunFolder) -> bool:
     return run_artifacts.is_complete(folder) and all(
         folder.export_file(name).exists() for name in exports
@@ -322,10 +369,55 @@ def _rehearse(
         dataset,
         objective,
     )
+    _restore_seeds(config, dataset, objective)
+
+
+def _restore_seeds(
+    config: Run, dataset: splits.Dataset, objective: kinds.Objective
+) -> None:
+    """Makes fresh weights those that there are behind `_check`, and nothing else."""
     stages.set_up_tensorflow(config.seed)
     for each in config.quantization.number_formats:
         if deployments.of(each.name).check is not None:
             stages.build(config.network, dataset, objective.num_outputs)
+
+
+def _taught(
+    config: Run, recipe: supervised.Config, dataset: splits.Dataset
+) -> teachers.OfClasses:
+    """What the teacher says of the train split.
+
+    Raises:
+        UsageError: the task has no classes, or the teacher gives others.
+        DataError: inputs are no pictures.
+        PipelineError: the teacher cannot be read.
+    """
+    asked, kind = config.teacher, recipe.objective.kind
+    form = asked.form
+    if form is None:
+        raise ValueError("there is no teacher")
+    if kind.name != "classification":
+        raise errors.UsageError(
+            f"--teacher says how likely each class is, and --task={kind.name} has one "
+            "answer only: leave it out"
+        )
+    if not dataset.train.has_pictures:
+        raise errors.DataError("--teacher looks at pictures, and the inputs are none")
+    model = teachers.load(form)
+    inputs = dataset.train.inputs
+    taken = recipe.preprocessing
+    if asked.input_range != preprocessing.AUTO:
+        taken = preprocessing.of(asked.input_range, True, inputs)
+    _LOG.info("the teacher %s looks at %d pictures", form.title, len(inputs))
+    return teachers.of_classes(
+        model,
+        objectives.head_of(model),
+        inputs,
+        taken,
+        asked,
+        num_classes=recipe.objective.num_outputs,
+        mirrored=config.augmentation.horizontal_flip,
+    )
 
 
 def _begin(
