@@ -59,6 +59,16 @@ class Given:
             return forms.find(self.model).name
         return run_folder.telling_name(path.resolve())
 
+    @property
+    def is_read_by_tensorflow(self) -> bool:
+        """Whether it is a Keras file, a function or a SavedModel.
+
+        Raises:
+            UsageError: it names nothing.
+        """
+        kind = forms.find(self.model).kind
+        return kind in (*_KERAS, forms.Kind.SAVED_MODEL)
+
     def require_there(self) -> None:
         """Checks, before anything slow is done, that --model names something.
 
@@ -211,8 +221,18 @@ class Given:
             limits.low, limits.high
         )
         heard = self.examples.sound.value
+        known = dataclasses.replace(self, calibration=None).metadata
         if self.dataset is None:
-            return model_metadata.Metadata(read, is_of_pixels, front_end=heard)
+            # The files say nothing of what the network learned.
+            found = model_metadata.Metadata(read, is_of_pixels, front_end=heard)
+            if known is None:
+                return found
+            return dataclasses.replace(
+                known,
+                preprocessing=read,
+                is_of_pixels=is_of_pixels,
+                front_end=heard or known.front_end,
+            )
         g = self.network.graph
         names = self.dataset.class_names
         # Of other things than the network says.
@@ -225,6 +245,7 @@ class Given:
             tuple(names) if is_of_outputs else (),
             flags.reading(self.examples),
             heard,
+            {} if known is None else known.task,
         )
 
     def notes(self) -> list[str]:

@@ -140,7 +140,7 @@ def run(command: Command) -> Measured:
     from tfpipeline.training import objectives
 
     asked = {}
-    task = (_task_of(folder) or {}).get("name", command.task)
+    task = (_task_of(folder, known) or {}).get("name", command.task)
     if tasks.reads_boxes(task):
         # Pictures of any size are fitted into what the network takes.
         taken = runners.Network(given).input_shape()

@@ -148,7 +148,8 @@ def _network(given: Given) -> float_network.FloatNetwork:
     Raises:
         UsageError: there are integers only.
     """
-    if not pathlib.Path(given.model).is_dir():
+    if given.is_read_by_tensorflow:
+        # Once for all targets, as it is slow.
         network = given.network
         single_results.require(network.graph, "GAP8")
         return dataclasses.replace(network, graph=global_pools.as_pools(network.graph))

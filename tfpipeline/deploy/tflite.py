@@ -139,7 +139,7 @@ def _export(
     )
     boxes: dict[str, str] = {}
     if job.objective.head.layout is not None:
-        outputs = beside.outputs_of(flatbuffer.read(model))
-        boxes = beside.contents(job.objective.head.layout, job.network, outputs)
+        maps = beside.outputs_of(flatbuffer.read(model))
+        boxes = beside.contents(job.objective.head.layout, job.network, maps)
     verify.write(job.folder.export(name), model, verification, boxes)
     return verification.to_dict()

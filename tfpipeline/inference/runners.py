@@ -15,7 +15,7 @@ from export.given import Given
 from export.max78000 import network as max78000_network
 from export.tflite import after_training, float_runner
 from tfpipeline import errors, run_folder
-from tfpipeline.ir import from_tflite, graph
+from tfpipeline.ir import from_tflite, graph, serialize
 from tfpipeline.numerics import affine
 from tfpipeline.post_training import float_network, gap8, host_scaling, input_range
 from tfpipeline.simulate import float_execution
@@ -40,6 +40,8 @@ FORMS = {
     GAP8: "the chip's 16 bits",
 }
 _BATCH = 16
+# At the end of a network these are the host's of a MAX78000.
+_HOST_FUNCTIONS = ("softmax", "sigmoid", "tanh", "hard_swish")
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -69,6 +71,8 @@ class Network:
         path = pathlib.Path(self.given.model)
         if form == C:
             host.require(host.COMPILER)
+        if form == MAX78000 and (device := _devices_own(path)) is not None:
+            return _of_device(device, self.given.loaded()[0])
         stored = self._stored(path, INT8 if form in (TFLM, C) else form)
         if stored is not None and form == GAP8:
             return _of_program(program_file.read(stored))
@@ -190,25 +194,62 @@ def _of_tflite(network: float_network.FloatNetwork, form: str, recipe: str) -> R
     return _of_file(after_training.made(network, recipe), form)
 
 
+def _devices_own(path: pathlib.Path) -> graph.Graph | None:
+    """The integers of the MAX78000 that a run exported; None where there are none."""
+    run = run_folder.RunFolder(path)
+    if not path.is_dir() or not run.export_file(MAX78000).is_file():
+        return None
+    for folder in (run.graph, run.other_graph(MAX78000)):
+        if (folder / serialize.FILE_NAME).is_file():
+            g = serialize.read(folder)
+            if g.tensors[g.inputs[0]].dtype == "int8" and _is_of_device(g):
+                return g
+    return None
+
+
+def _is_of_device(g: graph.Graph) -> bool:
+    """Whether the input has the device's scale, which no training changes."""
+    quant = g.tensors[g.inputs[0]].quant
+    return quant is not None and (quant.scale, quant.zero_point) == ((1 / 128,), (0,))
+
+
+def _of_device(g: graph.Graph, real: graph.Graph) -> Run:
+    prepared = max78000_network.prepare(g)
+    return _with_hosts_function(
+        lambda inputs: _row(g.outputs, max78000_network.reals(prepared, g, inputs)),
+        g,
+        real,
+    )
+
+
 def _of_max78000(network: float_network.FloatNetwork) -> Run:
     from tfpipeline.post_training import max78000
 
     quantized = max78000.quantized(network, policy.Policy())
     prepared = max78000_network.prepare(quantized.graph)
-    head = head_lib.of_graph(network.graph)
-    is_for_host = (
-        head.function in max78000.HOST_FUNCTIONS
-        and head_lib.of_graph(quantized.graph).function != head.function
-    )
 
     def run(inputs: Array) -> graph.Array:
         loaded = quantized.loaded(inputs)
         computed = max78000_network.reals(prepared, quantized.graph, loaded)
-        values = _row(quantized.graph.outputs, computed)
-        # As a program for the chip ends: the host does what the chip cannot.
-        return head.applied(values) if is_for_host else values
+        return _row(quantized.graph.outputs, computed)
 
-    return run
+    return _with_hosts_function(run, quantized.graph, network.graph)
+
+
+def _with_hosts_function(run: Run, g: graph.Graph, real: graph.Graph) -> Run:
+    """As a program for the chip ends: the host does what the chip cannot.
+
+    Args:
+        run: what the device computes.
+        g: its graph.
+        real: the float network.
+    """
+    head = head_lib.of_graph(real)
+    if head.function == head_lib.of_graph(g).function or (
+        head.function not in _HOST_FUNCTIONS
+    ):
+        return run
+    return lambda inputs: head.applied(run(inputs))
 
 
 def _of_gap8(network: float_network.FloatNetwork) -> Run:

@@ -64,10 +64,11 @@ class _Objects:
         layer = call.layer
         if not self.concern(layer):
             return None
-        kind: Any = type(layer)
+        own: Any = type(layer)
+        kind: Any = own
         if isinstance(layer, self._kinds):
-            kind = next(x for x in type(layer).__mro__ if x not in self._kinds)
-            if kind is keras.layers.Layer or layer.__class__.call is not kind.call:
+            kind = next(x for x in own.__mro__ if x not in self._kinds)
+            if kind is keras.layers.Layer or own.call is not kind.call:
                 return self._called(call)
         config = kind.get_config(layer)
         for name in self._custom_attributes(layer):

@@ -24,7 +24,7 @@ from tfpipeline import errors, leftovers
 from tfpipeline.compat import keras
 from tfpipeline.keras_networks import keras3_networks, same_function
 from tfpipeline.readers import custom_objects
-from tfpipeline.untrusted import archives, arrays, damage, json_values
+from tfpipeline.untrusted import archives, arrays, content, damage, json_values
 
 _CHILD = "tfpipeline.readers.keras3_child"
 _OPENING = "tfpipeline.readers.keras3_opening_child"
@@ -123,7 +123,7 @@ def _opened(parts: Parts, custom: custom_objects.CustomObjects) -> Parts:
         extra = [os.getcwd()] if custom.module else []
         command = [_OPENING, str(folder), python, *sorted(custom.names)]
         _run(folder, command, extra)
-        data = (folder / "opened.keras").read_bytes()
+        data = content.read(folder / "opened.keras")
     what = "what Keras 3 makes of the file"
     with damage.reported(what, _KIND), archives.opened(data) as archive:
         text = archives.read(archive, "config.json", _MAX_LAYERS_BYTES)
