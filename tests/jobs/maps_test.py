@@ -1,5 +1,6 @@
 """Tasks whose outputs are maps, boxes and masks, through whole runs."""
 
+import dataclasses
 import json
 import subprocess
 
@@ -158,16 +159,40 @@ def test_a_detector_in_integers_and_its_boxes_in_c(tmp_path, boxed):
     assert not len(numbers)
 
 
-@pytest.mark.parametrize("scheme", ["max78000", "gap8"])
-@pytest.mark.parametrize("what", ["boxed", "masked"])
-def test_chips_compute_the_maps_that_were_trained(tmp_path, request, what, scheme):
-    if (what, scheme) == ("masked", "gap8"):
-        pytest.skip("the GAP8 has no transposed convolution")
-    model = {"boxed": "lffd_mcu_2", "masked": "unet_mcu"}[what]
-    folder = request.getfixturevalue(what)
-    results = classifier.run(_config(folder, tmp_path / "run", model, scheme=scheme))
+@pytest.fixture(scope="module")
+def folded(tmp_path_factory):
+    """Dark pictures with a bright square, their 2x2 blocks as channels."""
+    random = np.random.default_rng(0)
+    x = random.integers(0, 90, (60, 24, 24, 12), np.uint8)
+    y = np.zeros((60, SIDE, SIDE), np.uint8)
+    for picture, mask in zip(x, y, strict=True):
+        row, column = 2 * random.integers(0, 12, 2)
+        mask[row : row + 20, column : column + 20] = 1
+        picture[mask[::2, ::2] == 1] += 150
+    path = tmp_path_factory.mktemp("folded") / "squares.npz"
+    np.savez(path, x=x, y=y)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("what", "model", "figure", "scheme"),
+    [
+        ("boxed", "lffd_mcu_2", "ap50", "max78000"),
+        ("boxed", "lffd_mcu_2", "ap50", "gap8"),
+        ("folded", "unet_mcu_folded", "mean_iou", "max78000"),
+    ],
+)
+def test_chips_compute_the_maps_that_were_trained(
+    tmp_path, request, what, model, figure, scheme
+):
+    data = request.getfixturevalue(what)
+    config = _config(data, tmp_path / "run", model, scheme=scheme)
+    if what == "folded":
+        given = dataclasses.replace(config.images, reading=images.Reading())
+        config = dataclasses.replace(config, images=given)
+    results = classifier.run(config)
     rows = results["accuracy"]
-    figure = {"boxed": "test_ap50", "masked": "test_mean_iou"}[what]
+    figure = f"test_{figure}"
     assert rows[3][figure] == pytest.approx(rows[2][figure], abs=1e-6)
     assert results["exports"][scheme]["fake_quantized"]["largest"] < 0.01
 

@@ -70,8 +70,7 @@ class Picture:
         if data is None:
             data = content.read(self.path, _MAX_BYTES)
         what = self.path or self.name
-        with pictures.named(what), Image.open(io.BytesIO(data)) as opened:
-            pictures.require_size(opened, what)
+        with pictures.opened(io.BytesIO(data), what) as opened:
             if opened.size != (self.width, self.height):
                 raise errors.DataError(
                     f"{what} has {opened.width}x{opened.height} pixels, its "
@@ -90,8 +89,7 @@ def size_of(data: bytes, what: str) -> tuple[int, int]:
     Raises:
         DataError: it is damaged; `what` names it.
     """
-    with pictures.named(what), Image.open(io.BytesIO(data)) as opened:
-        pictures.require_size(opened, what)
+    with pictures.opened(io.BytesIO(data), what) as opened:
         return opened.height, opened.width
 
 
@@ -178,6 +176,12 @@ def dataset(
         for name, part in parts.items()
     }
     result = examples.dataset(spec, asked, found)
+    for name in (examples.TRAIN, examples.VALIDATION, examples.TEST):
+        if not objects.count(getattr(result, name).targets):
+            raise errors.DataError(
+                f"no picture of the {name} split of {spec.where or spec.name} has an "
+                "object that counts: give more pictures, or another --seed"
+            )
     train = parts[examples.TRAIN]
     return dataclasses.replace(
         result,

@@ -43,6 +43,11 @@ def joined(pictures: Sequence[Rows], most: int) -> Rows:
     return result
 
 
+def count(pictures: Rows) -> int:
+    """Objects that count, in rows of any number of pictures."""
+    return int(np.count_nonzero(pictures[..., _KIND] == OBJECT))
+
+
 def of_picture(
     values: npt.NDArray[np.floating[Any]],
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_], float]:

@@ -32,6 +32,9 @@ def unet_mcu(
     | merged1 3x3  | 64x64x16 | 18,874,368 |  4,608 |     16 |
     | logits 1x1   | 64x64x4  |   262,144 |      64 |      4 |
 
+    Steps up have `same` padding, as TensorFlow Lite has it, which cuts off the last row
+    and column; the MAX78000 cuts off the first, see `unet_mcu_folded`.
+
     Args:
       input_shape: (height, width, channels), height and width multiples of 4.
       num_classes: of a pixel.
@@ -45,7 +48,7 @@ def unet_mcu(
       [batch, H, W, num_classes].
     """
     image = blocks.image_input(input_shape)
-    builder = _Builder(batch_norm, width)
+    builder = _Builder(batch_norm, width, cuts_first=False)
     x = builder.steps(image, dropout)
     return keras.Model(image, _logits(x, num_classes), name="unet_mcu")
 
@@ -63,11 +66,12 @@ def unet_mcu_folded(
     The host folds them while it loads the data (`tf.nn.space_to_depth`), so that the
     first layer works on a quarter of the pixels with 12 channels, as many processors of
     the MAX78000 at once. A last transposed convolution makes the map of the picture's
-    own size: [batch, H, W, 12] to [batch, 2 H, 2 W, num_classes]. Arguments are those
-    of `unet_mcu`.
+    own size: [batch, H, W, 12] to [batch, 2 H, 2 W, num_classes]. Steps up cut off the
+    first row and column, as that chip does and TensorFlow Lite cannot. Arguments are
+    those of `unet_mcu`.
     """
     image = blocks.image_input(input_shape)
-    builder = _Builder(batch_norm, width)
+    builder = _Builder(batch_norm, width, cuts_first=True)
     x = builder.steps(image, dropout)
     x = builder.up(x, 16, "unfold")
     return keras.Model(image, _logits(x, num_classes), name="unet_mcu_folded")
@@ -81,9 +85,10 @@ def _logits(x: tf.Tensor, num_classes: int) -> tf.Tensor:
 class _Builder:
     """What every layer of a network is made with."""
 
-    def __init__(self, batch_norm: bool, width: float) -> None:
+    def __init__(self, batch_norm: bool, width: float, *, cuts_first: bool) -> None:
         self._batch_norm = batch_norm
         self._width = width
+        self._cuts_first = cuts_first
 
     def steps(self, image: tf.Tensor, dropout: float) -> tf.Tensor:
         """Down and up again."""
@@ -100,10 +105,12 @@ class _Builder:
             blocks.channels(filters, self._width),
             3,
             strides=2,
-            padding="same",
+            padding="valid" if self._cuts_first else "same",
             kernel_initializer="he_normal",
             name=name,
         )(x)
+        if self._cuts_first:
+            x = _LAYERS.Cropping2D(((1, 0), (1, 0)), name=f"{name}_cut")(x)
         return _LAYERS.ReLU(name=f"{name}_relu")(x)
 
     def _merged(

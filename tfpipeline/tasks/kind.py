@@ -297,7 +297,7 @@ class Objective:
         record: dict[str, Any] = {"name": self.kind.name, "head": self.head.function}
         if record == {"name": "classification", "head": head_lib.LINEAR}:
             return {}
-        if self.kind.decide is not None and self.kind.name != "classification":
+        if self.kind.decide is not None and head_lib.SIGMOID in self.kind.functions:
             record["threshold"] = self.options.threshold
         if self.head.layout is not None:
             record["maps"] = self.head.layout.to_dict()

@@ -104,8 +104,7 @@ def _masks(
 
     def read_one(pair: tuple[str, str]) -> npt.NDArray[np.uint8]:
         picture, path = pair
-        with pictures.named(path), Image.open(path) as mask:
-            pictures.require_size(mask, path)
+        with pictures.opened(path, path) as mask:
             if mask.mode not in _MODES:
                 raise errors.DataError(
                     f"{path} has the mode {mask.mode}: a mask is a PNG of gray or of a "

@@ -86,8 +86,7 @@ def size_of(path: str) -> Size:
         DataError: it is no picture; names the file.
         StorageError: it cannot be read.
     """
-    with _strict(), named(path), Image.open(path) as picture:
-        require_size(picture, path)
+    with _strict(), opened(path, path) as picture:
         return picture.height, picture.width
 
 
@@ -147,8 +146,8 @@ def of_bytes(data: bytes, wanted: Look, what: str) -> np.ndarray:
     Raises:
         DataError: it is damaged, or too large.
     """
-    with named(what), Image.open(io.BytesIO(data)) as picture:
-        require_size(picture, what)
+    with _named(what), Image.open(io.BytesIO(data)) as picture:
+        _require_size(picture, what)
         upright = ImageOps.exif_transpose(picture)
         return fitted(converted(upright, wanted.channels), wanted.size)
 
@@ -187,15 +186,15 @@ def converted(picture: Image.Image, channels: int) -> Image.Image:
 
 def _header(path: str) -> tuple[Size, bool]:
     """Upright (height, width), and whether a picture is gray."""
-    with named(path), Image.open(path) as picture:
-        require_size(picture, path)
+    with _named(path), Image.open(path) as picture:
+        _require_size(picture, path)
         width, height = picture.size
         if picture.getexif().get(_ORIENTATION) in _TURNED:
             width, height = height, width
         return (height, width), picture.mode in _GRAY_MODES
 
 
-def require_size(picture: Image.Image, what: str) -> None:
+def _require_size(picture: Image.Image, what: str) -> None:
     """Raises a DataError where a picture has more pixels than are read."""
     width, height = picture.size
     if not 0 < width * height <= _MAX_PIXELS:
@@ -205,7 +204,23 @@ def require_size(picture: Image.Image, what: str) -> None:
 
 
 @contextlib.contextmanager
-def named(what: str) -> Iterator[None]:
+def opened(source: str | io.BytesIO, what: str) -> Iterator[Image.Image]:
+    """A picture that is not decoded yet.
+
+    Args:
+        source: path or bytes of the file.
+        what: names it in an error.
+
+    Raises:
+        DataError: it is none, or damaged, or too large, or the caller finds that out.
+    """
+    with _named(what), Image.open(source) as picture:
+        _require_size(picture, what)
+        yield picture
+
+
+@contextlib.contextmanager
+def _named(what: str) -> Iterator[None]:
     """Errors of Pillow as DataErrors that name the picture."""
     try:
         yield

@@ -100,4 +100,4 @@ def _mirrored(batches: tf.data.Dataset, seed: int, epoch: int) -> tf.data.Datase
             tf.where(is_turned[:, None, None], masks[:, :, ::-1], masks),
         )
 
-    return batches.enumerate().map(turn, deterministic=True)
+    return batches.enumerate().map(turn)
