@@ -2,13 +2,15 @@
 
     python -m tests.experiments_table
     python -m tests.experiments_table --add=RUN --study=cifar10 --data_dir=FOLDER
+    python -m tests.experiments_table --check --data_dir=FOLDER
 
 A study keeps what its runs gave in `experiments/STUDY/results.csv`, one value a line:
 `study,network,form,metric,value,examples,seed`. The first command puts the studies
 together in `experiments/results.csv` and makes the table of `experiments/README.md`
 again. The second takes a finished run of tfpipeline.train into a study first: its
 figures, its `.tflite` files up to 2 MB, and the accuracy of each of these on 1,000 test
-examples, which `tests/integration/experiments_test.py` measures again.
+examples, which `tests/integration/experiments_test.py` measures again. The third
+measures that of stored files that have none yet, where FOLDER has their data.
 
 Accuracies are shares of one. `source_METRIC` is what a source reports of the metric,
 `latency_ms` the time on the target that the form is for, `bytes` what its weights take
@@ -290,19 +292,47 @@ def checked(
     )
 
 
+def check(data_dir: str, root: pathlib.Path = ROOT) -> None:
+    """Measures stored files whose records have no accuracy on 1,000 examples.
+
+    Each is written as soon as it is known.
+
+    Args:
+        data_dir: of prepared data sets; files of others are left out.
+        root: folder of the studies.
+    """
+    for path, row in stored_files(root).items():
+        place = root / row.study / FILE
+        rows = read(place)
+        own = [n for n, each in enumerate(rows) if each.record == row.record]
+        is_known = any(rows[n].metric == CHECKED for n in own)
+        if (
+            is_known
+            or not (pathlib.Path(data_dir) / data_of(row, root).dataset).exists()
+        ):
+            continue
+        rows.insert(own[-1] + 1, checked(row, path, data_dir, root))
+        place.write_text(text(rows), encoding="utf-8")
+
+
 def main(arguments: Sequence[str]) -> None:
-    """Adds a run where one is given, and makes file and table again."""
+    """Does what the flags say, and makes file and table again."""
     del arguments
     values = flags.FLAGS
     if values.add:
         if not values.study:
             raise app.UsageError("--add=RUN needs --study=NAME")
         add(run_folder.of(values.add), values.study, values.data_dir)
+    if values.check:
+        if not values.data_dir:
+            raise app.UsageError("--check needs --data_dir=FOLDER")
+        check(values.data_dir)
     write()
 
 
 if __name__ == "__main__":
     flags.DEFINE_string("add", None, "Folder of a finished run of tfpipeline.train.")
     flags.DEFINE_string("study", None, "Folder of experiments/ that it goes into.")
+    flags.DEFINE_bool("check", False, "Measure stored files that were not yet.")
     flags.DEFINE_string("data_dir", None, "Folder of prepared data sets.")
     app.run(main)
