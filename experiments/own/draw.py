@@ -124,11 +124,15 @@ def words(folder: pathlib.Path) -> None:
             x.append(float_features.features(front_end.FrontEnd(), samples))
             y.append(label)
     inputs = L.Input((49, 10, 1))
-    first = L.Conv2D(16, (10, 4), strides=2, padding="same", activation="relu")
-    z = first(L.Rescaling(0.02)(inputs))
+    first = L.Conv2D(16, (10, 4), strides=2, padding="same", use_bias=False)
+
+    def finished(z):
+        return L.ReLU()(L.BatchNormalization(momentum=0.9)(z))
+
+    z = finished(first(inputs))
     for _ in range(2):
-        z = L.DepthwiseConv2D(3, padding="same", activation="relu")(z)
-        z = L.Conv2D(16, 1, activation="relu")(z)
+        z = finished(L.DepthwiseConv2D(3, padding="same", use_bias=False)(z))
+        z = finished(L.Conv2D(16, 1, use_bias=False)(z))
     z = L.Flatten()(L.MaxPooling2D((2, 1))(z))
     model = keras.Model(inputs, L.Dense(3, activation="softmax")(z))
     _fitted(model, np.stack(x), np.array(y), 15)

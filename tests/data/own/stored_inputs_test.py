@@ -107,7 +107,9 @@ def data():
     x = np.random.default_rng(0).integers(0, 256, (40, 4, 5, 1), np.uint8)
     return tf.data.Dataset.from_tensor_slices((x, np.arange(40) % 2)).batch(7)
 """
-_ROWS = "\n".join(["a,b,y", *(f"{i / 90},{(i * 7) % 11},{i // 30}" for i in range(90))])
+_ROWS = "\n".join(
+    ["a,b,y", *(f"{i / 90},{(i * 7) % 11},{i // 5 % 2}" for i in range(320))]
+)
 
 
 @pytest.mark.parametrize("form", ["function", "windows"])

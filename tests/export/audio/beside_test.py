@@ -133,7 +133,7 @@ def test_from_samples_to_scores_in_c(g, tmp_path):
     clips = random.integers(-9_000, 9_000, (2, 16_000)).astype(np.int16)
     done = subprocess.run([path], input=clips.tobytes(), capture_output=True)
     assert done.returncode == 0, done.stderr
-    program = writer.prepare(given.value, "x", tensor)
+    program = writer.prepare(given, "x", tensor)
     expected = execution.predict(g, program.features(clips))
     scores = np.frombuffer(done.stdout, np.int8).reshape(2, -1)
     np.testing.assert_array_equal(scores, expected.reshape(2, -1))
