@@ -64,6 +64,7 @@ class Command(fields.Config):
         Flag(f"Without --run: the float network, with its weights: {_FLOAT_FORMS}."),
     ] = None
     model_options: network.ModelOptions = ()
+    custom_objects: network.CustomObjects = None
     models: Annotated[
         tuple[str, ...],
         Flag("Without --run: integer .tflite files of --float_model."),
@@ -186,7 +187,11 @@ def _of_files(
             f"{images.shape}"
         )
     half = len(images) // 2
-    real = model_source.load(float_model, model_options=command.model_options).graph
+    real = model_source.load(
+        float_model,
+        model_options=command.model_options,
+        custom_objects=command.custom_objects,
+    ).graph
     graphs = {pathlib.Path(path).stem: _integer(path) for path in command.models}
     if len(graphs) < len(command.models):
         raise errors.UsageError("files of --models must have different names")

@@ -1,6 +1,7 @@
 """What the exported files are, and the commands that take them."""
 
 from export.gap8 import autotiler_model, layer_records, network, nntool_files
+from tfpipeline.metadata import words
 from tfpipeline.targets.gap8 import kernels, program_file, q_report
 
 _TEXT = """\
@@ -78,7 +79,8 @@ def text(found: network.Network) -> str:
         if found.tflite is not None
         else "",
         formats="\n".join(q_report.lines(p)),
-        notes=f"\nNotes\n-----\n{notes}" if notes else "",
+        notes=words.section(found.metadata)
+        + (f"\nNotes\n-----\n{notes}" if notes else ""),
     )
 
 

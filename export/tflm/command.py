@@ -14,7 +14,6 @@ from export.target import Prepared, Target
 from export.tflm import bundle, files, origin
 from tfpipeline.configs import fields
 from tfpipeline.configs.fields import Flag
-from tfpipeline.configs.sound import Sound
 from tfpipeline.ir import graph
 from tfpipeline.numerics import lost_weights
 
@@ -34,7 +33,6 @@ class Flags(fields.Config):
     labels: Annotated[
         str | None, Flag("A text file with the name of each output, one a line.")
     ] = None
-    sound: Sound = Sound()  # noqa: RUF009 a frozen value
 
 
 def prepare(given: Given, flags: Flags) -> Prepared:
@@ -61,7 +59,7 @@ def prepare(given: Given, flags: Flags) -> Prepared:
         sample=flags.sample,
         labels=origin.read_labels(flags.labels) if flags.labels else (),
     )
-    heard = beside.contents(flags.sound, given.model, made.name, _input(made))
+    heard = beside.contents(given.front_end, given.model, made.name, _input(made))
     outputs = boxes.outputs_of(made.program)
     decoder = boxes.of_run(given.model, made.name, outputs)
     report = functools.partial(_report, made, heard, decoder)

@@ -127,6 +127,7 @@ def _export(
     job: jobs.Job, name: str, p: program.Program, g: graph.Graph
 ) -> dict[str, Any]:
     prepared = network.from_program(p, g=g, images=job.calibration)
+    prepared = dataclasses.replace(prepared, metadata=job.metadata)
     files.write(job.folder.export(name), prepared)
     return {"file": program_file.FILE_NAME, "weight_bytes": p.weight_bytes}
 

@@ -13,6 +13,7 @@ from tfpipeline.compat import keras
 from tfpipeline.configs.quantization import Quantization
 from tfpipeline.data import splits
 from tfpipeline.deploy import choices as choices_lib
+from tfpipeline.metadata import model_metadata
 from tfpipeline.report import summary
 from tfpipeline.tasks import consistency
 from tfpipeline.tasks import head as head_lib
@@ -38,6 +39,7 @@ class Job:
         folder: of the run.
         trained: the float network.
         quantized: number format -> the network trained for it; empty without QAT.
+        metadata: how the network is fed and what it says.
     """
 
     network: str
@@ -49,6 +51,7 @@ class Job:
     folder: run_folder.RunFolder
     trained: kept_stages.Trained
     quantized: Mapping[str, kept_stages.Trained]
+    metadata: model_metadata.Metadata | None = None
 
     @functools.cached_property
     def examples(self) -> dict[str, kinds.Examples]:

@@ -1,5 +1,6 @@
 """A trained run in the integers of the MAX78000: PTQ, QAT, files of the vendor."""
 
+import dataclasses
 import logging
 from typing import Any
 
@@ -103,6 +104,7 @@ def _deploy(job: jobs.Job) -> deployment.Deployed:
 def _export(job: jobs.Job, g: graph.Graph) -> dict[str, Any]:
     # The image that the vendor's tool simulates, and whose results the chip compares.
     prepared = network.prepare(g, _integers(job.inputs["test"][0]))
+    prepared = dataclasses.replace(prepared, metadata=job.metadata)
     folder = job.folder.export(_FORMAT.name)
     files.write(folder, prepared, f"{job.network}_{job.dataset.name}")
     size = (folder / files.CHECKPOINT_FILE).stat().st_size

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from export.detection import beside
-from export.tflite import trained, verify
+from export.tflite import metadata_entry, trained, verify
 from tfpipeline import number_formats
 from tfpipeline.deploy import choices as choices_lib
 from tfpipeline.deploy import deployment
@@ -91,7 +91,8 @@ def _deploy(
         )
     export = None
     if name in job.quantization.exports:
-        export = _export(job, name, deployed, outputs["test"], fake_quant_logits)
+        described = metadata_entry.added(deployed, job.metadata, job.network)
+        export = _export(job, name, described, outputs["test"], fake_quant_logits)
     g = from_tflite.read(deployed, name=job.network)
     return deployment.Deployed(tuple(rows), g, export, lost_weights.notes(g))
 
@@ -138,7 +139,7 @@ def _export(
     )
     boxes: dict[str, str] = {}
     if job.objective.head.layout is not None:
-        outputs = beside.outputs_of(flatbuffer.read(model))
-        boxes = beside.contents(job.objective.head.layout, job.network, outputs)
+        maps = beside.outputs_of(flatbuffer.read(model))
+        boxes = beside.contents(job.objective.head.layout, job.network, maps)
     verify.write(job.folder.export(name), model, verification, boxes)
     return verification.to_dict()

@@ -8,14 +8,16 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 import numpy as np
 import numpy.typing as npt
 
+from export.c import host
+from export.c import network as c_network
 from export.gap8 import network as gap8_network
 from export.given import Given
 from export.max78000 import network as max78000_network
 from export.tflite import after_training, float_runner
 from tfpipeline import errors, run_folder
-from tfpipeline.ir import from_tflite, graph
+from tfpipeline.ir import from_tflite, graph, serialize
 from tfpipeline.numerics import affine
-from tfpipeline.post_training import float_network, gap8, input_range
+from tfpipeline.post_training import float_network, gap8, host_scaling, input_range
 from tfpipeline.simulate import float_execution
 from tfpipeline.targets.gap8 import program, program_file
 from tfpipeline.targets.max78000 import policy
@@ -27,16 +29,19 @@ Array = npt.NDArray[np.float32]
 Run = Callable[[Array], graph.Array]
 
 FLOAT, INT8, INT16X8, TFLM = "float", "int8", "int16x8", "tflm"
-MAX78000, GAP8 = "max78000", "gap8"
+C, MAX78000, GAP8 = "c", "max78000", "gap8"
 FORMS = {
     FLOAT: "the network before quantization",
     INT8: "our execution of the integers",
     INT16X8: "likewise, activations of 16 bits",
     TFLM: "TensorFlow Lite Micro's interpreter, of int8",
+    C: "our own C of int8, by this machine's compiler",
     MAX78000: "the accelerator's integers",
     GAP8: "the chip's 16 bits",
 }
 _BATCH = 16
+# At the end of a network these are the host's of a MAX78000.
+_HOST_FUNCTIONS = ("softmax", "sigmoid", "tanh", "hard_swish")
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -64,7 +69,11 @@ class Network:
             PipelineError: as the exporter of the form.
         """
         path = pathlib.Path(self.given.model)
-        stored = self._stored(path, INT8 if form == TFLM else form)
+        if form == C:
+            host.require(host.COMPILER)
+        if form == MAX78000 and (device := _devices_own(path)) is not None:
+            return _of_device(device, self.given.loaded()[0])
+        stored = self._stored(path, INT8 if form in (TFLM, C) else form)
         if stored is not None and form == GAP8:
             return _of_program(program_file.read(stored))
         if stored is not None:
@@ -162,20 +171,55 @@ def _of_file(data: bytes, form: str) -> Run:
         parts = [after_training.reals(g, each) for each in _batches(inputs)]
         return np.concatenate([_row(g.outputs, part) for part in parts])
 
-    def micro(inputs: Array) -> graph.Array:
-        integers = reference.quantize_input(data, inputs)
+    def real(computed: Sequence[graph.Array]) -> graph.Array:
         found = {}
-        computed = interpreter.run(data, [integers])
         for name, values in zip(g.outputs, computed, strict=True):
             quant = g.tensors[name].quant
             found[name] = values if quant is None else affine.dequantized(values, quant)
         return _row(g.outputs, found)
 
-    return micro if form == TFLM else ours
+    def micro(inputs: Array) -> graph.Array:
+        integers = reference.quantize_input(data, inputs)
+        return real(interpreter.run(data, [integers]))
+
+    def compiled(inputs: Array) -> graph.Array:
+        integers = reference.quantize_input(data, inputs)
+        with host.compiled(c_network.prepare(g, "network")) as built:
+            return real(built.run([integers]))
+
+    return {TFLM: micro, C: compiled}.get(form, ours)
 
 
 def _of_tflite(network: float_network.FloatNetwork, form: str, recipe: str) -> Run:
     return _of_file(after_training.made(network, recipe), form)
+
+
+def _devices_own(path: pathlib.Path) -> graph.Graph | None:
+    """The integers of the MAX78000 that a run exported; None where there are none."""
+    run = run_folder.RunFolder(path)
+    if not path.is_dir() or not run.export_file(MAX78000).is_file():
+        return None
+    for folder in (run.graph, run.other_graph(MAX78000)):
+        if (folder / serialize.FILE_NAME).is_file():
+            g = serialize.read(folder)
+            if g.tensors[g.inputs[0]].dtype == "int8" and _is_of_device(g):
+                return g
+    return None
+
+
+def _is_of_device(g: graph.Graph) -> bool:
+    """Whether the input has the device's scale, which no training changes."""
+    quant = g.tensors[g.inputs[0]].quant
+    return quant is not None and (quant.scale, quant.zero_point) == ((1 / 128,), (0,))
+
+
+def _of_device(g: graph.Graph, real: graph.Graph) -> Run:
+    prepared = max78000_network.prepare(g)
+    return _with_hosts_function(
+        lambda inputs: _row(g.outputs, max78000_network.reals(prepared, g, inputs)),
+        g,
+        real,
+    )
 
 
 def _of_max78000(network: float_network.FloatNetwork) -> Run:
@@ -183,25 +227,36 @@ def _of_max78000(network: float_network.FloatNetwork) -> Run:
 
     quantized = max78000.quantized(network, policy.Policy())
     prepared = max78000_network.prepare(quantized.graph)
-    head = head_lib.of_graph(network.graph)
-    is_for_host = (
-        head.function in max78000.HOST_FUNCTIONS
-        and head_lib.of_graph(quantized.graph).function != head.function
-    )
 
     def run(inputs: Array) -> graph.Array:
         loaded = quantized.loaded(inputs)
         computed = max78000_network.reals(prepared, quantized.graph, loaded)
-        values = _row(quantized.graph.outputs, computed)
-        # As a program for the chip ends: the host does what the chip cannot.
-        return head.applied(values) if is_for_host else values
+        return _row(quantized.graph.outputs, computed)
 
-    return run
+    return _with_hosts_function(run, quantized.graph, network.graph)
+
+
+def _with_hosts_function(run: Run, g: graph.Graph, real: graph.Graph) -> Run:
+    """As a program for the chip ends: the host does what the chip cannot.
+
+    Args:
+        run: what the device computes.
+        g: its graph.
+        real: the float network.
+    """
+    head = head_lib.of_graph(real)
+    if head.function == head_lib.of_graph(g).function or (
+        head.function not in _HOST_FUNCTIONS
+    ):
+        return run
+    return lambda inputs: head.applied(run(inputs))
 
 
 def _of_gap8(network: float_network.FloatNetwork) -> Run:
-    _, p = gap8.quantized(network, 16)
-    return _of_program(p)
+    scaled = host_scaling.left_to_host(network)
+    _, p = gap8.quantized(scaled.network, 16)
+    run = _of_program(p)
+    return lambda inputs: run(scaled.of(inputs))
 
 
 def _of_program(p: program.Program) -> Run:
@@ -213,6 +268,7 @@ _MADE: dict[str, Callable[[float_network.FloatNetwork], Run]] = {
     INT8: lambda network: _of_tflite(network, INT8, "wi8_ai8"),
     INT16X8: lambda network: _of_tflite(network, INT16X8, "wi8_ai16"),
     TFLM: lambda network: _of_tflite(network, TFLM, "wi8_ai8"),
+    C: lambda network: _of_tflite(network, C, "wi8_ai8"),
     MAX78000: _of_max78000,
     GAP8: _of_gap8,
 }

@@ -160,6 +160,12 @@ def fitted(picture: Image.Image, size: Size) -> np.ndarray:
     return pixels[..., np.newaxis] if pixels.ndim == 2 else pixels
 
 
+def of_pixels(pixels: np.ndarray, wanted: Look) -> np.ndarray:
+    """Pixels uint8 [H, W, 1 or 3] as `of_bytes` makes a picture of such a file."""
+    picture = Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels)
+    return fitted(converted(picture, wanted.channels), wanted.size)
+
+
 def converted(picture: Image.Image, channels: int) -> Image.Image:
     """A picture of any mode in 8 bits, gray or RGB, without transparency."""
     mode = "L" if channels == 1 else "RGB"

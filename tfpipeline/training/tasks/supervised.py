@@ -20,19 +20,20 @@ in place of means, and of shuffled examples.
 import dataclasses
 import functools
 import pkgutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 
-from tfpipeline.compat import keras
+from tfpipeline.compat import keras, tf
 from tfpipeline.configs import recipe
 from tfpipeline.data import pipeline, splits
 from tfpipeline.data.preprocessing import SIGNED, Preprocessing
 from tfpipeline.tasks import classification
 from tfpipeline.tasks import kind as kinds
-from tfpipeline.training import evaluation, loop
+from tfpipeline.training import evaluation, loop, teachers
 from tfpipeline.training import task as task_lib
+from tfpipeline.training.tasks import head_logits
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -44,6 +45,7 @@ class Config:
         augmentation: random transforms.
         objective: what it learns.
         preprocessing: what the network takes of a stored input.
+        taught: what a teacher says of the train split, where there is one.
 
     Raises:
         UsageError: examples are to be mixed whose targets cannot.
@@ -53,6 +55,7 @@ class Config:
     augmentation: recipe.Augmentation
     objective: kinds.Objective = classification.OF_LOGITS
     preprocessing: Preprocessing = SIGNED
+    taught: teachers.OfClasses | None = None
 
     def __post_init__(self) -> None:
         if self.augmentation.mixes:
@@ -105,7 +108,7 @@ def task(
     return task_lib.Task(
         epoch=epoch,
         steps_per_epoch=steps,
-        loss=lambda outputs, targets, _: loss.loss(outputs, targets, objective),
+        loss=functools.partial(_loss, config),
         sums=loss.SUMS,
         figures=getattr(loss, "figures", task_lib.means),
         validate=validate,
@@ -158,8 +161,32 @@ def _source(config: Config, dataset: splits.Dataset) -> pipeline.Source:
             _loss_module(kind).shares, num_classes=len(dataset.class_names)
         )
     return pipeline.source(
-        split, config.augmentation, config.batch_size, config.preprocessing, shares
+        split,
+        config.augmentation,
+        config.batch_size,
+        config.preprocessing,
+        shares,
+        beside=None if config.taught is None else config.taught.probabilities,
     )
+
+
+def _loss(
+    config: Config, outputs: tf.Tensor, targets: Any, values: Mapping[str, tf.Tensor]
+) -> tuple[tf.Tensor, Mapping[str, tf.Tensor]]:
+    """The loss of the task, and a teacher's share of it where there is one."""
+    del values
+    objective, taught = config.objective, config.taught
+    loss = _loss_module(objective.kind).loss
+    if taught is None:
+        return loss(outputs, targets, objective)
+    labels, probabilities = targets
+    of_labels, sums = loss(outputs, labels, objective)
+    of_teacher = teachers.soft_targets(
+        head_logits.of_outputs(outputs, objective.head),
+        probabilities,
+        taught.temperature,
+    )
+    return (1 - taught.weight) * of_labels + taught.weight * of_teacher, sums
 
 
 def _loss_module(kind: kinds.TaskKind) -> Any:
