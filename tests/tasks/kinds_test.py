@@ -171,9 +171,11 @@ def test_without_labels_the_error_is_the_figure():
     assert (figure.name, value) == ("mse", 4.0)
 
 
-# Boxes are in a test of their own.
+# Boxes and masks are in tests of their own.
 @pytest.mark.parametrize(
-    "task", [each for each in catalog.ALL if not each.reads_boxes], ids=lambda t: t.name
+    "task",
+    [each for each in catalog.ALL if each.name not in ("detection", "segmentation")],
+    ids=lambda t: t.name,
 )
 def test_figures_are_those_that_are_measured(task):
     targets = {

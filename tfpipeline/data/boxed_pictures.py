@@ -1,6 +1,7 @@
 """Pictures with boxes: read one at a time, and fitted into a network's input."""
 
 import dataclasses
+import functools
 import io
 import os
 from collections.abc import Callable, Iterator, Sequence
@@ -170,7 +171,7 @@ def dataset(
             fit.shape,
             np.dtype(np.uint8),
             _reader(part, fit),
-            where=lambda place, part=part: part[place].path or part[place].name,
+            where=functools.partial(_where, part),
             key=f"{[each.state for each in part]} {fit}",
         )
         for name, part in parts.items()
@@ -201,6 +202,11 @@ def _fit(asked: requests.Request) -> Fit:
         size = asked.input_shape[:2]
     channels = 3 if asked.input_shape is None else asked.input_shape[2]
     return Fit(*size, 1 if asked.reading.grayscale else channels)
+
+
+def _where(part: Sequence[Picture], place: int) -> str:
+    """Names a picture in an error."""
+    return part[place].path or part[place].name
 
 
 def _reader(

@@ -85,11 +85,11 @@ class Sampler:
         side = float(boxes_lib.longer_sides(box[None])[0])
         last = self._last_branch(side)
         branch = self.branches[int(random.integers(last + 1))]
-        wanted = random.integers(branch.smallest, branch.largest + 1)
+        wanted = float(random.integers(branch.smallest, branch.largest + 1))
         if last == len(self.branches) - 1 and random.random() < _BEYOND:
             top = self.branches[-1].largest
             wanted = random.uniform(top, _BEYOND_FACTOR * top)
-        scale = float(wanted) / side
+        scale = wanted / side
         aside = random.uniform(-0.5, 0.5, 2) * branch.stride
         height, width, _ = self.shape
         center = (box[:2] + box[2:]) / 2 * scale + aside

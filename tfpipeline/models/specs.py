@@ -371,8 +371,8 @@ _SPECS = (
         function="unet_mcu:unet_mcu",
         input_shape=(64, 64, 3),
         num_classes=4,
-        description="a class for each pixel, by transposed convolutions; for TensorFlow "
-        "Lite Micro",
+        description="a class for each pixel, by transposed convolutions; for "
+        "TensorFlow Lite Micro",
         weight_bits=(8,),
         source=_OWN,
         min_side=4,

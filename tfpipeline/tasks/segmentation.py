@@ -28,7 +28,8 @@ def _examples(
 
 
 def _decide(outputs: kinds.FloatArray, objective: kinds.Objective) -> kinds.Array:
-    return _by_pixel(outputs, objective).argmax(axis=-1).astype(np.uint8)
+    answers: kinds.Array = _by_pixel(outputs, objective).argmax(axis=-1)
+    return answers.astype(np.uint8)
 
 
 def _hits(

@@ -27,7 +27,7 @@ def pictures(folder, count=COUNT):
     return names
 
 
-def coco(root, names=None, path="annotations.json", **changes):
+def coco(root, names=None, path="annotations.json", every=2, **changes):
     names = names or pictures(root / "images")
     x1, y1, x2, y2 = BOX
     content = {
@@ -43,7 +43,7 @@ def coco(root, names=None, path="annotations.json", **changes):
                 "category_id": 7,
                 "bbox": [x1, y1, x2 - x1, y2 - y1],
             }
-            for i in range(0, len(names), 2)
+            for i in range(0, len(names), every)
         ],
         **changes,
     }
@@ -109,7 +109,7 @@ def test_the_three_forms_read_the_same(tmp_path, write):
 
 def test_parts_of_files_named_after_them(tmp_path):
     names = pictures(tmp_path / "images")
-    coco(tmp_path, names[:8], "annotations/instances_train2017.json")
+    coco(tmp_path, names[:8], "annotations/instances_train2017.json", every=1)
     coco(tmp_path, names[8:], "annotations/instances_val2017.json")
     found = read(tmp_path)
     assert len(found.validation) == 4
