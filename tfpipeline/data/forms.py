@@ -105,7 +105,7 @@ def find(text: str, names: Collection[str]) -> Form:
             "pictures or .wav files"
         )
     raise errors.UsageError(
-        f"unknown data set '{text[:60]}'. Choose one of: {', '.join(names)}; or give "
+        f"unknown data set '{text[:40]}'. Choose one of: {', '.join(names)}; or give "
         f"{', '.join(form.syntax for form in FORMS)}"
     )
 
@@ -221,21 +221,21 @@ FORMS = (
     # Before class folders, which pictures in a folder `images` look like.
     Form(
         "boxes",
-        "a folder of pictures with boxes (COCO, Pascal VOC, YOLO)",
+        "a folder of pictures with boxes",
         _has_boxes,
         _nothing,
         "own.boxed_folders:read",
     ),
     Form(
         "masks",
-        "a folder with images/ and masks/ of the same names",
+        "one with images/ and masks/",
         _has_masks,
         _nothing,
         "own.mask_folders:read",
     ),
     Form(
         "pictures",
-        "a folder of class folders with pictures",
+        "one of class folders with pictures",
         _class_folders_of(*PICTURE_SUFFIXES),
         _nothing,
         "own.picture_folders:read",

@@ -432,7 +432,7 @@ class TestFunctions:
     @pytest.mark.parametrize(
         ("name", "message", "error"),
         [
-            ("ragged", r"inputs of shapes \[1\], \[2\]", errors.DataError),
+            ("ragged", r"inputs of shapes \[1\] and \[2\]", errors.DataError),
             ("single", r"give pairs \(input, target\)", errors.DataError),
             ("nothing", "returned int; give a tf.data.Dataset", errors.DataError),
             ("failing", "failed: ValueError: the disk is gone", errors.DataError),
@@ -458,9 +458,9 @@ class TestTfds:
         dataset = _load(f"tfds:procedural_objects/{config}", data_dir=root)
         assert dataset.input_shape == (32, 32, 3)
         assert len(dataset.test) == 20
-        fewer = _load(f"tfds:procedural_objects/{config}", data_dir=root, limit=30)
-        np.testing.assert_array_equal(fewer.test.inputs, dataset.test.inputs[:6])
-        assert len(fewer.train) + len(fewer.validation) == 30
+        fewer = _load(f"tfds:procedural_objects/{config}", data_dir=root, limit=60)
+        np.testing.assert_array_equal(fewer.test.inputs, dataset.test.inputs[:12])
+        assert len(fewer.train) + len(fewer.validation) == 60
         assert dataset.num_classes == 10
 
     def test_a_builder_of_ones_own_prepares_its_data(self, tmp_path, monkeypatch):
