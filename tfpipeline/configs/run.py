@@ -12,6 +12,7 @@ from tfpipeline.configs.network import Network
 from tfpipeline.configs.quantization import Quantization
 from tfpipeline.configs.task import Task
 from tfpipeline.models import specs
+from tfpipeline.tasks import catalog as tasks
 
 _CLASSIFIERS = [
     name for name, each in specs.MODELS.items() if each.output is specs.Output.LOGITS
@@ -72,12 +73,12 @@ class Run(fields.Config):
     def check(self) -> None:
         """Checks what is decided in two places."""
         known = specs.MODELS.get(self.network.model)
-        if known is not None and known.output is specs.Output.BOXES:
+        is_detector = known is not None and known.output is specs.Output.BOXES
+        if is_detector and not tasks.reads_boxes(self.task.name):
             raise errors.UsageError(
-                f"--model={known.name} is a detector, whose outputs are boxes: train "
-                "learns classes and numbers, which it has no output for. Choose "
-                f"another network ({errors.listed(_CLASSIFIERS, 3)}); estimate prices "
-                "this one"
+                f"--model={self.network.model} is a detector, whose outputs are boxes: "
+                "give --task=detection with pictures with boxes, or another network "
+                f"({errors.listed(_CLASSIFIERS, 3)})"
             )
         if self.float_epochs:
             self.optimizer.require_room(self.float_epochs)

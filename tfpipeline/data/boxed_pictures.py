@@ -4,7 +4,7 @@ import dataclasses
 import functools
 import io
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -137,7 +137,7 @@ class Fit:
 def dataset(
     spec: specs.DatasetSpec,
     asked: requests.Request,
-    parts: dict[str, Sequence[Picture]],
+    parts: Mapping[str, Sequence[Picture]],
     description: str = "",
 ) -> splits.Dataset:
     """The three splits of pictures with boxes, fitted into the input of a detector.

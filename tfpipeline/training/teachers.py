@@ -8,6 +8,7 @@ without it, and is the same whenever it is trained.
 
 import dataclasses
 import logging
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -67,7 +68,8 @@ def load(form: forms.Form) -> keras.Model:
         PipelineError: it cannot be read.
     """
     if form.kind is forms.Kind.FOLDER:
-        model, notes = storage.load(configs.run_stage(form)), ()
+        model = storage.load(configs.run_stage(form))
+        notes: Sequence[str] = ()
     else:
         model, notes = loading.load(form)
     for note in notes:
