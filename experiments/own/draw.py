@@ -108,7 +108,7 @@ def words(folder: pathlib.Path) -> None:
     seconds = np.arange(rate) / rate
     x, y = [], []
     for label, (name, pitches) in enumerate(
-        {"rising": (300, 1500), "falling": (1500, 300), "steady": (700, 700)}.items()
+        {"falling": (1500, 300), "rising": (300, 1500), "steady": (700, 700)}.items()
     ):
         (folder / "words" / name).mkdir(parents=True, exist_ok=True)
         for number in range(60):
