@@ -345,7 +345,7 @@ def _advance(
     training: _Training,
     state: checkpoints.Checkpoint,
     record: dict[str, Any],
-    result: list[np.ndarray],
+    result: Sequence[np.ndarray],
 ) -> checkpoints.Checkpoint:
     weights = training.model.get_weights()
     if training.strategy.num_replicas_in_sync > 1:
