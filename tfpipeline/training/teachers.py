@@ -66,8 +66,9 @@ def load(form: forms.Form) -> keras.Model:
         UsageError: it takes no pictures, or gives several outputs.
         PipelineError: it cannot be read.
     """
+    notes: tuple[str, ...] = ()
     if form.kind is forms.Kind.FOLDER:
-        model, notes = storage.load(configs.run_stage(form)), ()
+        model = storage.load(configs.run_stage(form))
     else:
         model, notes = loading.load(form)
     for note in notes:
