@@ -13,9 +13,6 @@ from tfpipeline.configs.quantization import Quantization
 from tfpipeline.configs.task import Task
 from tfpipeline.models import specs
 
-_CLASSIFIERS = [
-    name for name, each in specs.MODELS.items() if each.output is specs.Output.LOGITS
-]
 NO_WEIGHTS, BALANCED = "none", "balanced"
 
 # What may differ between two commands that mean the same run.
@@ -72,12 +69,11 @@ class Run(fields.Config):
     def check(self) -> None:
         """Checks what is decided in two places."""
         known = specs.MODELS.get(self.network.model)
-        if known is not None and known.output is specs.Output.BOXES:
+        is_detector = known is not None and known.output is specs.Output.BOXES
+        if is_detector and not self.task.may_read_boxes:
             raise errors.UsageError(
-                f"--model={known.name} is a detector, whose outputs are boxes: train "
-                "learns classes and numbers, which it has no output for. Choose "
-                f"another network ({errors.listed(_CLASSIFIERS, 3)}); estimate prices "
-                "this one"
+                f"--model={self.network.model} is a detector, whose outputs are boxes: "
+                "train it with --task=detection"
             )
         if self.float_epochs:
             self.optimizer.require_room(self.float_epochs)
