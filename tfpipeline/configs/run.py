@@ -12,11 +12,7 @@ from tfpipeline.configs.network import Network
 from tfpipeline.configs.quantization import Quantization
 from tfpipeline.configs.task import Task
 from tfpipeline.models import specs
-from tfpipeline.tasks import catalog as tasks
 
-_CLASSIFIERS = [
-    name for name, each in specs.MODELS.items() if each.output is specs.Output.LOGITS
-]
 NO_WEIGHTS, BALANCED = "none", "balanced"
 
 # What may differ between two commands that mean the same run.
@@ -74,11 +70,10 @@ class Run(fields.Config):
         """Checks what is decided in two places."""
         known = specs.MODELS.get(self.network.model)
         is_detector = known is not None and known.output is specs.Output.BOXES
-        if is_detector and not tasks.reads_boxes(self.task.name):
+        if is_detector and not self.task.may_read_boxes:
             raise errors.UsageError(
                 f"--model={self.network.model} is a detector, whose outputs are boxes: "
-                "give --task=detection with pictures with boxes, or another network "
-                f"({errors.listed(_CLASSIFIERS, 3)})"
+                "train it with --task=detection"
             )
         if self.float_epochs:
             self.optimizer.require_room(self.float_epochs)

@@ -70,6 +70,11 @@ class Task(fields.Config):
         ),
     ] = 1
 
+    @property
+    def may_read_boxes(self) -> bool:
+        """Whether boxes are learned, or the data may turn out to have such."""
+        return self.name == catalog.AUTO or catalog.reads_boxes(self.name)
+
     def require_classes_to_weigh(self) -> None:
         """Raises a UsageError where the task is known and has no classes."""
         if self.name != catalog.AUTO:
