@@ -15,7 +15,6 @@ TensorFlow is imported by the first call that needs it, not by this module.
 """
 
 import dataclasses
-import json
 import pathlib
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -27,6 +26,7 @@ from tfpipeline import atomic_files, errors, run_folder
 from tfpipeline.configs.run import Run
 from tfpipeline.cost import estimate as estimates_lib
 from tfpipeline.python_api import given, tables
+from tfpipeline.untrusted import content, json_values
 
 Pathlike = str | pathlib.Path
 
@@ -54,7 +54,7 @@ class Results(tables.Shown):
     @property
     def summary(self) -> str:
         """The text that the command prints."""
-        return run_folder.RunFolder(self.folder).summary.read_text(encoding="utf-8")
+        return content.read_text(run_folder.RunFolder(self.folder).summary)
 
     def __fspath__(self) -> str:
         return str(self.folder)
@@ -279,7 +279,7 @@ def predict(
         answers = command.lines(
             given.config(command.Command(), {**values, "output": "json"}, "predict")
         )
-        rows = [json.loads(line)["outputs"] for line in answers]
+        rows = [json_values.parse(line, "an answer")["outputs"] for line in answers]
     return np.array(rows, np.float32)
 
 

@@ -38,6 +38,7 @@ _ALLOWED = {
     "tfpipeline/markers.py": ({".open", ".read_bytes"}, "up to a size"),
     "tfpipeline/models/table.py": ({".read_text"}, "a page of the source tree"),
     "tfpipeline/pictures/png_images.py": ({"Image.open"}, "bytes, any error"),
+    "tfpipeline/program.py": ({".read_text"}, "modules of this package"),
     "tfpipeline/quantization/storage.py": ({"json.loads"}, "of json.dumps"),
     "tfpipeline/readers/keras_calls.py": ({".open"}, "a method of its own"),
     "tfpipeline/readers/keras3_child.py": (
