@@ -9,7 +9,7 @@ from export.tflite import after_training, float_runner
 from tfpipeline import errors, model_source, run_folder
 from tfpipeline.ir import graph
 from tfpipeline.models import forms
-from tfpipeline.post_training import float_network
+from tfpipeline.post_training import float_network, options
 from tfpipeline.precision import formats
 from tfpipeline.simulate import float_execution
 
@@ -25,15 +25,15 @@ class Given:
         model: --model.
         calibration: --calibration; without it nothing is quantized here.
         input_range: --input_range.
-        per_tensor: --per_tensor.
         no_calibration: --no_calibration.
+        options: what quantization does beyond rounding.
     """
 
     model: str
     calibration: str | None = None
     input_range: str = "auto"
-    per_tensor: bool = False
     no_calibration: bool = False
+    options: options.Options = options.PLAIN
 
     @property
     def name(self) -> str:
@@ -112,7 +112,7 @@ class Given:
 
     def _file(self, recipe: str, name: str) -> after_training.File:
         return after_training.make(
-            self.network, formats.named(recipe), name, per_tensor=self.per_tensor
+            self.network, formats.named(recipe), name, self.options
         )
 
     def loaded(self) -> tuple[graph.Graph, Any, tuple[str, ...]]:

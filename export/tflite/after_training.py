@@ -9,6 +9,7 @@ from tfpipeline.cost import macs
 from tfpipeline.ir import graph
 from tfpipeline.numerics import affine
 from tfpipeline.post_training import float_network, loss, tflite
+from tfpipeline.post_training import options as options_lib
 from tfpipeline.precision import formats
 from tfpipeline.simulate import execution, vector_kernels
 
@@ -34,8 +35,7 @@ def make(
     network: float_network.FloatNetwork,
     form: formats.Format,
     name: str,
-    *,
-    per_tensor: bool = False,
+    options: options_lib.Options = options_lib.PLAIN,
 ) -> File:
     """Quantizes a float network, and measures what that costs.
 
@@ -43,13 +43,13 @@ def make(
         network: float, with calibration data.
         form: the number format.
         name: of the form, for the user.
-        per_tensor: one scale a kernel.
+        options: what is done beyond rounding.
 
     Raises:
         ExportError: naming every layer that TensorFlow Lite Micro does not compute.
         GraphError: a layer that cannot be quantized.
     """
-    g, integers = tflite.quantized(network, form, per_tensor=per_tensor)
+    g, integers = tflite.quantized(network, form, options)
     data = from_graph.to_bytes(integers)
     compared = loss.Form(
         name=name,
@@ -62,14 +62,19 @@ def make(
     return File(data, loss.measure(compared, macs.graph_count(g).macs), g)
 
 
-def made(network: float_network.FloatNetwork, recipe: str) -> bytes:
+def made(
+    network: float_network.FloatNetwork,
+    recipe: str,
+    options: options_lib.Options = options_lib.PLAIN,
+) -> bytes:
     """The `.tflite` of a number format, not measured.
 
     Args:
         network: float, with calibration data.
         recipe: name of the format, `wi8_ai8`.
+        options: what is done beyond rounding.
     """
-    _, integers = tflite.quantized(network, formats.named(recipe))
+    _, integers = tflite.quantized(network, formats.named(recipe), options)
     return from_graph.to_bytes(integers)
 
 

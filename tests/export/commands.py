@@ -10,7 +10,16 @@ from export import catalog
 # The program; a module cannot be imported by this name with `from`.
 program = importlib.import_module("export.__main__")
 
-_SHARED = ("calibration", "input_range", "per_tensor", "no_calibration")
+_SHARED = (
+    "calibration",
+    "input_range",
+    "per_tensor",
+    "no_calibration",
+    "equalize",
+    "ranges",
+    "percentile",
+    "bias_correction",
+)
 
 
 def run(
