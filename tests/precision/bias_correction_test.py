@@ -9,7 +9,7 @@ from tests.simulate import micro
 from tfpipeline.ir import graph
 from tfpipeline.numerics import affine
 from tfpipeline.precision import bias_correction, formats, quantize, ranges
-from tfpipeline.simulate import execution
+from tfpipeline.simulate import execution, float_execution
 
 
 def network(bias=True):
@@ -45,7 +45,7 @@ def test_the_mean_of_a_rounded_layer_is_the_float_ones(bias):
     g = float_graphs.randomized(builder.build())
     images = np.abs(float_graphs.images(g, 50))
     form = formats.named("wi4_ai8")
-    plain, corrected, integers = both(g, images, form)
+    plain, _, integers = both(g, images, form)
     (layer,) = g.layers
     (own,) = integers.layers
     inputs = images.astype(np.float64)
@@ -63,8 +63,6 @@ def test_the_mean_of_a_rounded_layer_is_the_float_ones(bias):
 
 
 def output_error(g, integers, images):
-    from tfpipeline.simulate import float_execution
-
     real = float_execution.predict(g, images)
     source = integers.tensors[integers.inputs[0]]
     computed = execution.predict(

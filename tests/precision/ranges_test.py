@@ -22,11 +22,15 @@ def histogram(values):
 
 @pytest.mark.parametrize("values", [NORMAL, POSITIVE], ids=["normal", "positive"])
 @pytest.mark.parametrize("percentile", [99.0, 99.9, 100.0])
-def test_percentiles_are_numpys_but_for_a_bin(values, percentile):
-    found = histogram(values).between(percentile)
-    expected = np.percentile(values, [100 - percentile, percentile])
+def test_so_many_values_lie_between_the_ends(values, percentile):
+    low, high = histogram(values).between(percentile)
     width = (values.max() - values.min()) / 2048
-    np.testing.assert_allclose(found, expected, atol=1.01 * width)
+    part = percentile / 100
+    # Beyond an end no more than asked for, and a bin further in, more.
+    assert (values <= high).mean() >= part >= (values < high - width).mean()
+    assert (values >= low).mean() >= part
+    if low < 0:
+        assert (values > low + width).mean() <= part
 
 
 def squared_error(values, low, high, num_bits):
@@ -70,7 +74,8 @@ def test_each_tensor_is_observed_by_the_rule():
         assert found.keys() == extremes.keys()
         for name, (low, high) in found.items():
             assert extremes[name][0] <= low < high <= extremes[name][1]
-        assert found[g.outputs[0]][1] < extremes[g.outputs[0]][1]
+        if rule.method == "percentile":
+            assert found["input"][1] < extremes["input"][1]
     assert ranges.observe(g, images, rule=ranges.Rule()) == extremes
 
 

@@ -2,8 +2,8 @@
 
 Rounded weights are off by a constant: what a layer writes is shifted by the product of
 that and what it reads. Where inputs do not lie around zero, as behind a ReLU, the shift
-has a mean, and the bias takes it off. (Nagel et al., arXiv:1906.04721, section 4.2, with
-the mean measured on calibration inputs instead of derived.)
+has a mean, and the bias takes it off. (Nagel et al., arXiv:1906.04721, section 4.2,
+with the mean measured on calibration inputs instead of derived.)
 """
 
 import dataclasses

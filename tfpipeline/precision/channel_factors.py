@@ -99,7 +99,7 @@ def of_input_channels(g: graph.Graph, layer: graph.Weighted, values: Array) -> A
 
 
 def _of_kernel(g: graph.Graph, layer: graph.Weighted, per_channel: Array) -> Array:
-    """What is known of the channels that a layer reads, to broadcast over its kernel."""
+    """What is known of the channels that a layer reads, to broadcast over a kernel."""
     kernel = g.tensors[layer.weights].shape
     if isinstance(layer, graph.DepthwiseConv2D):
         return np.repeat(per_channel, kernel[-1] // len(per_channel))
