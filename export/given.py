@@ -9,7 +9,8 @@ from export.tflite import after_training, float_runner
 from tfpipeline import errors, model_source, run_folder
 from tfpipeline.ir import graph
 from tfpipeline.models import forms
-from tfpipeline.post_training import float_network, options
+from tfpipeline.post_training import float_network
+from tfpipeline.post_training import options as options_lib
 from tfpipeline.precision import formats
 from tfpipeline.simulate import float_execution
 
@@ -33,7 +34,7 @@ class Given:
     calibration: str | None = None
     input_range: str = "auto"
     no_calibration: bool = False
-    options: options.Options = options.PLAIN
+    options: options_lib.Options = options_lib.PLAIN
 
     @property
     def name(self) -> str:

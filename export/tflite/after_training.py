@@ -23,7 +23,7 @@ class File:
     Attributes:
         data: of the `.tflite` file.
         cost: what the integers cost.
-        float_graph: the network that they are of.
+        float_graph: the network that they are of, equalized where that is asked for.
     """
 
     data: bytes
@@ -51,15 +51,39 @@ def make(
     """
     g, integers = tflite.quantized(network, form, options)
     data = from_graph.to_bytes(integers)
+    return File(data, cost(network, g, integers, name), g)
+
+
+def cost(
+    network: float_network.FloatNetwork,
+    g: graph.Graph,
+    integers: graph.Graph,
+    name: str,
+) -> loss.Loss:
+    """What integers cost on the calibration data.
+
+    Args:
+        network: float, with calibration data.
+        g: the graph that the integers are of.
+        integers: the same network, with tensors of the same names where it has the
+            same; outputs in the same order.
+        name: of the form, for the user.
+    """
+
+    def compute(inputs: Array) -> dict[str, Array]:
+        values = reals(integers, inputs)
+        own = zip(g.outputs, integers.outputs, strict=True)
+        return {**values, **{name: values[other] for name, other in own}}
+
     compared = loss.Form(
         name=name,
         reference=g,
         inputs=network.inputs,
         run=network.run,
-        compute=lambda inputs: reals(integers, inputs),
-        outputs=integers.outputs,
+        compute=compute,
+        outputs=g.outputs,
     )
-    return File(data, loss.measure(compared, macs.graph_count(g).macs), g)
+    return loss.measure(compared, macs.graph_count(g).macs)
 
 
 def made(

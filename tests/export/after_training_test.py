@@ -17,6 +17,8 @@ from tfpipeline.targets.tflm import interpreter
 
 layers = keras.layers
 
+_SLOW = pytest.mark.slow
+
 
 def _branched() -> keras.Model:
     """What a stranger's network has: a Rescaling, a PReLU, a resize, two outputs."""
@@ -117,6 +119,45 @@ def test_a_file_computes_what_micro_does(
     assert not any("WARNING" in line for line in lines)
 
 
+def _loss(lines):
+    (told,) = (line for line in lines if line.startswith("loss "))
+    return float(told.split()[1])
+
+
+@pytest.mark.parametrize("target", ["int8", pytest.param("int16x8", marks=_SLOW)])
+def test_all_options_together_lose_less_and_are_micros(export, tmp_path, target):
+    flags = {"model": "accelerometer.keras", "data": "windows.npy"}
+    plain = _loss(export(target, per_tensor=True, **flags))
+    lines = export(
+        target,
+        per_tensor=True,
+        equalize=True,
+        ranges="mse",
+        bias_correction=True,
+        **flags,
+    )
+    assert _loss(lines) > plain
+    data = (tmp_path / target / "model.tflite").read_bytes()
+    g = from_tflite.read(data)
+    source = g.tensors[g.inputs[0]]
+    limits = np.iinfo(source.dtype)
+    random = np.random.default_rng(0)
+    inputs = random.integers(limits.min, limits.max, (4, 32, 3), source.dtype)
+    np.testing.assert_array_equal(
+        execution.predict(g, inputs), interpreter.predict(data, inputs)
+    )
+
+
+@pytest.mark.parametrize("bias_correction", [False, pytest.param(True, marks=_SLOW)])
+def test_weights_of_4_bits_say_what_they_cost(export, bias_correction):
+    flags = {"model": "plain.keras", "bias_correction": bias_correction}
+    lines = export("int8", weight_bits=4, **flags)
+    assert _loss(lines) < _loss(export("int8", **flags)) - 10
+    (warning,) = (line for line in lines if line.startswith("WARNING"))
+    assert "int8, weights of 4 bits loses more than" in warning
+    assert any("the weights of the float network" in line for line in lines)
+
+
 @pytest.mark.slow
 def test_kernels_have_a_scale_a_channel_or_one(export, tmp_path):
     scales = []
@@ -207,7 +248,10 @@ def test_what_does_not_go_together_is_said(export, given):
     np.save(given / "nan.npy", np.full_like(data, np.nan))
     with pytest.raises(errors.DataError, match="not a finite number"):
         export("int8", "accelerometer.keras", "nan.npy")
-    with pytest.raises(errors.UsageError, match="--per_tensor needs --calibration"):
-        export("int8", data=None, per_tensor=True)
+    for flags in ({"per_tensor": True}, {"equalize": True}, {"ranges": "mse"}):
+        with pytest.raises(errors.UsageError, match="--bias_correction need --calib"):
+            export("int8", data=None, **flags)
+    with pytest.raises(errors.UsageError, match="leave out --float_model"):
+        export("int8", weight_bits=4, float_model=str(given / "plain.keras"))
     with pytest.raises(errors.UsageError, match="it must be auto"):
         export("int8", input_range="3,1")

@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from tfpipeline.precision import ranges
+from tfpipeline.precision import ranges as range_rules
 
 
 @dataclasses.dataclass(frozen=True)
@@ -18,7 +18,7 @@ class Options:
 
     per_tensor: bool = False
     equalize: bool = False
-    ranges: ranges.Rule = ranges.EXTREMES
+    ranges: range_rules.Rule = range_rules.EXTREMES
     bias_correction: bool = False
 
 

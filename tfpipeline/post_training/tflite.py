@@ -50,8 +50,5 @@ def quantized(
     }
     integers = quantize.quantize(g, observed, form, per_tensor=options.per_tensor)
     if options.bias_correction:
-        corrected = bias_correction.corrected(g, integers, inputs, run)
-        integers = quantize.quantize(
-            corrected, observed, form, per_tensor=options.per_tensor
-        )
+        integers = bias_correction.corrected(g, integers, inputs, run)
     return g, integers

@@ -10,7 +10,7 @@ import dataclasses
 
 import numpy as np
 
-from tfpipeline.ir import graph
+from tfpipeline.ir import graph, verify
 from tfpipeline.numerics import affine
 from tfpipeline.precision import matching, ranges
 from tfpipeline.simulate import float_execution
@@ -24,52 +24,66 @@ def corrected(
     images: Array,
     run: ranges.Runner = float_execution.batches,
 ) -> graph.Graph:
-    """The float graph with biases that suit its rounded kernels.
+    """The integer graph with biases that suit its kernels.
 
     Args:
         g: a verified float graph with one input.
         integers: the same, quantized.
         images: calibration inputs, `[N, ...]` as the network reads them.
-        run: what runs a graph.
+        run: what runs a float graph.
 
     Returns:
-        A graph of the same layers and tensors, and a bias where a layer had none.
-        Quantized as `integers` was, it has the same kernels.
+        A verified graph of the same layers and kernels, and a bias where a layer had
+        none.
 
     Raises:
         GraphError: the graphs are not of one network, or a layer is not supported.
         UsageError: `images` do not fit the input.
     """
+    shifts = _means(g, integers, images, run)
+    tensors, constants = dict(integers.tensors), dict(integers.constants)
+    changed: dict[str, graph.Layer] = {}
+    for layer, own in matching.match(g, integers):
+        if not isinstance(layer, graph.Weighted):
+            continue
+        assert isinstance(own, graph.Weighted)
+        real = 0.0 if layer.bias is None else g.constants[layer.bias]
+        source, kernel = (tensors[n].quant for n in (own.inputs[0], own.weights))
+        assert source is not None
+        assert kernel is not None
+        values, quant = affine.bias_integers(
+            real - shifts[layer.name], source.scale[0], kernel.scale, source.num_bits
+        )
+        # A name of its own: layers may share a bias.
+        name = _free(f"{own.name}/corrected_bias", tensors)
+        constants[name] = values
+        tensors[name] = graph.Tensor(name, values.shape, values.dtype.name, quant)
+        changed[own.name] = dataclasses.replace(own, bias=name)
+    layers = tuple(changed.get(layer.name, layer) for layer in integers.layers)
+    used = {name for layer in layers for name in graph.read_names(layer)}
+    unused = constants.keys() - used
+    return verify.require(
+        dataclasses.replace(
+            integers,
+            layers=layers,
+            tensors={n: t for n, t in tensors.items() if n not in unused},
+            constants={n: c for n, c in constants.items() if n not in unused},
+        )
+    )
+
+
+def _means(
+    g: graph.Graph, integers: graph.Graph, images: Array, run: ranges.Runner
+) -> dict[str, Array]:
+    """Layer -> mean of what the rounding of its kernel adds, `[channels]`."""
     probed, shifts = _with_shifts(g, integers)
     sums: dict[str, Array] = {}
-    count = 0
     for values in run(probed, images):
-        count += len(values[g.inputs[0]])
         for layer, name in shifts.items():
             shift = values[name]
             mean = shift.reshape(len(shift), -1, shift.shape[-1]).mean(axis=1)
             sums[layer] = sums.get(layer, 0.0) + mean.sum(axis=0)
-    tensors, constants = dict(g.tensors), dict(g.constants)
-    layers = []
-    for layer in g.layers:
-        if layer.name in sums:
-            assert isinstance(layer, graph.Weighted)
-            mean = sums[layer.name] / count
-            before = 0.0 if layer.bias is None else constants[layer.bias]
-            # A name of its own: layers may share a bias.
-            name = _free(f"{layer.name}/corrected_bias", tensors)
-            constants[name] = (before - mean).astype(np.float32)
-            tensors[name] = graph.Tensor(name, constants[name].shape, "float32")
-            layer = dataclasses.replace(layer, bias=name)
-        layers.append(layer)
-    used = {name for layer in layers for name in graph.read_names(layer)}
-    unused = g.constants.keys() - used
-    return dataclasses.replace(
-        g,
-        layers=tuple(layers),
-        tensors={n: t for n, t in tensors.items() if n not in unused},
-        constants={n: c for n, c in constants.items() if n not in unused},
-    )
+    return {layer: total / len(images) for layer, total in sums.items()}
 
 
 def _with_shifts(

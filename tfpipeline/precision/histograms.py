@@ -14,27 +14,31 @@ _ENDS = 128
 class Histogram:
     """Counts of values between two ends.
 
-    Zeros, which integers hold exactly, are counted apart. Sums of values and of squares
-    stand beside the counts, so that what is cut off at a bin's edge has an exact error.
+    Zeros, which integers hold exactly, are counted apart. All values of a bin are taken
+    to lie in its middle.
     """
 
     def __init__(self, low: float, high: float):
         self._low, self._high = low, high
         self._edges = np.linspace(low, high, _BINS + 1)
-        self._sums = np.zeros((3, _BINS))
+        self._counts = np.zeros(_BINS)
         self._zeros = 0
 
     def add(self, values: npt.NDArray[np.floating]) -> None:
         """Counts values of any shape, all of them between the ends."""
-        flat = values.ravel().astype(np.float64)
-        moved = flat[flat != 0]
-        self._zeros += flat.size - moved.size
+        zeros = values.size - np.count_nonzero(values)
+        self._zeros += zeros
         if self._high == self._low:
             return
-        steps = (moved - self._low) * (_BINS / (self._high - self._low))
-        bins = np.clip(steps.astype(np.int64), 0, _BINS - 1)
-        for row, weights in enumerate((None, moved, moved**2)):
-            self._sums[row] += np.bincount(bins, weights, minlength=_BINS)
+        bins = self._bin(values.ravel()).astype(np.int64)
+        self._counts += np.bincount(bins, minlength=_BINS)
+        self._counts[int(self._bin(np.zeros(1))[0])] -= zeros
+
+    def _bin(self, values: npt.NDArray[np.floating]) -> npt.NDArray[np.floating]:
+        """The bins of values, not rounded; in the values' own precision."""
+        steps = (values - self._low) * (_BINS / (self._high - self._low))
+        result: npt.NDArray[np.floating] = np.clip(steps, 0, _BINS - 1)
+        return result
 
     def between(self, percentile: float) -> tuple[float, float]:
         """The ends that so many percent of the values are below, or above.
@@ -44,10 +48,9 @@ class Histogram:
         Args:
             percentile: above 50, up to 100.
         """
-        counts = self._sums[0].copy()
-        if self._low <= 0 <= self._high and self._high > self._low:
-            at_zero = int(-self._low * (_BINS / (self._high - self._low)))
-            counts[min(at_zero, _BINS - 1)] += self._zeros
+        counts = self._counts.copy()
+        if self._low < self._high:
+            counts[int(self._bin(np.zeros(1))[0])] += self._zeros
         total = counts.sum()
         if not total:
             return self._low, self._high
@@ -70,7 +73,7 @@ class Histogram:
         lows, lost_low = self._below(min(self._low, 0.0))
         highs, lost_high = self._above(max(self._high, 0.0))
         steps = (highs[None] - lows[:, None]) / (2**num_bits - 1)
-        rounded = steps**2 / 12 * self._sums[0].sum()
+        rounded = steps**2 / 12 * self._counts.sum()
         total = rounded + lost_low[:, None] + lost_high[None]
         # A range of nothing has no step.
         total[steps <= 0] = np.inf
@@ -95,5 +98,6 @@ class Histogram:
         return np.unique(self._edges[np.minimum(nearest, _BINS)])
 
     def _cut(self, ends: Array, is_beyond: npt.NDArray[np.bool_]) -> Array:
-        count, total, squares = (is_beyond @ sums for sums in self._sums)
-        return squares - 2 * ends * total + ends**2 * count
+        middles = (self._edges[1:] + self._edges[:-1]) / 2
+        sums = [is_beyond @ (self._counts * middles**power) for power in range(3)]
+        return sums[2] - 2 * ends * sums[1] + ends**2 * sums[0]
