@@ -32,7 +32,7 @@ class Histogram:
             return
         bins = self._bin(values.ravel()).astype(np.int64)
         self._counts += np.bincount(bins, minlength=_BINS)
-        self._counts[int(self._bin(np.zeros(1))[0])] -= zeros
+        self._counts[int(self._bin(np.zeros(1, values.dtype))[0])] -= zeros
 
     def _bin(self, values: npt.NDArray[np.floating]) -> npt.NDArray[np.floating]:
         """The bins of values, not rounded; in the values' own precision."""
