@@ -25,7 +25,7 @@ from tfpipeline.configs.fields import Flag, Group
 from tfpipeline.post_training import calibration as calibrations
 from tfpipeline.post_training import input_range as input_ranges
 from tfpipeline.post_training import loss
-from tfpipeline.post_training import options as ptq
+from tfpipeline.precision import options as ptq
 from tfpipeline.precision import ranges as range_rules
 
 _GROUP = "all targets"

@@ -10,8 +10,8 @@ from tfpipeline import errors, model_source, run_folder
 from tfpipeline.ir import graph
 from tfpipeline.models import forms
 from tfpipeline.post_training import float_network
-from tfpipeline.post_training import options as options_lib
 from tfpipeline.precision import formats
+from tfpipeline.precision import options as options_lib
 from tfpipeline.simulate import float_execution
 
 # What has Keras layers, and no integers.

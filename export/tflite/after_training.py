@@ -5,12 +5,13 @@ import dataclasses
 import numpy as np
 
 from export.tflite import from_graph
+from tfpipeline import errors
 from tfpipeline.cost import macs
-from tfpipeline.ir import graph
+from tfpipeline.ir import from_tflite, graph
 from tfpipeline.numerics import affine
 from tfpipeline.post_training import float_network, loss, tflite
-from tfpipeline.post_training import options as options_lib
 from tfpipeline.precision import formats
+from tfpipeline.precision import options as options_lib
 from tfpipeline.simulate import execution, vector_kernels
 
 Array = graph.Array
@@ -49,9 +50,40 @@ def make(
         ExportError: naming every layer that TensorFlow Lite Micro does not compute.
         GraphError: a layer that cannot be quantized.
     """
-    g, integers = tflite.quantized(network, form, options)
-    data = from_graph.to_bytes(integers)
+    g, integers, data = _quantized(network, form, options)
     return File(data, cost(network, g, integers, name), g)
+
+
+def _quantized(
+    network: float_network.FloatNetwork,
+    form: formats.Format,
+    options: options_lib.Options,
+) -> tuple[graph.Graph, graph.Graph, bytes]:
+    """The float graph, its integers, and the file of these."""
+    keeps_state = any(isinstance(x, graph.Stateful) for x in network.graph.layers)
+    if not keeps_state or network.model is None or form.weight_bits != 8:
+        g, integers = tflite.quantized(network, form, options)
+        return g, integers, from_graph.to_bytes(integers)
+    if options != options_lib.PLAIN:
+        raise errors.UsageError(
+            f"'{network.graph.name}' has layers that keep a state, which TensorFlow's "
+            "converter quantizes: leave out --per_tensor, --equalize, --ranges and "
+            "--bias_correction"
+        )
+    # TensorFlow, which the model was read with, is there already.
+    from export.tflite import int8
+    from tfpipeline.quantization import input_ranges
+
+    declared = input_ranges.InputRange(
+        network.input_range.low, network.input_range.high
+    )
+    data = int8.convert_ptq(
+        network.model,
+        network.inputs,
+        declared,
+        activation_bits=form.activation_bits,
+    )
+    return network.graph, from_tflite.read(data, name=network.graph.name), data
 
 
 def cost(
@@ -98,8 +130,8 @@ def made(
         recipe: name of the format, `wi8_ai8`.
         options: what is done beyond rounding.
     """
-    _, integers = tflite.quantized(network, formats.named(recipe), options)
-    return from_graph.to_bytes(integers)
+    *_, data = _quantized(network, formats.named(recipe), options)
+    return data
 
 
 def reals(g: graph.Graph, inputs: Array) -> dict[str, Array]:

@@ -8,7 +8,6 @@ has no part in it.
 
 from tfpipeline.ir import global_pools, graph
 from tfpipeline.post_training import float_network
-from tfpipeline.post_training import options as options_lib
 from tfpipeline.precision import (
     bias_correction,
     equalization,
@@ -16,6 +15,7 @@ from tfpipeline.precision import (
     quantize,
     ranges,
 )
+from tfpipeline.precision import options as options_lib
 
 
 def quantized(

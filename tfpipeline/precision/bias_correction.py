@@ -108,6 +108,11 @@ def _with_shifts(
         kernel = _free(f"{layer.name}/rounding", tensors)
         constants[kernel] = (rounded - g.constants[layer.weights]).astype(np.float32)
         tensors[kernel] = dataclasses.replace(tensors[layer.weights], name=kernel)
+        # Zeros, which TensorFlow Lite insists on in a convolution.
+        zeros = _free(f"{layer.name}/zeros", tensors)
+        channels = tensors[layer.output].shape[-1:]
+        constants[zeros] = np.zeros(channels, np.float32)
+        tensors[zeros] = graph.Tensor(zeros, channels, "float32")
         shift = _free(f"{layer.name}/shift", tensors)
         tensors[shift] = dataclasses.replace(tensors[layer.output], name=shift)
         layers.append(
@@ -116,7 +121,7 @@ def _with_shifts(
                 name=shift,
                 output=shift,
                 weights=kernel,
-                bias=None,
+                bias=zeros,
                 clamp=graph.NO_CLAMP,
             )
         )
