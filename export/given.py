@@ -69,6 +69,21 @@ class Given:
         if kind in _KERAS:
             raise errors.UsageError(needs_calibration(self.model, what))
 
+    @property
+    def is_of_keras(self) -> bool:
+        """Whether there are Keras layers, and no integers.
+
+        Raises:
+            UsageError: --model names nothing.
+        """
+        if (
+            run_folder.RunFolder(pathlib.Path(self.model))
+            .model(run_folder.FLOAT)
+            .is_dir()
+        ):
+            return True
+        return forms.find(self.model).kind in _KERAS
+
     @functools.cached_property
     def network(self) -> float_network.FloatNetwork:
         """The float network and its calibration data.
@@ -124,7 +139,7 @@ class Given:
         """
         path = pathlib.Path(self.model)
         of_run = run_folder.RunFolder(path).model(run_folder.FLOAT)
-        if not of_run.is_dir() and forms.find(self.model).kind not in _KERAS:
+        if not self.is_of_keras:
             source = model_source.with_weights(self.model)
             return source.graph, None, source.notes
         # Three seconds of imports that nobody else should wait for.

@@ -66,7 +66,7 @@ def prepare(given: Given, flags: Flags) -> Prepared:
         g=_beside(path),
         images=_images(given, stored.input.shape),
     )
-    return Prepared(files.contents(prepared), functools.partial(_report, prepared))
+    return Prepared(files.contents(prepared), functools.partial(_report, prepared, ()))
 
 
 def _stored(path: pathlib.Path, weight_bits: int | None) -> program.Program | None:
@@ -117,27 +117,36 @@ def _from_float(given: Given, flags: Flags) -> Prepared:
             "the formats come from images: give --calibration=FOLDER of .png or .npy, "
             "or an .npz"
         )
-    source = _network(given)
+    source, notes = _network(given)
     g, p = gap8.quantized(source, flags.weight_bits or 16)
     prepared = network.from_program(
         p, precision=PRECISIONS[flags.precision], g=g, images=source.inputs
     )
     return Prepared(
         files.contents(prepared),
-        functools.partial(_report, prepared),
+        functools.partial(_report, prepared, notes),
         loss.measure(_form(source, g, p), macs.graph_count(g).macs),
     )
 
 
-def _network(given: Given) -> float_network.FloatNetwork:
-    """The float network; of a run whose deployed network has integers, the one beside.
+def _network(given: Given) -> tuple[float_network.FloatNetwork, tuple[str, ...]]:
+    """The float network, and what the host has to know of it.
+
+    Of a run whose deployed network has integers, it is the one beside.
 
     Raises:
         UsageError: there are integers only.
     """
-    g = _float_graph(given.model)
     assert given.calibration is not None
-    return float_network.make(g, given.calibration, given.input_range)
+    if given.is_of_keras:
+        # TensorFlow, which reads the file, is there then.
+        from tfpipeline.post_training import gap8_network
+
+        single_results.require(given.network.graph, "GAP8")
+        network, scaling = gap8_network.rewritten(given.network)
+        return network, scaling.notes
+    g = _float_graph(given.model)
+    return float_network.make(g, given.calibration, given.input_range), ()
 
 
 def _float_graph(model: str) -> graph.Graph:
@@ -180,7 +189,9 @@ def _images(given: Given, shape: program.Shape) -> graph.Array | None:
     return calibration.read(given.calibration, (rows, columns, channels), pixels)
 
 
-def _report(found: network.Network, output: pathlib.Path | None) -> list[str]:
+def _report(
+    found: network.Network, notes: tuple[str, ...], output: pathlib.Path | None
+) -> list[str]:
     p = found.program
     peak = "not planned"
     if found.plan is not None:
@@ -192,7 +203,7 @@ def _report(found: network.Network, output: pathlib.Path | None) -> list[str]:
         f"L2         {peak}",
         f"AutoTiler  {len(found.calls.calls)} generator calls, "
         f"{found.precision.replace('_', ' ')}",
-        *(f"note       {note}" for note in found.notes),
+        *(f"note       {note}" for note in (*found.notes, *notes)),
         f"written    {output}; {files.README_FILE} has the vendor's commands",
     ]
 

@@ -4,6 +4,8 @@ Networks with many layers at once run by default; each layer alone, in every num
 format, is slow.
 """
 
+import types
+
 import numpy as np
 import pytest
 
@@ -11,12 +13,13 @@ from export.gap8 import files as gap8_files
 from export.gap8 import network as gap8_network
 from export.max78000 import files as max78000_files
 from export.max78000 import network as max78000_network
-from export.tflite import from_graph, trained, trained_outputs
-from export.tflite import int8 as int8_export
+from export.tflite import trained, trained_outputs
 from tests import layer_networks, layers_page
 from tfpipeline import errors
 from tfpipeline.compat import keras, tf
+from tfpipeline.configs import quantization
 from tfpipeline.deploy import catalog, choices
+from tfpipeline.deploy import tflite as deploy_tflite
 from tfpipeline.ir import from_tflite
 from tfpipeline.keras_networks import float_twin
 from tfpipeline.quantization.gap8 import scheme as gap8
@@ -240,25 +243,12 @@ def test_after_training(name, number_format):
         pytest.skip("refused, or only trained")
     model = layer_networks.build(name)
     images = _images(model.input_shape[1:])
-    bits = 8 if number_format == "int8" else 16
-    data = int8_export.convert_ptq(model, images, activation_bits=bits)
-    if bits == 16 and "REDUCE_MAX" in _operators(data):
-        # As deploy/int16x8.py writes it.
-        data = from_graph.to_bytes(from_tflite.read(data, name="net"))
+    job = types.SimpleNamespace(
+        trained=types.SimpleNamespace(model=model),
+        calibration=images,
+        choices=choices.Choices(),
+        quantization=quantization.Quantization(method="ptq"),
+        network="net",
+    )
+    data = deploy_tflite.after_training_of(number_format)(job)
     _of_every_interpreter(data, images)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(("name", "number_format"), layers_page.UNCONVERTED)
-def test_what_the_converter_lacks(name, number_format):
-    model = layer_networks.build(name)
-    images = _images(model.input_shape[1:])
-    bits = 8 if number_format == "int8" else 16
-    with pytest.raises(errors.PipelineError):
-        _of_every_interpreter(
-            int8_export.convert_ptq(model, images, activation_bits=bits), images
-        )
-
-
-def _operators(data):
-    return [each.name for each in flatbuffer.read(data).operators]

@@ -186,8 +186,13 @@ def _of_max78000(network: float_network.FloatNetwork) -> Run:
 
 
 def _of_gap8(network: float_network.FloatNetwork) -> Run:
-    _, p = gap8.quantized(network, 16)
-    return _of_program(p)
+    if network.model is None:
+        return _of_program(gap8.quantized(network, 16)[1])
+    from tfpipeline.post_training import gap8_network
+
+    rewritten, scaling = gap8_network.rewritten(network)
+    run = _of_program(gap8.quantized(rewritten, 16)[1])
+    return (lambda inputs: run(scaling.of(inputs))) if scaling.notes else run
 
 
 def _of_program(p: program.Program) -> Run:
