@@ -65,24 +65,8 @@ def require_same(model, number_format, images):
     else:
         data = trained.convert(model, name="net")
         micro = _of_every_interpreter(data, images)
-        _require_near(data, micro, model(images, training=False).numpy())
-
-
-def _require_near(data, micro, expected):
-    """The limits that every run is held to; twice the mean behind an average.
-
-    TensorFlow Lite's AVERAGE_POOL_2D rounds halves away from zero, in steps of what it
-    reads, and its result is rounded once more to the range that training gave it.
-    """
-    program = flatbuffer.read(data)
-    if not any(each.name == "AVERAGE_POOL_2D" for each in program.operators):
-        trained_outputs.compare(program, micro, expected)
-        return
-    port = program.output
-    real = (micro.astype(np.float64) - port.zero_points[0]) * port.scales[0]
-    steps = (real - expected) / port.scales[0]
-    largest, mean = trained_outputs.LIMITS[port.dtype]
-    trained_outputs.within(steps, port.scales[0], largest=2 * largest, mean=2 * mean)
+        expected = model(images, training=False).numpy()
+        trained_outputs.compare(flatbuffer.read(data), micro, expected)
 
 
 def _of_every_interpreter(data, images):

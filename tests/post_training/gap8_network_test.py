@@ -1,4 +1,4 @@
-"""Keras networks in the layers of the GAP8: the same results from behind a Rescaling."""
+"""Keras networks in the layers of the GAP8, from behind a Rescaling."""
 
 import numpy as np
 
