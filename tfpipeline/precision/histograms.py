@@ -26,7 +26,7 @@ class Histogram:
 
     def add(self, values: npt.NDArray[np.floating]) -> None:
         """Counts values of any shape, all of them between the ends."""
-        zeros = values.size - np.count_nonzero(values)
+        zeros = values.size - int(np.count_nonzero(values))
         self._zeros += zeros
         if self._high == self._low:
             return
