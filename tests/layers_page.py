@@ -30,6 +30,10 @@ FILE = room_table.ROOT / "docs" / "layers.md"
 TYPES = {"int8": "int8", "int16x8": "int16", "int4": "int8"}
 FORMATS = (*TYPES, "max78000", "gap8")
 BOTH, QAT, PTQ, NONE = "QAT, PTQ", "QAT", "PTQ", "-"
+# What is read as TensorFlow's converter has it, and does not run after training then.
+UNREADABLE_AFTER_TRAINING = {
+    "UpSampling1D": "after training: it joins all rows, TFLite Micro ten at most"
+}
 
 _HEAD = """\
 # Layers
@@ -114,6 +118,12 @@ def row(name: str) -> Row:
         if not _fault(lambda dtype=dtype: limits.require_runnable(g, dtype))
     ]
     cells = {each: _cell(each, model, g) for each in FORMATS}
+    if name in UNREADABLE_AFTER_TRAINING:
+        cells |= {
+            each: Cell(QAT, UNREADABLE_AFTER_TRAINING[name])
+            for each in TYPES
+            if cells[each].word == BOTH
+        }
     return Row(
         _becomes(model),
         cells,

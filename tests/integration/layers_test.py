@@ -225,6 +225,18 @@ def test_cell(name, number_format):
 def test_after_training(name, number_format):
     if layers_page.PTQ not in layers_page.row(name).formats[number_format].word:
         pytest.skip("refused, or only trained")
+    _of_every_interpreter(*_after_training(name, number_format))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", layers_page.UNREADABLE_AFTER_TRAINING)
+def test_what_is_joined_of_too_many_rows_is_refused(name):
+    with pytest.raises(errors.VerificationError, match="num_inputs <= kMaxInputNum"):
+        _of_every_interpreter(*_after_training(name, "int8"))
+
+
+def _after_training(name, number_format):
+    """The file that a run's PTQ writes, and its calibration images."""
     model = layer_networks.build(name)
     images = _images(model.input_shape[1:])
     job = types.SimpleNamespace(
@@ -234,5 +246,4 @@ def test_after_training(name, number_format):
         quantization=quantization.Quantization(method="ptq"),
         network="net",
     )
-    data = deploy_tflite.after_training_of(number_format)(job)
-    _of_every_interpreter(data, images)
+    return deploy_tflite.after_training_of(number_format)(job), images
