@@ -99,8 +99,8 @@ def given(tmp_path_factory):
         (folder / "pictures" / f"{index}.png").write_bytes(png_images.write(pixels))
     _accelerometer().save(folder / "accelerometer.keras")
     _uneven().save(folder / "uneven.keras")
-    np.save(folder / "squares.npy", random.uniform(-1, 0.99, (40, 12, 12, 3)))
     np.save(folder / "windows.npy", random.uniform(-1, 0.99, (60, 32, 3)))
+    np.save(folder / "squares.npy", random.uniform(-1, 0.99, (40, 12, 12, 3)))
     return folder
 
 
