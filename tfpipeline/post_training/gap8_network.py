@@ -6,14 +6,14 @@ import numpy as np
 
 from tfpipeline.ir import global_pools
 from tfpipeline.keras_networks import quantizable
-from tfpipeline.post_training import float_network, host_scaling, input_range
+from tfpipeline.post_training import float_network, front_rescaling, input_range
 from tfpipeline.quantization.gap8 import rewrites
 from tfpipeline.readers import from_keras
 
 
 def rewritten(
     network: float_network.FloatNetwork,
-) -> tuple[float_network.FloatNetwork, host_scaling.Scaling]:
+) -> tuple[float_network.FloatNetwork, front_rescaling.Scaling]:
     """The network as training for the chip has it, and what the host does in front.
 
     Args:
@@ -26,7 +26,7 @@ def rewritten(
     Raises:
         QuantizationError: a normalization that cannot be folded.
     """
-    model, scaling = host_scaling.without_rescaling(network.model)
+    model, scaling = front_rescaling.without_rescaling(network.model)
     folded = quantizable.fold(model, rewrites.TARGET)
     g = from_keras.read(folded, name=network.graph.name)
     declared = network.input_range

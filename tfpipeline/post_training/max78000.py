@@ -16,7 +16,7 @@ from tfpipeline import errors
 from tfpipeline.compat import keras
 from tfpipeline.ir import graph
 from tfpipeline.keras_networks import layer_traits, quantizable, topology
-from tfpipeline.post_training import float_network, host_scaling
+from tfpipeline.post_training import float_network, front_rescaling
 from tfpipeline.quantization import input_ranges
 from tfpipeline.quantization.max78000 import range_equalization, rewrites, scheme
 from tfpipeline.readers import from_keras, from_max78000
@@ -86,7 +86,7 @@ def quantized(
     """
     if network.model is None:
         return _as_it_is(network, policy)
-    given, scaling = host_scaling.without_rescaling(network.model)
+    given, scaling = front_rescaling.without_rescaling(network.model)
     folded = quantizable.fold(given, rewrites.TARGET)
     model = _without_last_function(folded)
     inputs = scaling.of(network.inputs)
@@ -158,7 +158,7 @@ def _without_last_function(model: keras.Model) -> keras.Model:
         for entry in architecture["config"]["layers"]:
             if entry["name"] == name:
                 entry["config"]["activation"] = "linear"
-    return host_scaling.with_weights(architecture, model)
+    return front_rescaling.with_weights(architecture, model)
 
 
 def _factor(low: float, high: float) -> float:
