@@ -20,7 +20,7 @@ from typing import Annotated
 from export import catalog
 from export.given import Given
 from tfpipeline import entry, errors, marked_folder, run_folder, run_lock
-from tfpipeline.configs import fields
+from tfpipeline.configs import fields, images, network
 from tfpipeline.configs.fields import Flag, Group
 from tfpipeline.post_training import calibration as calibrations
 from tfpipeline.post_training import input_range as input_ranges
@@ -29,6 +29,14 @@ from tfpipeline.precision import options as ptq
 from tfpipeline.precision import ranges as range_rules
 
 _GROUP = "all targets"
+_OWN = network.Own()
+
+
+@dataclasses.dataclass(frozen=True)
+class Calibrating(images.Examples):
+    """How data of --calibration are read, where train would take them."""
+
+    data_dir: images.DataDir = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -108,6 +116,11 @@ class Request(fields.Config):
         ),
     ] = False
 
+    own: Annotated[network.Own, Group("a network of your own")] = _OWN
+    calibrating: Annotated[Calibrating, Group("calibration data of your own")] = (
+        Calibrating()
+    )
+
     def check(self) -> None:
         """Flags that go with others."""
         if self.calibration is not None and self.no_calibration:
@@ -131,6 +144,9 @@ class Request(fields.Config):
             self.calibration,
             self.input_range,
             self.no_calibration,
+            self.own,
+            self.calibrating,
+            self.calibrating.data_dir,
             self.options(),
         )
 

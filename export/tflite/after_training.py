@@ -114,6 +114,7 @@ def cost(
         run=network.run,
         compute=compute,
         outputs=g.outputs,
+        says_classes=network.says_classes,
     )
     return loss.measure(compared, macs.graph_count(g).macs)
 

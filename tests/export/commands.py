@@ -11,14 +11,9 @@ from export import catalog
 program = importlib.import_module("export.__main__")
 
 _SHARED = (
-    "calibration",
-    "input_range",
-    "per_tensor",
-    "no_calibration",
-    "equalize",
-    "ranges",
-    "percentile",
-    "bias_correction",
+    *("calibration", "input_range", "per_tensor", "no_calibration"),
+    *("own", "calibrating"),
+    *("equalize", "ranges", "percentile", "bias_correction"),
 )
 
 
@@ -34,9 +29,12 @@ def run(
         target: its name.
         model: of --model.
         output: of --output.
-        **flags: fields of the target's flags, and of those of all targets.
+        **flags: fields of the target's flags, and of those of all targets; `sound`, the
+            front end.
     """
     shared = {name: flags.pop(name) for name in _SHARED if name in flags}
+    if "sound" in flags:
+        shared["calibrating"] = program.Calibrating(sound=flags.pop("sound"))
     given = changed(target, **flags)
     command = program.Command(
         model=os.fspath(model),

@@ -3,19 +3,21 @@
 import dataclasses
 import functools
 import pathlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
 
+from export.c import host
+from export.c import network as c_network
 from export.gap8 import network as gap8_network
 from export.given import Given
 from export.max78000 import network as max78000_network
 from export.tflite import after_training, float_runner
 from tfpipeline import errors, run_folder
-from tfpipeline.ir import from_tflite, graph
+from tfpipeline.ir import from_tflite, graph, serialize
 from tfpipeline.numerics import affine
-from tfpipeline.post_training import float_network, gap8, input_range
+from tfpipeline.post_training import float_network, gap8, host_scaling, input_range
 from tfpipeline.simulate import float_execution
 from tfpipeline.targets.gap8 import program, program_file
 from tfpipeline.targets.max78000 import policy
@@ -27,16 +29,19 @@ Array = npt.NDArray[np.float32]
 Run = Callable[[Array], graph.Array]
 
 FLOAT, INT8, INT16X8, TFLM = "float", "int8", "int16x8", "tflm"
-MAX78000, GAP8 = "max78000", "gap8"
+C, MAX78000, GAP8 = "c", "max78000", "gap8"
 FORMS = {
     FLOAT: "the network before quantization",
     INT8: "our execution of the integers",
     INT16X8: "likewise, activations of 16 bits",
     TFLM: "TensorFlow Lite Micro's interpreter, of int8",
+    C: "our own C of int8, by this machine's compiler",
     MAX78000: "the accelerator's integers",
     GAP8: "the chip's 16 bits",
 }
 _BATCH = 16
+# At the end of a network these are the host's of a MAX78000.
+_HOST_FUNCTIONS = ("softmax", "sigmoid", "tanh", "hard_swish")
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -55,14 +60,20 @@ class Network:
     high: float = 127 / 128
 
     def runner(self, form: str) -> Run:
-        """Real inputs `[N, ...]` -> the first output, real, `[N, ...]`.
+        """Real inputs `[N, ...]` -> the output, real, `[N, ...]`.
+
+        Of several outputs one row an input: each flattened, one behind the other.
 
         Raises:
             UsageError: the network cannot be had in this form; says what is missing.
             PipelineError: as the exporter of the form.
         """
         path = pathlib.Path(self.given.model)
-        stored = self._stored(path, INT8 if form == TFLM else form)
+        if form == C:
+            host.require(host.COMPILER)
+        if form == MAX78000 and (device := _devices_own(path)) is not None:
+            return _of_device(device, self.given.loaded()[0])
+        stored = self._stored(path, INT8 if form in (TFLM, C) else form)
         if stored is not None and form == GAP8:
             return _of_program(program_file.read(stored))
         if stored is not None:
@@ -130,6 +141,15 @@ class Network:
         return self.given.loaded()[0]
 
 
+def _row(names: Sequence[str], computed: Mapping[str, graph.Array]) -> graph.Array:
+    """The outputs of a network as one array."""
+    outputs = [computed[name] for name in names]
+    if len(outputs) == 1:
+        return outputs[0]
+    rows = [each.reshape(len(each), -1) for each in outputs]
+    return np.concatenate(rows, axis=1)
+
+
 def _batches(inputs: Array) -> Iterator[Array]:
     for start in range(0, len(inputs), _BATCH):
         yield inputs[start : start + _BATCH]
@@ -139,29 +159,67 @@ def _of_floats(network: float_network.FloatNetwork) -> Run:
     g = network.graph
 
     def run(inputs: Array) -> graph.Array:
-        return np.concatenate([x[g.outputs[0]] for x in network.run(g, inputs)])
+        return np.concatenate([_row(g.outputs, x) for x in network.run(g, inputs)])
 
     return run
 
 
 def _of_file(data: bytes, form: str) -> Run:
     g = from_tflite.read(data)
-    quant = g.tensors[g.outputs[0]].quant
 
     def ours(inputs: Array) -> graph.Array:
         parts = [after_training.reals(g, each) for each in _batches(inputs)]
-        return np.concatenate([part[g.outputs[0]] for part in parts])
+        return np.concatenate([_row(g.outputs, part) for part in parts])
+
+    def real(computed: Sequence[graph.Array]) -> graph.Array:
+        found = {}
+        for name, values in zip(g.outputs, computed, strict=True):
+            quant = g.tensors[name].quant
+            found[name] = values if quant is None else affine.dequantized(values, quant)
+        return _row(g.outputs, found)
 
     def micro(inputs: Array) -> graph.Array:
         integers = reference.quantize_input(data, inputs)
-        values = interpreter.run(data, [integers])[0]
-        return values if quant is None else affine.dequantized(values, quant)
+        return real(interpreter.run(data, [integers]))
 
-    return micro if form == TFLM else ours
+    def compiled(inputs: Array) -> graph.Array:
+        integers = reference.quantize_input(data, inputs)
+        with host.compiled(c_network.prepare(g, "network")) as built:
+            return real(built.run([integers]))
+
+    return {TFLM: micro, C: compiled}.get(form, ours)
 
 
 def _of_tflite(network: float_network.FloatNetwork, form: str, recipe: str) -> Run:
     return _of_file(after_training.made(network, recipe), form)
+
+
+def _devices_own(path: pathlib.Path) -> graph.Graph | None:
+    """The integers of the MAX78000 that a run exported; None where there are none."""
+    run = run_folder.RunFolder(path)
+    if not path.is_dir() or not run.export_file(MAX78000).is_file():
+        return None
+    for folder in (run.graph, run.other_graph(MAX78000)):
+        if (folder / serialize.FILE_NAME).is_file():
+            g = serialize.read(folder)
+            if g.tensors[g.inputs[0]].dtype == "int8" and _is_of_device(g):
+                return g
+    return None
+
+
+def _is_of_device(g: graph.Graph) -> bool:
+    """Whether the input has the device's scale, which no training changes."""
+    quant = g.tensors[g.inputs[0]].quant
+    return quant is not None and (quant.scale, quant.zero_point) == ((1 / 128,), (0,))
+
+
+def _of_device(g: graph.Graph, real: graph.Graph) -> Run:
+    prepared = max78000_network.prepare(g)
+    return _with_hosts_function(
+        lambda inputs: _row(g.outputs, max78000_network.reals(prepared, g, inputs)),
+        g,
+        real,
+    )
 
 
 def _of_max78000(network: float_network.FloatNetwork) -> Run:
@@ -169,34 +227,47 @@ def _of_max78000(network: float_network.FloatNetwork) -> Run:
 
     quantized = max78000.quantized(network, policy.Policy())
     prepared = max78000_network.prepare(quantized.graph)
-    last = quantized.graph.outputs[0]
-    head = head_lib.of_graph(network.graph)
-    is_for_host = (
-        head.function in max78000.HOST_FUNCTIONS
-        and head_lib.of_graph(quantized.graph).function != head.function
-    )
 
     def run(inputs: Array) -> graph.Array:
         loaded = quantized.loaded(inputs)
-        values = max78000_network.reals(prepared, quantized.graph, loaded)[last]
-        # As a program for the chip ends: the host does what the chip cannot.
-        return head.applied(values) if is_for_host else values
+        computed = max78000_network.reals(prepared, quantized.graph, loaded)
+        return _row(quantized.graph.outputs, computed)
 
-    return run
+    return _with_hosts_function(run, quantized.graph, network.graph)
+
+
+def _with_hosts_function(run: Run, g: graph.Graph, real: graph.Graph) -> Run:
+    """As a program for the chip ends: the host does what the chip cannot.
+
+    Args:
+        run: what the device computes.
+        g: its graph.
+        real: the float network.
+    """
+    head = head_lib.of_graph(real)
+    if head.function == head_lib.of_graph(g).function or (
+        head.function not in _HOST_FUNCTIONS
+    ):
+        return run
+    return lambda inputs: head.applied(run(inputs))
 
 
 def _of_gap8(network: float_network.FloatNetwork) -> Run:
-    if network.model is None:
-        return _of_program(gap8.quantized(network, 16)[1])
-    from tfpipeline.post_training import gap8_network
+    front = None
+    if network.model is not None:
+        from tfpipeline.post_training import gap8_network
 
-    rewritten, scaling = gap8_network.rewritten(network)
-    run = _of_program(gap8.quantized(rewritten, 16)[1])
-    return (lambda inputs: run(scaling.of(inputs))) if scaling.notes else run
+        network, front = gap8_network.rewritten(network)
+    scaled = host_scaling.left_to_host(network)
+    _, p = gap8.quantized(scaled.network, 16)
+    run = _of_program(p)
+    if front is None or not front.notes:
+        return lambda inputs: run(scaled.of(inputs))
+    return lambda inputs: run(scaled.of(front.of(inputs)))
 
 
 def _of_program(p: program.Program) -> Run:
-    return lambda inputs: gap8_network.reals(p, inputs)[p.outputs[0]]
+    return lambda inputs: _row(p.outputs, gap8_network.reals(p, inputs))
 
 
 _MADE: dict[str, Callable[[float_network.FloatNetwork], Run]] = {
@@ -204,6 +275,7 @@ _MADE: dict[str, Callable[[float_network.FloatNetwork], Run]] = {
     INT8: lambda network: _of_tflite(network, INT8, "wi8_ai8"),
     INT16X8: lambda network: _of_tflite(network, INT16X8, "wi8_ai16"),
     TFLM: lambda network: _of_tflite(network, TFLM, "wi8_ai8"),
+    C: lambda network: _of_tflite(network, C, "wi8_ai8"),
     MAX78000: _of_max78000,
     GAP8: _of_gap8,
 }
