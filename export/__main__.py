@@ -25,6 +25,8 @@ from tfpipeline.configs.fields import Flag, Group
 from tfpipeline.post_training import calibration as calibrations
 from tfpipeline.post_training import input_range as input_ranges
 from tfpipeline.post_training import loss
+from tfpipeline.precision import options as ptq
+from tfpipeline.precision import ranges as range_rules
 
 _GROUP = "all targets"
 _OWN = network.Own()
@@ -88,6 +90,23 @@ class Request(fields.Config):
             group=_GROUP,
         ),
     ] = False
+    equalize: Annotated[
+        bool, Flag(f"As --per_tensor: {ptq.EQUALIZE_HELP}", group=_GROUP)
+    ] = False
+    ranges: Annotated[
+        str,
+        Flag(
+            f"As --per_tensor. {ptq.RANGES_HELP}",
+            choices=range_rules.METHODS,
+            group=_GROUP,
+        ),
+    ] = range_rules.EXTREMES.method
+    percentile: Annotated[
+        float, Flag(ptq.PERCENTILE_HELP, low=50.0, high=100.0, group=_GROUP)
+    ] = range_rules.EXTREMES.percentile
+    bias_correction: Annotated[
+        bool, Flag(f"As --per_tensor: {ptq.BIAS_CORRECTION_HELP}", group=_GROUP)
+    ] = False
     no_calibration: Annotated[
         bool,
         Flag(
@@ -106,8 +125,11 @@ class Request(fields.Config):
         """Flags that go with others."""
         if self.calibration is not None and self.no_calibration:
             raise errors.UsageError("give --calibration or --no_calibration, not both")
-        if self.calibration is None and self.per_tensor:
-            raise errors.UsageError("--per_tensor needs --calibration")
+        if self.calibration is None and self.options() != ptq.PLAIN:
+            raise errors.UsageError(
+                "--per_tensor, --equalize, --ranges and --bias_correction need "
+                "--calibration"
+            )
 
     def given(self) -> Given:
         """The network, for the targets.
@@ -121,11 +143,20 @@ class Request(fields.Config):
             self.model,
             self.calibration,
             self.input_range,
-            self.per_tensor,
             self.no_calibration,
             self.own,
             self.calibrating,
             self.calibrating.data_dir,
+            self.options(),
+        )
+
+    def options(self) -> ptq.Options:
+        """What quantization does beyond rounding."""
+        return ptq.Options(
+            self.per_tensor,
+            self.equalize,
+            range_rules.Rule(self.ranges, self.percentile),
+            self.bias_correction,
         )
 
     def folders(self) -> dict[str, pathlib.Path | None]:

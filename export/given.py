@@ -16,6 +16,7 @@ from tfpipeline.models import forms
 from tfpipeline.post_training import calibration as calibrations
 from tfpipeline.post_training import float_network
 from tfpipeline.precision import formats
+from tfpipeline.precision import options as options_lib
 from tfpipeline.simulate import float_execution
 from tfpipeline.untrusted import content
 
@@ -34,22 +35,22 @@ class Given:
         model: --model.
         calibration: --calibration; without it nothing is quantized here.
         input_range: --input_range.
-        per_tensor: --per_tensor.
         no_calibration: --no_calibration.
         own: what is said of a network of one's own.
         examples: how a data set of --calibration is read; its front end is the
             network's, whatever the data are.
         data_dir: --data_dir.
+        options: what quantization does beyond rounding.
     """
 
     model: str
     calibration: str | None = None
     input_range: str = "auto"
-    per_tensor: bool = False
     no_calibration: bool = False
     own: network.Own = network.Own()  # noqa: RUF009 a frozen value
     examples: images.Examples = images.Examples()  # noqa: RUF009 a frozen value
     data_dir: str | None = None
+    options: options_lib.Options = options_lib.PLAIN
 
     @property
     def name(self) -> str:
@@ -93,6 +94,21 @@ class Given:
             return  # The target says it.
         if kind in _KERAS:
             raise errors.UsageError(needs_calibration(self.model, what))
+
+    @property
+    def is_of_keras(self) -> bool:
+        """Whether there are Keras layers, and no integers.
+
+        Raises:
+            UsageError: --model names nothing.
+        """
+        if (
+            run_folder.RunFolder(pathlib.Path(self.model))
+            .model(run_folder.FLOAT)
+            .is_dir()
+        ):
+            return True
+        return forms.find(self.model).kind in _KERAS
 
     @functools.cached_property
     def dataset(self) -> "splits.Dataset | None":
@@ -265,7 +281,7 @@ class Given:
 
     def _file(self, recipe: str, name: str) -> after_training.File:
         file = after_training.make(
-            self.network, formats.named(recipe), name, per_tensor=self.per_tensor
+            self.network, formats.named(recipe), name, self.options
         )
         described = metadata_entry.added(file.data, self.metadata, self.name)
         return dataclasses.replace(file, data=described)
@@ -278,7 +294,7 @@ class Given:
         """
         path = pathlib.Path(self.model)
         of_run = run_folder.RunFolder(path).model(run_folder.FLOAT)
-        if not of_run.is_dir() and forms.find(self.model).kind not in _KERAS:
+        if not self.is_of_keras:
             source = self.source()
             return source.graph, None, source.notes
         # Three seconds of imports that nobody else should wait for.

@@ -30,17 +30,9 @@ FILE = room_table.ROOT / "docs" / "layers.md"
 TYPES = {"int8": "int8", "int16x8": "int16", "int4": "int8"}
 FORMATS = (*TYPES, "max78000", "gap8")
 BOTH, QAT, PTQ, NONE = "QAT, PTQ", "QAT", "PTQ", "-"
-_UNCONVERTED = (
-    "after training: TensorFlow's converter does not have it in 16 bits (2.21)"
-)
-_LONG = "after training: the converter joins all rows, TFLite Micro ten at most"
-# (layer, number format) -> what TensorFlow's converter, which quantizes float networks
-# for these formats, makes of it that does not run.
-UNCONVERTED = {
-    ("PReLU", "int16x8"): _UNCONVERTED,
-    ("UpSampling1D", "int8"): _LONG,
-    ("UpSampling1D", "int16x8"): _LONG,
-    ("hard swish of MobileNetV3", "int16x8"): _UNCONVERTED,
+# What is read as TensorFlow's converter has it, and does not run after training then.
+UNREADABLE_AFTER_TRAINING = {
+    "UpSampling1D": "after training: it joins all rows, TFLite Micro ten at most"
 }
 
 _HEAD = """\
@@ -126,9 +118,12 @@ def row(name: str) -> Row:
         if not _fault(lambda dtype=dtype: limits.require_runnable(g, dtype))
     ]
     cells = {each: _cell(each, model, g) for each in FORMATS}
-    for each in FORMATS:
-        if (name, each) in UNCONVERTED:
-            cells[each] = Cell(QAT, UNCONVERTED[name, each])
+    if name in UNREADABLE_AFTER_TRAINING:
+        cells |= {
+            each: Cell(QAT, UNREADABLE_AFTER_TRAINING[name])
+            for each in TYPES
+            if cells[each].word == BOTH
+        }
     return Row(
         _becomes(model),
         cells,

@@ -119,7 +119,8 @@ def _from_float(given: Given, flags: Flags) -> Prepared:
             "the formats come from inputs: give --calibration=DATA, a folder of .png "
             "or .npy, an .npz, or data as train takes them"
         )
-    scaled = host_scaling.left_to_host(_network(given))
+    rewritten, notes = _network(given)
+    scaled = host_scaling.left_to_host(rewritten)
     source = scaled.network
     g, p = gap8.quantized(source, flags.weight_bits or 16)
     prepared = network.from_program(
@@ -128,7 +129,7 @@ def _from_float(given: Given, flags: Flags) -> Prepared:
     prepared = dataclasses.replace(
         prepared,
         metadata=given.metadata,
-        notes=(*scaled.notes, *prepared.notes),
+        notes=(*notes, *scaled.notes, *prepared.notes),
     )
     return Prepared(
         files.contents(prepared),
@@ -142,8 +143,10 @@ def _metadata(given: Given) -> model_metadata.Metadata | None:
     return dataclasses.replace(given, calibration=None).metadata
 
 
-def _network(given: Given) -> float_network.FloatNetwork:
-    """The float network; of a run whose deployed network has integers, the one beside.
+def _network(given: Given) -> tuple[float_network.FloatNetwork, tuple[str, ...]]:
+    """The float network, and what the host has to know of it.
+
+    Of a run whose deployed network has integers, it is the one beside.
 
     Raises:
         UsageError: there are integers only.
@@ -152,11 +155,18 @@ def _network(given: Given) -> float_network.FloatNetwork:
         # Once for all targets, as it is slow.
         network = given.network
         single_results.require(network.graph, "GAP8")
-        return dataclasses.replace(network, graph=global_pools.as_pools(network.graph))
+        if network.model is not None:
+            from tfpipeline.post_training import gap8_network
+
+            network, front = gap8_network.rewritten(network)
+            return network, front.notes
+        g = global_pools.as_pools(network.graph)
+        return dataclasses.replace(network, graph=g), ()
     network = float_network.make(
         _float_graph(given), given.calibration_source, given.input_range
     )
-    return dataclasses.replace(network, says_classes=given.says_classes(network.graph))
+    says_classes = given.says_classes(network.graph)
+    return dataclasses.replace(network, says_classes=says_classes), ()
 
 
 def _float_graph(given: Given) -> graph.Graph:

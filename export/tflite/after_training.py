@@ -5,11 +5,13 @@ import dataclasses
 import numpy as np
 
 from export.tflite import from_graph
+from tfpipeline import errors
 from tfpipeline.cost import macs
-from tfpipeline.ir import graph
+from tfpipeline.ir import from_tflite, graph
 from tfpipeline.numerics import affine
 from tfpipeline.post_training import float_network, loss, tflite
 from tfpipeline.precision import formats
+from tfpipeline.precision import options as options_lib
 from tfpipeline.simulate import execution, vector_kernels
 
 Array = graph.Array
@@ -22,7 +24,7 @@ class File:
     Attributes:
         data: of the `.tflite` file.
         cost: what the integers cost.
-        float_graph: the network that they are of.
+        float_graph: the network that they are of, equalized where that is asked for.
     """
 
     data: bytes
@@ -34,8 +36,7 @@ def make(
     network: float_network.FloatNetwork,
     form: formats.Format,
     name: str,
-    *,
-    per_tensor: bool = False,
+    options: options_lib.Options = options_lib.PLAIN,
 ) -> File:
     """Quantizes a float network, and measures what that costs.
 
@@ -43,35 +44,95 @@ def make(
         network: float, with calibration data.
         form: the number format.
         name: of the form, for the user.
-        per_tensor: one scale a kernel.
+        options: what is done beyond rounding.
 
     Raises:
         ExportError: naming every layer that TensorFlow Lite Micro does not compute.
         GraphError: a layer that cannot be quantized.
     """
-    g, integers = tflite.quantized(network, form, per_tensor=per_tensor)
-    data = from_graph.to_bytes(integers)
+    g, integers, data = _quantized(network, form, options)
+    return File(data, cost(network, g, integers, name), g)
+
+
+def _quantized(
+    network: float_network.FloatNetwork,
+    form: formats.Format,
+    options: options_lib.Options,
+) -> tuple[graph.Graph, graph.Graph, bytes]:
+    """The float graph, its integers, and the file of these."""
+    keeps_state = any(isinstance(x, graph.Stateful) for x in network.graph.layers)
+    if not keeps_state or network.model is None or form.weight_bits != 8:
+        g, integers = tflite.quantized(network, form, options)
+        return g, integers, from_graph.to_bytes(integers)
+    if options != options_lib.PLAIN:
+        raise errors.UsageError(
+            f"'{network.graph.name}' has layers that keep a state, which TensorFlow's "
+            "converter quantizes: leave out --per_tensor, --equalize, --ranges and "
+            "--bias_correction"
+        )
+    # TensorFlow, which the model was read with, is there already.
+    from export.tflite import int8
+    from tfpipeline.quantization import input_ranges
+
+    declared = input_ranges.InputRange(
+        network.input_range.low, network.input_range.high
+    )
+    data = int8.convert_ptq(
+        network.model,
+        network.inputs,
+        declared,
+        activation_bits=form.activation_bits,
+    )
+    return network.graph, from_tflite.read(data, name=network.graph.name), data
+
+
+def cost(
+    network: float_network.FloatNetwork,
+    g: graph.Graph,
+    integers: graph.Graph,
+    name: str,
+) -> loss.Loss:
+    """What integers cost on the calibration data.
+
+    Args:
+        network: float, with calibration data.
+        g: the graph that the integers are of.
+        integers: the same network, with tensors of the same names where it has the
+            same; outputs in the same order.
+        name: of the form, for the user.
+    """
+
+    def compute(inputs: Array) -> dict[str, Array]:
+        values = reals(integers, inputs)
+        own = zip(g.outputs, integers.outputs, strict=True)
+        return {**values, **{name: values[other] for name, other in own}}
+
     compared = loss.Form(
         name=name,
         reference=g,
         inputs=network.inputs,
         run=network.run,
-        compute=lambda inputs: reals(integers, inputs),
-        outputs=integers.outputs,
+        compute=compute,
+        outputs=g.outputs,
         says_classes=network.says_classes,
     )
-    return File(data, loss.measure(compared, macs.graph_count(g).macs), g)
+    return loss.measure(compared, macs.graph_count(g).macs)
 
 
-def made(network: float_network.FloatNetwork, recipe: str) -> bytes:
+def made(
+    network: float_network.FloatNetwork,
+    recipe: str,
+    options: options_lib.Options = options_lib.PLAIN,
+) -> bytes:
     """The `.tflite` of a number format, not measured.
 
     Args:
         network: float, with calibration data.
         recipe: name of the format, `wi8_ai8`.
+        options: what is done beyond rounding.
     """
-    _, integers = tflite.quantized(network, formats.named(recipe))
-    return from_graph.to_bytes(integers)
+    *_, data = _quantized(network, formats.named(recipe), options)
+    return data
 
 
 def reals(g: graph.Graph, inputs: Array) -> dict[str, Array]:

@@ -10,6 +10,7 @@ from export.target import Prepared, Target
 from export.tflite import (
     after_training,
     from_graph,
+    lowering,
     normal_form,
     offline_plan,
     small_weights,
@@ -21,6 +22,8 @@ from tfpipeline.configs import fields
 from tfpipeline.configs.fields import Flag
 from tfpipeline.ir import graph, tflite_file
 from tfpipeline.numerics import lost_weights
+from tfpipeline.post_training import loss
+from tfpipeline.precision import bias_correction
 from tfpipeline.untrusted import content
 
 _OfflinePlan = Annotated[
@@ -90,7 +93,10 @@ def prepare_int8(given: givens.Given, flags: Int8Flags) -> Prepared:
     file = _read(given, "int8", unpack=flags.compress)
     network = normal_form.normal(file)
     if flags.weights_change:
-        return _small_weights(network, given.name, flags, _float_graph(flags))
+        float_graph = _float_graph(flags)
+        return _of_small(
+            _made_small(network, given.name, flags, float_graph, given), network
+        )
     return _verified(network, "int8", flags.offline_plan)
 
 
@@ -110,10 +116,21 @@ def _after_training(
 ) -> Prepared:
     network = normal_form.Normal(file.data, ())
     if isinstance(flags, Int8Flags) and flags.weights_change:
-        float_graph = _float_graph(flags) or file.float_graph
-        narrowed = _small_weights(network, given.name, flags, float_graph)
-        # The loss is that of kernels of 8 bits, which these are not.
-        return narrowed
+        if flags.float_model is not None:
+            raise errors.UsageError(
+                "leave out --float_model: with --calibration --model is the float "
+                "network"
+            )
+        made = _made_small(network, given.name, flags, file.float_graph, given)
+        cost = file.cost
+        if made.narrow is not None:
+            cost = after_training.cost(
+                given.network,
+                file.float_graph,
+                made.narrow,
+                f"{dtype}, weights of {made.weight_bits} bits",
+            )
+        return _of_small(made, network, cost)
     prepared = _verified(network, dtype, flags.offline_plan)
     return dataclasses.replace(prepared, cost=file.cost)
 
@@ -141,32 +158,51 @@ def _noted(found: normal_form.Normal) -> list[str]:
     return [f"changed    {note}" for note in found.notes]
 
 
-def _small_weights(
+def _made_small(
     found: normal_form.Normal,
     name: str,
-    given: Int8Flags,
+    flags: Int8Flags,
     float_graph: graph.Graph | None,
-) -> Prepared:
+    given: givens.Given,
+) -> small_weights.SmallWeights:
     """Narrows or compresses the weights of a TFLite network, and verifies it."""
-    if given.offline_plan:
+    if flags.offline_plan:
         raise errors.UsageError(
             "--offline_plan does not go with --weight_bits and --compress: the plan is "
             "of the tensors of the file as it is"
         )
-    bits = None if given.weight_bits == 8 else given.weight_bits
-    made = small_weights.make(
+    bits = None if flags.weight_bits == 8 else flags.weight_bits
+    float_graph = None if bits is None else float_graph
+
+    def corrected(narrow: graph.Graph) -> graph.Graph:
+        assert float_graph is not None
+        network = given.network
+        real = lowering.lower(float_graph)
+        return bias_correction.corrected(real, narrow, network.inputs, network.run)
+
+    return small_weights.make(
         found.model,
         weight_bits=bits,
-        compress=given.compress,
-        float_graph=None if bits is None else float_graph,
+        compress=flags.compress,
+        float_graph=float_graph,
+        # Those of 8 bits have made up for other roundings.
+        correct=corrected if given.options.bias_correction else None,
         name=name,
     )
+
+
+def _of_small(
+    made: small_weights.SmallWeights,
+    found: normal_form.Normal,
+    cost: loss.Loss | None = None,
+) -> Prepared:
     return Prepared(
         small_weights.contents(made),
         functools.partial(
             _report,
             [*small_weights.report(made), *_lost(made.model), *_noted(found)],
         ),
+        cost,
     )
 
 

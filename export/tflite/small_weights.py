@@ -7,6 +7,7 @@ give what our simulation gives, compressed ones what the file gives uncompressed
 
 import dataclasses
 import hashlib
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -42,6 +43,7 @@ class SmallWeights:
         tables: of the compressed tensors.
         original_arena: of the file it was made from.
         arena: of the file.
+        narrow: the network with narrowed weights; `None` where they were left.
     """
 
     model: bytes
@@ -54,11 +56,12 @@ class SmallWeights:
     tables: tuple[compression.Table, ...]
     original_arena: arena.ArenaReport
     arena: arena.ArenaReport
+    narrow: graph.Graph | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        """All but the file as JSON values."""
-        values = dataclasses.asdict(self)
-        del values["model"]
+        """All but the file and the network as JSON values."""
+        values = dataclasses.asdict(dataclasses.replace(self, narrow=None))
+        del values["model"], values["narrow"]
         return {
             "model_bytes": len(self.model),
             "model_sha256": hashlib.sha256(self.model).hexdigest(),
@@ -73,6 +76,7 @@ def make(
     weight_bits: int | None = None,
     compress: bool = False,
     float_graph: graph.Graph | None = None,
+    correct: Callable[[graph.Graph], graph.Graph] | None = None,
     name: str = "network",
 ) -> SmallWeights:
     """Narrows and compresses the weights of an int8 `.tflite`, and verifies the result.
@@ -82,6 +86,7 @@ def make(
         weight_bits: 4, or with `compress` 2 to 7; `None` leaves the weights.
         compress: store weights of few values as indices into tables.
         float_graph: the float network, for weights that were not rounded before.
+        correct: what becomes of the network with narrowed weights.
         name: of the network, for messages.
 
     Raises:
@@ -100,6 +105,8 @@ def make(
             packed=not compress,
             float_graph=float_graph,
         )
+        if correct is not None:
+            narrowed = dataclasses.replace(narrowed, graph=correct(narrowed.graph))
         result = from_graph.to_bytes(narrowed.graph)
         _require_equal(
             f"weights of {weight_bits} bits: TensorFlow Lite Micro and the simulation",
@@ -131,6 +138,7 @@ def make(
         tables=tables,
         original_arena=original_arena,
         arena=original_arena if result == model else arena.find_arena(result),
+        narrow=None if narrowed is None else narrowed.graph,
     )
 
 

@@ -1,15 +1,18 @@
-"""Post-training quantization beside int8: what the converter does not give."""
+"""Quantization after training, as a run deploys it."""
 
 import types
 
 import numpy as np
 import pytest
 
-from export.tflite import int4_kernels, int8
+from export.tflite import after_training, int4_kernels, int8
+from tests.golden import tiny_networks
 from tests.quantization import conftest
-from tfpipeline.deploy import choices, int4, int16x8
-from tfpipeline.ir import from_tflite, global_pools, graph
-from tfpipeline.quantization import input_ranges
+from tfpipeline import errors
+from tfpipeline.configs import quantization
+from tfpipeline.deploy import choices, tflite
+from tfpipeline.ir import from_tflite, graph
+from tfpipeline.post_training import float_network, input_range
 from tfpipeline.readers import from_keras
 from tfpipeline.simulate import execution
 from tfpipeline.targets.tflm import flatbuffer, interpreter, reference
@@ -23,36 +26,76 @@ def job():
         trained=types.SimpleNamespace(model=conftest.build_trained_like("pooled")),
         calibration=(pixels / 128 - 1).astype(np.float32),
         choices=choices.Choices(),
+        quantization=quantization.Quantization(method="ptq"),
         network="pooled",
     )
 
 
-def _operators(data):
-    return [operator.name for operator in flatbuffer.read(data).operators]
+def _converted(number_format, job):
+    return tflite.after_training_of(number_format)(job)
+
+
+@pytest.mark.parametrize(
+    ("number_format", "scale"), [("int8", 2**-7), ("int16x8", 2**-15)]
+)
+def test_files_are_micros_and_take_pixels_exactly(job, number_format, scale):
+    data = _converted(number_format, job)
+    program = flatbuffer.require_integer(data, [number_format.removesuffix("x8")])
+    assert (program.input.scales, program.input.zero_points) == ((scale,), (0,))
+    quantized = reference.quantize_input(data, job.calibration)
+    micro = interpreter.predict(data, quantized)
+    np.testing.assert_array_equal(
+        micro, execution.predict(from_tflite.read(data), quantized)
+    )
+    assert len(np.unique(micro)) > 32
+    # TensorFlow Lite Micro has no REDUCE_MAX of int16.
+    assert "MAX_POOL_2D" in [operator.name for operator in program.operators]
+
+
+def test_options_of_the_run_are_those_of_its_files(job):
+    changed = quantization.Quantization(
+        method="ptq", equalize=True, ranges="mse", bias_correction=True
+    )
+    other = types.SimpleNamespace(**{**vars(job), "quantization": changed})
+    assert _converted("int8", other) != _converted("int8", job)
+    with pytest.raises(errors.UsageError, match="go with --scheme=int8; found gap8"):
+        quantization.Quantization(scheme="gap8", equalize=True).check()
 
 
 @pytest.mark.slow
-def test_a_global_maximum_of_int16_becomes_a_pool_of_the_same_integers(job):
-    model = job.trained.model
-    given = int8.convert_ptq(
-        model, job.calibration, input_ranges.SIGNED, activation_bits=16
+@pytest.mark.parametrize("bits", [8, 16])
+@pytest.mark.parametrize("network", [tiny_networks.plain, tiny_networks.depthwise])
+def test_integers_are_those_of_tensorflows_converter(network, bits):
+    model, images = tiny_networks.build(network), tiny_networks.images(32)
+    theirs = from_tflite.read(int8.convert_ptq(model, images, activation_bits=bits))
+    given = float_network.FloatNetwork(
+        from_keras.read(model), images, input_range.NAMED[input_range.SIGNED]
     )
-    # Otherwise the rewriting is not needed any more.
-    assert "REDUCE_MAX" in _operators(given)
-    data = int16x8._convert_ptq(job)
-    assert "REDUCE_MAX" not in _operators(data)
-    assert "MAX_POOL_2D" in _operators(data)
-    assert flatbuffer.read(data).output.scales == flatbuffer.read(given).output.scales
-    quantized = reference.quantize_input(data, job.calibration)
-    micro = interpreter.predict(data, quantized)
-    pooled = global_pools.as_pools(from_tflite.read(given))
-    expected = execution.predict(pooled, quantized)
-    np.testing.assert_array_equal(micro, expected)
-    assert len(np.unique(micro)) > 32
+    ours = from_tflite.read(after_training.made(given, f"wi8_ai{bits}"))
+    for one, other in zip(theirs.layers, ours.layers, strict=True):
+        assert type(one) is type(other)
+        quants = [
+            (theirs.tensors[name].quant, ours.tensors[another].quant)
+            for name, another in zip(
+                (one.output, *graph.kernel_names(one)),
+                (other.output, *graph.kernel_names(other)),
+                strict=True,
+            )
+        ]
+        for quant, mine in quants:
+            # Float32 there, float64 here.
+            np.testing.assert_allclose(mine.scale, quant.scale, rtol=1e-5)
+            assert mine.zero_point == quant.zero_point
+        for name, another in zip(
+            graph.kernel_names(one), graph.kernel_names(other), strict=True
+        ):
+            np.testing.assert_array_equal(
+                ours.constants[another], theirs.constants[name]
+            )
 
 
 def test_kernels_of_4_bits_come_from_the_float_network(job):
-    data = int4._convert_ptq(job)
+    data = _converted("int4", job)
     program = flatbuffer.require_integer(data)
     assert (program.input.scales, program.input.zero_points) == ((1 / 128,), (0,))
     g = from_tflite.read(data)

@@ -17,6 +17,8 @@ from tfpipeline.targets.tflm import interpreter
 
 layers = keras.layers
 
+_SLOW = pytest.mark.slow
+
 
 def _branched() -> keras.Model:
     """What a stranger's network has: a Rescaling, a PReLU, a resize, two outputs."""
@@ -64,6 +66,27 @@ def _plain() -> keras.Model:
     return keras.Model(source, layers.Dense(5)(x), name="plain")
 
 
+def _uneven() -> keras.Model:
+    """Channels far apart, of which none counts less than another."""
+    keras.utils.set_random_seed(5)
+    model = keras.Sequential(
+        [
+            keras.Input((12, 12, 3)),
+            layers.Conv2D(8, 3, padding="same", activation="relu"),
+            layers.DepthwiseConv2D(3, padding="same", activation="relu"),
+            layers.GlobalAveragePooling2D(),
+            layers.Dense(5),
+        ],
+        name="uneven",
+    )
+    spread = np.geomspace(0.02, 1, 8)
+    kernel, bias = model.layers[0].get_weights()
+    model.layers[0].set_weights([kernel * spread, bias])
+    kernel, bias = model.layers[1].get_weights()
+    model.layers[1].set_weights([kernel / spread[:, np.newaxis], bias])
+    return model
+
+
 @pytest.fixture(scope="module")
 def given(tmp_path_factory):
     folder = tmp_path_factory.mktemp("given")
@@ -75,7 +98,9 @@ def given(tmp_path_factory):
         pixels = random.integers(0, 256, (16, 12, 3), np.uint8)
         (folder / "pictures" / f"{index}.png").write_bytes(png_images.write(pixels))
     _accelerometer().save(folder / "accelerometer.keras")
+    _uneven().save(folder / "uneven.keras")
     np.save(folder / "windows.npy", random.uniform(-1, 0.99, (60, 32, 3)))
+    np.save(folder / "squares.npy", random.uniform(-1, 0.99, (40, 12, 12, 3)))
     return folder
 
 
@@ -115,6 +140,36 @@ def test_a_file_computes_what_micro_does(
     (told,) = (line for line in lines if line.startswith("loss "))
     assert "worst of 2 outputs" in told and "(12 inputs)" in told
     assert not any("WARNING" in line for line in lines)
+
+
+def _loss(lines):
+    (told,) = (line for line in lines if line.startswith("loss "))
+    return float(told.split()[1])
+
+
+@pytest.mark.parametrize("target", ["int8", pytest.param("int16x8", marks=_SLOW)])
+def test_all_options_together_lose_less_and_are_micros(export, tmp_path, target):
+    flags = {"model": "uneven.keras", "data": "squares.npy"}
+    lines = export(target, equalize=True, ranges="mse", bias_correction=True, **flags)
+    data = (tmp_path / target / "model.tflite").read_bytes()
+    assert _loss(lines) > _loss(export(target, **flags)) + 1
+    g = from_tflite.read(data)
+    source = g.tensors[g.inputs[0]]
+    limits = np.iinfo(source.dtype)
+    random = np.random.default_rng(0)
+    inputs = random.integers(limits.min, limits.max, (4, 12, 12, 3), source.dtype)
+    np.testing.assert_array_equal(
+        execution.predict(g, inputs), interpreter.predict(data, inputs)
+    )
+
+
+def test_weights_of_4_bits_say_what_they_cost(export):
+    found = export("int8", "plain.keras", weight_bits=4)
+    (warning,) = (line for line in found if line.startswith("WARNING"))
+    assert "int8, weights of 4 bits loses more than" in warning
+    assert any("the weights of the float network" in line for line in found)
+    corrected = export("int8", "plain.keras", weight_bits=4, bias_correction=True)
+    assert _loss(found) < 20 < _loss(corrected)
 
 
 @pytest.mark.slow
@@ -207,7 +262,10 @@ def test_what_does_not_go_together_is_said(export, given):
     np.save(given / "nan.npy", np.full_like(data, np.nan))
     with pytest.raises(errors.DataError, match="not a finite number"):
         export("int8", "accelerometer.keras", "nan.npy")
-    with pytest.raises(errors.UsageError, match="--per_tensor needs --calibration"):
-        export("int8", data=None, per_tensor=True)
+    for flags in ({"per_tensor": True}, {"equalize": True}, {"ranges": "mse"}):
+        with pytest.raises(errors.UsageError, match="--bias_correction need --calib"):
+            export("int8", data=None, **flags)
+    with pytest.raises(errors.UsageError, match="leave out --float_model"):
+        export("int8", weight_bits=4, float_model=str(given / "plain.keras"))
     with pytest.raises(errors.UsageError, match="it must be auto"):
         export("int8", input_range="3,1")

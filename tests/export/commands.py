@@ -13,6 +13,7 @@ program = importlib.import_module("export.__main__")
 _SHARED = (
     *("calibration", "input_range", "per_tensor", "no_calibration"),
     *("own", "calibrating"),
+    *("equalize", "ranges", "percentile", "bias_correction"),
 )
 
 

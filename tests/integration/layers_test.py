@@ -4,6 +4,8 @@ Networks with many layers at once run by default; each layer alone, in every num
 format, is slow.
 """
 
+import types
+
 import numpy as np
 import pytest
 
@@ -11,12 +13,13 @@ from export.gap8 import files as gap8_files
 from export.gap8 import network as gap8_network
 from export.max78000 import files as max78000_files
 from export.max78000 import network as max78000_network
-from export.tflite import from_graph, trained, trained_outputs
-from export.tflite import int8 as int8_export
+from export.tflite import trained, trained_outputs
 from tests import layer_networks, layers_page
 from tfpipeline import errors
 from tfpipeline.compat import keras, tf
+from tfpipeline.configs import quantization
 from tfpipeline.deploy import catalog, choices
+from tfpipeline.deploy import tflite as deploy_tflite
 from tfpipeline.ir import from_tflite
 from tfpipeline.keras_networks import float_twin
 from tfpipeline.quantization.gap8 import scheme as gap8
@@ -62,24 +65,8 @@ def require_same(model, number_format, images):
     else:
         data = trained.convert(model, name="net")
         micro = _of_every_interpreter(data, images)
-        _require_near(data, micro, model(images, training=False).numpy())
-
-
-def _require_near(data, micro, expected):
-    """The limits that every run is held to; twice the mean behind an average.
-
-    TensorFlow Lite's AVERAGE_POOL_2D rounds halves away from zero, in steps of what it
-    reads, and its result is rounded once more to the range that training gave it.
-    """
-    program = flatbuffer.read(data)
-    if not any(each.name == "AVERAGE_POOL_2D" for each in program.operators):
-        trained_outputs.compare(program, micro, expected)
-        return
-    port = program.output
-    real = (micro.astype(np.float64) - port.zero_points[0]) * port.scales[0]
-    steps = (real - expected) / port.scales[0]
-    largest, mean = trained_outputs.LIMITS[port.dtype]
-    trained_outputs.within(steps, port.scales[0], largest=2 * largest, mean=2 * mean)
+        expected = model(images, training=False).numpy()
+        trained_outputs.compare(flatbuffer.read(data), micro, expected)
 
 
 def _of_every_interpreter(data, images):
@@ -238,27 +225,25 @@ def test_cell(name, number_format):
 def test_after_training(name, number_format):
     if layers_page.PTQ not in layers_page.row(name).formats[number_format].word:
         pytest.skip("refused, or only trained")
-    model = layer_networks.build(name)
-    images = _images(model.input_shape[1:])
-    bits = 8 if number_format == "int8" else 16
-    data = int8_export.convert_ptq(model, images, activation_bits=bits)
-    if bits == 16 and "REDUCE_MAX" in _operators(data):
-        # As deploy/int16x8.py writes it.
-        data = from_graph.to_bytes(from_tflite.read(data, name="net"))
-    _of_every_interpreter(data, images)
+    _of_every_interpreter(*_after_training(name, number_format))
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("name", "number_format"), layers_page.UNCONVERTED)
-def test_what_the_converter_lacks(name, number_format):
+@pytest.mark.parametrize("name", layers_page.UNREADABLE_AFTER_TRAINING)
+def test_what_is_joined_of_too_many_rows_is_refused(name):
+    with pytest.raises(errors.VerificationError, match="num_inputs <= kMaxInputNum"):
+        _of_every_interpreter(*_after_training(name, "int8"))
+
+
+def _after_training(name, number_format):
+    """The file that a run's PTQ writes, and its calibration images."""
     model = layer_networks.build(name)
     images = _images(model.input_shape[1:])
-    bits = 8 if number_format == "int8" else 16
-    with pytest.raises(errors.PipelineError):
-        _of_every_interpreter(
-            int8_export.convert_ptq(model, images, activation_bits=bits), images
-        )
-
-
-def _operators(data):
-    return [each.name for each in flatbuffer.read(data).operators]
+    job = types.SimpleNamespace(
+        trained=types.SimpleNamespace(model=model),
+        calibration=images,
+        choices=choices.Choices(),
+        quantization=quantization.Quantization(method="ptq"),
+        network="net",
+    )
+    return deploy_tflite.after_training_of(number_format)(job), images

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from export.c import network
-from export.tflite import from_graph, int8, verify
+from export.tflite import after_training, from_graph, int8, verify
 from export.tflm import arena, bundle, project, structures
 from tests import recurrent
 from tests.ir import tflite_models as models
@@ -13,7 +13,8 @@ from tfpipeline import errors, model_source
 from tfpipeline.compat import keras, tf
 from tfpipeline.cost import estimate
 from tfpipeline.ir import from_tflite, single_results
-from tfpipeline.precision import formats, quantize, ranges
+from tfpipeline.post_training import float_network, input_range
+from tfpipeline.precision import formats, options, quantize, ranges
 from tfpipeline.readers import from_keras
 from tfpipeline.simulate import execution, support
 from tfpipeline.targets import catalog
@@ -124,6 +125,28 @@ def test_a_float_lstm_is_not_quantized_after_training_here():
     observed = ranges.observe(g, np.zeros((1, 8, 4), np.float32))
     with pytest.raises(errors.GraphError, match="keeps a state, whose range"):
         quantize.quantize(g, observed, next(iter(formats.FORMATS.values())))
+
+
+def test_a_float_lstm_of_keras_is_quantized_by_the_converter():
+    keras.utils.set_random_seed(1)
+    rows = keras.Input((8, 4))
+    model = keras.Model(rows, L.Dense(3)(L.LSTM(6)(rows)))
+    images = np.random.default_rng(0).uniform(-1, 1, (20, 8, 4)).astype(np.float32)
+    given = float_network.FloatNetwork(
+        from_keras.read(model), images, input_range.of_values(images), model
+    )
+    form = formats.named("wi8_ai8")
+    made = after_training.make(given, form, "int8")
+    assert made.cost.worst_output.db > 25
+    g = from_tflite.read(made.data)
+    inputs = micro.random_inputs(g, 4)
+    (expected,) = micro.run(made.data, inputs, 1)
+    np.testing.assert_array_equal(execution.run(g, inputs)[0], expected)
+    equalized = options.Options(equalize=True)
+    with pytest.raises(errors.UsageError, match="which TensorFlow's converter quant"):
+        after_training.make(given, form, "int8", equalized)
+    with pytest.raises(errors.ExportError, match=r"not .*supported for op: 'UNIDIR"):
+        after_training.make(given, formats.named("wi8_ai16"), "int16x8")
 
 
 def test_a_written_file_brings_what_tflite_asks_for():

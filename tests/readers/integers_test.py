@@ -122,7 +122,7 @@ def conv(x, filters=4, **options):
 
 
 def scales_that_differ():
-    """Where the converter adds a QUANTIZE: in front of joins and behind averages."""
+    """Where the converter adds a QUANTIZE, in front of joins; averages need none."""
     image = keras.Input(keras_networks.IMAGE)
     x = conv(image, activation="relu")
     joined = L.Concatenate()([L.MaxPooling2D(2, 1, "same")(x), conv(image), x, image])

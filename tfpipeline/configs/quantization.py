@@ -7,6 +7,8 @@ from typing import Annotated
 from tfpipeline import errors, number_formats
 from tfpipeline.configs import fields, recipe
 from tfpipeline.configs.fields import Flag
+from tfpipeline.precision import options
+from tfpipeline.precision import ranges as range_rules
 from tfpipeline.targets.max78000 import policy as policies
 
 _SCHEMES = "; ".join(
@@ -102,6 +104,20 @@ class Quantization(fields.Config):
         ),
     ] = ()
     calibration_images: recipe.CalibrationImages = 512
+    equalize: Annotated[
+        bool, Flag(f"Before quantization after training: {options.EQUALIZE_HELP}")
+    ] = options.PLAIN.equalize
+    ranges: Annotated[
+        str,
+        Flag(f"After training. {options.RANGES_HELP}", choices=range_rules.METHODS),
+    ] = options.PLAIN.ranges.method
+    percentile: Annotated[
+        float, Flag(options.PERCENTILE_HELP, low=50.0, high=100.0)
+    ] = options.PLAIN.ranges.percentile
+    bias_correction: Annotated[
+        bool,
+        Flag(f"In quantization after training: {options.BIAS_CORRECTION_HELP}"),
+    ] = options.PLAIN.bias_correction
     consistency_tolerance: Annotated[
         float,
         Flag(
@@ -126,6 +142,15 @@ class Quantization(fields.Config):
             group="output",
         ),
     ] = 512
+
+    @property
+    def after_training(self) -> options.Options:
+        """What quantization after training does beyond rounding."""
+        return options.Options(
+            equalize=self.equalize,
+            ranges=range_rules.Rule(self.ranges, self.percentile),
+            bias_correction=self.bias_correction,
+        )
 
     @property
     def start_epoch(self) -> int | None:
@@ -153,6 +178,7 @@ class Quantization(fields.Config):
     def check(self) -> None:
         """Checks widths, policy and exports against the scheme."""
         self._check_widths()
+        self._check_after_training()
         formats = [each.name for each in number_formats.of_scheme(self.scheme)]
         allowed = (*formats, number_formats.FLOAT)
         unknown = [name for name in self.export if name not in allowed]
@@ -195,6 +221,14 @@ class Quantization(fields.Config):
     @property
     def _has_policy(self) -> bool:
         return number_formats.scheme_named(self.scheme).has_policy
+
+    def _check_after_training(self) -> None:
+        is_plain = self.after_training == options.PLAIN
+        if self.scheme != number_formats.SCHEMES[0].name and not is_plain:
+            raise errors.UsageError(
+                "--equalize, --ranges, --percentile and --bias_correction go with "
+                f"--scheme={number_formats.SCHEMES[0].name}; found {self.scheme}"
+            )
 
     def _check_widths(self) -> None:
         scheme = number_formats.scheme_named(self.scheme)

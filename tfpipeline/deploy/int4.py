@@ -3,18 +3,14 @@
 import dataclasses
 import logging
 
-from export.tflite import from_graph, limits
+from export.tflite import limits
 from tfpipeline import number_formats
 from tfpipeline.deploy import choices as choices_lib
 from tfpipeline.deploy import deployment, tflite
 from tfpipeline.deploy import job as jobs
 from tfpipeline.ir import graph
-from tfpipeline.post_training import float_network, input_range
-from tfpipeline.post_training import tflite as post_training
-from tfpipeline.precision import formats
 from tfpipeline.quantization.tflite import int4 as tflite_int4
 from tfpipeline.quantization.tflite import ranges
-from tfpipeline.readers import from_keras
 from tfpipeline.training import scheme
 
 _FORMAT = number_formats.named("int4")
@@ -38,22 +34,9 @@ def _training(choices: choices_lib.Choices) -> scheme.Scheme:
     )
 
 
-def _convert_ptq(job: jobs.Job) -> bytes:
-    # The converter has no kernels of 4 bits.
-    fixed = job.choices.input_range
-    network = float_network.FloatNetwork(
-        graph=from_keras.read(job.trained.model, name=job.network),
-        inputs=job.calibration,
-        input_range=input_range.InputRange(fixed.minimum, fixed.maximum),
-    )
-    widths = formats.named(_FORMAT.recipe)
-    _, integers = post_training.quantized(network, widths)
-    return from_graph.to_bytes(integers)
-
-
 _TFLITE = tflite.deployment_of(
     _FORMAT.name,
-    _convert_ptq,
+    tflite.after_training_of(_FORMAT.name),
     check=_check,
     training=_training,
 )

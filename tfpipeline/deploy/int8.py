@@ -1,8 +1,6 @@
 """A trained run as int8 `.tflite`."""
 
-from export.tflite import int8
 from tfpipeline.deploy import choices as choices_lib
-from tfpipeline.deploy import job as jobs
 from tfpipeline.deploy import tflite
 from tfpipeline.quantization.tflite import int8 as tflite_int8
 from tfpipeline.quantization.tflite import ranges
@@ -21,17 +19,9 @@ def _training(choices: choices_lib.Choices) -> scheme.Scheme:
     )
 
 
-def _convert_ptq(job: jobs.Job) -> bytes:
-    return int8.convert_ptq(
-        job.trained.model,
-        job.calibration,
-        job.choices.input_range,
-    )
-
-
 DEPLOYMENT = tflite.deployment_of(
     "int8",
-    _convert_ptq,
+    tflite.after_training_of("int8"),
     check=None,
     training=_training,
 )

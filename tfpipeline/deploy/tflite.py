@@ -8,13 +8,21 @@ from typing import Any
 import numpy as np
 
 from export.detection import beside
-from export.tflite import metadata_entry, trained, verify
+from export.tflite import (
+    after_training,
+    float_runner,
+    metadata_entry,
+    trained,
+    verify,
+)
 from tfpipeline import number_formats
 from tfpipeline.deploy import choices as choices_lib
 from tfpipeline.deploy import deployment
 from tfpipeline.deploy import job as jobs
 from tfpipeline.ir import from_tflite, graph
 from tfpipeline.numerics import lost_weights
+from tfpipeline.post_training import float_network, input_range
+from tfpipeline.readers import from_keras
 from tfpipeline.targets.tflm import flatbuffer, reference
 from tfpipeline.tasks import consistency
 from tfpipeline.training import progress, scheme
@@ -45,6 +53,28 @@ def deployment_of(
         functools.partial(_rehearse, named, convert_ptq),
         functools.partial(_deploy, named, convert_ptq),
     )
+
+
+def after_training_of(number_format: str) -> Callable[[jobs.Job], bytes]:
+    """What makes the file of a job's float network by the rules of `export`.
+
+    Args:
+        number_format: its name.
+    """
+    return functools.partial(_after_training, number_formats.named(number_format))
+
+
+def _after_training(number_format: number_formats.NumberFormat, job: jobs.Job) -> bytes:
+    fixed = job.choices.input_range
+    network = float_network.FloatNetwork(
+        graph=from_keras.read(job.trained.model, name=job.network),
+        inputs=job.calibration,
+        input_range=input_range.between(fixed.minimum, fixed.maximum),
+        model=job.trained.model,
+        run=float_runner.batches,
+    )
+    options = job.quantization.after_training
+    return after_training.made(network, number_format.recipe, options)
 
 
 def _rehearse(

@@ -253,10 +253,17 @@ def _with_hosts_function(run: Run, g: graph.Graph, real: graph.Graph) -> Run:
 
 
 def _of_gap8(network: float_network.FloatNetwork) -> Run:
+    front = None
+    if network.model is not None:
+        from tfpipeline.post_training import gap8_network
+
+        network, front = gap8_network.rewritten(network)
     scaled = host_scaling.left_to_host(network)
     _, p = gap8.quantized(scaled.network, 16)
     run = _of_program(p)
-    return lambda inputs: run(scaled.of(inputs))
+    if front is None or not front.notes:
+        return lambda inputs: run(scaled.of(inputs))
+    return lambda inputs: run(scaled.of(front.of(inputs)))
 
 
 def _of_program(p: program.Program) -> Run:

@@ -108,6 +108,12 @@ def parse(text: str) -> InputRange | None:
     return InputRange(low, high)
 
 
+def between(low: float, high: float) -> InputRange:
+    """The range of these ends; that of pixels where it is one of those with a name."""
+    named = (each for each in NAMED.values() if (each.low, each.high) == (low, high))
+    return next(named, InputRange(low, high))
+
+
 def of_values(values: npt.NDArray[np.float32]) -> InputRange:
     """The range of the data themselves, and of zero."""
     low, high = min(float(values.min()), 0.0), max(float(values.max()), 0.0)

@@ -8,7 +8,6 @@ factor, is what the host loads.
 """
 
 import dataclasses
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -17,7 +16,7 @@ from tfpipeline import errors
 from tfpipeline.compat import keras
 from tfpipeline.ir import graph
 from tfpipeline.keras_networks import layer_traits, quantizable, topology
-from tfpipeline.post_training import float_network
+from tfpipeline.post_training import float_network, front_rescaling
 from tfpipeline.quantization import input_ranges
 from tfpipeline.quantization.max78000 import range_equalization, rewrites, scheme
 from tfpipeline.readers import from_keras, from_max78000
@@ -87,7 +86,7 @@ def quantized(
     """
     if network.model is None:
         return _as_it_is(network, policy)
-    given, scaling = _without_rescaling(network.model)
+    given, scaling = front_rescaling.without_rescaling(network.model)
     folded = quantizable.fold(given, rewrites.TARGET)
     model = _without_last_function(folded)
     inputs = scaling.of(network.inputs)
@@ -142,44 +141,6 @@ def _require_runnable(g: graph.Graph, policy: policies.Policy) -> None:
         raise errors.TargetError(errors.told(lead, reasons))
 
 
-@dataclasses.dataclass(frozen=True)
-class _Scaling:
-    """`value * scale + offset`: what Rescaling layers in front make of the input."""
-
-    scale: float = 1.0
-    offset: float = 0.0
-    notes: tuple[str, ...] = ()
-
-    def of(self, values: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        """Of any shape."""
-        scaled = values.astype(np.float64) * self.scale + self.offset
-        return scaled.astype(np.float32)
-
-
-def _without_rescaling(model: keras.Model) -> tuple[keras.Model, _Scaling]:
-    """The network behind Rescaling layers in front, which are left to the host."""
-    model = topology.require_functional(model)
-    scaling = _Scaling()
-    while True:
-        architecture = topology.to_dict(model)
-        source = model.inputs[0].node.layer.name
-        readers = topology.consumers(architecture)[source]
-        first = model.get_layer(readers[0]) if len(readers) == 1 else None
-        if not isinstance(first, keras.layers.Rescaling) or len(model.layers) == 2:
-            return model, scaling
-        scale, offset = float(np.asarray(first.scale)), float(np.asarray(first.offset))
-        note = (
-            f"Rescaling '{first.name}' is left to the host: value * {scale:.9g} + "
-            f"{offset:.9g}"
-        )
-        scaling = _Scaling(
-            scaling.scale * scale,
-            scaling.offset * scale + offset,
-            (*scaling.notes, note),
-        )
-        model = _without(model, first.name, source)
-
-
 def _without_last_function(model: keras.Model) -> keras.Model:
     """The network without a function at its end, which is the host's."""
     model = topology.require_functional(model)
@@ -197,19 +158,7 @@ def _without_last_function(model: keras.Model) -> keras.Model:
         for entry in architecture["config"]["layers"]:
             if entry["name"] == name:
                 entry["config"]["activation"] = "linear"
-    return _with_weights(architecture, model)
-
-
-def _without(model: keras.Model, name: str, source: str) -> keras.Model:
-    architecture = topology.remove_layers(topology.to_dict(model), {name: source})
-    return _with_weights(architecture, model)
-
-
-def _with_weights(architecture: dict[str, Any], model: keras.Model) -> keras.Model:
-    result = topology.from_dict(architecture)
-    for layer in result.layers:
-        layer.set_weights(model.get_layer(layer.name).get_weights())
-    return result
+    return front_rescaling.with_weights(architecture, model)
 
 
 def _factor(low: float, high: float) -> float:

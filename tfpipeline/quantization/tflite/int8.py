@@ -21,10 +21,10 @@ What differs from `tfmot.quantization.keras.quantize_model` (tfmot 0.8.1):
   configurations here (`_ADDED`).
 
 What only moves values (MaxPooling2D, Flatten, Reshape, Dropout, UpSampling2D and so on)
-gets no quantizer and keeps the range of its input. AveragePooling2D gets its own range,
-for which TensorFlow Lite, whose operator needs equal scales, adds a QUANTIZE operator;
-GlobalAveragePooling2D (MEAN) needs none. A bilinear UpSampling2D is not rounded in
-training: TensorFlow Lite rounds it in the steps of its input.
+gets no quantizer and keeps the range of its input. So do AveragePooling2D and a
+bilinear UpSampling2D, which are not rounded in training: TensorFlow Lite rounds them in
+the steps of their input, and a range of their own would be a second rounding, by a
+QUANTIZE. GlobalAveragePooling2D (MEAN) has a range of its own.
 """
 
 from collections.abc import Callable, Iterator
@@ -56,6 +56,8 @@ _KERNEL_LAYERS = (
 # Layers that pass values on: input and output have the same scale.
 _SAME_RANGE_LAYERS = (
     *layer_traits.IN_TRAINING_ONLY,
+    _LAYERS.AveragePooling1D,
+    _LAYERS.AveragePooling2D,
     _LAYERS.Cropping1D,
     _LAYERS.Cropping2D,
     _LAYERS.Flatten,
@@ -74,8 +76,6 @@ _JOINING_LAYERS = (_LAYERS.Concatenate, _LAYERS.Maximum, _LAYERS.Minimum)
 # Layers whose output gets a range of its own.
 _OWN_RANGE_LAYERS = (
     _LAYERS.Add,
-    _LAYERS.AveragePooling1D,
-    _LAYERS.AveragePooling2D,
     _LAYERS.GlobalAveragePooling1D,
     _LAYERS.GlobalAveragePooling2D,
     _LAYERS.LeakyReLU,
@@ -303,6 +303,8 @@ _ADDED: dict[type[Any], LayerConfig] = {
     **dict.fromkeys(
         (
             *layer_traits.IN_TRAINING_ONLY,
+            _LAYERS.AveragePooling1D,
+            _LAYERS.AveragePooling2D,
             _LAYERS.MaxPooling1D,
             _LAYERS.UpSampling2D,
         ),
