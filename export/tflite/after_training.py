@@ -62,17 +62,6 @@ def make(
     return File(data, loss.measure(compared, macs.graph_count(g).macs), g)
 
 
-def made(network: float_network.FloatNetwork, recipe: str) -> bytes:
-    """The `.tflite` of a number format, not measured.
-
-    Args:
-        network: float, with calibration data.
-        recipe: name of the format, `wi8_ai8`.
-    """
-    _, integers = tflite.quantized(network, formats.named(recipe))
-    return from_graph.to_bytes(integers)
-
-
 def reals(g: graph.Graph, inputs: Array) -> dict[str, Array]:
     """What an integer graph computes of real inputs `[N, ...]`, as real numbers."""
     source = g.tensors[g.inputs[0]]

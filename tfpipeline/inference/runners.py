@@ -8,15 +8,23 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import numpy.typing as npt
 
+from export.c import compiled
 from export.gap8 import network as gap8_network
 from export.given import Given
 from export.max78000 import network as max78000_network
-from export.tflite import after_training, float_runner
+from export.tflite import after_training, float_runner, from_graph, output_runner
 from tfpipeline import errors, run_folder
 from tfpipeline.ir import from_tflite, graph
 from tfpipeline.numerics import affine
-from tfpipeline.post_training import float_network, gap8, input_range
-from tfpipeline.simulate import float_execution
+from tfpipeline.post_training import (
+    float_ends,
+    float_network,
+    gap8,
+    input_range,
+    tflite,
+)
+from tfpipeline.precision import formats
+from tfpipeline.simulate import execution, float_execution
 from tfpipeline.targets.gap8 import program, program_file
 from tfpipeline.targets.max78000 import policy
 from tfpipeline.targets.tflm import interpreter, reference
@@ -25,18 +33,54 @@ from tfpipeline.untrusted import content
 
 Array = npt.NDArray[np.float32]
 Run = Callable[[Array], graph.Array]
+# Of all outputs, in the order of the network's.
+RunAll = Callable[[Array], tuple[graph.Array, ...]]
 
 FLOAT, INT8, INT16X8, TFLM = "float", "int8", "int16x8", "tflm"
+INT8_PER_TENSOR, INT4 = "int8_per_tensor", "int4"
+INT16, FIXED16 = "int16", "fixed16"
 MAX78000, GAP8 = "max78000", "gap8"
 FORMS = {
     FLOAT: "the network before quantization",
     INT8: "our execution of the integers",
+    INT8_PER_TENSOR: "likewise, one scale a kernel",
+    INT4: "likewise, kernels of 4 bits",
     INT16X8: "likewise, activations of 16 bits",
+    INT16: "likewise, kernels of 16 bits too, which nothing deploys",
+    FIXED16: "likewise, every scale a power of two and one a kernel",
     TFLM: "TensorFlow Lite Micro's interpreter, of int8",
     MAX78000: "the accelerator's integers",
     GAP8: "the chip's 16 bits",
 }
 _BATCH = 16
+# Inputs that TFLite's kernels have to give our integers of, before they run the rest.
+_COMPARED = 2
+
+
+@dataclasses.dataclass(frozen=True)
+class _Recipe:
+    """How TFLite's rules are applied.
+
+    Attributes:
+        name: of the number format.
+        per_tensor: one scale a kernel.
+        interpreter: TensorFlow Lite Micro's, not our execution.
+    """
+
+    name: str
+    per_tensor: bool = False
+    interpreter: bool = False
+
+
+_RECIPES = {
+    INT8: _Recipe("wi8_ai8"),
+    INT8_PER_TENSOR: _Recipe("wi8_ai8", per_tensor=True),
+    INT4: _Recipe("wi4_ai8"),
+    INT16X8: _Recipe("wi8_ai16"),
+    INT16: _Recipe("wi16_ai16"),
+    FIXED16: _Recipe("wi16_ai16_fixed"),
+    TFLM: _Recipe("wi8_ai8", interpreter=True),
+}
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -61,13 +105,33 @@ class Network:
             UsageError: the network cannot be had in this form; says what is missing.
             PipelineError: as the exporter of the form.
         """
+        run = self.all_outputs(form)
+        return lambda inputs: run(inputs)[0]
+
+    def all_outputs(self, form: str, *, float_ends_only: bool = False) -> RunAll:
+        """Real inputs `[N, ...]` -> every output, real, `[N, ...]`.
+
+        Args:
+            form: of FORMS.
+            float_ends_only: of a float network, softmax and sigmoid at its outputs are
+                computed in float behind the integers, as a host of a chip does.
+
+        Raises:
+            UsageError, PipelineError: as `runner`.
+        """
         path = pathlib.Path(self.given.model)
         stored = self._stored(path, INT8 if form == TFLM else form)
         if stored is not None and form == GAP8:
             return _of_program(program_file.read(stored))
         if stored is not None:
-            return _of_file(content.read(stored), form)
-        return _MADE[form](self._float(form))
+            return _of_file(content.read(stored), form == TFLM)
+        network = self._float(form)
+        # The accelerator's own way leaves them to the host by itself.
+        if form in (FLOAT, MAX78000) or not float_ends_only:
+            return _made(network, form)
+        opened = float_ends.opened(network.graph)
+        run = _made(dataclasses.replace(network, graph=opened.graph), form)
+        return lambda inputs: opened.applied(run(inputs))
 
     def _stored(self, path: pathlib.Path, form: str) -> pathlib.Path | None:
         """The file of a form that is there; of a run, its export."""
@@ -100,7 +164,7 @@ class Network:
         return float_network.FloatNetwork(
             g,
             inputs,
-            input_range.InputRange(self.low, self.high),
+            input_range.between(self.low, self.high),
             model,
             float_execution.batches if model is None else float_runner.batches,
             notes,
@@ -121,6 +185,10 @@ class Network:
         """How the network ends."""
         return head_lib.of_graph(self._graph)
 
+    def heads(self) -> tuple[head_lib.Head, ...]:
+        """How each of its outputs ends."""
+        return float_ends.opened(self._graph).heads
+
     @functools.cached_property
     def _graph(self) -> graph.Graph:
         path = pathlib.Path(self.given.model)
@@ -135,70 +203,159 @@ def _batches(inputs: Array) -> Iterator[Array]:
         yield inputs[start : start + _BATCH]
 
 
-def _of_floats(network: float_network.FloatNetwork) -> Run:
+def _made(network: float_network.FloatNetwork, form: str) -> RunAll:
+    if form in _RECIPES:
+        return _of_tflite(network, _RECIPES[form])
+    return _MADE[form](network)
+
+
+def _of_floats(network: float_network.FloatNetwork) -> RunAll:
     g = network.graph
 
-    def run(inputs: Array) -> graph.Array:
-        return np.concatenate([x[g.outputs[0]] for x in network.run(g, inputs)])
+    def ours(inputs: Array) -> tuple[graph.Array, ...]:
+        batches = [
+            [values[name] for name in g.outputs] for values in network.run(g, inputs)
+        ]
+        return tuple(np.concatenate(each) for each in zip(*batches, strict=True))
+
+    if network.model is None or not execution.keeps_batch(g):
+        return ours
+    try:
+        quick = output_runner.runner(from_graph.to_bytes(g), integers=False)
+    except errors.ExportError:
+        return ours
+    return quick or ours
+
+
+def _of_file(data: bytes, interpreted: bool) -> RunAll:
+    g = from_tflite.read(data)
+
+    def micro(inputs: Array) -> tuple[graph.Array, ...]:
+        integers = reference.quantize_input(data, inputs)
+        return _reals(g, tuple(interpreter.run(data, [integers])))
+
+    return micro if interpreted else _of_integers(g, data)
+
+
+def _of_tflite(network: float_network.FloatNetwork, recipe: _Recipe) -> RunAll:
+    form = formats.named(recipe.name)
+    _, g = tflite.quantized(network, form, per_tensor=recipe.per_tensor)
+    if not form.is_deployable:
+        return _of_integers(g)
+    data = from_graph.to_bytes(g)
+    if recipe.interpreter:
+        return _of_file(data, interpreted=True)
+    return _of_integers(from_tflite.read(data), data)
+
+
+def _of_integers(g: graph.Graph, data: bytes | None = None) -> RunAll:
+    """Our execution; what computes the same faster where there is something.
+
+    That is TFLite's own kernels of int8, whose roundings are not always ours, or our C
+    where there is a compiler. Whether they do is asked of the first inputs of the first
+    call: these run in both.
+
+    Args:
+        g: the integers.
+        data: their `.tflite`; None of those that nothing deploys.
+    """
+
+    def ours(inputs: Array) -> tuple[graph.Array, ...]:
+        parts = [after_training.reals(g, each) for each in _batches(inputs)]
+        return tuple(
+            np.concatenate([part[name] for part in parts]) for name in g.outputs
+        )
+
+    if data is None or not execution.keeps_batch(g):
+        return ours
+    chosen: list[RunAll] = []
+
+    def run(inputs: Array) -> tuple[graph.Array, ...]:
+        if not chosen:
+            some = inputs[:_COMPARED]
+            expected = ours(some)
+            same = (
+                each
+                for each in _quicker(g, data)
+                if output_runner.equal(expected, each(some))
+            )
+            chosen.append(next(same, ours))
+        return chosen[0](inputs)
 
     return run
 
 
-def _of_file(data: bytes, form: str) -> Run:
-    g = from_tflite.read(data)
-    quant = g.tensors[g.outputs[0]].quant
-
-    def ours(inputs: Array) -> graph.Array:
-        parts = [after_training.reals(g, each) for each in _batches(inputs)]
-        return np.concatenate([part[g.outputs[0]] for part in parts])
-
-    def micro(inputs: Array) -> graph.Array:
-        integers = reference.quantize_input(data, inputs)
-        values = interpreter.run(data, [integers])[0]
-        return values if quant is None else affine.dequantized(values, quant)
-
-    return micro if form == TFLM else ours
+def _quicker(g: graph.Graph, data: bytes) -> Iterator[RunAll]:
+    """What may compute the integers faster than our execution, the quickest first."""
+    runs = [lambda: compiled.runner(g)]
+    # With 16 bits TFLite has its reference kernels only.
+    if g.tensors[g.inputs[0]].dtype == "int8":
+        runs.insert(0, lambda: output_runner.runner(data, integers=True))
+    for make in runs:
+        run = make()
+        if run is not None:
+            yield functools.partial(_through_integers, g, run)
 
 
-def _of_tflite(network: float_network.FloatNetwork, form: str, recipe: str) -> Run:
-    return _of_file(after_training.made(network, recipe), form)
+def _through_integers(
+    g: graph.Graph, run: output_runner.Run, inputs: Array
+) -> tuple[graph.Array, ...]:
+    return _reals(g, run(_integers(g, inputs)))
 
 
-def _of_max78000(network: float_network.FloatNetwork) -> Run:
+def _integers(g: graph.Graph, inputs: Array) -> graph.Array:
+    source = g.tensors[g.inputs[0]]
+    assert source.quant is not None
+    return affine.quantized_float32(
+        inputs, source.quant.scale[0], source.quant.zero_point[0], source.dtype
+    )
+
+
+def _reals(g: graph.Graph, outputs: tuple[graph.Array, ...]) -> tuple[graph.Array, ...]:
+    """What integers of the outputs stand for; positions are what they are."""
+    quants = [g.tensors[name].quant for name in g.outputs]
+    return tuple(
+        values if quant is None else affine.dequantized(values, quant)
+        for values, quant in zip(outputs, quants, strict=True)
+    )
+
+
+def _of_max78000(network: float_network.FloatNetwork) -> RunAll:
     from tfpipeline.post_training import max78000
 
     quantized = max78000.quantized(network, policy.Policy())
     prepared = max78000_network.prepare(quantized.graph)
-    last = quantized.graph.outputs[0]
     head = head_lib.of_graph(network.graph)
     is_for_host = (
         head.function in max78000.HOST_FUNCTIONS
         and head_lib.of_graph(quantized.graph).function != head.function
     )
 
-    def run(inputs: Array) -> graph.Array:
+    def run(inputs: Array) -> tuple[graph.Array, ...]:
         loaded = quantized.loaded(inputs)
-        values = max78000_network.reals(prepared, quantized.graph, loaded)[last]
+        found = max78000_network.reals(prepared, quantized.graph, loaded)
+        values = tuple(found[name] for name in quantized.graph.outputs)
         # As a program for the chip ends: the host does what the chip cannot.
-        return head.applied(values) if is_for_host else values
+        return tuple(map(head.applied, values)) if is_for_host else values
 
     return run
 
 
-def _of_gap8(network: float_network.FloatNetwork) -> Run:
+def _of_gap8(network: float_network.FloatNetwork) -> RunAll:
     _, p = gap8.quantized(network, 16)
     return _of_program(p)
 
 
-def _of_program(p: program.Program) -> Run:
-    return lambda inputs: gap8_network.reals(p, inputs)[p.outputs[0]]
+def _of_program(p: program.Program) -> RunAll:
+    def run(inputs: Array) -> tuple[graph.Array, ...]:
+        values = gap8_network.reals(p, inputs)
+        return tuple(values[name] for name in p.outputs)
+
+    return run
 
 
-_MADE: dict[str, Callable[[float_network.FloatNetwork], Run]] = {
+_MADE: dict[str, Callable[[float_network.FloatNetwork], RunAll]] = {
     FLOAT: _of_floats,
-    INT8: lambda network: _of_tflite(network, INT8, "wi8_ai8"),
-    INT16X8: lambda network: _of_tflite(network, INT16X8, "wi8_ai16"),
-    TFLM: lambda network: _of_tflite(network, TFLM, "wi8_ai8"),
     MAX78000: _of_max78000,
     GAP8: _of_gap8,
 }

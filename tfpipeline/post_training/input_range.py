@@ -74,6 +74,14 @@ HELP = (
 )
 
 
+def between(low: float, high: float) -> InputRange:
+    """The range of these ends, which is one with a name where they are that one's."""
+    for each in NAMED.values():
+        if (each.low, each.high) == (low, high):
+            return each
+    return InputRange(low, high)
+
+
 def parse(text: str) -> InputRange | None:
     """What a flag says; `None` for auto.
 
