@@ -8,9 +8,9 @@ import numpy as np
 import numpy.typing as npt
 
 from tfpipeline import errors
-from tfpipeline.report_pages import figures, page
+from tfpipeline.report_pages import page
 from tfpipeline.study import agreement, records
-from tfpipeline.study.reporting import outcome
+from tfpipeline.study.reporting import figures, outcome
 
 STUDY, STAGE = "classification", "classifier"
 _TOP = 5

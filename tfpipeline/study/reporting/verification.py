@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tfpipeline import errors
-from tfpipeline.report_pages import figures, page
+from tfpipeline.report_pages import page
 from tfpipeline.study import (
     agreement,
     cascade,
@@ -17,7 +17,7 @@ from tfpipeline.study import (
     similarity,
     verification,
 )
-from tfpipeline.study.reporting import outcome
+from tfpipeline.study.reporting import figures, outcome
 from tfpipeline.study.running import pairs, studies
 
 STUDY, CASCADE = "verification", "cascade"
