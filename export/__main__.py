@@ -144,11 +144,21 @@ Command = dataclasses.make_dataclass(
 
 def main(command: Request) -> None:
     """Exports the network of --model and reports in a few lines."""
+    for line in exported(command):
+        print(line)
+
+
+def exported(command: Request) -> Iterator[str]:
+    """`run`, while no other process writes to the same folder.
+
+    Raises:
+        UsageError: another one does.
+        PipelineError: as `run`.
+    """
     with contextlib.ExitStack() as held:
         if command.output is not None:
             held.enter_context(run_lock.held_beside(pathlib.Path(command.output)))
-        for line in run(command):
-            print(line)
+        yield from run(command)
 
 
 def run(command: Request) -> Iterator[str]:

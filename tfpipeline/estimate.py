@@ -84,6 +84,18 @@ class Command(fields.Config):
 
 def main(command: Command) -> None:
     """Prints the estimate of --model; fails where a target that was asked for fails."""
+    name, estimates = run(command)
+    print(_render(name, estimates, command.format), end="")
+    _require_fit(command, estimates)
+
+
+def run(command: Command) -> tuple[str, list[estimate.Estimate]]:
+    """The network's name, and what it costs on each target.
+
+    Raises:
+        UsageError: no network is named.
+        PipelineError: it cannot be read.
+    """
     if not command.model:
         raise errors.UsageError(
             "say what to estimate: --model=NAME_OR_PATH. Networks: "
@@ -93,14 +105,12 @@ def main(command: Command) -> None:
     source = model_source.load(
         command.model, partly=True, model_options=command.model_options
     )
-    estimates = [
+    return source.graph.name, [
         dataclasses.replace(each, notes=(*source.notes, *each.notes))
         for each in catalog.estimate_all(
             source.graph, targets, _options(command, source)
         )
     ]
-    print(_render(source.graph.name, estimates, command.format), end="")
-    _require_fit(command, estimates)
 
 
 def _options(command: Command, source: model_source.Source) -> estimate.Options:

@@ -58,6 +58,7 @@ def test_range_is_that_of_int8():
         {"rotation": 20.0},
         {"color_jitter": 0.3},
         {"gaussian_noise": 0.1},
+        {"cutout": 4},
     ],
 )
 def test_same_seed_same_batch_other_seed_other_batch(fields):
@@ -125,6 +126,32 @@ def test_noise_has_the_stated_standard_deviation():
     # 49,152 draws: the sample's standard deviation is within 2 % of 25.5.
     assert np.std(result) == pytest.approx(25.5, rel=0.02)
     assert abs(np.mean(result) - 128) < 1
+
+
+def test_cutout_is_a_gray_square_with_its_center_on_the_image():
+    images = np.full((300, 8, 8, 3), 7, np.uint8)
+    result = _pixels(_augment(images, cutout=4))
+    places = set()
+    for image in result:
+        cut = image[:, :, 0] == 128
+        assert np.all(image[cut] == 128) and np.all(image[~cut] == 7)
+        rows, columns = np.flatnonzero(cut.any(1)), np.flatnonzero(cut.any(0))
+        np.testing.assert_array_equal(cut, np.outer(cut.any(1), cut.any(0)))
+        for line in (rows, columns):
+            assert 2 <= len(line) <= 4 and np.all(np.diff(line) == 1)
+        places.add((rows[0], rows[-1], columns[0], columns[-1]))
+    # 8 x 8 centers; of 300 draws 63 or so are seen.
+    assert len(places) > 55
+
+
+def test_cutout_leaves_the_other_transforms_as_they_were():
+    images = _images(16)
+    options = {"random_crop": 2, "horizontal_flip": True, "gaussian_noise": 0.1}
+    with_it, without = (
+        _pixels(_augment(images, **options, cutout=side)) for side in (3, 0)
+    )
+    assert np.mean(with_it == without) > 0.5
+    np.testing.assert_array_equal(with_it[with_it != without], 128)
 
 
 def test_jitter_changes_images_as_wholes():

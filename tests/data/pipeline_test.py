@@ -82,3 +82,47 @@ def test_transforms_of_pictures_are_refused_for_other_data():
     split = splits.Split(np.zeros((8, 5), np.float32), np.zeros(8, np.int32))
     with pytest.raises(errors.UsageError, match=r"--rotation transforms pictures"):
         pipeline.source(split, recipe.Augmentation(rotation=3.0), 4, RAW)
+
+
+def test_batches_of_mixed_examples():
+    split = _split()
+
+    def shares(targets):
+        return augmentation.tf.one_hot(targets, 50)
+
+    augmented = recipe.Augmentation(mixup_alpha=0.5, cutmix_alpha=0.5)
+    data = pipeline.source(split, augmented, 8, shares=shares)
+
+    def epoch(number):
+        batches = pipeline.training_batches(data, seed=0, epoch=number)
+        return list(batches.as_numpy_iterator())
+
+    first, again = epoch(1), epoch(1)
+    for (inputs, targets), (same_inputs, same_targets) in zip(
+        first, again, strict=True
+    ):
+        np.testing.assert_array_equal(inputs, same_inputs)
+        np.testing.assert_array_equal(targets, same_targets)
+        assert inputs.shape == (8, 4, 4, 3) and targets.shape == (8, 50)
+    mixed = np.concatenate([targets for _, targets in first])
+    assert 0.3 < np.mean((mixed > 0).sum(axis=1) == 2) <= 1
+    # What is mixed is what would else be trained on, in the same order.
+    plain = pipeline.source(split, recipe.Augmentation(), 8)
+    order = [t for _, t in pipeline.training_batches(plain, seed=0, epoch=1)]
+    largest = mixed.argmax(axis=1)
+    both = np.stack(
+        (np.concatenate(order), np.concatenate([np.roll(t, -1) for t in order]))
+    )
+    assert np.all((largest == both).any(axis=0))
+
+
+def test_rows_of_numbers_can_be_added_up_and_not_be_cut():
+    rows = np.random.default_rng(0).normal(size=(20, 5)).astype(np.float32)
+    split = splits.Split(rows, np.arange(20, dtype=np.int32))
+    data = pipeline.source(
+        split, recipe.Augmentation(mixup_alpha=0.5), 4, preprocessing.in_range(-9, 9)
+    )
+    assert data.steps == 5
+    for name in ("cutmix_alpha", "cutout"):
+        with pytest.raises(errors.UsageError, match=f"--{name} transforms pictures"):
+            pipeline.source(split, recipe.Augmentation(**{name: 1}), 4)

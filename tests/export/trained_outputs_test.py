@@ -65,6 +65,20 @@ def test_an_output_that_is_off_for_every_image_is_an_error():
         compared(steps)
 
 
+def test_a_mean_of_few_images_may_have_its_standard_errors():
+    few = INTEGERS[:12]
+    signs = np.where(np.arange(len(few)) % 3 == 0, -1.0, 1.0)[:, None]
+    # A third the other way: 0.67 in the mean, by chance of twelve.
+    steps = np.zeros(few.shape) + 2 * signs
+    found = compared(steps, integers=few)
+    assert found.mean == pytest.approx(2 / 3)
+    assert found.mean_allowed > 2 / 3
+    # The same share of many is none.
+    many = np.tile(few, (30, 1))
+    with pytest.raises(errors.VerificationError, match=r"less than 0\.50"):
+        compared(np.tile(steps, (30, 1)), integers=many)
+
+
 def test_steps_of_16_bits_are_finer():
     wide = INTEGERS.astype(np.int16)
     assert compared(at_one_place(30.0), program("int16"), wide).largest == 30.0

@@ -124,6 +124,7 @@ def assert_biases_are_kept(g, model):
     assert (error <= 0.5 + np.abs(bias / steps) * 2**-24).all()
 
 
+@pytest.mark.default_cases(12)
 @pytest.mark.parametrize("constants", CONSTANTS)
 @pytest.mark.parametrize("layer", LAYERS)
 def test_int8_computes_what_was_trained(layer, constants):
@@ -132,6 +133,7 @@ def test_int8_computes_what_was_trained(layer, constants):
     assert_biases_are_kept(g, model)
 
 
+@pytest.mark.default_cases(4)
 @pytest.mark.parametrize("constants", ["biases 30", "weights 1e-8, biases 30"])
 @pytest.mark.parametrize("layer", LAYERS)
 @pytest.mark.parametrize("scheme", ["int16x8", "int4"])

@@ -97,6 +97,7 @@ def finished(tmp_path_factory):
     return config, folder, train_descriptor.run(config)
 
 
+@pytest.mark.slow
 def test_a_run_leaves_network_graph_and_figures(finished):
     _, folder, results = finished
     assert _files(folder) == {
@@ -112,6 +113,7 @@ def test_a_run_leaves_network_graph_and_figures(finished):
     assert f"{record['accuracy']:.4f}" in summary
 
 
+@pytest.mark.slow
 def test_training_saw_nobody_of_a_held_out_fold(finished):
     _, folder, results = finished
     source = _source()
@@ -247,6 +249,7 @@ def _interrupt(*_):
     raise KeyboardInterrupt
 
 
+@pytest.mark.slow
 def test_other_flags_in_the_same_folder_are_refused(finished):
     config, _, _ = finished
     with pytest.raises(errors.UsageError, match="--epochs was 2 and is now 3"):
@@ -455,6 +458,7 @@ def test_a_form_of_an_earlier_start_that_is_damaged_is_asked_for_again(tmp_path)
     assert job.with_damaged(config, folder).forms == ("float", "gap8")
 
 
+@pytest.mark.slow
 def test_an_edited_result_stays_beside_the_one_that_is_made_again(
     finished, tmp_path, monkeypatch
 ):

@@ -44,7 +44,7 @@ def test_nested_shared_and_twice_nested_networks():
     assert not any(isinstance(layer, keras.Model) for layer in opened.layers)
     names = [layer.name for layer in opened.layers]
     assert len(set(names)) == len(names)
-    assert {"dense", "pair_block_dense"} <= set(names)
+    assert {"dense", "pair/block/dense"} <= set(names)
     # The block is called twice, and has one set of weights.
     assert len(opened.weights) == len(model.weights)
     assert [x.name for x in opened.inputs] == ["one", "other"]

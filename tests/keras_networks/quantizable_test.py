@@ -54,6 +54,7 @@ def _between(model):
     ]
 
 
+@pytest.mark.default_cases(8)
 @pytest.mark.parametrize("name", BECOMES)
 def test_becomes(name):
     assert _between(quantizable.fold(layer_networks.build(name))) == BECOMES[name]
@@ -91,6 +92,7 @@ def test_chips_have_more_rewrites(name, target, expected):
     assert sorted(_between(folded)) == sorted(expected)
 
 
+@pytest.mark.default_cases(1)
 @pytest.mark.parametrize("name", ["cmsisnet", "resnet8", "simplenet"])
 def test_our_networks_are_folded_as_ever(name):
     model = registry.build(name, width=0.1)

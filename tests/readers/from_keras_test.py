@@ -61,7 +61,7 @@ def test_every_registered_network_equals_its_conversion(name, batch_norm):
     assert_equals_conversion(registered(name, batch_norm=batch_norm, dropout=0.2))
 
 
-@pytest.mark.default_cases(11)
+@pytest.mark.default_cases(6)
 @pytest.mark.parametrize("name", keras_networks.CONVERTED)
 def test_layers_equal_their_conversion(name):
     network = keras_networks.CONVERTED[name]
@@ -168,6 +168,7 @@ def test_what_cannot_be_cut_or_stacked_is_refused():
     assert "axis 0 is that of the batch" in message
 
 
+@pytest.mark.slow
 def test_every_kind_is_read_from_some_network():
     models = [network() for network in keras_networks.CONVERTED.values()]
     models += [one_dimensional(), positions()]
@@ -178,6 +179,7 @@ def test_every_kind_is_read_from_some_network():
     assert kinds == set(graph.LAYER_KINDS) - others
 
 
+@pytest.mark.slow
 def test_shapes_are_those_of_keras():
     for network in (*keras_networks.CONVERTED.values(), one_dimensional):
         model = network()

@@ -54,6 +54,7 @@ def replies(folder, monkeypatch):
     return answer
 
 
+@pytest.mark.default_cases(2)
 @pytest.mark.parametrize("file", _FILES)
 def test_networks_compute_the_same(folder, replies, file):
     replies(file)

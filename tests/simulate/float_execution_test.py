@@ -50,6 +50,7 @@ def test_every_kind_has_kernels_and_is_tested():
     assert set(float_reference_kernels.FUNCTIONS) == functions
 
 
+@pytest.mark.default_cases(14)
 @pytest.mark.parametrize("name", keras_networks.CONVERTED)
 def test_results_are_those_of_keras(name):
     model = keras_networks.randomized(keras_networks.CONVERTED[name]())

@@ -13,6 +13,7 @@ from tfpipeline.targets import catalog
 OPTIONS = estimate.Options()
 
 
+@pytest.mark.default_cases(8)
 @pytest.mark.parametrize("name", networks.names())
 def test_every_network_on_every_target(name):
     g = networks.load(name)

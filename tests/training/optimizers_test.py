@@ -47,6 +47,35 @@ def test_cosine_with_warmup_rises_then_falls_to_a_hundredth():
         assert rates[5 + step] == pytest.approx(expected, rel=1e-5)
 
 
+def test_cosine_with_restarts_rises_then_falls_again_and_again():
+    config = recipe.Optimizer(
+        learning_rate=0.1,
+        schedule="cosine_restarts",
+        warmup_epochs=1,
+        restart_epochs=1,
+        restart_factor=2,
+    )
+    rates = _rates(config)
+    np.testing.assert_allclose(rates[:5], [0.0, 0.02, 0.04, 0.06, 0.08], rtol=1e-6)
+
+    def fall(steps):
+        part = np.arange(steps) / steps
+        return 0.1 * (0.99 * (1 + np.cos(np.pi * part)) / 2 + 0.01)
+
+    # float32 arithmetic of the schedule, and its division into periods.
+    np.testing.assert_allclose(rates[5:10], fall(5), rtol=1e-4)
+    np.testing.assert_allclose(rates[10:], fall(10), rtol=1e-4)
+
+
+def test_a_restored_step_restores_the_schedule_of_restarts():
+    config = recipe.Optimizer(schedule="cosine_restarts", warmup_epochs=0.5)
+    schedule = optimizers._learning_rate(config, 4, 8)
+    rebuilt = type(schedule)(
+        schedule.get_config()["schedule"], schedule.get_config()["steps"]
+    )
+    assert float(schedule(13)) == float(rebuilt(13)) > 0
+
+
 @pytest.mark.parametrize(
     ("mode", "expected"),
     [
@@ -80,9 +109,11 @@ def test_weight_decay_acts_on_kernels_only(mode, expected):
     ("fields", "message"),
     [
         ({"name": "lion"}, "--optimizer must be one of adam, sgd"),
-        ({"schedule": "cubic"}, "schedule must be one of constant, cosine, step"),
+        ({"schedule": "cubic"}, "schedule must be one of constant, cosine, cosine_re"),
         ({"weight_decay_mode": "l1"}, "must be one of l2, decoupled"),
-        ({"warmup_epochs": 1.0}, "=cosine only; found constant"),
+        ({"warmup_epochs": 1.0}, "cosine or cosine_restarts; found constant"),
+        ({"restart_factor": 0.5}, "restart_factor must be 1 or more"),
+        ({"clip_norm": -1.0}, "--clip_norm must be 0 or more"),
         ({"schedule": "step"}, "needs --learning_rate_milestones"),
     ],
 )

@@ -18,6 +18,21 @@ def test_flags_stand_where_the_file_is_named(tmp_path):
         assert flagfiles.expanded(arguments) == expected
 
 
+def test_what_a_file_names_may_lie_beside_it(tmp_path, monkeypatch):
+    files = tmp_path / "files"
+    files.mkdir()
+    (files / "inner.flags").write_text("--a=beside")
+    (files / "outer.flags").write_text("--flagfile=inner.flags")
+    outer = f"--flagfile={files / 'outer.flags'}"
+    assert flagfiles.expanded([outer]) == ["--a=beside"]
+    # The working folder comes first, as for absl, and is where a command line looks.
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(errors.StorageError, match=r"inner\.flags"):
+        flagfiles.expanded(["--flagfile=inner.flags"])
+    (tmp_path / "inner.flags").write_text("--a=here")
+    assert flagfiles.expanded([outer]) == ["--a=here"]
+
+
 def test_nothing_is_read_behind_two_dashes():
     rest = ["--", "--flagfile=absent"]
     assert flagfiles.expanded(rest) == rest

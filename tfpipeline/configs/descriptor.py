@@ -242,6 +242,11 @@ class DescriptorRun(fields.Config):
             )
         if not self.training.epochs:
             raise errors.UsageError("--epochs must be 1 or more; found 0")
+        if self.augmentation.mixes:
+            raise errors.UsageError(
+                "--mixup_alpha and --cutmix_alpha mix classes, and a descriptor is of "
+                "one person: leave them out"
+            )
         self.optimizer.require_room(self.training.epochs)
 
     def identity(self) -> dict[str, Any]:

@@ -53,6 +53,13 @@ Workdir = Annotated[
 PrintConfig = Annotated[bool, Flag("Print the resolved run and stop.", group="output")]
 
 
+def _require_alpha(alpha: float) -> None:
+    # Of less, so many draws of a gamma distribution are rounded to zero that shares
+    # would be 0 / 0.
+    if alpha and not 0.05 <= alpha <= 100:
+        raise errors.UsageError(f"must be 0, or from 0.05 to 100; found {alpha:g}")
+
+
 @dataclasses.dataclass(frozen=True)
 class Training(fields.Config):
     """How long, and in which arithmetic."""
@@ -83,6 +90,17 @@ class Training(fields.Config):
             choices=("auto", "float32", "bfloat16"),
         ),
     ] = "auto"
+    ema_decay: Annotated[
+        float,
+        Flag(
+            "Validation, the best epoch and everything behind it take an average of "
+            "the weights over past steps, which keeps this share of itself in a step "
+            "(such as 0.999), in float training and in QAT; 0: the weights themselves.",
+            low=0.0,
+            high=0.999999,
+            is_later=True,
+        ),
+    ] = 0.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -103,14 +121,37 @@ class Optimizer(fields.Config):
         str,
         Flag(
             "How the learning rate falls over --epochs.",
-            choices=("constant", "cosine", "step"),
+            choices=("constant", "cosine", "cosine_restarts", "step"),
             name="learning_rate_schedule",
         ),
     ] = "constant"
     warmup_epochs: Annotated[
         float,
-        Flag("Epochs of linear rise, or a part of one (cosine only).", low=0.0),
+        Flag(
+            "Epochs of linear rise, or a part of one (cosine and cosine_restarts).",
+            low=0.0,
+        ),
     ] = 0.0
+    restart_epochs: Annotated[
+        float,
+        Flag(
+            "Epochs of the first fall of cosine_restarts, behind the warm-up; then the "
+            "rate is at its highest again.",
+            low=1e-3,
+            name="learning_rate_restart_epochs",
+            is_later=True,
+        ),
+    ] = 10.0
+    restart_factor: Annotated[
+        float,
+        Flag(
+            "Each fall of cosine_restarts takes this many times the epochs of the one "
+            "before.",
+            low=1.0,
+            name="learning_rate_restart_factor",
+            is_later=True,
+        ),
+    ] = 2.0
     milestones: Annotated[
         tuple[int, ...],
         Flag(
@@ -140,6 +181,15 @@ class Optimizer(fields.Config):
             choices=("l2", "decoupled"),
         ),
     ] = "l2"
+    clip_norm: Annotated[
+        float,
+        Flag(
+            "Gradients that are longer, all variables taken together, are shortened to "
+            "this length before weight decay; 0: never.",
+            low=0.0,
+            is_later=True,
+        ),
+    ] = 0.0
 
     @property
     def l2(self) -> float:
@@ -148,10 +198,10 @@ class Optimizer(fields.Config):
 
     def check(self) -> None:
         """Checks what a schedule needs."""
-        if self.warmup_epochs and self.schedule != "cosine":
+        if self.warmup_epochs and not self.schedule.startswith("cosine"):
             raise errors.UsageError(
-                "--warmup_epochs goes with --learning_rate_schedule=cosine only; found "
-                f"{self.schedule}"
+                "--warmup_epochs goes with --learning_rate_schedule=cosine or "
+                f"cosine_restarts; found {self.schedule}"
             )
         if self.schedule == "step" and not self.milestones:
             raise errors.UsageError(
@@ -178,8 +228,10 @@ class Optimizer(fields.Config):
 class Augmentation(fields.Config):
     """Which random transforms of images run, and how strongly; all off by default.
 
-    The six of the CIFAR study (its slide "data augmentation and analysis of its
-    impact") but for normalization, which the images have in any case.
+    Five are those of the CIFAR study (its slide "data augmentation and analysis of its
+    impact"; its sixth is normalization, which the images have in any case). Cutout is
+    DeVries and Taylor's (arXiv:1708.04552), mixup Zhang's (arXiv:1710.09412), CutMix
+    Yun's (arXiv:1905.04899).
     """
 
     random_crop: Annotated[
@@ -219,3 +271,57 @@ class Augmentation(fields.Config):
             high=1.0,
         ),
     ] = 0.0
+    cutout: Annotated[
+        int,
+        Flag(
+            "Side of a square of middle gray somewhere on each image, in pixels, part "
+            "of which may lie outside (8 or 16 for 32x32 images).",
+            low=0,
+            high=4096,
+            is_later=True,
+        ),
+    ] = 0
+    mixup_alpha: Annotated[
+        float,
+        Flag(
+            "Examples are mixed with others of the batch, targets alike, in shares "
+            "drawn from Beta(alpha, alpha) (0.2 is usual); tasks with classes or "
+            "labels. 0: never.",
+            check=_require_alpha,
+            is_later=True,
+        ),
+    ] = 0.0
+    cutmix_alpha: Annotated[
+        float,
+        Flag(
+            "As --mixup_alpha, but a rectangle of the other image with that share of "
+            "the area is pasted in (1 is usual). With both flags an example is mixed "
+            "in one of the two ways, each as often.",
+            check=_require_alpha,
+            is_later=True,
+        ),
+    ] = 0.0
+    mix_probability: Annotated[
+        float,
+        Flag(
+            "Share of examples that --mixup_alpha and --cutmix_alpha mix.",
+            low=0.0,
+            high=1.0,
+            is_later=True,
+        ),
+    ] = 1.0
+
+    @property
+    def mixes(self) -> bool:
+        """Whether examples are mixed with each other, and so their targets."""
+        return bool(self.mixup_alpha or self.cutmix_alpha)
+
+    @property
+    def of_pictures(self) -> tuple[str, ...]:
+        """Flags that are switched on and need pictures."""
+        any_input = ("mixup_alpha", "mix_probability")
+        return tuple(
+            name
+            for name, value in vars(self).items()
+            if value and name not in any_input
+        )

@@ -74,6 +74,8 @@ class Run(fields.Config):
             )
         if self.balances_classes:
             self.task.require_classes_to_weigh()
+        if self.augmentation.mixes:
+            self.task.require_targets_to_mix()
         scheme = number_formats.scheme_named(self.quantization.scheme)
         if scheme.needs_signed_pixels and not self.images.is_signed:
             raise errors.UsageError(

@@ -58,6 +58,11 @@ class Task(fields.Config):
         if self.name != catalog.AUTO:
             catalog.named(self.name).require_classes_to_weigh()
 
+    def require_targets_to_mix(self) -> None:
+        """Raises a UsageError where the task is known and targets have no shares."""
+        if self.name != catalog.AUTO:
+            catalog.named(self.name).require_targets_to_mix()
+
     def options(
         self, label_smoothing: float, *, balances_classes: bool = False
     ) -> kinds.Options:

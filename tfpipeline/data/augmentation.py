@@ -1,7 +1,8 @@
 """Random image transforms on whole batches, each switchable, repeatable by seed.
 
 The six of the CIFAR study (its slide "data augmentation and analysis of its impact"):
-random crop, horizontal flip, rotation, color jitter, Gaussian noise, normalize.
+random crop, horizontal flip, rotation, color jitter, Gaussian noise, normalize; and
+cutout. What mixes examples with each other is in data/mixing.
 All randomness is stateless: the same (seed, step) gives the same batch, which is what
 lets an interrupted run resume to the same weights.
 """
@@ -9,6 +10,9 @@ lets an interrupted run resume to the same weights.
 from tfpipeline.compat import tf
 from tfpipeline.configs import recipe
 from tfpipeline.data.preprocessing import SIGNED, Preprocessing
+
+# Middle of the pixel range, which signed inputs have as 0.
+_GRAY = 128.0
 
 
 def to_input(stored: tf.Tensor, preprocessing: Preprocessing) -> tf.Tensor:
@@ -60,6 +64,10 @@ def augment(
         )
     if augmentation.color_jitter or augmentation.gaussian_noise:
         pixels = tf.clip_by_value(pixels, 0.0, 255.0)
+    if augmentation.cutout:
+        # Of random numbers of its own, so that those above stay what they were.
+        own = tf.random.experimental.stateless_fold_in(tf.cast(seed, tf.int32), 2)
+        pixels = _cut_out(pixels, augmentation.cutout, own)
     return to_input(pixels, preprocessing)
 
 
@@ -139,3 +147,18 @@ def _jitter(pixels: tf.Tensor, strength: float, seed: tf.Tensor) -> tf.Tensor:
         gray = tf.tensordot(pixels, tf.constant((0.299, 0.587, 0.114)), 1)[..., None]
         pixels = gray + saturation * (pixels - gray)
     return pixels
+
+
+def _cut_out(pixels: tf.Tensor, side: int, seed: tf.Tensor) -> tf.Tensor:
+    """A gray square on each image, its center anywhere on it."""
+    count, height, width = tf.unstack(tf.shape(pixels)[:3], num=3)
+    centers = tf.random.stateless_uniform((2, count, 1), seed)
+
+    def covered(size: tf.Tensor, center: tf.Tensor) -> tf.Tensor:
+        first = tf.cast(center * tf.cast(size, tf.float32), tf.int32) - side // 2
+        positions = tf.range(size)[None]
+        return tf.logical_and(positions >= first, positions < first + side)
+
+    rows, columns = covered(height, centers[0]), covered(width, centers[1])
+    inside = tf.logical_and(rows[:, :, None], columns[:, None])[..., None]
+    return tf.where(inside, _GRAY, pixels)

@@ -9,7 +9,7 @@ from tfpipeline import errors
 from tfpipeline.compat import tf
 from tfpipeline.configs import recipe
 from tfpipeline.data import augmentation as augmentation_lib
-from tfpipeline.data import splits
+from tfpipeline.data import mixing, splits
 from tfpipeline.data.preprocessing import SIGNED, Preprocessing
 
 
@@ -41,6 +41,7 @@ def source(
     augmentation: recipe.Augmentation,
     batch_size: int,
     preprocessing: Preprocessing = SIGNED,
+    shares: Callable[[tf.Tensor], tf.Tensor] | None = None,
 ) -> Source:
     """Copies `split` into TensorFlow's memory, or streams it from the disk.
 
@@ -49,6 +50,8 @@ def source(
         augmentation: random transforms, of pictures.
         batch_size: examples a batch.
         preprocessing: what the network takes of a stored input.
+        shares: targets of a batch -> float32 [batch, K] that can be mixed; where the
+            augmentation mixes, batches have such targets.
 
     Raises:
         UsageError: transforms of pictures, and inputs that are none.
@@ -65,7 +68,10 @@ def source(
             batch = augmentation_lib.augment(batch, augmentation, seed, preprocessing)
         else:
             batch = augmentation_lib.to_input(batch, preprocessing)
-        return batch, tf.gather(targets, positions)
+        wanted = tf.gather(targets, positions)
+        if augmentation.mixes and shares is not None:
+            return mixing.mix(batch, shares(wanted), augmentation, seed)
+        return batch, wanted
 
     return Source(len(split), batch_size, load)
 
@@ -88,7 +94,7 @@ def _gatherer(inputs: np.ndarray) -> Callable[[tf.Tensor], tf.Tensor]:
 
 
 def _require_off(augmentation: recipe.Augmentation, split: splits.Split) -> None:
-    switched_on = [name for name, value in vars(augmentation).items() if value]
+    switched_on = augmentation.of_pictures
     if switched_on:
         raise errors.UsageError(
             f"--{switched_on[0]} transforms pictures, uint8 [H, W, C], and the inputs "

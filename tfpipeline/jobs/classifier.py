@@ -188,6 +188,7 @@ def _float_stage(config: Run) -> loop.StageConfig:
         optimizer=config.optimizer,
         patience=config.training.patience,
         seed=config.seed * 10 + 1,
+        ema_decay=config.training.ema_decay,
     )
 
 
@@ -206,6 +207,7 @@ def _qat_stage(config: Run, name: str) -> loop.StageConfig:
         ),
         patience=qat.patience,
         seed=config.seed * 10 + 2,
+        ema_decay=config.training.ema_decay,
     )
 
 

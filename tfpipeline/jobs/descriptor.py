@@ -232,6 +232,7 @@ def _stage(config: DescriptorRun) -> loop.StageConfig:
         optimizer=config.optimizer,
         patience=config.training.patience,
         seed=config.seed * 10 + 1,
+        ema_decay=config.training.ema_decay,
     )
 
 

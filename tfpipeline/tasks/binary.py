@@ -78,6 +78,7 @@ KIND = kinds.TaskKind(
     examples=_examples,
     needs_every_class=True,
     weighs_classes=True,
+    mixes_targets=True,
     decide=_decide,
     validation_loss=lambda outputs, examples, objective: cross_entropy(
         outputs.reshape(len(outputs)), examples.targets, objective.head

@@ -63,6 +63,7 @@ KIND = kinds.TaskKind(
     examples=_examples,
     needs_every_class=True,
     weighs_classes=True,
+    mixes_targets=True,
     decide=lambda outputs, objective: outputs.argmax(axis=-1),
     validation_loss=lambda outputs, examples, objective: cross_entropy(
         outputs, examples.targets, objective.head

@@ -163,6 +163,8 @@ class TaskKind:
         needs_every_class: whether training must see each class.
         weighs_classes: whether an example is of one class, which may have a weight in
             the loss.
+        mixes_targets: whether examples may be mixed with each other, and so their
+            targets; the loss then has a function `shares`.
         decide: (outputs, objective) -> answers of the targets' type and shape; None
             where outputs are values.
         validation_loss: (outputs, examples, objective) -> what training minimizes, on
@@ -192,6 +194,7 @@ class TaskKind:
     reads_numbers: bool = False
     needs_every_class: bool = False
     weighs_classes: bool = False
+    mixes_targets: bool = False
     best: tuple[str, bool] = ("val_loss", False)
 
     def figure(self, name: str) -> Figure:
@@ -204,6 +207,14 @@ class TaskKind:
             raise errors.UsageError(
                 f"--class_weights=balanced weighs the classes of examples, of which "
                 f"--task={self.name} has none: leave it out"
+            )
+
+    def require_targets_to_mix(self) -> None:
+        """Raises a UsageError where targets have no shares."""
+        if not self.mixes_targets:
+            raise errors.UsageError(
+                "--mixup_alpha and --cutmix_alpha mix classes or labels, of which "
+                f"--task={self.name} has none: leave them out"
             )
 
 

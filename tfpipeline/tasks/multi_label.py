@@ -43,6 +43,7 @@ KIND = kinds.TaskKind(
     functions=(head_lib.LINEAR, head_lib.SIGMOID),
     examples=_examples,
     reads_numbers=True,
+    mixes_targets=True,
     decide=binary.decide,
     validation_loss=lambda outputs, examples, objective: binary.cross_entropy(
         outputs, examples.targets, objective.head

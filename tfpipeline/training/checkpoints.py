@@ -17,7 +17,7 @@ from tfpipeline.untrusted import arrays, damage, json_values
 _LOG = logging.getLogger(__name__)
 _KEEP = 2
 _NAME = re.compile(r"epoch-\d{5,}\.npz")
-_GROUPS = ("weights", "optimizer", "best_weights")
+_GROUPS = ("weights", "optimizer", "best_weights", "averages")
 _HEAD = "head"
 
 
@@ -31,6 +31,7 @@ class Checkpoint:
         optimizer: the optimizer's variables, in its own order.
         best_weights: weights of the best epoch so far.
         history: one record an epoch, oldest first.
+        averages: of the weights over the steps, where the stage has them.
     """
 
     epoch: int
@@ -38,6 +39,7 @@ class Checkpoint:
     optimizer: Sequence[np.ndarray]
     best_weights: Sequence[np.ndarray]
     history: tuple[dict[str, Any], ...]
+    averages: Sequence[np.ndarray] = ()
 
 
 def save(folder: pathlib.Path, checkpoint: Checkpoint) -> pathlib.Path:

@@ -6,6 +6,7 @@ epoch k starts again from the checkpoint of epoch k-1 and ends with the same wei
 bit for bit (on the same machine and library versions).
 """
 
+import contextlib
 import dataclasses
 import math
 import pathlib
@@ -18,6 +19,7 @@ import numpy as np
 from tfpipeline import errors
 from tfpipeline.compat import keras, tf
 from tfpipeline.configs import recipe
+from tfpipeline.training import averages as averages_lib
 from tfpipeline.training import checkpoints, optimizers, progress
 from tfpipeline.training import task as task_lib
 
@@ -36,6 +38,8 @@ class StageConfig:
         optimizer: how weights move.
         patience: stop after this many epochs without a better one; 0: never.
         seed: of batch order, augmentation and dropout.
+        ema_decay: what the average of the weights keeps of itself in a step; 0: the
+            weights themselves are validated and kept.
     """
 
     name: str
@@ -43,6 +47,7 @@ class StageConfig:
     optimizer: recipe.Optimizer
     patience: int
     seed: int
+    ema_decay: float = 0.0
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -94,19 +99,20 @@ def train(
             epochs=stage.epochs,
             variables=variables,
         )
-    state = _state(folder, model, optimizer)
-    training = _Training(stage, model, task, variables, optimizer, strategy)
+    averages = averages_lib.of(model, stage.ema_decay, strategy)
+    state = _state(folder, model, optimizer, averages)
+    training = _Training(stage, model, task, variables, optimizer, strategy, averages)
     train_steps = _train_steps(training)
     while state.epoch < stage.epochs and not _stalled(stage, state.history):
         try:
-            record = _epoch(training, state.epoch, train_steps, reporter)
+            record, result = _epoch(training, state.epoch, train_steps, reporter)
         except _NotFiniteError as error:
             raise errors.TrainingError(
                 f"{stage.name} training: {error}. Last good checkpoint: "
                 f"{checkpoints.newest_path(folder)}. "
                 "Try a lower --learning_rate in a new --workdir."
             ) from error
-        state = _advance(training, state, record)
+        state = _advance(training, state, record, result)
         if writes:
             checkpoints.save(folder, state)
             reporter.end_epoch(state.history)
@@ -116,7 +122,10 @@ def train(
 
 
 def _state(
-    folder: pathlib.Path, model: keras.Model, optimizer: keras.optimizers.Optimizer
+    folder: pathlib.Path,
+    model: keras.Model,
+    optimizer: keras.optimizers.Optimizer,
+    averages: averages_lib.Averages | None,
 ) -> checkpoints.Checkpoint:
     """The newest checkpoint, its values put into place; or that of a new stage.
 
@@ -128,8 +137,10 @@ def _state(
         weights = model.get_weights()
         return checkpoints.Checkpoint(0, weights, [], weights, ())
     variables = list(optimizer.variables)
-    expected = [tuple(v.shape) for v in (*model.weights, *variables)]
-    if expected != [a.shape for a in (*state.weights, *state.optimizer)]:
+    averaged = () if averages is None else averages.variables
+    expected = [tuple(v.shape) for v in (*model.weights, *variables, *averaged)]
+    stored = (*state.weights, *state.optimizer, *state.averages)
+    if expected != [a.shape for a in stored]:
         raise errors.StorageError(
             "the checkpoint in this workdir is of another network or optimizer. "
             "Choose another --workdir."
@@ -137,6 +148,8 @@ def _state(
     model.set_weights(state.weights)
     for variable, value in zip(variables, state.optimizer, strict=True):
         variable.assign(value)
+    if averages is not None:
+        averages.restore(state.averages)
     return state
 
 
@@ -170,6 +183,7 @@ class _Training:
     variables: list[tf.Variable]
     optimizer: keras.optimizers.Optimizer
     strategy: tf.distribute.Strategy
+    averages: averages_lib.Averages | None
 
 
 class _NotFiniteError(Exception):
@@ -181,8 +195,12 @@ def _epoch(
     number: int,
     train_steps: Callable,
     reporter: progress.Progress,
-) -> dict[str, Any]:
-    """Trains and validates; returns the record of the epoch."""
+) -> tuple[dict[str, Any], list[np.ndarray]]:
+    """Trains and validates.
+
+    Returns:
+        The record of the epoch, and the weights that it tells of.
+    """
     model, task = training.model, training.task
     started = time.monotonic()
     seed_dropout(model, training.stage.seed, number)
@@ -191,14 +209,18 @@ def _epoch(
     seconds = time.monotonic() - started
     if task.after_epoch is not None:
         task.after_epoch(model)
-    if task.evaluated is not None:
-        kept = model if task.kept is None else task.kept
-        task.evaluated.set_weights(kept.get_weights())
-    validated = task.validate()
+    with contextlib.ExitStack() as held:
+        if training.averages is not None:
+            held.enter_context(training.averages.in_place(task.after_epoch))
+        result = model.get_weights()
+        if task.evaluated is not None:
+            kept = model if task.kept is None else task.kept
+            task.evaluated.set_weights(kept.get_weights())
+        validated = task.validate()
     for name, value in validated.items():
         if not math.isfinite(value):
             raise _NotFiniteError(f"{name} is {value} at epoch {number + 1}")
-    return {
+    record = {
         "stage": training.stage.name,
         "epoch": number + 1,
         "loss": loss,
@@ -208,6 +230,7 @@ def _epoch(
         "images_per_second": epoch.examples / seconds,
         "seconds": time.monotonic() - started,
     }
+    return record, result
 
 
 def _run_steps(
@@ -254,7 +277,7 @@ def _train_steps(training: _Training) -> Callable:
     model, task, strategy = training.model, training.task, training.strategy
     optimizer, variables = training.optimizer, training.variables
     replicas = strategy.num_replicas_in_sync
-    l2 = training.stage.optimizer.l2
+    l2, clip_norm = training.stage.optimizer.l2, training.stage.optimizer.clip_norm
 
     def step(inputs, targets, values):
         with tf.GradientTape() as tape:
@@ -262,14 +285,26 @@ def _train_steps(training: _Training) -> Callable:
             loss, sums = task.loss(outputs, targets, values)
             scaled = loss / replicas
         gradients = tape.gradient(scaled, variables)
+        if clip_norm:
+            # The length is that of the whole batch's gradient, so it is summed first.
+            gradients = optimizer.aggregate_gradients(
+                zip(gradients, variables, strict=True)
+            )
+            gradients, _ = tf.clip_by_global_norm(
+                [gradient for gradient, _ in gradients], clip_norm
+            )
         if l2:
+            share = 1 if clip_norm else replicas
             gradients = [
-                gradient + l2 / replicas * variable
+                gradient + l2 / share * variable
                 if optimizers.is_kernel(variable)
                 else gradient
                 for gradient, variable in zip(gradients, variables, strict=True)
             ]
-        optimizer.apply_gradients(zip(gradients, variables, strict=True))
+        optimizer.apply_gradients(
+            zip(gradients, variables, strict=True),
+            skip_gradients_aggregation=bool(clip_norm),
+        )
         return scaled, {name: tf.cast(sums[name], tf.float32) for name in task.sums}
 
     def over_replicas(value: tf.Tensor) -> tf.Tensor:
@@ -280,6 +315,8 @@ def _train_steps(training: _Training) -> Callable:
     def train_steps(iterator, count, values):
         def body(index, losses, sums):
             loss, added = strategy.run(step, args=(*next(iterator), values))
+            if training.averages is not None:
+                training.averages.update(optimizer.iterations)
             return (
                 index + 1,
                 losses.write(index, over_replicas(loss)),
@@ -305,14 +342,17 @@ def _as_float32(output: tf.Tensor) -> tf.Tensor:
 
 
 def _advance(
-    training: _Training, state: checkpoints.Checkpoint, record: dict[str, Any]
+    training: _Training,
+    state: checkpoints.Checkpoint,
+    record: dict[str, Any],
+    result: list[np.ndarray],
 ) -> checkpoints.Checkpoint:
     weights = training.model.get_weights()
     if training.strategy.num_replicas_in_sync > 1:
         # Each replica has moving statistics of its own; what is read is their mean.
         # All go on with it, as they would from the checkpoint.
         training.model.set_weights(weights)
-    best_epoch, best_weights = record["epoch"], weights
+    best_epoch, best_weights = record["epoch"], result
     if state.history:
         best = state.history[state.history[-1]["best_epoch"] - 1]
         if not training.task.better(record, best):
@@ -323,6 +363,7 @@ def _advance(
         optimizer=[variable.numpy() for variable in training.optimizer.variables],
         best_weights=best_weights,
         history=(*state.history, {**record, "best_epoch": best_epoch}),
+        averages=[] if training.averages is None else training.averages.values(),
     )
 
 

@@ -1,6 +1,8 @@
 """Optimizers, learning-rate schedules and the two kinds of weight decay."""
 
-from tfpipeline.compat import keras
+from typing import Any
+
+from tfpipeline.compat import keras, tf
 from tfpipeline.configs import recipe
 
 # Cosine schedules end at this fraction of the learning rate.
@@ -60,6 +62,14 @@ def _learning_rate(config: recipe.Optimizer, steps_per_epoch: int, epochs: int):
         return schedules.PiecewiseConstantDecay(boundaries, values)
     config.require_room(epochs)
     warmup_steps = int(config.warmup_epochs * steps_per_epoch)
+    if config.schedule == "cosine_restarts":
+        restarts = schedules.CosineDecayRestarts(
+            config.learning_rate,
+            config.restart_epochs * steps_per_epoch,
+            t_mul=config.restart_factor,
+            alpha=_COSINE_END,
+        )
+        return _AfterRise(restarts, warmup_steps) if warmup_steps else restarts
     decay_steps = epochs * steps_per_epoch - warmup_steps
     if not warmup_steps:
         return schedules.CosineDecay(
@@ -72,3 +82,22 @@ def _learning_rate(config: recipe.Optimizer, steps_per_epoch: int, epochs: int):
         warmup_target=config.learning_rate,
         warmup_steps=warmup_steps,
     )
+
+
+class _AfterRise(keras.optimizers.schedules.LearningRateSchedule):
+    """A linear rise from 0 to where another schedule begins, and then that one."""
+
+    def __init__(
+        self, schedule: keras.optimizers.schedules.LearningRateSchedule, steps: int
+    ) -> None:
+        self._schedule = schedule
+        self._steps = steps
+
+    def __call__(self, step: tf.Tensor) -> tf.Tensor:
+        done = tf.cast(step, tf.float32)
+        since = done - self._steps
+        rate = self._schedule(tf.maximum(since, 0.0))
+        return tf.where(since < 0.0, rate * done / self._steps, rate)
+
+    def get_config(self) -> dict[str, Any]:
+        return {"schedule": self._schedule, "steps": self._steps}

@@ -19,7 +19,7 @@ def expanded(arguments: Sequence[str]) -> list[str]:
     """Command line arguments, with the flags of each flagfile in its place.
 
     A flagfile has a flag on each line. Lines that begin with # or // are comments. It
-    may name other flagfiles, relative to the working folder.
+    may name other flagfiles, relative to the working folder or else to its own.
 
     Raises:
         StorageError: a flagfile cannot be read, or is no text.
@@ -45,11 +45,19 @@ def expanded(arguments: Sequence[str]) -> list[str]:
             continue
         if not equals and (inner := next(source, "")) == "":
             raise errors.UsageError("--flagfile needs the name of a file")
-        inner = os.path.expanduser(inner.strip())
+        inner = _place(os.path.expanduser(inner.strip()), path)
         if inner in [path for path, _ in reading if path]:
             raise errors.UsageError(f"the flagfile {inner} includes itself")
         reading.append((inner, iter(_lines(inner))))
     raise errors.UsageError(f"flagfiles with over {MAX_STEPS:,} flags and files")
+
+
+def _place(inner: str, outer: str) -> str:
+    """Where a flagfile is that another one names."""
+    beside = os.path.join(os.path.dirname(outer), inner)
+    # Of the command line, or of no name at all, there is no other place.
+    is_elsewhere = outer and inner and not os.path.exists(inner)
+    return beside if is_elsewhere and os.path.exists(beside) else inner
 
 
 def _lines(path: str) -> list[str]:

@@ -145,6 +145,7 @@ def assert_bit_exact(program, name, *inputs):
     return expected[0]
 
 
+@pytest.mark.default_cases(9)
 @pytest.mark.parametrize("path", NETWORKS, ids=network_id)
 def test_networks_are_bit_exact(sanitized, path):
     name = network_id(path)

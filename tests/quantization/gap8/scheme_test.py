@@ -68,7 +68,7 @@ def same(qat, images):
 _OTHERWISE = ("average_pool", "concatenate")
 
 
-@pytest.mark.default_cases(5)
+@pytest.mark.default_cases(2)
 @pytest.mark.parametrize(
     ("kind", "num_bits"),
     [

@@ -43,6 +43,7 @@ def _kernels():
 KERNELS = {name: (kernel, bias) for name, kernel, bias in _kernels()}
 
 
+@pytest.mark.default_cases(80)
 @pytest.mark.parametrize("quantile", [1.0, 0.995, 0.5, 0.0])
 @pytest.mark.parametrize("bits", specs.WEIGHT_BITS)
 @pytest.mark.parametrize("name", KERNELS)

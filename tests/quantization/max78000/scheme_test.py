@@ -50,7 +50,7 @@ def same(qat, images, wide_output=False):
     return found
 
 
-@pytest.mark.default_cases(8)
+@pytest.mark.default_cases(5)
 @pytest.mark.parametrize(("kind", "bits"), FORWARD)
 def test_forward_pass_is_the_device_bit_for_bit(kind, bits):
     model = networks.build(kind, seed=bits)
@@ -133,6 +133,7 @@ def test_float64_equals_float32_where_both_are_exact(monkeypatch):
     np.testing.assert_array_equal(found, expected)
 
 
+@pytest.mark.default_cases(1)
 @pytest.mark.parametrize("bits", _ENDS_OF_WIDTHS)
 def test_a_whole_network_is_the_device_bit_for_bit(bits):
     model = networks.build_classifier()
@@ -157,6 +158,7 @@ def test_eight_bits_change_outputs_by_what_the_integers_cost(seed):
     assert error < 0.1 * np.std(expected)
 
 
+@pytest.mark.default_cases(10)
 @pytest.mark.parametrize("wide", [True, False])
 @pytest.mark.parametrize("kind", [*networks.KINDS, "classifier"])
 def test_wide_layers_are_those_of_the_lowering(kind, wide):

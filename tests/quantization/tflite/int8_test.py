@@ -35,6 +35,7 @@ def test_everything_is_quantized_with_a_measured_range(name, prepared):
     assert ranges.initial(qat) == ()
 
 
+@pytest.mark.slow
 def test_every_supported_layer_is_in_a_network_that_is_tested(prepared):
     models = [prepared(name).folded for name in NETWORKS]
     # Those of docs/layers.md are trained too, by integration/layers_test.py.

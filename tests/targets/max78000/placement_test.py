@@ -45,7 +45,7 @@ _SETTINGS = {
 
 
 @hypothesis.given(_lowered())
-@hypothesis.settings(max_examples=25, **_SETTINGS)
+@hypothesis.settings(max_examples=12, **_SETTINGS)
 def test_random_networks_are_placed_right_or_lack_memory(lowered):
     placed = placement.plan(lowered)
     if not placed.shortages:

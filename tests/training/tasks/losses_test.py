@@ -85,7 +85,8 @@ def test_weights_of_classes_are_those_of_keras(smoothing):
 
     def weighted(name, smoothing):
         objective = _objective(name, label_smoothing=smoothing)
-        objective = dataclasses.replace(objective, class_weights=tuple(weights))
+        chosen = tuple(weights[:2] if name == "binary" else weights)
+        objective = dataclasses.replace(objective, class_weights=chosen)
         return _losses(objective, _LOGITS)
 
     found, validated = weighted("classification", smoothing)
@@ -110,6 +111,42 @@ def test_weights_of_classes_are_those_of_keras(smoothing):
     of_examples = weights[answers[:, 0].astype(int)]
     expected = float(entropy(answers, _LOGITS[:, :1], sample_weight=of_examples))
     assert found == pytest.approx(expected, rel=1e-6)
+
+
+@pytest.mark.parametrize("weights", [None, (0.5, 3.0, 1.25, 0.75)])
+@pytest.mark.parametrize("name", ["classification", "binary", "multi_label"])
+def test_the_loss_of_a_mixed_example_is_the_mixture_of_two_losses(name, weights):
+    if weights and name == "multi_label":
+        pytest.skip("its examples are not of one class")
+    objective = _objective(name, label_smoothing=0.1)
+    if weights:
+        chosen = weights[:2] if name == "binary" else weights
+        objective = dataclasses.replace(objective, class_weights=chosen)
+    module = supervised._loss_module(objective.kind)
+    outputs = _LOGITS[:, :1] if name == "binary" else _LOGITS
+    targets = _TARGETS[name]
+    shares = module.shares(tf.constant(targets), num_classes=4).numpy()
+
+    def losses(wanted):
+        rows = [
+            module.loss(tf.constant(outputs[i : i + 1]), wanted[i : i + 1], objective)
+            for i in range(len(outputs))
+        ]
+        return np.array([float(loss) for loss, _ in rows])
+
+    own, next_one = (losses(tf.constant(np.roll(targets, -k, 0))) for k in (0, 1))
+    # Whole shares are the class itself.
+    np.testing.assert_allclose(losses(tf.constant(shares)), own, rtol=1e-6)
+    taken = np.linspace(0, 0.4, 40, dtype=np.float32)
+    mixed = shares * (1 - taken[:, None]) + np.roll(shares, -1, 0) * taken[:, None]
+    # float32 in another order.
+    np.testing.assert_allclose(
+        losses(tf.constant(mixed)), own * (1 - taken) + next_one * taken, rtol=1e-5
+    )
+    # The part that is larger says what is right.
+    _, sums = module.loss(tf.constant(outputs), tf.constant(mixed), objective)
+    _, unmixed = module.loss(tf.constant(outputs), tf.constant(targets), objective)
+    assert float(sums["accuracy"]) == float(unmixed["accuracy"])
 
 
 def _slopes(

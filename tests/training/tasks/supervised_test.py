@@ -9,9 +9,9 @@ import pytest
 
 from tfpipeline import errors
 from tfpipeline.compat import keras, tf
-from tfpipeline.configs import recipe
+from tfpipeline.configs import descriptor, recipe, run, task
 from tfpipeline.data import splits
-from tfpipeline.tasks import classification, kind
+from tfpipeline.tasks import catalog, classification, kind
 from tfpipeline.training import checkpoints, loop, progress, stages
 from tfpipeline.training.tasks import supervised
 
@@ -118,6 +118,67 @@ def _assert_equal(ours, theirs):
 
 class _Killed(Exception):
     pass
+
+
+# Everything that a good recipe has, at once.
+_RECIPE = {
+    "optimizer": recipe.Optimizer(
+        "sgd",
+        learning_rate=0.05,
+        nesterov=True,
+        schedule="cosine_restarts",
+        warmup_epochs=0.5,
+        restart_epochs=1,
+        clip_norm=0.5,
+    ),
+    "ema_decay": 0.8,
+}
+_MIXED = recipe.Augmentation(
+    horizontal_flip=True,
+    cutout=3,
+    mixup_alpha=0.4,
+    cutmix_alpha=1.0,
+    mix_probability=0.8,
+)
+
+
+def test_the_whole_recipe_resumes_to_the_same_bits(tmp_path):
+    config = _config(augmentation=_MIXED)
+    stage = _stage(epochs=3, **_RECIPE)
+    whole, whole_result = _train(stage, tmp_path / "whole", config)
+    calls = []
+
+    def kill_in_third_epoch(model):
+        calls.append(model)
+        # Twice an epoch, of the weights and of their average.
+        if len(calls) == 5:
+            raise _Killed
+
+    with pytest.raises(_Killed):
+        _train(stage, tmp_path / "cut", config, after=kill_in_third_epoch)
+    resumed, resumed_result = _train(stage, tmp_path / "cut", config)
+    _assert_equal(whole.get_weights(), resumed.get_weights())
+    _assert_equal(whole_result.best_weights, resumed_result.best_weights)
+    for ours, theirs in zip(whole_result.history, resumed_result.history, strict=True):
+        for name in ("loss", "accuracy", "val_loss", "learning_rate"):
+            assert ours[name] == theirs[name]
+    # The statistics of the normalization are averages, too.
+    best = whole_result.best_weights
+    assert all((a != b).any() for a, b in zip(best, whole.get_weights(), strict=True))
+
+
+def test_targets_without_shares_are_not_mixed():
+    objective = dataclasses.replace(
+        classification.OF_LOGITS, kind=catalog.named("regression")
+    )
+    with pytest.raises(errors.UsageError, match=r"mix classes or labels.*regression"):
+        _config(augmentation=_MIXED, objective=objective)
+    with pytest.raises(errors.UsageError, match="leave them out"):
+        run.Run(task=task.Task("regression"), augmentation=_MIXED)
+    with pytest.raises(errors.UsageError, match="a descriptor is of one person"):
+        descriptor.DescriptorRun(augmentation=_MIXED)
+    with pytest.raises(errors.UsageError, match=r"--mixup_alpha: .*from 0\.05 to 100"):
+        recipe.Augmentation(mixup_alpha=0.01)
 
 
 @pytest.mark.default_cases(1)

@@ -5,10 +5,15 @@ module here that the kind names,
 
     loss(outputs, targets, objective) -> (mean over the batch, sums over its examples)
 
-beside `SUMS`, the names of the sums.
+beside `SUMS`, the names of the sums. Where examples can be mixed, it also has
+
+    shares(targets, number of classes) -> float32 [N, K]
+
+which `loss` takes for targets as well.
 """
 
 import dataclasses
+import functools
 import pkgutil
 from collections.abc import Callable
 from typing import Any
@@ -35,12 +40,19 @@ class Config:
         augmentation: random transforms.
         objective: what it learns.
         preprocessing: what the network takes of a stored input.
+
+    Raises:
+        UsageError: examples are to be mixed whose targets cannot.
     """
 
     batch_size: int
     augmentation: recipe.Augmentation
     objective: kinds.Objective = classification.OF_LOGITS
     preprocessing: Preprocessing = SIGNED
+
+    def __post_init__(self) -> None:
+        if self.augmentation.mixes:
+            self.objective.kind.require_targets_to_mix()
 
 
 def task(
@@ -117,8 +129,13 @@ def _source(config: Config, dataset: splits.Dataset) -> pipeline.Source:
             f"batch_size {config.batch_size} is larger than the {len(split)} "
             "training images; choose a smaller --batch_size"
         )
+    shares = None
+    if config.augmentation.mixes:
+        shares = functools.partial(
+            _loss_module(kind).shares, num_classes=len(dataset.class_names)
+        )
     return pipeline.source(
-        split, config.augmentation, config.batch_size, config.preprocessing
+        split, config.augmentation, config.batch_size, config.preprocessing, shares
     )
 
 
