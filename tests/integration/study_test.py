@@ -90,8 +90,9 @@ def test_a_killed_study_goes_on_and_a_changed_flag_runs_what_it_changes(
         program, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     ) as running:
         first = workdir / "records" / "classifier.float.npz"
-        limit = time.monotonic() + 300
-        while not first.exists() and time.monotonic() < limit:
+        limit = time.monotonic() + 900
+        while not first.exists() and running.poll() is None:
+            assert time.monotonic() < limit
             time.sleep(0.02)
         os.kill(running.pid, signal.SIGKILL)
     before = first.read_bytes()
