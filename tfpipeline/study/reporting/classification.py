@@ -158,14 +158,17 @@ def _classified(
     differing = (predictions != predictions[0]).any(axis=0)
     places = {samples[i]: i for i in np.flatnonzero(differing)}
     shown = []
-    for name, picture in pictures:
-        if name in places and len(shown) < _SHOWN:
+    # Only what is shown is read.
+    for name, picture in pictures if len(places) else ():
+        if name in places:
             place = places[name]
             said = {
                 form: _class(int(each.predictions[place]), classes)
                 for form, each in answers.items()
             }
             shown.append((picture, _class(int(labels[place]), classes), said))
+        if len(shown) == _SHOWN:
+            break
     if not shown:
         return []
     drawn = figures.classified(shown)

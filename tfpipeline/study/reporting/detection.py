@@ -77,7 +77,7 @@ def measure(
         )
     sections = [_precision_section(samples, truth, precision_rows)]
     sections.append(_compared_section(forms[0], compared_rows, comparisons))
-    sections += _pictured(samples, images, dict(pictures) if pictures else {})
+    sections += _pictured(samples, images, pictures)
     return outcome.Outcome(tuple(rows), tuple(sections))
 
 
@@ -209,19 +209,21 @@ def _compared_section(
 def _pictured(
     samples: Sequence[str],
     images: Mapping[str, Sequence[detections.Image]],
-    pictures: Mapping[str, npt.NDArray[np.uint8]],
+    pictures: Iterable[tuple[str, npt.NDArray[np.uint8]]],
 ) -> list[page.Section]:
-    if not pictures:
+    telling = _telling(samples, images)
+    false = {form: _false_boxes(samples, each) for form, each in images.items()}
+    wanted = {*telling, *(name for each in false.values() for name, _ in each)}
+    # All are read once, and those in the report are kept.
+    kept = {name: picture for name, picture in pictures if name in wanted}
+    if not kept:
         return []
     places = {name: place for place, name in enumerate(samples)}
     shown = []
-    for name in _telling(samples, images, pictures):
+    for name in (each for each in telling if each in kept):
         formats = {form: each[places[name]] for form, each in images.items()}
-        drawn = figures.boxes_side_by_side(pictures[name], formats)
+        drawn = figures.boxes_side_by_side(kept[name], formats)
         shown.append(page.image(drawn, f"{name} in each format", photographs=True))
-    crops = {
-        form: _false_crops(samples, each, pictures) for form, each in images.items()
-    }
     sections = [
         page.Section(
             "Boxes side by side",
@@ -233,25 +235,27 @@ def _pictured(
             images=tuple(shown),
         )
     ]
+    crops = {
+        form: [_crop(kept[name], box) for name, box in each if name in kept]
+        for form, each in false.items()
+    }
     if any(crops.values()):
         drawn = figures.false_positives(crops, _MOST_CROPS)
-        caption = "What each format takes for an object, the surest first"
-        false = page.image(drawn, caption, photographs=True)
-        sections.append(page.Section("False boxes", images=(false,)))
+        caption = f"What each format takes for an object, up to {_MOST_CROPS} surest"
+        image = page.image(drawn, caption, photographs=True)
+        sections.append(page.Section("False boxes", images=(image,)))
     return sections
 
 
 def _telling(
-    samples: Sequence[str],
-    images: Mapping[str, Sequence[detections.Image]],
-    pictures: Mapping[str, npt.NDArray[np.uint8]],
+    samples: Sequence[str], images: Mapping[str, Sequence[detections.Image]]
 ) -> list[str]:
     """Pictures of some objects whose boxes change the most."""
     first, *others = images.values()
     changes = []
     for place, name in enumerate(samples):
         count = int(first[place].counted.sum())
-        if name not in pictures or not 0 < count <= _MOST_FACES_SHOWN:
+        if not 0 < count <= _MOST_FACES_SHOWN:
             continue
         change = 0
         for each in others:
@@ -261,25 +265,26 @@ def _telling(
     return [name for _, name in sorted(changes)[:_SHOWN]]
 
 
-def _false_crops(
-    samples: Sequence[str],
-    images: Sequence[detections.Image],
-    pictures: Mapping[str, npt.NDArray[np.uint8]],
-) -> list[npt.NDArray[np.uint8]]:
-    """Pictures of false boxes, the surest first."""
+def _false_boxes(
+    samples: Sequence[str], images: Sequence[detections.Image]
+) -> list[tuple[str, npt.NDArray[np.float64]]]:
+    """Picture and box of the surest false boxes."""
     false = []
     for name, image in zip(samples, images, strict=True):
-        if name in pictures:
-            for place in np.flatnonzero(detections.false_positives(image)):
-                false.append((-float(image.scores[place]), name, image.boxes[place]))
-    crops = []
-    for _, name, box in sorted(false, key=lambda each: each[:2]):
-        picture = pictures[name]
-        height, width = picture.shape[:2]
-        margin = _CROP_MARGIN * float(max(box[2:] - box[:2]))
-        left, top = (max(0, math.floor(each - margin)) for each in box[:2])
-        right, bottom = (math.ceil(each + margin) for each in box[2:])
-        crop = picture[top : min(bottom, height), left : min(right, width)]
-        if crop.size:
-            crops.append(crop)
-    return crops
+        for place in np.flatnonzero(detections.false_positives(image)):
+            false.append((-float(image.scores[place]), name, int(place), image))
+    surest = sorted(false, key=lambda each: each[:3])[:_MOST_CROPS]
+    return [(name, image.boxes[place]) for _, name, place, image in surest]
+
+
+def _crop(
+    picture: npt.NDArray[np.uint8], box: npt.NDArray[np.float64]
+) -> npt.NDArray[np.uint8]:
+    """A box and a little around it."""
+    height, width = picture.shape[:2]
+    margin = _CROP_MARGIN * float(max(box[2:] - box[:2]))
+    left, top = (math.floor(each - margin) for each in box[:2])
+    right, bottom = (math.ceil(each + margin) for each in box[2:])
+    # A pixel at least, of boxes that lie outside.
+    left, top = min(max(0, left), width - 1), min(max(0, top), height - 1)
+    return picture[top : max(top + 1, bottom), left : max(left + 1, right)]

@@ -49,13 +49,16 @@ class Source:
     Attributes:
         count: how many there are.
         read: reads them all anew, in the same order.
-        digest: other pictures have another one.
+        digest: other pictures, or other facts of them, have another one.
+        keys: tells each picture from all others, also of another source of its kind:
+            the digest of a file, or its place in a prepared set.
         classes: names of the labels; empty where there are none.
     """
 
     count: int
     read: Callable[[], Iterator[Sample]]
     digest: str
+    keys: frozenset[str]
     classes: tuple[str, ...] = ()
 
 
@@ -102,7 +105,7 @@ def of_classes(
         for path, label in files:
             yield Sample(_name(path, root), _picture(path), label)
 
-    return Source(len(files), read, _digest(files), classes)
+    return Source(len(files), read, *_identity(files), classes)
 
 
 def of_pictures(folder: str, limit: int | None = None) -> Source:
@@ -121,7 +124,7 @@ def of_pictures(folder: str, limit: int | None = None) -> Source:
         for path in files:
             yield Sample(_name(path, root), _picture(path))
 
-    return Source(len(files), read, _digest([(path, 0) for path in files]))
+    return Source(len(files), read, *_identity([(path, 0) for path in files]))
 
 
 def of_annotations(folder: str, where: str, limit: int | None = None) -> Source:
@@ -143,7 +146,7 @@ def of_annotations(folder: str, where: str, limit: int | None = None) -> Source:
             yield Sample(each.name, picture, None, each.boxes, each.ignored)
 
     described = [(root / each.name, each.boxes.tolist()) for each in chosen]
-    return Source(len(chosen), read, _digest(described))
+    return Source(len(chosen), read, *_identity(described))
 
 
 def of_scenes(text: str, data_dir: str | None, limit: int | None = None) -> Source:
@@ -169,7 +172,9 @@ def of_scenes(text: str, data_dir: str | None, limit: int | None = None) -> Sour
             yield Sample(each.name, each.image, None, boxes, ~each.is_valid)
 
     info = disk.digest_at(folder / prepared_folders.INFO_FILE)
-    return Source(len(chosen), read, _digest_of([info, split, total, limit]))
+    digest = _digest_of([info, split, total, limit])
+    keys = frozenset(f"{info} {split} {place}" for place in chosen.positions)
+    return Source(len(chosen), read, digest, keys)
 
 
 def of_lfw(
@@ -199,7 +204,8 @@ def of_lfw(
 
     info = disk.digest_at(folder / prepared_folders.INFO_FILE)
     chosen = [names[place] for place in places]
-    return Source(len(places), read, _digest_of([info, chosen]))
+    keys = frozenset(f"{info} {name}" for name in chosen)
+    return Source(len(places), read, _digest_of([info, chosen]), keys)
 
 
 def of_names(folder: str, names: Sequence[str]) -> Source:
@@ -215,7 +221,7 @@ def of_names(folder: str, names: Sequence[str]) -> Source:
         for path in files:
             yield Sample(_name(path, root), _picture(path))
 
-    return Source(len(files), read, _digest([(path, 0) for path in files]))
+    return Source(len(files), read, *_identity([(path, 0) for path in files]))
 
 
 def people_of(folder: str) -> dict[str, list[str]]:
@@ -317,12 +323,17 @@ def _name(path: pathlib.Path, root: pathlib.Path) -> str:
     return path.relative_to(root).as_posix()
 
 
-def _digest(files: Sequence[tuple[pathlib.Path, Any]]) -> str:
-    """Of files' content and what is known of each."""
+def _identity(
+    files: Sequence[tuple[pathlib.Path, Any]],
+) -> tuple[str, frozenset[str]]:
+    """The digest of files' content and what is known of each, and the files' own."""
     absent = [path for path, _ in files if not content.exists(path)]
     if absent:
         raise errors.DataError(f"there is no picture '{absent[0]}'")
-    return _digest_of([(disk.digest_at(path), known) for path, known in files])
+    digests = [str(disk.digest_at(path)) for path, _ in files]
+    known = [each for _, each in files]
+    described = list(zip(digests, known, strict=True))
+    return _digest_of(described), frozenset(digests)
 
 
 def _digest_of(values: Any) -> str:

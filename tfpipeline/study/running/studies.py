@@ -162,9 +162,11 @@ def _calibration(
         found = sources.of_scenes(data.calibration, data.data_dir, limit)
     else:
         found = sources.of_pictures(data.calibration, limit)
-    if found.digest == measured.digest:
+    both = found.keys & measured.keys
+    if both:
         raise errors.UsageError(
-            "--calibration must be other pictures than those that are measured"
+            f"{len(both)} pictures of --calibration are measured, too: it must be "
+            "other pictures than those of --data"
         )
     return found
 
