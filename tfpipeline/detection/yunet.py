@@ -70,8 +70,8 @@ def detect(
         parts.append(_of_stride(chosen, stride, size[1] // stride, threshold))
     rows = np.concatenate(parts)
     kept = suppression.suppress_by_iou(rows[:, :4], rows[:, 4], overlap)
-    rows = rows[kept].astype(np.float32)
-    return Faces(rows[:, :4], rows[:, 4], rows[:, 5:].reshape(-1, POINTS, 2))
+    faces: npt.NDArray[np.float32] = rows[kept].astype(np.float32)
+    return Faces(faces[:, :4], faces[:, 4], faces[:, 5:].reshape(-1, POINTS, 2))
 
 
 def _of_stride(

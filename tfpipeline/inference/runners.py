@@ -287,14 +287,14 @@ def _of_integers(g: graph.Graph, data: bytes | None = None) -> RunAll:
 
 def _quicker(g: graph.Graph, data: bytes) -> Iterator[RunAll]:
     """What may compute the integers faster than our execution, the quickest first."""
-    runs = [lambda: compiled.runner(g)]
     # With 16 bits TFLite has its reference kernels only.
     if g.tensors[g.inputs[0]].dtype == "int8":
-        runs.insert(0, lambda: output_runner.runner(data, integers=True))
-    for make in runs:
-        run = make()
+        run = output_runner.runner(data, integers=True)
         if run is not None:
             yield functools.partial(_through_integers, g, run)
+    run = compiled.runner(g)
+    if run is not None:
+        yield functools.partial(_through_integers, g, run)
 
 
 def _through_integers(

@@ -156,7 +156,7 @@ def _classified(
     """Pictures that not all formats agree on, as far as they are there."""
     predictions = np.stack([each.predictions for each in answers.values()])
     differing = (predictions != predictions[0]).any(axis=0)
-    places = {samples[i]: i for i in np.flatnonzero(differing)}
+    places = {samples[i]: i for i in np.flatnonzero(differing).tolist()}
     shown = []
     # Only what is shown is read.
     for name, picture in pictures if len(places) else ():

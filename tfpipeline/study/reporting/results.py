@@ -61,10 +61,9 @@ def _forms(
 ) -> tuple[str, ...]:
     """Formats that have records, in the order of the flag; all there are if only
     measured."""
-    stages = (settings.CLASSIFIER, settings.VERIFIER)
-    if command.stages() == (settings.DETECTOR,):
-        stages = (settings.DETECTOR,)
-    known = [r.format for r in found if r.stage.split("/")[0] in stages]
+    # Of a cascade, the verifier's.
+    stage = command.stages()[-1]
+    known = [r.format for r in found if r.stage.split("/")[0] == stage]
     there = dict.fromkeys(known)
     chosen = [form for form in command.formats if form in there]
     if command.measure_only:

@@ -93,16 +93,18 @@ def drawn(people: Mapping[str, Sequence[str]], seed: int, a_fold: int = 0) -> Pa
         same = [
             pair for name in own for pair in itertools.combinations(people[name], 2)
         ]
-        chosen = random.permutation(len(same))[:most]
-        rows += [(fold, True, *same[place]) for place in sorted(chosen)]
-        seen = set()
+        places = sorted(random.permutation(len(same))[:most].tolist())
+        chosen = [same[place] for place in places]
+        rows += [(fold, True, one, other) for one, other in chosen]
+        seen: set[tuple[str, str]] = set()
         # Twice as many draws as pairs, so that small folds end, too.
         for _ in range(2 * len(chosen)):
-            one, other = random.choice(len(own), 2, replace=False)
-            pair = tuple(str(random.choice(people[own[i]])) for i in (one, other))
+            two = random.choice(len(own), 2, replace=False)
+            first, second = (people[own[i]] for i in two)
+            pair = str(random.choice(first)), str(random.choice(second))
             if len(seen) < len(chosen):
                 seen.add(pair)
-        rows += [(fold, False, *pair) for pair in sorted(seen)]
+        rows += [(fold, False, one, other) for one, other in sorted(seen)]
     if folds < 2 or not any(row[1] for row in rows):
         raise errors.DataError(
             "pairs need at least four people, and some with two pictures"

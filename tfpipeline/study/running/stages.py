@@ -4,6 +4,7 @@ import dataclasses
 import functools
 import pathlib
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +18,8 @@ from tfpipeline.study.running import decoders
 from tfpipeline.tasks import head
 
 Picture = npt.NDArray[np.uint8]
+# Pictures -> every output, real, [N, ...].
+Run = Callable[[Sequence[Picture]], tuple[npt.NDArray[Any], ...]]
 _COLORS = 3
 
 
@@ -64,7 +67,7 @@ class Stage:
         files = sorted(p for p in path.rglob("*") if p.is_file()) or [path]
         return disk.digest(repr([disk.digest_at(each) for each in files]).encode())
 
-    def runner(self, form: str) -> Callable[[Sequence[Picture]], tuple]:
+    def runner(self, form: str) -> Run:
         """Pictures, uint8 [H, W, 3] of `size` -> every output, real, [N, ...].
 
         Raises:

@@ -3,6 +3,7 @@
 import dataclasses
 import os
 from collections.abc import Callable, Iterator, Sequence
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +21,7 @@ from tfpipeline.study.running import (
 )
 
 TRUTH = "truth"
+_Item = TypeVar("_Item")
 _BATCH = 16
 _MOST_CALIBRATION_BYTES = 1 << 29
 
@@ -452,7 +454,7 @@ def _calibration_faces(
 
 
 def _described(
-    run_network: Callable[[Sequence[stages.Picture]], tuple],
+    run_network: stages.Run,
     faces: Sequence[stages.Picture],
     mirror: bool,
 ) -> npt.NDArray[np.float64]:
@@ -484,8 +486,8 @@ def _batches(found: sources.Source) -> Iterator[list[sources.Sample]]:
     return _grouped(found.read())
 
 
-def _grouped(items: Iterator) -> Iterator[list]:
-    group: list = []
+def _grouped(items: Iterator[_Item]) -> Iterator[list[_Item]]:
+    group: list[_Item] = []
     for each in items:
         group.append(each)
         if len(group) == _BATCH:
