@@ -20,13 +20,21 @@ from typing import Annotated
 from export import catalog
 from export.given import Given
 from tfpipeline import entry, errors, marked_folder, run_folder, run_lock
-from tfpipeline.configs import fields
+from tfpipeline.configs import fields, images, network
 from tfpipeline.configs.fields import Flag, Group
 from tfpipeline.post_training import calibration as calibrations
 from tfpipeline.post_training import input_range as input_ranges
 from tfpipeline.post_training import loss
 
 _GROUP = "all targets"
+_OWN = network.Own()
+
+
+@dataclasses.dataclass(frozen=True)
+class Calibrating(images.Examples):
+    """How data of --calibration are read, where train would take them."""
+
+    data_dir: images.DataDir = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -89,6 +97,11 @@ class Request(fields.Config):
         ),
     ] = False
 
+    own: Annotated[network.Own, Group("a network of your own")] = _OWN
+    calibrating: Annotated[Calibrating, Group("calibration data of your own")] = (
+        Calibrating()
+    )
+
     def check(self) -> None:
         """Flags that go with others."""
         if self.calibration is not None and self.no_calibration:
@@ -110,6 +123,9 @@ class Request(fields.Config):
             self.input_range,
             self.per_tensor,
             self.no_calibration,
+            self.own,
+            self.calibrating,
+            self.calibrating.data_dir,
         )
 
     def folders(self) -> dict[str, pathlib.Path | None]:

@@ -7,9 +7,8 @@ from tfpipeline.models import specs
 
 def _is_portable(spec: specs.ModelSpec) -> bool:
     """Whether every scheme trains it: one result, and no PReLU."""
-    return spec.output is not specs.Output.BOXES and not spec.name.startswith(
-        ("arcface", "mobilefacenet_y")
-    )
+    is_vector = spec.output in (specs.Output.LOGITS, specs.Output.DESCRIPTOR)
+    return is_vector and not spec.name.startswith(("arcface", "mobilefacenet_y"))
 
 
 # Those that are quantized like a classifier: one vector comes out.
@@ -34,6 +33,10 @@ HEAVY = (
 def output_shapes(name: str) -> list[tuple[int, ...]]:
     """Of the network called `name` with its own defaults, the batch of one included."""
     spec = specs.MODELS[name]
+    if spec.output is specs.Output.MASK:
+        factor = 2 if spec.name.endswith("_folded") else 1
+        height, width, _ = spec.input_shape
+        return [(1, factor * height, factor * width, spec.num_classes)]
     if spec.output is not specs.Output.BOXES:
         return [(1, spec.num_classes)]
     shapes = []

@@ -28,6 +28,7 @@ class Command(fields.Config):
 
     model: Annotated[str | None, Flag(f"The network: {model_source.FORMS}.")] = None
     model_options: network.ModelOptions = ()
+    custom_objects: network.CustomObjects = None
     target: Annotated[
         tuple[str, ...], Flag("Targets, all if not given.", choices=catalog.NAMES)
     ] = ()
@@ -103,7 +104,10 @@ def run(command: Command) -> tuple[str, list[estimate.Estimate]]:
         )
     targets = tuple(dict.fromkeys(command.target)) or catalog.NAMES
     source = model_source.load(
-        command.model, partly=True, model_options=command.model_options
+        command.model,
+        partly=True,
+        model_options=command.model_options,
+        custom_objects=command.custom_objects,
     )
     return source.graph.name, [
         dataclasses.replace(each, notes=(*source.notes, *each.notes))

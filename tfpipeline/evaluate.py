@@ -19,12 +19,18 @@ import numpy as np
 from export.given import Given
 from tfpipeline import atomic_files, entry, errors, run_folder
 from tfpipeline.configs import fields, images
+from tfpipeline.configs import network as networks
 from tfpipeline.configs.fields import Flag, Group
-from tfpipeline.data import specs
+from tfpipeline.data import preprocessing, specs
 from tfpipeline.inference import runners
+from tfpipeline.metadata import flags as metadata_flags
+from tfpipeline.metadata import model_metadata
+from tfpipeline.post_training import float_network
 from tfpipeline.tasks import catalog as tasks
 from tfpipeline.tasks import head as head_lib
 from tfpipeline.tasks import kind as kinds
+
+_OWN = networks.Own()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -82,6 +88,7 @@ class Command(fields.Config):
     output: Annotated[
         str, Flag("How the figures are printed.", choices=("text", "json"))
     ] = "text"
+    own: Annotated[networks.Own, Group("a network of your own")] = _OWN
     data: Annotated[Data, Group("data")] = Data()
 
 
@@ -123,16 +130,23 @@ def run(command: Command) -> Measured:
     """
     if not command.model:
         raise errors.UsageError("say what and on what: --model=FILE --dataset=DATA")
-    given = Given(command.model)
+    given = Given(command.model, own=command.own)
     given.require_there()
     folder = run_folder.RunFolder(pathlib.Path(command.model))
-    data, seed = _data_of(command, folder)
+    known = given.metadata
+    data, seed = _data_of(command, folder, known)
     # Seconds of imports that nobody else should wait for.
-    from tfpipeline.data import catalog, preprocessing, splits
+    from tfpipeline.data import catalog, splits
     from tfpipeline.training import objectives
 
-    dataset = catalog.load_flags(data, seed)
-    reading = preprocessing.of(data.input_range, data.normalize, dataset.train.inputs)
+    asked = {}
+    task = (_task_of(folder, known) or {}).get("name", command.task)
+    if tasks.reads_boxes(task):
+        # Pictures of any size are fitted into what the network takes.
+        taken = runners.Network(given).input_shape()
+        asked = {"reads_boxes": True, "input_shape": taken}
+    dataset = catalog.load_flags(data, seed, **asked)
+    reading = _preprocessing(data, dataset.train.inputs, given, known)
     positions = splits.calibration_indices(
         len(dataset.train), command.calibration_images, seed
     )
@@ -149,7 +163,7 @@ def run(command: Command) -> Measured:
             f"'{data.dataset}' have {dataset.input_shape}"
         )
     head = network.head()
-    record = _task_of(folder) if command.task == tasks.AUTO else None
+    record = _task_of(folder, known) if command.task == tasks.AUTO else None
     if record is None:
         options = kinds.Options(threshold=command.threshold)
         objective = objectives.of(command.task, options, dataset, lambda _: head)
@@ -165,22 +179,54 @@ def run(command: Command) -> Measured:
         objective.kind,
         count,
         {
-            form: objective.measure(_shaped(outputs(inputs), head), examples)
+            form: objective.measure(_shaped(outputs(inputs), objective.head), examples)
             for form, outputs in computed.items()
         },
     )
 
 
-def _data_of(command: Command, folder: run_folder.RunFolder) -> tuple[Data, int]:
+def _data_of(
+    command: Command,
+    folder: run_folder.RunFolder,
+    known: model_metadata.Metadata | None,
+) -> tuple[Data, int]:
     """The data and the seed that divides them."""
-    if command.data.dataset:
-        return command.data, command.seed
+    data = command.data
+    if data.dataset:
+        if known is not None:
+            leaves = fields.leaves(data)
+            said = {leaf.name for leaf, value in leaves if value != leaf.default}
+            learned = metadata_flags.of(known).items()
+            data = fields.replaced(data, {k: v for k, v in learned if k not in said})
+        return data, command.seed
     if not run_folder.is_run(folder):
         raise errors.UsageError(
             f"say on what '{command.model}' is measured: --dataset=DATA"
         )
     flags = run_folder.recorded_flags(folder)
     return fields.replaced(command.data, flags), int(flags.get("seed", command.seed))
+
+
+def _preprocessing(
+    data: Data,
+    stored: np.ndarray,
+    given: Given,
+    known: model_metadata.Metadata | None,
+) -> preprocessing.Preprocessing:
+    """What the network reads of stored inputs: by flags, or as it says itself."""
+    is_said = data.input_range != preprocessing.AUTO or not data.normalize
+    is_of_pixels = stored.dtype == np.uint8
+    if not is_said and known is not None and known.is_of_pixels == is_of_pixels:
+        # Integers saturate beyond it, and the figures show that.
+        return known.preprocessing
+    is_run = pathlib.Path(given.model).is_dir() and run_folder.is_run(
+        run_folder.RunFolder(pathlib.Path(given.model))
+    )
+    if is_of_pixels and not is_said and not is_run:
+        g, model, _ = given.loaded()
+        limits = float_network.pixels_of(preprocessing.AUTO, g, model)
+        return preprocessing.of_bytes(limits.low, limits.high)
+    return preprocessing.of(data.input_range, data.normalize, stored)
 
 
 def _forms(command: Command, network: runners.Network) -> tuple[str, ...]:
@@ -190,8 +236,12 @@ def _forms(command: Command, network: runners.Network) -> tuple[str, ...]:
     return (runners.FLOAT, runners.INT8) if form == runners.FLOAT else (form,)
 
 
-def _task_of(folder: run_folder.RunFolder) -> Mapping[str, Any] | None:
-    """What a run says of its task; `None` of what is no run, or has no results."""
+def _task_of(
+    folder: run_folder.RunFolder, known: model_metadata.Metadata | None
+) -> Mapping[str, Any] | None:
+    """What a run or an export says of its task; `None` where nobody says."""
+    if known is not None and known.task:
+        return known.task
     if not run_folder.is_run(folder) or not folder.results_json.is_file():
         return None
     results = atomic_files.read_json(folder.results_json)
@@ -201,7 +251,7 @@ def _task_of(folder: run_folder.RunFolder) -> Mapping[str, Any] | None:
 
 def _shaped(outputs: kinds.FloatArray, head: head_lib.Head) -> kinds.FloatArray:
     """Outputs as the network gives them; a chip may keep other axes of length 1."""
-    return outputs.reshape(len(outputs), *head.shape)
+    return outputs.reshape(len(outputs), *head.row_shape)
 
 
 def _table(measured: Measured) -> list[str]:

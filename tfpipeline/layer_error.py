@@ -33,6 +33,7 @@ from tfpipeline.models import forms
 from tfpipeline.precision import formats, layer_error, quantize, ranges
 from tfpipeline.report import layer_errors
 from tfpipeline.simulate import float_execution, support
+from tfpipeline.tasks import catalog as tasks
 from tfpipeline.untrusted import arrays
 
 # Of the marker in a folder of its own.
@@ -63,6 +64,7 @@ class Command(fields.Config):
         Flag(f"Without --run: the float network, with its weights: {_FLOAT_FORMS}."),
     ] = None
     model_options: network.ModelOptions = ()
+    custom_objects: network.CustomObjects = None
     models: Annotated[
         tuple[str, ...],
         Flag("Without --run: integer .tflite files of --float_model."),
@@ -185,7 +187,11 @@ def _of_files(
             f"{images.shape}"
         )
     half = len(images) // 2
-    real = model_source.load(float_model, model_options=command.model_options).graph
+    real = model_source.load(
+        float_model,
+        model_options=command.model_options,
+        custom_objects=command.custom_objects,
+    ).graph
     graphs = {pathlib.Path(path).stem: _integer(path) for path in command.models}
     if len(graphs) < len(command.models):
         raise errors.UsageError("files of --models must have different names")
@@ -222,7 +228,13 @@ def _of_run(
     from tfpipeline.readers import from_keras
 
     data = fields.replaced(images_config.Images(data_dir=data_dir), record)
-    dataset = catalog.load_flags(data, record["seed"])
+    trained = storage.load(stored)
+    dataset = catalog.load_flags(
+        data,
+        record["seed"],
+        reads_boxes=tasks.reads_boxes(record.get("task", tasks.AUTO)),
+        input_shape=tuple(trained.input_shape[1:]),
+    )
     positions = splits.calibration_indices(
         len(dataset.train), record["calibration_images"], record["seed"]
     )
@@ -235,7 +247,6 @@ def _of_run(
             (dataset.validation, measured),
         )
     ]
-    trained = storage.load(stored)
     comparisons: list[_Comparison] = [
         (from_keras.read(trained, name=record["model"]), {})
     ]

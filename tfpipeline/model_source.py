@@ -56,6 +56,7 @@ def load(
     partly: bool = False,
     scaled_inputs: bool = False,
     model_options: Sequence[str] = (),
+    custom_objects: str | None = None,
 ) -> Source:
     """Reads the network that `model` names.
 
@@ -67,6 +68,7 @@ def load(
             and are told in `notes`: for figures, not for what is run or written.
         scaled_inputs: of a Keras file or function, as for `from_keras.read`.
         model_options: of a function, as `models.options` reads them.
+        custom_objects: of a Keras file, as `own_networks.custom_objects` reads them.
 
     Raises:
         UsageError: neither a network's name nor a path that exists, or a file of
@@ -75,11 +77,7 @@ def load(
         GraphError: the file is damaged or holds what is not supported.
     """
     form = forms.find(model)
-    if model_options and form.kind is not forms.Kind.FUNCTION:
-        raise errors.UsageError(
-            "--model_options goes with --model=file.py:function only; found "
-            f"--model={form.title}"
-        )
+    form.require_options(model_options, custom_objects)
     match form.kind:
         case forms.Kind.NAME:
             return Source(
@@ -88,7 +86,7 @@ def load(
                 activation_bits=catalog.ACTIVATION_BITS.get(model, 8),
             )
         case forms.Kind.KERAS_FILE | forms.Kind.FUNCTION:
-            return _keras(form, model_options, scaled_inputs)
+            return _keras(form, model_options, custom_objects, scaled_inputs)
         case forms.Kind.SAVED_MODEL:
             return _saved_model(form, partly)
     path = pathlib.Path(model)
@@ -115,13 +113,16 @@ def _saved_model(form: forms.Form, partly: bool) -> Source:
 
 
 def _keras(
-    form: forms.Form, model_options: Sequence[str], scaled_inputs: bool
+    form: forms.Form,
+    model_options: Sequence[str],
+    custom_objects: str | None,
+    scaled_inputs: bool,
 ) -> Source:
     # Three seconds of imports that nobody else should wait for.
     from tfpipeline.own_networks import loading
     from tfpipeline.readers import from_keras
 
-    model, notes = loading.load(form, model_options)
+    model, notes = loading.load(form, model_options, custom_objects=custom_objects)
     # A file's name as it stands, which every command has told by now.
     name = form.name if form.function else pathlib.Path(form.text).stem
     try:
@@ -149,7 +150,13 @@ def _partly(path: pathlib.Path) -> Source:
     return Source(found.graph, file_bytes=path.stat().st_size, notes=tuple(notes))
 
 
-def with_weights(model: str, *, scaled_inputs: bool = False) -> Source:
+def with_weights(
+    model: str,
+    *,
+    scaled_inputs: bool = False,
+    model_options: Sequence[str] = (),
+    custom_objects: str | None = None,
+) -> Source:
     """As `load`, for a network that is not only a name.
 
     Raises:
@@ -160,7 +167,12 @@ def with_weights(model: str, *, scaled_inputs: bool = False) -> Source:
             f"'{model}' is a network without weights; give the folder of a run, or a "
             "file"
         )
-    return load(model, scaled_inputs=scaled_inputs)
+    return load(
+        model,
+        scaled_inputs=scaled_inputs,
+        model_options=model_options,
+        custom_objects=custom_objects,
+    )
 
 
 def _in_folder(folder: pathlib.Path) -> pathlib.Path:

@@ -208,6 +208,23 @@ def tflite() -> tuple[NumberFormat, ...]:
     return tuple(each for each in ALL if each.file == TFLITE_FILE)
 
 
+def trainable_bits(number_format: NumberFormat) -> frozenset[int]:
+    """Bits of weights that a format's activations can be trained with."""
+    scheme = scheme_named(number_format.scheme)
+    if scheme.has_policy:
+        return frozenset(scheme.weight_bits)
+    return frozenset(each.weight_bits for each in alike(number_format))
+
+
+def alike(number_format: NumberFormat) -> tuple[NumberFormat, ...]:
+    """Formats of the same scheme that differ in the bits of weights at most."""
+    return tuple(
+        each
+        for each in of_scheme(number_format.scheme)
+        if each.activation_bits == number_format.activation_bits
+    )
+
+
 def stages() -> tuple[str, ...]:
     """Names of all quantization-aware trainings, in order."""
     return tuple(dict.fromkeys(each.stage for each in ALL))

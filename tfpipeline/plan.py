@@ -32,6 +32,7 @@ class Command(fields.Config):
 
     model: Annotated[str | None, Flag(f"The network: {model_source.FORMS}.")] = None
     model_options: network.ModelOptions = ()
+    custom_objects: network.CustomObjects = None
     output: Annotated[str | None, Flag("Folder that gets the files.")] = None
     rule: Annotated[
         str,
@@ -73,7 +74,11 @@ def main(command: Command) -> None:
     if not command.output:
         raise errors.UsageError("say where the files go: --output=FOLDER")
     marked_folder.require(command.output, writer=plan_files.WRITER)
-    source = model_source.load(command.model, model_options=command.model_options)
+    source = model_source.load(
+        command.model,
+        model_options=command.model_options,
+        custom_objects=command.custom_objects,
+    )
     single_results.require(source.graph, "GAP8")
     types = {
         tensor.dtype

@@ -16,12 +16,13 @@ _DEPTH = 3
 
 
 def contents(
-    given: sound.Sound, model: str, name: str, tensor: graph.Tensor
+    given: front_end.FrontEnd | None, model: str, name: str, tensor: graph.Tensor
 ) -> dict[str, str]:
     """Files of a front end for an export; none without one.
 
     Args:
-        given: of the command line; without a front end there that of the run counts.
+        given: of the command line or the network's metadata; without a front end there
+            that of the run counts.
         model: the network, or the folder of a run.
         name: of the exported network.
         tensor: its input.
@@ -30,7 +31,7 @@ def contents(
         ExportError: the front end and the network do not go together.
         StorageError: the run that `model` belongs to cannot be read.
     """
-    value = given.value or of_run(model)
+    value = given or of_run(model)
     if value is None:
         return {}
     files = writer.contents(writer.prepare(value, f"{name}_front_end", tensor))

@@ -4,17 +4,24 @@ import dataclasses
 import pathlib
 from typing import Annotated
 
+import numpy as np
+
 from export.audio import beside
-from export.c import emulation, files, network, states
+from export.c import emulation, files, host, network, states
+from export.detection import beside as boxes
 from export.given import Given
 from export.target import Prepared, Target
-from tfpipeline import errors, model_source
+from export.tflite import from_graph
+from tfpipeline import errors
 from tfpipeline.configs import fields
 from tfpipeline.configs.fields import Flag
-from tfpipeline.configs.sound import Sound
 from tfpipeline.ir import from_tflite, graph
 from tfpipeline.numerics import lost_weights
 from tfpipeline.post_training import loss
+from tfpipeline.targets.tflm import interpreter
+
+# Random inputs of --host_compiler.
+_CHECKED = 64
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,7 +35,14 @@ class Flags(fields.Config):
             "count the instructions of each layer."
         ),
     ] = ()
-    sound: Sound = Sound()  # noqa: RUF009 a frozen value
+    host_compiler: Annotated[
+        str | None,
+        Flag(
+            "A C compiler of this machine, such as cc: compile the network by it, run "
+            f"it on {_CHECKED} random inputs, and compare all outputs with TensorFlow "
+            "Lite Micro's, to the last bit."
+        ),
+    ] = None
 
 
 def prepare(given: Given, flags: Flags) -> Prepared:
@@ -45,11 +59,15 @@ def prepare(given: Given, flags: Flags) -> Prepared:
             does not meet the known answers.
     """
     emulation.require(flags.emulate)
+    if flags.host_compiler is not None:
+        host.require(flags.host_compiler)
     g, cost = _integers(given)
-    found = network.prepare(g, g.name)
+    found = network.prepare(g, g.name, given.metadata)
+    checked = _checked(found, flags.host_compiler)
     heard = beside.contents(
-        flags.sound, given.model, found.name, g.tensors[g.inputs[0]]
+        given.front_end, given.model, found.name, g.tensors[g.inputs[0]]
     )
+    decoder = boxes.of_run(given.model, found.name, [g.tensors[x] for x in g.outputs])
     kept = states.num_bytes(g)
 
     def report(output: pathlib.Path | None) -> list[str]:
@@ -58,6 +76,8 @@ def prepare(given: Given, flags: Flags) -> Prepared:
             f"arena      {found.plan.peak_bytes:,} bytes, static",
             *([f"states     {kept:,} bytes, static"] if kept else []),
             *beside.lines(heard),
+            *checked,
+            *boxes.lines(decoder),
             *(f"note       {note}" for note in lost_weights.notes(g)),
             f"written    {output}; compile all of it and run it, for the test",
         ]
@@ -70,7 +90,44 @@ def prepare(given: Given, flags: Flags) -> Prepared:
                 raise errors.VerificationError("\n".join(lines))
         return lines
 
-    return Prepared(files.contents(found) | heard, report, cost)
+    return Prepared(files.contents(found) | heard | decoder, report, cost)
+
+
+def _checked(found: network.Network, compiler: str | None) -> list[str]:
+    """What the compiled C computes, beside TensorFlow Lite Micro's interpreter.
+
+    Raises:
+        VerificationError: an output differs.
+    """
+    if compiler is None:
+        return []
+    random = np.random.default_rng(0)
+    inputs = [
+        random.integers(*_limits(x), (_CHECKED, *x.shape[1:]), x.dtype, endpoint=True)
+        for x in found.inputs.values()
+    ]
+    with host.compiled(found, compiler) as program:
+        ours = program.run(inputs)
+    micro = interpreter.run(from_graph.to_bytes(found.g), inputs)
+    differing = sum(
+        int((one != other.reshape(one.shape)).sum())
+        for one, other in zip(ours, micro, strict=True)
+    )
+    total = sum(each.size for each in ours)
+    if differing:
+        raise errors.VerificationError(
+            f"{differing} of {total} outputs of the C, compiled by {compiler}, are not "
+            "those of TensorFlow Lite Micro. This is a defect, please report it"
+        )
+    return [
+        f"checked    compiled by {compiler}: {total} outputs of {_CHECKED} random "
+        "inputs equal TensorFlow Lite Micro's to the last bit"
+    ]
+
+
+def _limits(tensor: graph.Tensor) -> tuple[int, int]:
+    limits = np.iinfo(tensor.dtype)
+    return int(limits.min), int(limits.max)
 
 
 def _integers(given: Given) -> tuple[graph.Graph, loss.Loss | None]:
@@ -78,7 +135,7 @@ def _integers(given: Given) -> tuple[graph.Graph, loss.Loss | None]:
         file = given.int8
         return from_tflite.read(file.data, name=given.name), file.cost
     given.require_integers("C of integers")
-    return model_source.with_weights(given.model).graph, None
+    return given.source().graph, None
 
 
 TARGET = Target(

@@ -27,6 +27,7 @@ from export.c import (
 from tfpipeline import errors
 from tfpipeline.cost import activations, arena_planner, memory_plan
 from tfpipeline.ir import graph, verify
+from tfpipeline.metadata import model_metadata, words
 
 Ends = Mapping[str, graph.Tensor]
 
@@ -38,6 +39,7 @@ class Network:
     g: graph.Graph
     name: str
     plan: memory_plan.Plan
+    metadata: model_metadata.Metadata | None = None
 
     @property
     def inputs(self) -> Ends:
@@ -56,12 +58,15 @@ def _ends(g: graph.Graph, role: str, names: Sequence[str]) -> Ends:
     return {f"{role}{i}": g.tensors[name] for i, name in enumerate(names, start=1)}
 
 
-def prepare(g: graph.Graph, name: str) -> Network:
+def prepare(
+    g: graph.Graph, name: str, metadata: model_metadata.Metadata | None = None
+) -> Network:
     """Checks a graph and plans its arena.
 
     Args:
         g: of int8, or of int16 with int8 weights.
         name: of files and functions, spelled in lower case with underscores.
+        metadata: how it is fed and what it says, for the header.
 
     Raises:
         GraphError: the graph is not well formed.
@@ -72,7 +77,7 @@ def prepare(g: graph.Graph, name: str) -> Network:
         raise errors.ExportError(errors.told(f"graph '{g.name[:60]}': ", found))
     buffers = activations.find_buffers(g, scratch=weighted_layers.scratch_bytes)
     plan = arena_planner.plan_arena(buffers)
-    return Network(g, literals.identifier(name), plan)
+    return Network(g, literals.identifier(name), plan, metadata)
 
 
 def header(found: Network) -> str:
@@ -102,6 +107,7 @@ def header(found: Network) -> str:
             for end, tensor in ends.items()
             for line in _described(f"{upper}_{end.upper()}", tensor)
         ),
+        *_metadata(found),
         "",
         "#ifdef __cplusplus",
         'extern "C" {',
@@ -136,6 +142,26 @@ def header(found: Network) -> str:
         "#endif",
     ]
     return "\n".join(lines) + "\n"
+
+
+def _metadata(found: Network) -> Iterator[str]:
+    """How the network is fed and what it says: a comment, and names for the device."""
+    if found.metadata is None:
+        return
+    rows = words.wrapped(found.metadata, _WIDTH - 6)
+    yield ""
+    # No name of a class ends the comment, or begins one in it.
+    first, *others = (
+        row.replace("*/", "* /")
+        .replace("/*", "/ *")
+        .encode("ascii", "replace")
+        .decode()
+        for row in rows
+    )
+    yield "\n".join([f"/* {first}", *(f"   {row}" for row in others)]) + " */"
+    if names := found.metadata.names:
+        texts = ", ".join(literals.string(name) for name in names)
+        yield f"#define {found.name.upper()}_OUTPUT_NAMES {{{texts}}}"
 
 
 def _prototype(found: Network, end: str) -> list[str]:

@@ -50,6 +50,7 @@ _SOURCE = """\
 {about}
 #include "{name}_boxes.h"
 
+/* Centers and strides in 1/{upper}_PIXEL pixels. */
 typedef struct {{
     int32_t rows, columns, first_center, stride;
     int32_t score_multiplier, box_multiplier, box_zero_point;
@@ -142,10 +143,10 @@ static int add_branch(const branch_t *branch, {ctype} const *logits,
                     offset[k] = scaled(maps[k] - branch->box_zero_point,
                                        branch->box_multiplier);
                 }}
-                box.left = cut(x * {upper}_PIXEL - offset[0], {right});
-                box.top = cut(y * {upper}_PIXEL - offset[1], {bottom});
-                box.right = cut(x * {upper}_PIXEL - offset[2], {right});
-                box.bottom = cut(y * {upper}_PIXEL - offset[3], {bottom});
+                box.left = cut(x - offset[0], {right});
+                box.top = cut(y - offset[1], {bottom});
+                box.right = cut(x - offset[2], {right});
+                box.bottom = cut(y - offset[3], {bottom});
                 count = insert(boxes, count, &box);
             }}
             logits += 2;

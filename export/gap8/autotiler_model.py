@@ -137,7 +137,10 @@ def _graph(
     given = [
         _argument(pointer, symbols[p.input.name], "ARG", "IN", ("L2", "L2")),
         *_constants(p, pointer),
-        _argument(pointer, symbols[calls.output], "ARG", "OUT", ("L2", "L2")),
+        *(
+            _argument(pointer, symbols[each], "ARG", "OUT", ("L2", "L2"))
+            for each in calls.outputs
+        ),
     ]
     between = [
         _argument(pointer, symbols[each], "LOCAL", "INOUT", ("UNDEF", "UNDEF"))
@@ -168,7 +171,8 @@ def symbol_names(p: program.Program, calls: generator_calls.Calls) -> dict[str, 
     """The C name of every tensor."""
     written = dict.fromkeys((*(call.output for call in calls.calls), *calls.stacks))
     numbered = {name: f"T{index}" for index, name in enumerate(written)}
-    return numbered | {p.input.name: "Input_1", calls.output: "Output_1"}
+    results = {name: f"Output_{i}" for i, name in enumerate(calls.outputs, start=1)}
+    return numbered | {p.input.name: "Input_1"} | results
 
 
 def _constants(p: program.Program, pointer: str) -> Iterator[str]:

@@ -24,7 +24,7 @@ def header(p: program.Program, name: str) -> str:
         "",
         "/* Channels, rows, columns; real = integer / 2^Q. */",
         *_described(f"{upper}_INPUT", p.input),
-        *_described(f"{upper}_OUTPUT", p.tensors[p.outputs[0]]),
+        *_outputs_described(p, f"{upper}_OUTPUT"),
         "",
         *(
             (
@@ -41,7 +41,9 @@ def header(p: program.Program, name: str) -> str:
         'extern "C" {',
         "#endif",
         "",
-        "/* Computes the output of one input. Not reentrant. */",
+        "/* Computes the output of one input. Not reentrant. */"
+        if len(p.outputs) == 1
+        else "/* All outputs of one input, one behind the other. Not reentrant. */",
         f"void {name}_run(const {value} *input, {value} *output, int precision);",
         "",
         "#ifdef __cplusplus",
@@ -95,7 +97,8 @@ def test(
         p: the program.
         name: of the files.
         images: `[N, channels, rows, columns]`, integers of the input.
-        answers: by precision, `[N, channels, rows, columns]` of the output.
+        answers: by precision, `[N, channels, rows, columns]` of the output; of several
+            `[N, values]`.
     """
     upper, value = name.upper(), _value(p)
     inputs = literals.array(value, "inputs", images.ravel().tolist())
@@ -146,6 +149,19 @@ def _described(prefix: str, tensor: program.Tensor) -> list[str]:
     ]
 
 
+def _outputs_described(p: program.Program, prefix: str) -> list[str]:
+    """Of several outputs each, where it begins, and the size of all."""
+    tensors = [p.tensors[name] for name in p.outputs]
+    if len(tensors) == 1:
+        return _described(prefix, tensors[0])
+    lines, start = [], 0
+    for number, tensor in enumerate(tensors):
+        lines += _described(f"{prefix}{number}", tensor)
+        lines.append(f"#define {prefix}{number}_OFFSET {start}")
+        start += tensor.num_elements
+    return [*lines, f"#define {prefix}_SIZE {start}"]
+
+
 def _comment(p: program.Program, layer: program.Layer, indent: str = "") -> str:
     shapes = [str(p.tensors[name].shape) for name in layer.inputs]
     result = p.tensors[layer.output].shape
@@ -157,7 +173,7 @@ def _comment(p: program.Program, layer: program.Layer, indent: str = "") -> str:
 def _run(
     p: program.Program, name: str, arena: c_arena.Arena, codes: list[c_layers.Code]
 ) -> str:
-    value, result = _value(p), p.tensors[p.outputs[0]]
+    value = _value(p)
     is_asked = kernels.SINGLE in precisions.possible(p) and any(
         isinstance(layer, program.Conv) for layer in p.layers
     )
@@ -175,10 +191,13 @@ def _run(
             lines += textwrap.wrap(
                 statement, 88, initial_indent=" " * 4, subsequent_indent=" " * 8
             )
-    lines += [
-        "",
-        f"    memcpy(output, arena + {arena.offsets[result.name]}, "
-        f"{p.tensor_bytes(result.name)});",
-        "}",
-    ]
-    return "\n".join(lines) + "\n"
+    lines.append("")
+    start = 0
+    for result in p.outputs:
+        place = f"output + {start}" if start else "output"
+        lines.append(
+            f"    memcpy({place}, arena + {arena.offsets[result]}, "
+            f"{p.tensor_bytes(result)});"
+        )
+        start += p.tensors[result].num_elements
+    return "\n".join([*lines, "}"]) + "\n"

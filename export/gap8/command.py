@@ -13,10 +13,11 @@ from tfpipeline.configs import fields
 from tfpipeline.configs.fields import Flag
 from tfpipeline.cost import macs
 from tfpipeline.ir import global_pools, graph, serialize, single_results
+from tfpipeline.metadata import model_metadata
 from tfpipeline.post_training import (
-    calibration,
     float_network,
     gap8,
+    host_scaling,
     input_range,
     loss,
 )
@@ -66,6 +67,7 @@ def prepare(given: Given, flags: Flags) -> Prepared:
         g=_beside(path),
         images=_images(given, stored.input.shape),
     )
+    prepared = dataclasses.replace(prepared, metadata=_metadata(given))
     return Prepared(files.contents(prepared), functools.partial(_report, prepared))
 
 
@@ -112,15 +114,21 @@ def _from_float(given: Given, flags: Flags) -> Prepared:
             f"{flags.weight_bits}"
         )
     if given.calibration is None:
-        _float_graph(given.model)  # Of integers alone, that comes first.
+        _float_graph(given)  # Of integers alone, that comes first.
         raise errors.UsageError(
-            "the formats come from images: give --calibration=FOLDER of .png or .npy, "
-            "or an .npz"
+            "the formats come from inputs: give --calibration=DATA, a folder of .png "
+            "or .npy, an .npz, or data as train takes them"
         )
-    source = _network(given)
+    scaled = host_scaling.left_to_host(_network(given))
+    source = scaled.network
     g, p = gap8.quantized(source, flags.weight_bits or 16)
     prepared = network.from_program(
         p, precision=PRECISIONS[flags.precision], g=g, images=source.inputs
+    )
+    prepared = dataclasses.replace(
+        prepared,
+        metadata=given.metadata,
+        notes=(*scaled.notes, *prepared.notes),
     )
     return Prepared(
         files.contents(prepared),
@@ -129,19 +137,31 @@ def _from_float(given: Given, flags: Flags) -> Prepared:
     )
 
 
+def _metadata(given: Given) -> model_metadata.Metadata | None:
+    """Of the run that a program is of; calibration images have no part in it."""
+    return dataclasses.replace(given, calibration=None).metadata
+
+
 def _network(given: Given) -> float_network.FloatNetwork:
     """The float network; of a run whose deployed network has integers, the one beside.
 
     Raises:
         UsageError: there are integers only.
     """
-    g = _float_graph(given.model)
-    assert given.calibration is not None
-    return float_network.make(g, given.calibration, given.input_range)
+    if given.is_read_by_tensorflow:
+        # Once for all targets, as it is slow.
+        network = given.network
+        single_results.require(network.graph, "GAP8")
+        return dataclasses.replace(network, graph=global_pools.as_pools(network.graph))
+    network = float_network.make(
+        _float_graph(given), given.calibration_source, given.input_range
+    )
+    return dataclasses.replace(network, says_classes=given.says_classes(network.graph))
 
 
-def _float_graph(model: str) -> graph.Graph:
-    g = model_source.with_weights(model).graph
+def _float_graph(given: Given) -> graph.Graph:
+    model = given.model
+    g = given.source().graph
     single_results.require(g, "GAP8")
     if _is_float(g):
         return global_pools.as_pools(g)
@@ -167,7 +187,13 @@ def _form(
         return {name: each for name, each in values.items() if name not in moved}
 
     return loss.Form(
-        f"GAP8, {p.num_bits} bits", g, source.inputs, source.run, compute, p.outputs
+        f"GAP8, {p.num_bits} bits",
+        g,
+        source.inputs,
+        source.run,
+        compute,
+        p.outputs,
+        source.says_classes,
     )
 
 
@@ -177,7 +203,7 @@ def _images(given: Given, shape: program.Shape) -> graph.Array | None:
     channels, rows, columns = shape
     declared = input_range.parse(given.input_range)
     pixels = declared or input_range.NAMED[input_range.SIGNED]
-    return calibration.read(given.calibration, (rows, columns, channels), pixels)
+    return given.calibration_source.read((rows, columns, channels), pixels)
 
 
 def _report(found: network.Network, output: pathlib.Path | None) -> list[str]:

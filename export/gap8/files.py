@@ -82,7 +82,7 @@ def _binaries(
 def known_answers(found: network.Network) -> Mapping[str, graph.Array]:
     """Outputs for the samples, by precision."""
     return {
-        precision: simulate.predict(found.program, found.samples, precision)
+        precision: simulate.rows(found.program, found.samples, precision)
         for precision in precisions.possible(found.program)
     }
 
@@ -91,7 +91,12 @@ def _described(
     found: network.Network, answers: Mapping[str, graph.Array]
 ) -> dict[str, object]:
     p = found.program
-    ends = {"input": p.input, "output": p.tensors[p.outputs[0]]}
+    ends = {"input": p.input}
+    if len(p.outputs) == 1:
+        ends["output"] = p.tensors[p.outputs[0]]
+    else:
+        # One behind the other in the files.
+        ends |= {f"output{i}": p.tensors[name] for i, name in enumerate(p.outputs)}
     return {
         "num_bits": p.num_bits,
         "model_precision": found.precision,

@@ -58,14 +58,14 @@ class Calls:
         calls: in the order of execution.
         stacks: for each concatenated tensor, its parts in order.
         locals: tensors that are neither given nor asked for nor parts of others.
-        output: the tensor that is the result.
+        outputs: the tensors that are the results.
         notes: what a reader should know.
     """
 
     calls: tuple[Call, ...]
     stacks: dict[str, tuple[str, ...]]
     locals: tuple[str, ...]
-    output: str
+    outputs: tuple[str, ...]
     notes: tuple[str, ...]
 
 
@@ -124,22 +124,27 @@ class _Maker:
 
     def finish(self) -> Calls:
         """All calls, and the tensors between them."""
-        output = self._p.outputs[0]
-        is_read = any(output in call.inputs for call in self._calls)
-        if is_read or output in self._joined():
-            output = self._copy("output_copy", output)
+        outputs = tuple(map(self._result, self._p.outputs))
         written = dict.fromkeys(call.output for call in self._calls)
         names = [*written, *self._stacks]
         # Declaring the whole of a stack declares its parts.
         elsewhere = {part for parts in self._stacks.values() for part in parts}
-        elsewhere |= {*self._p.inputs, output}
+        elsewhere |= {*self._p.inputs, *outputs}
         return Calls(
             calls=tuple(self._calls),
             stacks=self._stacks,
             locals=tuple(name for name in names if name not in elsewhere),
-            output=output,
+            outputs=outputs,
             notes=tuple(self._notes),
         )
+
+    def _result(self, output: str) -> str:
+        """A result that nothing else reads: a copy where something does."""
+        is_read = any(output in call.inputs for call in self._calls)
+        if not is_read and output not in self._joined():
+            return output
+        number = self._p.outputs.index(output)
+        return self._copy(f"output_copy{number or ''}", output)
 
     def _joined(self) -> set[str]:
         """Tensors that are parts or wholes of stacks."""

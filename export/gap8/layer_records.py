@@ -62,7 +62,10 @@ def q_header(p: program.Program, name: str) -> str:
         "",
         "/* Fraction bits. A layer shifts right by Q_IN + Q_WEIGHTS - Q_OUT. */",
         f"#define Q_NETWORK_IN {_literal(p.input.q)}",
-        f"#define Q_NETWORK_OUT {_literal(p.tensors[p.outputs[0]].q)}",
+        *(
+            f"#define Q_NETWORK_OUT{number or ''} {_literal(p.tensors[name].q)}"
+            for number, name in enumerate(p.outputs)
+        ),
     ]
     weighted = [layer for layer in p.layers if isinstance(layer, program.Weighted)]
     for index, layer in enumerate(weighted):

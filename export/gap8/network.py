@@ -9,6 +9,7 @@ from export.gap8 import generator_calls
 from export.tflite import from_graph
 from tfpipeline import errors
 from tfpipeline.ir import graph
+from tfpipeline.metadata import model_metadata
 from tfpipeline.targets.gap8 import (
     calibrate,
     constraints,
@@ -44,6 +45,7 @@ class Network:
         tflite: the float network, for NNTool, where there is one to be had.
         images: float32 `[N, rows, columns, channels]` of the calibration.
         notes: for the user, one line each.
+        metadata: how the network is fed and what it says, where somebody said so.
     """
 
     name: str
@@ -55,6 +57,7 @@ class Network:
     tflite: bytes | None = None
     images: Array | None = None
     notes: tuple[str, ...] = ()
+    metadata: model_metadata.Metadata | None = None
 
 
 def from_float(

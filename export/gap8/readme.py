@@ -1,6 +1,7 @@
 """What the exported files are, and the commands that take them."""
 
 from export.gap8 import autotiler_model, layer_records, network, nntool_files
+from tfpipeline.metadata import words
 from tfpipeline.targets.gap8 import kernels, program_file, q_report
 
 _TEXT = """\
@@ -8,7 +9,7 @@ _TEXT = """\
 {underline}
 
 {bits}-bit fixed point, input {input_shape} (channels, rows, columns) with {input_q}
-fraction bits, output {output_shape} with {output_q}.
+fraction bits, {outputs}.
 
 {files}
 
@@ -54,7 +55,7 @@ rule of its own and writes its own AutoTiler model, with other integers than her
 def text(found: network.Network) -> str:
     """The text of README.txt."""
     p = found.program
-    result = p.tensors[p.outputs[0]]
+    results = [p.tensors[name] for name in p.outputs]
     title = f"{p.name} for GAP8"
     listed = _files(found)
     width = max(len(file) for file, _ in listed)
@@ -66,8 +67,7 @@ def text(found: network.Network) -> str:
         bits=p.num_bits,
         input_shape=p.input.shape,
         input_q=p.input.q,
-        output_shape=result.shape,
-        output_q=result.q,
+        outputs=", ".join(f"output {each.shape} with {each.q}" for each in results),
         files="\n".join(f"{file:{width}}  {what}" for file, what in listed),
         name=found.name,
         sdk=autotiler_model.SDK,
@@ -79,7 +79,8 @@ def text(found: network.Network) -> str:
         if found.tflite is not None
         else "",
         formats="\n".join(q_report.lines(p)),
-        notes=f"\nNotes\n-----\n{notes}" if notes else "",
+        notes=words.section(found.metadata)
+        + (f"\nNotes\n-----\n{notes}" if notes else ""),
     )
 
 

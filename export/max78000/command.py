@@ -11,11 +11,12 @@ import numpy.typing as npt
 from export.given import Given
 from export.max78000 import files, network, sample
 from export.target import Prepared, Target
-from tfpipeline import errors, model_source
+from tfpipeline import errors
 from tfpipeline.configs import fields
 from tfpipeline.configs.fields import Flag
 from tfpipeline.cost import macs
 from tfpipeline.ir import global_pools, graph, single_results
+from tfpipeline.metadata import model_metadata
 from tfpipeline.post_training import loss
 from tfpipeline.targets.max78000 import lost_weights, policy, quantize
 
@@ -48,7 +49,7 @@ def prepare(given: Given, flags: Flags) -> Prepared:
     if given.calibration is not None:
         return _after_training(given, flags)
     # The device gives its input a scale of its own; what scales it is not a kernel's.
-    source = model_source.with_weights(given.model, scaled_inputs=True)
+    source = given.source(scaled_inputs=True)
     single_results.require(source.graph, "MAX78000")
     g = global_pools.as_pools(source.graph)
     bits = flags.weight_bits or source.weight_bits
@@ -63,7 +64,7 @@ def prepare(given: Given, flags: Flags) -> Prepared:
             "--calibration=DATA, inputs like those of the field, or insist by "
             "--no_calibration"
         )
-    return _prepared(prepared, g.name)
+    return _prepared(prepared, g.name, metadata=given.metadata)
 
 
 def _after_training(given: Given, flags: Flags) -> Prepared:
@@ -84,13 +85,20 @@ def _after_training(given: Given, flags: Flags) -> Prepared:
         run=given.network.run,
         compute=functools.partial(network.reals, prepared, quantized.graph),
         outputs=quantized.graph.outputs,
+        says_classes=_ends_with_classes(given),
     )
     cost = loss.measure(form, macs.graph_count(quantized.float_graph).macs)
     lost = lost_weights.notes(quantized.float_graph, weights)
     prepared = dataclasses.replace(
         prepared, notes=(*quantized.notes, *lost, *prepared.notes)
     )
-    return _prepared(prepared, given.name, cost)
+    return _prepared(prepared, given.name, cost, given.metadata)
+
+
+def _ends_with_classes(given: Given) -> bool:
+    """As the whole network says; its softmax may be the host's."""
+    network = given.network
+    return network.says_classes or loss.ends_with_softmax(network.graph)
 
 
 def _sample(flags: Flags, g: graph.Graph) -> npt.NDArray[np.int8] | None:
@@ -100,8 +108,13 @@ def _sample(flags: Flags, g: graph.Graph) -> npt.NDArray[np.int8] | None:
 
 
 def _prepared(
-    found: network.Network, name: str, cost: loss.Loss | None = None
+    found: network.Network,
+    name: str,
+    cost: loss.Loss | None = None,
+    metadata: model_metadata.Metadata | None = None,
 ) -> Prepared:
+    found = dataclasses.replace(found, metadata=metadata)
+
     def report(output: pathlib.Path | None) -> list[str]:
         device = found.cost
         return [

@@ -8,6 +8,7 @@ import numpy.typing as npt
 
 from tfpipeline import errors
 from tfpipeline.ir import graph
+from tfpipeline.metadata import model_metadata
 from tfpipeline.numerics import lost_weights as lost_integers
 from tfpipeline.targets.max78000 import (
     assemble,
@@ -38,6 +39,7 @@ class Network:
         sample: int8 `[rows, columns, channels]`, as the host loads it, folded.
         outputs: every layer's for the sample, `[rows, columns, channels]`.
         notes: for the user, one line each.
+        metadata: how the network is fed and what it says, where somebody said so.
     """
 
     lowered: lowering.Lowered
@@ -47,6 +49,7 @@ class Network:
     sample: npt.NDArray[np.int8]
     outputs: tuple[graph.Array, ...]
     notes: tuple[str, ...]
+    metadata: model_metadata.Metadata | None = None
 
 
 def prepare(

@@ -6,6 +6,7 @@ import numpy as np
 
 from export.max78000 import network
 from tfpipeline.ir import graph
+from tfpipeline.metadata import words
 from tfpipeline.targets.max78000 import arithmetic, data_memory
 from tfpipeline.targets.max78000 import report as tool_report
 
@@ -67,7 +68,7 @@ def readme(found: network.Network, name: str, sample_file: str) -> str:
         tool=TOOL,
         options=" \\\n    ".join(command_options(found, name, sample_file)),
         name=name,
-    )
+    ) + words.section(found.metadata)
 
 
 def report(found: network.Network) -> str:

@@ -58,6 +58,7 @@ def make(
         run=network.run,
         compute=lambda inputs: reals(integers, inputs),
         outputs=integers.outputs,
+        says_classes=network.says_classes,
     )
     return File(data, loss.measure(compared, macs.graph_count(g).macs), g)
 

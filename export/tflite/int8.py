@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import numpy.typing as npt
 
-from export.tflite import tracing, trained
+from export.tflite import output_order, tracing, trained
 from tfpipeline import errors
 from tfpipeline.compat import keras, tf
 from tfpipeline.quantization import input_ranges
@@ -70,7 +70,7 @@ def convert_ptq(
     """Converts a float network, with the ranges seen on calibration images.
 
     Args:
-        float_model: a Keras network, one input and one output.
+        float_model: a Keras network of one input; outputs keep their order.
         calibration_images: float32 `[N, H, W, C]` of the training split, as the
             network reads them.
         input_range: of the network's input; gives its exact int8 scale.
@@ -117,6 +117,7 @@ def _convert(
             f"'{model.name}' does not convert to {number_format.name} TFLite: "
             f"{_summary(error)}"
         ) from error
+    flat = output_order.restored(flat, len(model.outputs), model.name)
     flatbuffer.require_integer(flat, [number_format.port.name])
     return flat
 

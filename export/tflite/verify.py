@@ -35,6 +35,7 @@ from tfpipeline.targets.tflm import (
     pool,
     ports,
     reference,
+    rows,
     simulation,
 )
 from tfpipeline.tasks import classification, consistency
@@ -230,8 +231,8 @@ def verify(
     compared = _compare(
         model, [quantized[chosen]], processes, pool.DEFAULT_TIMEOUT_SECONDS
     )
-    micro = interpreter.sole(compared.micro)
-    exact = None if compared.exact is None else interpreter.sole(compared.exact)
+    micro = rows.joined(compared.micro)
+    exact = None if compared.exact is None else rows.joined(compared.exact)
     if who == SIMULATED:
         narrow_kernels.require_equal(SIMULATED, fast[chosen], micro)
     some_float = None if float_logits is None else float_logits[chosen]
@@ -266,9 +267,7 @@ def real_outputs(
     program: flatbuffer.Program, outputs: IntArray
 ) -> npt.NDArray[np.float64]:
     """What a file's output integers `[N, ...]` stand for."""
-    port = program.output
-    values = (outputs.astype(np.float64) - port.zero_points[0]) * port.scales[0]
-    return np.asarray(values, np.float64)
+    return rows.real(program, outputs)
 
 
 def predict(
@@ -288,13 +287,15 @@ def predict(
             as XNNPACK takes seconds.
 
     Returns:
-        `[N, classes]` of the output's type: of XNNPACK for int8, and for int16 those of
-        TFLite Micro, computed by `simulate`.
+        `[N, classes]` of the output's type (of several outputs, see `rows`): of XNNPACK
+        for int8, and for int16 those of TFLite Micro, computed by `simulate`.
     """
     program = flatbuffer.require_integer(model)
     if _WHOLE_SPLITS[program.input.dtype] == SIMULATED:
-        return simulation.predict(model, quantized, processes=processes, done=done)
-    return reference.predict(model, quantized, processes=processes)
+        found = simulation.run(model, [quantized], processes=processes, done=done)
+    else:
+        found = reference.run(model, [quantized], processes=processes)
+    return rows.joined(found)
 
 
 def inspect(
@@ -363,16 +364,19 @@ def sha256(model: bytes) -> str:
 
 
 def write(
-    path: str | os.PathLike[str], model: bytes, verification: Verification
+    path: str | os.PathLike[str],
+    model: bytes,
+    verification: Verification,
+    others: Mapping[str, str] | None = None,
 ) -> None:
-    """Writes `contents` as the folder `path`.
+    """Writes `contents` as the folder `path`, and other files beside them.
 
     Raises:
         ForeignFileError: the folder holds what is not ours.
         StorageError: it cannot be written.
         ExportError: `verification` is of another model.
     """
-    marked_folder.write(path, contents(model, verification))
+    marked_folder.write(path, contents(model, verification) | dict(others or {}))
 
 
 def contents(model: bytes, verification: Verification) -> dict[str, str | bytes]:
@@ -393,7 +397,7 @@ class _Compared:
 
     micro: ports.Arrays
     exact: ports.Arrays | None
-    rows: tuple[agreement.OperatorAgreement, ...]
+    operators: tuple[agreement.OperatorAgreement, ...]
     end_to_end: agreement.EndToEnd | None
     simulated_images: int | None
 
@@ -410,7 +414,7 @@ def _compare(
     has_reference = narrow_kernels.have_reference(program)
     exact = end_to_end = simulated_images = None
     outputs: ports.Arrays = ()
-    rows: tuple[agreement.OperatorAgreement, ...] = ()
+    operators: tuple[agreement.OperatorAgreement, ...] = ()
     if any(tensor.is_variable for tensor in program.tensors):
         # TFLite refuses forms of such layers that TFLite Micro runs: the graph's rules
         # check their structure.
@@ -427,14 +431,14 @@ def _compare(
     some = [images[chosen] for images in inputs]
     if has_reference:
         exact = outputs
-        rows = agreement.compare_operators(plain, some, **limits)
+        operators = agreement.compare_operators(plain, some, **limits)
         end_to_end = agreement.compare_outputs(model, exact, micro)
     if narrow_kernels.find(program) is not None or not has_reference:
         simulated = simulation.run(model, some, **limits)
         for ours, theirs in zip(simulated, micro, strict=True):
             narrow_kernels.require_equal(SIMULATED, ours, theirs[chosen])
         simulated_images = len(chosen)
-    return _Compared(micro, exact, rows, end_to_end, simulated_images)
+    return _Compared(micro, exact, operators, end_to_end, simulated_images)
 
 
 def _require_as_without_plan(planned: ports.Arrays, plain: ports.Arrays) -> None:
@@ -467,7 +471,7 @@ def _verification(model: bytes, compared: _Compared) -> Verification:
         all_images=None,
         same_images=None,
         same_images_selection="",
-        operator_agreement=compared.rows,
+        operator_agreement=compared.operators,
         end_to_end=compared.end_to_end,
         tolerance_points=consistency.DEFAULT_TOLERANCE_POINTS,
         versions={name: importlib.metadata.version(name) for name in _RUNTIMES},

@@ -7,10 +7,11 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import tflite
 
-from export.tflite import normal_form, offline_plan, sound_scales
+from export.tflite import metadata_entry, normal_form, offline_plan, sound_scales
 from export.tflm import arena, goldens, limits, operators, spelling, structures
 from tfpipeline import errors
 from tfpipeline.ir import tflite_file
+from tfpipeline.metadata import model_metadata
 from tfpipeline.targets.tflm import flatbuffer, interpreter, ports
 
 # Metadata of a file whose weights are indices into tables: kCompressionMetadataString,
@@ -55,6 +56,7 @@ class Bundle:
     cases: tuple[goldens.Case, ...]
     labels: tuple[str, ...]
     notes: tuple[str, ...] = ()
+    metadata: model_metadata.Metadata | None = None
 
     @property
     def inputs(self) -> Ends:
@@ -98,7 +100,9 @@ def prepare(
         VerificationError: our plan changes outputs, or saves other than it promises.
         UsageError, DataError: `sample` or `labels` do not fit.
     """
-    normal = normal_form.normal(model)
+    described = metadata_entry.read(model, "the network")
+    # A firmware need not carry it: README.md says the same.
+    normal = normal_form.normal(metadata_entry.without(model))
     model = normal.model
     program = tflite_file.parse(model)
     metadata = _metadata(model)
@@ -111,6 +115,8 @@ def prepare(
     if found:
         raise errors.ExportError(errors.told("not for TensorFlow Lite Micro: ", found))
     sound_scales.require(model)
+    if not labels and described is not None and _has_names(described, program):
+        labels = described.names
     _check_labels(labels, program)
     inputs = {"random": goldens.random_inputs(program, SEED)}
     if sample is not None:
@@ -143,7 +149,18 @@ def prepare(
         ),
         labels=tuple(labels),
         notes=normal.notes,
+        metadata=described,
     )
+
+
+def _has_names(
+    described: model_metadata.Metadata, program: tflite_file.Program
+) -> bool:
+    """Whether metadata have a name for each element of one output."""
+    if len(program.outputs) != 1:
+        return False
+    shape = program.tensors[program.outputs[0]].shape
+    return len(described.names) == int(np.prod(shape))
 
 
 def _run(

@@ -8,12 +8,12 @@ from typing import Annotated
 import numpy as np
 
 from export.audio import beside
+from export.detection import beside as boxes
 from export.given import Given
 from export.target import Prepared, Target
 from export.tflm import bundle, files, origin
 from tfpipeline.configs import fields
 from tfpipeline.configs.fields import Flag
-from tfpipeline.configs.sound import Sound
 from tfpipeline.ir import graph
 from tfpipeline.numerics import lost_weights
 
@@ -33,7 +33,6 @@ class Flags(fields.Config):
     labels: Annotated[
         str | None, Flag("A text file with the name of each output, one a line.")
     ] = None
-    sound: Sound = Sound()  # noqa: RUF009 a frozen value
 
 
 def prepare(given: Given, flags: Flags) -> Prepared:
@@ -60,9 +59,11 @@ def prepare(given: Given, flags: Flags) -> Prepared:
         sample=flags.sample,
         labels=origin.read_labels(flags.labels) if flags.labels else (),
     )
-    heard = beside.contents(flags.sound, given.model, made.name, _input(made))
-    report = functools.partial(_report, made, heard)
-    return Prepared(files.contents(made) | heard, report, cost)
+    heard = beside.contents(given.front_end, given.model, made.name, _input(made))
+    outputs = boxes.outputs_of(made.program)
+    decoder = boxes.of_run(given.model, made.name, outputs)
+    report = functools.partial(_report, made, heard, decoder)
+    return Prepared(files.contents(made) | heard | decoder, report, cost)
 
 
 def _input(made: bundle.Bundle) -> graph.Tensor:
@@ -74,7 +75,10 @@ def _input(made: bundle.Bundle) -> graph.Tensor:
 
 
 def _report(
-    made: bundle.Bundle, heard: dict[str, str], output: pathlib.Path | None
+    made: bundle.Bundle,
+    heard: dict[str, str],
+    decoder: dict[str, str],
+    output: pathlib.Path | None,
 ) -> list[str]:
     saved = made.plan.greedy_bytes - made.plan.head_bytes
     how = "saved by the file" if made.is_planned else "to save with --offline_plan"
@@ -88,6 +92,7 @@ def _report(
         + (f"; {saved:,} {how}" if saved > 0 else ""),
         f"answers    {len(made.cases)}, of TensorFlow Lite Micro's interpreter",
         *beside.lines(heard),
+        *boxes.lines(decoder),
         *(f"changed    {note}" for note in made.notes),
         *(f"note       {note}" for note in lost_weights.notes_of_file(made.program)),
         f"written    {output}; README.md says how to build and check it",

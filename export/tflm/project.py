@@ -3,6 +3,7 @@
 import string
 
 from export.tflm.bundle import Bundle
+from tfpipeline.metadata import words
 
 _MAIN = string.Template("""\
 // Runs the network on inputs whose outputs are known and compares all of them.
@@ -179,7 +180,7 @@ _README = string.Template("""\
 # `$name` for TensorFlow Lite Micro
 
 $described
-
+$metadata
 | file | what |
 | --- | --- |
 | `model.tflite` | the network |
@@ -306,4 +307,12 @@ def readme(bundle: Bundle) -> str:
         labels="labels" if bundle.labels else "no labels",
         arena=f"{bundle.arm.arena_bytes:,}",
         flash=f"{len(bundle.model):,}",
+        metadata=_metadata(bundle),
     )
+
+
+def _metadata(bundle: Bundle) -> str:
+    if bundle.metadata is None:
+        return ""
+    rows = "".join(f"- {line}\n" for line in words.lines(bundle.metadata))
+    return f"\n## Input and output\n\n{rows}"

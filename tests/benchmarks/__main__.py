@@ -7,6 +7,7 @@ from tests.benchmarks import (
     gap8_bench,
     kernels_bench,
     max78000_bench,
+    streaming_bench,
     training_bench,
 )
 
@@ -19,6 +20,7 @@ def main() -> None:
     max78000_bench.main()
     gap8_bench.main()
     training_bench.main()
+    streaming_bench.main()
     evaluation_bench.main()
 
 

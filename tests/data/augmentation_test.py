@@ -59,6 +59,7 @@ def test_range_is_that_of_int8():
         {"color_jitter": 0.3},
         {"gaussian_noise": 0.1},
         {"cutout": 4},
+        {"rand_augment": (2, 9)},
     ],
 )
 def test_same_seed_same_batch_other_seed_other_batch(fields):

@@ -10,7 +10,10 @@ from export import catalog
 # The program; a module cannot be imported by this name with `from`.
 program = importlib.import_module("export.__main__")
 
-_SHARED = ("calibration", "input_range", "per_tensor", "no_calibration")
+_SHARED = (
+    *("calibration", "input_range", "per_tensor", "no_calibration"),
+    *("own", "calibrating"),
+)
 
 
 def run(
@@ -25,9 +28,12 @@ def run(
         target: its name.
         model: of --model.
         output: of --output.
-        **flags: fields of the target's flags, and of those of all targets.
+        **flags: fields of the target's flags, and of those of all targets; `sound`, the
+            front end.
     """
     shared = {name: flags.pop(name) for name in _SHARED if name in flags}
+    if "sound" in flags:
+        shared["calibrating"] = program.Calibrating(sound=flags.pop("sound"))
     given = changed(target, **flags)
     command = program.Command(
         model=os.fspath(model),

@@ -7,10 +7,14 @@ import pytest
 
 from export.given import Given
 from tests.export import commands
-from tfpipeline import errors, predict
+from tfpipeline import errors, predict, run_folder
 from tfpipeline.compat import keras
 from tfpipeline.inference import runners
+from tfpipeline.ir import serialize
 from tfpipeline.pictures import png_images
+from tfpipeline.post_training import max78000
+from tfpipeline.quantization import storage
+from tfpipeline.targets.max78000 import policy
 
 layers = keras.layers
 
@@ -122,3 +126,17 @@ def test_predict_says_what_is_not_there(folder):
         given = {"model": str(folder / model), "source": str(folder / source)}
         with pytest.raises(errors.PipelineError, match=text):
             list(predict.lines(predict.Command(**given)))
+
+
+def test_a_runs_own_integers_of_the_max78000_answer(folder, tmp_path):
+    network = runners.Network(Given(str(folder / "small.keras")), inputs())
+    quantized = max78000.quantized(network._float("max78000"), policy.Policy())
+    run = run_folder.RunFolder(tmp_path)
+    serialize.write(quantized.graph, run.graph)
+    run.export_file("max78000").parent.mkdir(parents=True)
+    run.export_file("max78000").touch()
+    model = keras.models.load_model(folder / "small.keras", compile=False)
+    storage.save(model, run.model(run_folder.FLOAT))
+    own = runners.Network(Given(str(tmp_path))).runner("max78000")
+    expected = network.runner("max78000")(inputs())
+    np.testing.assert_array_equal(own(quantized.loaded(inputs())), expected)

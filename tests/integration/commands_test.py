@@ -20,7 +20,7 @@ from tfpipeline.identification import network
 from tfpipeline.ir import from_tflite, serialize
 from tfpipeline.networks import catalog as networks
 from tfpipeline.pictures import png_images
-from tfpipeline.study import verification
+from tfpipeline.study.measures import verification
 from tfpipeline.targets.gap8 import program_file
 
 _ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -58,7 +58,9 @@ _EXPORTS = [c for c in _COMMANDS if c.startswith("python -m export ")]
 def test_every_export_command_is_run():
     names = {"int8", "int16x8", "max78000", "gap8", "c", "tflm"}
     for command in _EXPORTS:
-        [targets] = re.findall(r" --targets=(\S+)", command)
+        flagfile = re.search(r"--flagfile=(\S+)", command)
+        text = f" {(_ROOT / flagfile[1]).read_text()}" if flagfile else command
+        [targets] = re.findall(r"\s--targets=(\S+)", text)
         assert set(targets.split(",")) <= names, command
 
 
@@ -109,8 +111,8 @@ def test_train_command_resolves(command, capfd, monkeypatch, tmp_path):
     "command",
     [c for c in _COMMANDS if c.startswith("python -m tfpipeline.train_descriptor ")],
 )
-def test_train_descriptor_command_resolves(command, capfd, monkeypatch):
-    monkeypatch.chdir(_ROOT)
+def test_train_descriptor_command_resolves(command, capfd, monkeypatch, tmp_path):
+    monkeypatch.chdir(page_files.write(tmp_path))
     arguments = shlex.split(command)[3:]
     assert _start(train_descriptor, *arguments, "--print_config") == 0
     printed = capfd.readouterr().out

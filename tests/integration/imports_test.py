@@ -31,6 +31,7 @@ _CHOOSES_KERAS = (
     "tfpipeline.compat",
     "tfpipeline.own_networks.saved_model_child",
     "tfpipeline.readers.keras3_child",
+    "tfpipeline.readers.keras3_opening_child",
 )
 _TENSORFLOW = {"tensorflow", "tf_keras", "keras", "tensorflow_model_optimization"}
 

@@ -17,6 +17,7 @@ def write(folder: pathlib.Path) -> pathlib.Path:
     (folder / "experiments").symlink_to(ROOT / "experiments")
     for name in ("my_net.keras", "keras_3.keras"):
         (folder / name).write_bytes(b"read later")
+    (folder / "layers.py").write_text("class Block: pass\n", encoding="utf-8")
     _code(folder / "nets.py", "own_network.md")
     _code(folder / "own.py", "data.md")
     shutil.copy(_NETWORK, folder / "kws.tflite")

@@ -48,6 +48,10 @@ _ALLOWED = {
         {"zipfile.ZipFile", "h5py.File"},
         "writes",
     ),
+    "tfpipeline/readers/keras3_opening_child.py": (
+        {".load_model"},
+        "a copy of what its parent process checked",
+    ),
     "tfpipeline/readers/keras_files.py": (
         {"zipfile.ZipFile", ".load_model"},
         "writes, and reads a copy of what was checked",

@@ -30,6 +30,8 @@ _FLAGS = {
         "--verification_images=256",
         "--consistency_tolerance=5",
         "--horizontal_flip",
+        "--ema_decay=0.9",
+        "--clip_norm=5",
     ),
     "train_descriptor": (
         "--dataset=procedural_faces",

@@ -14,7 +14,7 @@ import pytest
 from tests import programs
 from tfpipeline.compat import keras
 from tfpipeline.pictures import png_images
-from tfpipeline.study import records
+from tfpipeline.study.measures import records
 
 layers = keras.layers
 ROOT = pathlib.Path(__file__).resolve().parents[2]

@@ -184,6 +184,56 @@ def test_a_run_with_kernels_of_4_bits(tmp_path):
     assert (tmp_path / "results.json").read_bytes() == before
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("flags", "stages"),
+    [
+        (("--scheme=max78000", "--weight_bits=4"), ["qat_from_8", "qat"]),
+        (("--export=int4",), ["qat_int4_from_8", "qat_int4"]),
+    ],
+)
+def test_weights_get_fewer_bits_from_training_to_training(flags, stages, tmp_path):
+    arguments = (
+        *(*_TINY, "--train_limit=300", "--epochs=1", "--qat_epochs=1"),
+        *("--qat_bits_schedule=8,4", "--consistency_tolerance=10"),
+        *(*flags, f"--workdir={tmp_path}"),
+    )
+    assert _run(*arguments) == 0
+    assert [r["stage"] for r in _records(tmp_path)] == ["float", *stages]
+    g = serialize.read(tmp_path / "graph")
+    kernels = [g.tensors[x.weights] for x in g.layers if _weighted(x)]
+    assert {kernel.num_bits for kernel in kernels} == {4}
+    # The second begins where the first ended, and not with the float network.
+    records = {r["stage"]: r for r in _records(tmp_path)}
+    stored = (tmp_path / "graph" / "graph.json").read_bytes()
+    shutil.rmtree(tmp_path / stages[1])
+    shutil.rmtree(tmp_path / "checkpoints" / stages[1])
+    (tmp_path / "summary.txt").unlink()
+    before = (tmp_path / stages[0] / "weights.npz").stat().st_mtime_ns
+    assert _run(*arguments) == 0
+    assert (tmp_path / stages[0] / "weights.npz").stat().st_mtime_ns == before
+    assert (tmp_path / "graph" / "graph.json").read_bytes() == stored
+    again = {r["stage"]: r for r in _records(tmp_path)}
+    assert again[stages[1]]["loss"] == records[stages[1]]["loss"]
+
+
+@pytest.mark.slow
+def test_a_run_with_every_option_of_a_recipe_and_a_teacher(tmp_path):
+    recipe = (
+        *(*_TINY, "--train_limit=300", "--epochs=1", "--qat_epochs=1"),
+        *("--ema_decay=0.9", "--cutout=4", "--cutmix_alpha=1", "--mixup_alpha=0.2"),
+        *("--rand_augment=2,9", "--clip_norm=1", "--consistency_tolerance=10"),
+    )
+    first, second = (f"--workdir={tmp_path / name}" for name in ("first", "second"))
+    assert _run(*recipe, "--model=resnet8", "--stochastic_depth=0.2", first) == 0
+    teacher = f"--teacher={tmp_path / 'first'}"
+    assert _run(*recipe, "--label_smoothing=0.1", teacher, second) == 0
+    flags = json.loads((tmp_path / "second" / "run.json").read_text())["flags"]
+    assert flags["teacher"] == "a run" and len(flags["teacher_sha256"]) == 64
+    # Without the teacher it is another run.
+    assert _run(*recipe, "--label_smoothing=0.1", second) == 2
+
+
 def _weighted(layer):
     return isinstance(layer, graph.Weighted)
 

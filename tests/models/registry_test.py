@@ -43,6 +43,7 @@ def test_names_are_those_promised():
         *("lffd_mcu", "lffd_mcu_2", "mobilefacenet_mcu", "mobilefacenet_max78000"),
         *("mobilefacenet_y1", "mobilefacenet_y2"),
         *("arcface_r18", "arcface_r34", "arcface_r50", "arcface_r100"),
+        *("unet_mcu", "unet_mcu_folded"),
     )
 
 
@@ -50,7 +51,8 @@ def test_a_line_of_all_names_puts_families_together():
     assert specs.listed_names() == (
         "facenet_v1|v2|v3|v6|v7, cmsisnet, nascifarnet, simplenet, cmsis_cifar10, "
         "resnet8, reid_squeezenet, lffd_v1|v2|head17|mcu|mcu_2, "
-        "mobilefacenet_mcu|max78000|y1|y2, arcface_r18|r34|r50|r100"
+        "mobilefacenet_mcu|max78000|y1|y2, arcface_r18|r34|r50|r100, "
+        "unet_mcu|mcu_folded"
     )
 
 

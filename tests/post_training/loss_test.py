@@ -1,5 +1,6 @@
 """What quantization costs: ratios, classes, and the layers at which they fall."""
 
+import dataclasses
 import math
 
 import numpy as np
@@ -65,7 +66,8 @@ def test_other_classes_are_counted_and_told(network):
         values[last][0] = -values[last][0]
         return values
 
-    found = loss.measure(form(network, compute))
+    ours = dataclasses.replace(form(network, compute), says_classes=True)
+    found = loss.measure(ours)
     assert found.outputs[0].same_classes == pytest.approx(18 / 20)
     (line,) = loss.warnings([found])
     assert "ours loses more" in line and "90.0 %" in line
@@ -74,3 +76,26 @@ def test_other_classes_are_counted_and_told(network):
 def test_large_networks_are_measured_on_fewer_inputs(network):
     found = loss.measure(form(network, lambda x: exact(network, x)), macs=10**10)
     assert found.inputs == 4
+
+
+@pytest.mark.parametrize("says_classes", [False, True])
+def test_the_rule_of_classes_is_for_classes(network, says_classes):
+    """Of a descriptor another largest value means nothing."""
+
+    def compute(inputs):
+        values = exact(network, inputs)
+        last = network.outputs[0]
+        values[last] = changed = values[last].copy()
+        # The largest two change places, as far as they are apart: over 20 dB remain.
+        rows = changed.reshape(len(changed), -1)
+        order = np.argsort(rows, axis=1)
+        near = np.abs(np.take_along_axis(rows, order[:, -2:], 1)).max()
+        for row, places in zip(rows, order, strict=True):
+            if row[places[-1]] - row[places[-2]] < 0.05 * near:
+                row[places[-2:]] = row[places[-2:][::-1]]
+        return values
+
+    ours = dataclasses.replace(form(network, compute), says_classes=says_classes)
+    found = loss.measure(ours)
+    assert found.outputs[0].db > 20 and found.outputs[0].same_classes < 0.98
+    assert found.is_bad == says_classes

@@ -48,7 +48,9 @@ def replies(folder, monkeypatch):
         monkeypatch.setattr(
             keras3_files,
             "_run",
-            lambda scratch: shutil.copytree(place, scratch, dirs_exist_ok=True),
+            lambda scratch, command: shutil.copytree(
+                place, scratch, dirs_exist_ok=True
+            ),
         )
 
     return answer

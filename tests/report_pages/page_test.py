@@ -10,7 +10,7 @@ from matplotlib import patches
 
 from tfpipeline import errors
 from tfpipeline.report_pages import page
-from tfpipeline.study import agreement, detections
+from tfpipeline.study.measures import agreement, detections
 from tfpipeline.study.reporting import figures
 
 

@@ -66,7 +66,8 @@ def test_what_is_not_plain_is_asked_for(data, head):
             ("linear or softmax", "10 values of a sigmoid"),
         ),
         ("reconstruction", _TEN, Head((10,)), errors.UsageError, ("8x8x3 outputs",)),
-        ("detection", _TEN, None, errors.UsageError, ("auto, classification",)),
+        ("counting", _TEN, None, errors.UsageError, ("auto, classification",)),
+        ("detection", _TEN, None, errors.DataError, ("needs boxes", "10 classes")),
     ],
 )
 def test_a_task_that_data_or_network_are_not_for(name, data, head, error, parts):

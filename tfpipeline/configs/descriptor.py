@@ -5,6 +5,7 @@ from typing import Annotated, Any
 
 from tfpipeline import descriptor_forms, errors
 from tfpipeline.configs import fields, images, recipe
+from tfpipeline.configs import teacher as teachers
 from tfpipeline.configs.fields import Flag, Group
 from tfpipeline.configs.network import Network
 from tfpipeline.data import specs
@@ -14,6 +15,8 @@ MODELS = ("reid_squeezenet",)
 # What may differ between two commands that mean the same run.
 _NOT_PART_OF_A_RUN = (
     *("workdir", "data_dir", "pairs"),
+    # By their pixels, which are in the fingerprint of the data.
+    "unlabeled",
     # Of a trained network, at any later time.
     *("evaluate", "max_false_accept_rate"),
     # Of stages behind the float network, which keep them by themselves.
@@ -198,6 +201,9 @@ class DescriptorRun(fields.Config):
     augmentation: Annotated[recipe.Augmentation, Group("augmentation")] = (
         recipe.Augmentation()
     )
+    teacher: Annotated[teachers.OfDescriptors, Group("teacher")] = (
+        teachers.OfDescriptors()
+    )
     quantization: Annotated[Quantization, Group("quantization")] = Quantization()
     seed: recipe.Seed = 0
     strategy: recipe.Strategy = "default"
@@ -247,11 +253,18 @@ class DescriptorRun(fields.Config):
                 "--mixup_alpha and --cutmix_alpha mix classes, and a descriptor is of "
                 "one person: leave them out"
             )
+        if self.teacher.unlabeled is not None and self.strategy != "default":
+            raise errors.UsageError(
+                "--unlabeled goes with one device: leave --strategy out"
+            )
         self.optimizer.require_room(self.training.epochs)
 
     def identity(self) -> dict[str, Any]:
         """What makes a run the same run, as JSON values by flag."""
-        flat = fields.identity(self, without=_NOT_PART_OF_A_RUN)
+        flat = {
+            **fields.identity(self, without=_NOT_PART_OF_A_RUN),
+            **self.teacher.source_identity(),
+        }
         return {
             name: value
             for name, value in flat.items()

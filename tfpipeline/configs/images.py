@@ -36,8 +36,8 @@ DataDir = Annotated[
 
 
 @dataclasses.dataclass(frozen=True)
-class Reading(fields.Config):
-    """How data of one's own become inputs and targets; each flag for some forms."""
+class Examples(fields.Config):
+    """How data of one's own become examples; each flag for some forms."""
 
     image_size: Annotated[
         str | None,
@@ -90,26 +90,7 @@ class Reading(fields.Config):
             is_later=True,
         ),
     ] = None
-    targets: Annotated[
-        str,
-        Flag(
-            "What labels are: classes or numbers. auto: numbers if any has a fraction "
-            "or there are several columns.",
-            choices=("auto", "classes", "numbers"),
-            is_later=True,
-        ),
-    ] = "auto"
     sound: Annotated[Sound, Group("sounds of your own")] = Sound()
-    test_fraction: Annotated[
-        float,
-        Flag(
-            "Share of examples kept for test where the data have no test part, chosen "
-            "by --seed.",
-            low=0.001,
-            high=0.9,
-            is_later=True,
-        ),
-    ] = 0.2
 
     @property
     def height_and_width(self) -> tuple[int, int] | None:
@@ -120,6 +101,31 @@ class Reading(fields.Config):
         """Windows, and what belongs to them."""
         if self.stride is not None and self.window is None:
             raise errors.UsageError("--stride goes with --window=ROWS")
+
+
+@dataclasses.dataclass(frozen=True)
+class Reading(Examples):
+    """How data of one's own become the splits of a run."""
+
+    targets: Annotated[
+        str,
+        Flag(
+            "What labels are: classes or numbers. auto: numbers if any has a fraction "
+            "or there are several columns.",
+            choices=("auto", "classes", "numbers"),
+            is_later=True,
+        ),
+    ] = "auto"
+    test_fraction: Annotated[
+        float,
+        Flag(
+            "Share of examples kept for test where the data have no test part, chosen "
+            "by --seed.",
+            low=0.001,
+            high=0.9,
+            is_later=True,
+        ),
+    ] = 0.2
 
 
 @dataclasses.dataclass(frozen=True)

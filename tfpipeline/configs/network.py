@@ -17,6 +17,23 @@ ModelOptions = Annotated[
         is_later=True,
     ),
 ]
+CustomObjects = Annotated[
+    str | None,
+    Flag(
+        "Classes and functions of your own that a .keras or .h5 file names: a module, "
+        "package.module, or file.py. It is Python, and runs.",
+        check=forms.require_module,
+        is_later=True,
+    ),
+]
+
+
+@dataclasses.dataclass(frozen=True)
+class Own(fields.Config):
+    """What is said of a network of one's own beside --model."""
+
+    model_options: ModelOptions = ()
+    custom_objects: CustomObjects = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,6 +49,7 @@ class Network(fields.Config):
         ),
     ] = "cmsisnet"
     model_options: ModelOptions = ()
+    custom_objects: CustomObjects = None
     start: Annotated[
         str,
         Flag(
@@ -62,6 +80,18 @@ class Network(fields.Config):
         ),
     ] = None
 
+    stochastic_depth: Annotated[
+        float,
+        Flag(
+            "Training leaves out the last residual branch of the network with this "
+            "probability, and earlier ones with less; a layer is drawn for each "
+            "example. 0: never.",
+            low=0.0,
+            high=0.9,
+            is_later=True,
+        ),
+    ] = 0.0
+
     @property
     def form(self) -> forms.Form:
         """What `model` names."""
@@ -86,7 +116,14 @@ class Network(fields.Config):
         form = self.form
         if form.kind is forms.Kind.NAME:
             return {}
-        return {"model": form.title, "model_sha256": form.digest()}
+        found: dict[str, Any] = {"model": form.title, "model_sha256": form.digest()}
+        if self.custom_objects:
+            module = forms.module_file(self.custom_objects)
+            found |= {
+                "custom_objects": module.name,
+                "custom_objects_sha256": forms.digest_of(module),
+            }
+        return found
 
     def check(self) -> None:
         """Checks that options go with the form of the network."""
@@ -104,8 +141,4 @@ class Network(fields.Config):
                     "itself"
                 )
         options.parsed(self.model_options)
-        if self.model_options and kind is not forms.Kind.FUNCTION:
-            raise errors.UsageError(
-                "--model_options goes with --model=file.py:function only; found "
-                f"--model={self.form.title}"
-            )
+        self.form.require_options(self.model_options, self.custom_objects)

@@ -1,6 +1,7 @@
 """The integers that a classifier is quantized to, and the files of them."""
 
 import dataclasses
+import itertools
 from typing import Annotated
 
 from tfpipeline import errors, number_formats
@@ -88,6 +89,18 @@ class Quantization(fields.Config):
             name="qat_early_stopping_patience",
         ),
     ] = 5
+    bits_schedule: Annotated[
+        tuple[int, ...],
+        Flag(
+            "Bits of weights that QAT goes through, such as 8,4: a training of "
+            "--qat_epochs for each, from the weights of the one before; the last is "
+            "the format's own.",
+            low=1,
+            high=16,
+            name="qat_bits_schedule",
+            is_later=True,
+        ),
+    ] = ()
     calibration_images: recipe.CalibrationImages = 512
     consistency_tolerance: Annotated[
         float,
@@ -154,6 +167,34 @@ class Quantization(fields.Config):
                 f"--quantization=none has no {integers[0]} network to export; "
                 "use --export=float32, or --quantization=ptq"
             )
+        self._check_schedule()
+
+    def _check_schedule(self) -> None:
+        bits = self.bits_schedule
+        if not bits:
+            return
+        if self.method != "qat" or self.policy is not None:
+            raise errors.UsageError(
+                "--qat_bits_schedule goes with --quantization=qat, without a policy"
+            )
+        if any(after >= before for before, after in itertools.pairwise(bits)):
+            raise errors.UsageError(
+                "--qat_bits_schedule must fall, such as 8,4; found "
+                f"{','.join(map(str, bits))}"
+            )
+        for each in self.number_formats:
+            allowed = number_formats.trainable_bits(each)
+            own = self.weight_bits if self._has_policy else each.weight_bits
+            if bits[-1] != own or not set(bits) <= set(allowed):
+                raise errors.UsageError(
+                    f"--qat_bits_schedule of {each.name} must end with its {own} bits "
+                    f"and go through {', '.join(map(str, sorted(allowed)))}; found "
+                    f"{','.join(map(str, bits))}"
+                )
+
+    @property
+    def _has_policy(self) -> bool:
+        return number_formats.scheme_named(self.scheme).has_policy
 
     def _check_widths(self) -> None:
         scheme = number_formats.scheme_named(self.scheme)

@@ -229,9 +229,9 @@ class Augmentation(fields.Config):
     """Which random transforms of images run, and how strongly; all off by default.
 
     Five are those of the CIFAR study (its slide "data augmentation and analysis of its
-    impact"; its sixth is normalization, which the images have in any case). Cutout is
-    DeVries and Taylor's (arXiv:1708.04552), mixup Zhang's (arXiv:1710.09412), CutMix
-    Yun's (arXiv:1905.04899).
+    impact"; its sixth is normalization, which the images have in any case). RandAugment
+    is Cubuk's (arXiv:1909.13719), cutout DeVries and Taylor's (arXiv:1708.04552), mixup
+    Zhang's (arXiv:1710.09412), CutMix Yun's (arXiv:1905.04899).
     """
 
     random_crop: Annotated[
@@ -271,6 +271,16 @@ class Augmentation(fields.Config):
             high=1.0,
         ),
     ] = 0.0
+    rand_augment: Annotated[
+        tuple[int, ...],
+        Flag(
+            "N,M: each image gets N transforms drawn from twelve of geometry and "
+            "color, of strength M, 0 to 30 (2,9 is usual).",
+            low=0,
+            high=30,
+            is_later=True,
+        ),
+    ] = ()
     cutout: Annotated[
         int,
         Flag(
@@ -310,6 +320,15 @@ class Augmentation(fields.Config):
             is_later=True,
         ),
     ] = 1.0
+
+    def check(self) -> None:
+        """Checks that RandAugment has its two numbers."""
+        given = self.rand_augment
+        if given and (len(given) != 2 or not 1 <= given[0] <= 8):
+            raise errors.UsageError(
+                "--rand_augment takes two numbers, N from 1 to 8 and M from 0 to 30, "
+                f"such as 2,9; found {','.join(map(str, given))}"
+            )
 
     @property
     def mixes(self) -> bool:

@@ -5,12 +5,17 @@ from typing import Annotated, Any
 
 from tfpipeline import errors, number_formats
 from tfpipeline.configs import fields, recipe
+from tfpipeline.configs import teacher as teachers
 from tfpipeline.configs.fields import Flag, Group
 from tfpipeline.configs.images import Images
 from tfpipeline.configs.network import Network
 from tfpipeline.configs.quantization import Quantization
 from tfpipeline.configs.task import Task
+from tfpipeline.models import specs
 
+_CLASSIFIERS = [
+    name for name, each in specs.MODELS.items() if each.output is specs.Output.LOGITS
+]
 NO_WEIGHTS, BALANCED = "none", "balanced"
 
 # What may differ between two commands that mean the same run.
@@ -45,6 +50,7 @@ class Run(fields.Config):
     training: Annotated[recipe.Training, Group("training")] = recipe.Training()
     classes: Annotated[Classes, Group("training")] = Classes()
     optimizer: Annotated[recipe.Optimizer, Group("training")] = recipe.Optimizer()
+    teacher: Annotated[teachers.OfClasses, Group("teacher")] = teachers.OfClasses()
     augmentation: Annotated[recipe.Augmentation, Group("augmentation")] = (
         recipe.Augmentation()
     )
@@ -65,6 +71,14 @@ class Run(fields.Config):
 
     def check(self) -> None:
         """Checks what is decided in two places."""
+        known = specs.MODELS.get(self.network.model)
+        if known is not None and known.output is specs.Output.BOXES:
+            raise errors.UsageError(
+                f"--model={known.name} is a detector, whose outputs are boxes: train "
+                "learns classes and numbers, which it has no output for. Choose "
+                f"another network ({errors.listed(_CLASSIFIERS, 3)}); estimate prices "
+                "this one"
+            )
         if self.float_epochs:
             self.optimizer.require_room(self.float_epochs)
         elif not self.network.has_weights:
@@ -88,5 +102,6 @@ class Run(fields.Config):
         return {
             **fields.identity(self, without=_NOT_PART_OF_A_RUN),
             **self.network.source_identity(),
+            **self.teacher.source_identity(),
             "export": list(self.quantization.exports),
         }

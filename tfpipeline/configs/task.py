@@ -53,6 +53,23 @@ class Task(fields.Config):
         ),
     ] = False
 
+    box_weight: Annotated[
+        float,
+        Flag(
+            "Of the loss of boxes beside that of scores (detection); 1 as LFFD has it.",
+            low=0.0,
+            is_later=True,
+        ),
+    ] = 1.0
+    crops_per_picture: Annotated[
+        int,
+        Flag(
+            "Crops that an epoch draws for each train picture, on average (detection).",
+            low=1,
+            is_later=True,
+        ),
+    ] = 1
+
     def require_classes_to_weigh(self) -> None:
         """Raises a UsageError where the task is known and has no classes."""
         if self.name != catalog.AUTO:
@@ -73,4 +90,6 @@ class Task(fields.Config):
             huber_delta=self.huber_delta,
             standardizes=self.standardize_targets,
             balances_classes=balances_classes,
+            box_weight=self.box_weight,
+            crops_per_picture=self.crops_per_picture,
         )

@@ -2,13 +2,14 @@
 
 The six of the CIFAR study (its slide "data augmentation and analysis of its impact"):
 random crop, horizontal flip, rotation, color jitter, Gaussian noise, normalize; and
-cutout. What mixes examples with each other is in data/mixing.
+RandAugment and cutout. What mixes examples with each other is in data/mixing.
 All randomness is stateless: the same (seed, step) gives the same batch, which is what
 lets an interrupted run resume to the same weights.
 """
 
 from tfpipeline.compat import tf
 from tfpipeline.configs import recipe
+from tfpipeline.data import rand_augment
 from tfpipeline.data.preprocessing import SIGNED, Preprocessing
 
 # Middle of the pixel range, which signed inputs have as 0.
@@ -56,6 +57,11 @@ def augment(
     pixels = tf.cast(images, tf.float32)
     if augmentation.rotation:
         pixels = _rotate(pixels, augmentation.rotation, seeds[1])
+    if augmentation.rand_augment:
+        # Of random numbers of its own, so that the others stay what they were.
+        own = tf.random.experimental.stateless_fold_in(tf.cast(seed, tf.int32), 3)
+        count, magnitude = augmentation.rand_augment
+        pixels = rand_augment.rand_augment(pixels, count, magnitude, own)
     if augmentation.color_jitter:
         pixels = _jitter(pixels, augmentation.color_jitter, seeds[2])
     if augmentation.gaussian_noise:
@@ -65,7 +71,7 @@ def augment(
     if augmentation.color_jitter or augmentation.gaussian_noise:
         pixels = tf.clip_by_value(pixels, 0.0, 255.0)
     if augmentation.cutout:
-        # Of random numbers of its own, so that those above stay what they were.
+        # Likewise.
         own = tf.random.experimental.stateless_fold_in(tf.cast(seed, tf.int32), 2)
         pixels = _cut_out(pixels, augmentation.cutout, own)
     return to_input(pixels, preprocessing)

@@ -13,6 +13,7 @@ import tensorflow_datasets as tfds
 from tfpipeline import errors
 from tfpipeline.configs import images
 from tfpipeline.data import (
+    boxed_pictures,
     face_crops,
     identities,
     prepared_folders,
@@ -74,6 +75,8 @@ def load(
     if limit is not None and limit < 5:
         raise errors.UsageError(f"limit must be 5 or more. Received: {limit}")
     read: Callable[[specs.DatasetSpec, requests.Request], splits.Dataset]
+    if others.get("reads_boxes") and chosen.scene_splits:
+        chosen = dataclasses.replace(chosen, reader="catalog:read_boxes")
     read = pkgutil.resolve_name(f"{__package__}.{chosen.reader}")
     return read(
         chosen,
@@ -134,6 +137,24 @@ def read_face_crops(
     return _load_face_crops(
         chosen, builder, asked.seed, asked.validation_fraction, asked.limit
     )
+
+
+def read_boxes(chosen: specs.DatasetSpec, asked: requests.Request) -> splits.Dataset:
+    """Reads whole scenes with the boxes of their faces.
+
+    The test split is the source's second one, as it has one for `train` and one for
+    `test` scenes; the first is divided into train and validation.
+    """
+    builder = _opened(chosen, asked, asked.limit)
+    parts = {
+        part: scenes.boxed(builder, source)
+        for part, source in zip(
+            ("train", "test"), chosen.scene_splits or (), strict=True
+        )
+    }
+    title = chosen.description.partition(":")[0]
+    told = dataclasses.replace(chosen, description=f"{title}: scenes, boxes of faces")
+    return boxed_pictures.dataset(told, asked, parts)
 
 
 def _opened(

@@ -11,7 +11,19 @@ import re
 from collections.abc import Callable, Collection, Iterator
 
 from tfpipeline import errors
+from tfpipeline.data import boxed_layouts, mask_layouts
 
+# Names that folders and files of a part may have.
+PART_NAMES = (
+    "train",
+    "training",
+    "validation",
+    "valid",
+    "val",
+    "dev",
+    "test",
+    "testing",
+)
 PICTURE_SUFFIXES = tuple(
     ".png .jpg .jpeg .bmp .gif .webp .tif .tiff .ppm .pgm".split()  # noqa: SIM905
 )
@@ -182,6 +194,14 @@ def _nothing(text: str) -> None:
     del text
 
 
+def _has_masks(text: str) -> bool:
+    return bool(mask_layouts.find(text, PART_NAMES))
+
+
+def _has_boxes(text: str) -> bool:
+    return bool(boxed_layouts.find(text, PART_NAMES))
+
+
 FORMS = (
     Form(
         "TFDS",
@@ -197,6 +217,21 @@ FORMS = (
         lambda text: _FUNCTION.fullmatch(text) is not None and not os.path.exists(text),
         _require_source,
         "own.functions:read",
+    ),
+    # Before class folders, which pictures in a folder `images` look like.
+    Form(
+        "boxes",
+        "a folder of pictures with boxes (COCO, Pascal VOC, YOLO)",
+        _has_boxes,
+        _nothing,
+        "own.boxed_folders:read",
+    ),
+    Form(
+        "masks",
+        "a folder with images/ and masks/ of the same names",
+        _has_masks,
+        _nothing,
+        "own.mask_folders:read",
     ),
     Form(
         "pictures",

@@ -23,7 +23,10 @@ def gray(images: np.ndarray) -> np.ndarray:
 
 
 def read(
-    data_dir: str | os.PathLike[str] | None, pairs: str | os.PathLike[str]
+    data_dir: str | os.PathLike[str] | None,
+    pairs: str | os.PathLike[str],
+    *,
+    keeps_colors: bool = False,
 ) -> people.People:
     """Reads the prepared 128x128 copy of LFW.
 
@@ -31,6 +34,7 @@ def read(
         data_dir: TFDS root, folder of the data set or of its version; None for TFDS's
             own default.
         pairs: the file `pairs.txt`.
+        keeps_colors: whether the photographs are kept in color as well, 570 MB.
 
     Raises:
         DataError: the data set or the pairs are not there or cannot be read, have no
@@ -53,6 +57,7 @@ def read(
         labels=numbers.astype(np.int32),
         names=tuple(name.decode() for name in names),
         pairs=found,
+        colors=images if keeps_colors else None,
     )
     people.folds_of_people(result.labels, found, len(result.names))
     return result

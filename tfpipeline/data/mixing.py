@@ -5,6 +5,8 @@ arXiv:1905.04899) pastes a rectangle of one picture into the other. Each example
 share of its own, and its partner is the next of the batch, which is shuffled.
 """
 
+from typing import Any
+
 from tfpipeline.compat import tf
 from tfpipeline.configs import recipe
 
@@ -15,16 +17,16 @@ _STREAM = 1
 
 def mix(
     inputs: tf.Tensor,
-    targets: tf.Tensor,
+    targets: Any,
     augmentation: recipe.Augmentation,
     seed: tf.Tensor,
-) -> tuple[tf.Tensor, tf.Tensor]:
+) -> tuple[tf.Tensor, Any]:
     """Mixes each example with the next one of the batch.
 
     Args:
         inputs: float32 [N, ...], as the network takes them; [N, H, W, C] where
             rectangles are pasted.
-        targets: float32 [N, K], shares of classes or labels.
+        targets: float32 [N, K], shares of classes or labels; or a nest of such.
         augmentation: one at least of its `mixup_alpha` and `cutmix_alpha` is above 0.
         seed: int32 [2], that of the batch.
 
@@ -55,7 +57,10 @@ def mix(
         is_mixed = _like(drawn < augmentation.mix_probability, inputs)
         taken = tf.where(is_mixed, taken, tf.zeros_like(taken))
     share = tf.reduce_mean(tf.reshape(taken, (count, -1)), axis=1)
-    return _mixed(inputs, taken), _mixed(targets, _like(share, targets))
+    mixed = tf.nest.map_structure(
+        lambda values: _mixed(values, _like(share, values)), targets
+    )
+    return _mixed(inputs, taken), mixed
 
 
 def _mixed(values: tf.Tensor, taken: tf.Tensor) -> tf.Tensor:

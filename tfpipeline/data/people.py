@@ -56,6 +56,9 @@ class People:
         labels: int32 [N], number of the person on each.
         names: one a person.
         pairs: of positions in `images`.
+        colors: uint8 [N, H, W, 3], the same photographs as they were taken, for those
+            who see more than the network; None where they were not asked for or are
+            gray.
     """
 
     name: str
@@ -63,6 +66,7 @@ class People:
     labels: np.ndarray
     names: tuple[str, ...]
     pairs: Pairs
+    colors: np.ndarray | None = None
 
     def fingerprint(self) -> str:
         """SHA-256 (hex) over the pixels, who is on them, and the pairs."""

@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -23,12 +24,13 @@ class Source:
     Attributes:
         num_examples: in the split.
         batch_size: examples a batch.
-        load: (seed int32 [2], positions int64 [batch]) -> (inputs, targets).
+        load: (seed int32 [2], positions int64 [batch]) -> (inputs, targets), the latter
+            a pair where there are further ones.
     """
 
     num_examples: int
     batch_size: int
-    load: Callable[[tf.Tensor, tf.Tensor], tuple[tf.Tensor, tf.Tensor]]
+    load: Callable[[tf.Tensor, tf.Tensor], tuple[tf.Tensor, Any]]
 
     @property
     def steps(self) -> int:
@@ -42,6 +44,7 @@ def source(
     batch_size: int,
     preprocessing: Preprocessing = SIGNED,
     shares: Callable[[tf.Tensor], tf.Tensor] | None = None,
+    beside: np.ndarray | None = None,
 ) -> Source:
     """Copies `split` into TensorFlow's memory, or streams it from the disk.
 
@@ -52,6 +55,8 @@ def source(
         preprocessing: what the network takes of a stored input.
         shares: targets of a batch -> float32 [batch, K] that can be mixed; where the
             augmentation mixes, batches have such targets.
+        beside: float32 [N, ...], further targets of each example; batches then have
+            pairs of both. They are mixed in the same shares.
 
     Raises:
         UsageError: transforms of pictures, and inputs that are none.
@@ -59,10 +64,11 @@ def source(
     if not split.has_pictures:
         _require_off(augmentation, split)
     gather, targets = _gatherer(split.inputs), tf.constant(split.targets)
+    more = None if beside is None else tf.constant(beside)
     shape = (batch_size, *split.inputs.shape[1:])
 
     @tf.function(autograph=False)
-    def load(seed: tf.Tensor, positions: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    def load(seed: tf.Tensor, positions: tf.Tensor) -> tuple[tf.Tensor, Any]:
         batch = tf.ensure_shape(gather(positions), shape)
         if split.has_pictures:
             batch = augmentation_lib.augment(batch, augmentation, seed, preprocessing)
@@ -70,7 +76,11 @@ def source(
             batch = augmentation_lib.to_input(batch, preprocessing)
         wanted = tf.gather(targets, positions)
         if augmentation.mixes and shares is not None:
-            return mixing.mix(batch, shares(wanted), augmentation, seed)
+            wanted = shares(wanted)
+        if more is not None:
+            wanted = wanted, tf.gather(more, positions)
+        if augmentation.mixes and shares is not None:
+            return mixing.mix(batch, wanted, augmentation, seed)
         return batch, wanted
 
     return Source(len(split), batch_size, load)
@@ -99,6 +109,15 @@ def _require_off(augmentation: recipe.Augmentation, split: splits.Split) -> None
         raise errors.UsageError(
             f"--{switched_on[0]} transforms pictures, uint8 [H, W, C], and the inputs "
             f"are {split.inputs.dtype} {list(split.inputs.shape[1:])}: leave it out"
+        )
+
+
+def require_batch(examples: int, batch_size: int) -> None:
+    """Raises a TrainingError where examples are fewer than a batch."""
+    if examples < batch_size:
+        raise errors.TrainingError(
+            f"batch_size {batch_size} is larger than the {examples} training images; "
+            "choose a smaller --batch_size"
         )
 
 

@@ -155,7 +155,7 @@ def of(text: str, normalize: bool, inputs: np.ndarray) -> Preprocessing:
     if inputs.dtype == np.uint8:
         if limits is None:
             return of_pixels(normalize)
-        return _of_bytes(*limits)
+        return of_bytes(*limits)
     low, high = float(inputs.min()), float(inputs.max())
     if limits is None:
         return in_range(low, high)
@@ -173,7 +173,7 @@ def in_range(low: float, high: float) -> Preprocessing:
     return Preprocessing(0.0, 1.0, low, high if high > low else 1.0)
 
 
-def _of_bytes(low: float, high: float) -> Preprocessing:
+def of_bytes(low: float, high: float) -> Preprocessing:
     """uint8 0..255 as low..high; 0 becomes a whole stored number where it is inside."""
     low, high = min(low, 0.0), max(high, 0.0)
     scale = (high - low) / 255

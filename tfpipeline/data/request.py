@@ -21,6 +21,8 @@ class Request:
             quarter of the machine's memory.
         cache_dir: where; None for the user's cache folder.
         needs_every_class: whether training must see each class, of two at least.
+        reads_boxes: whether objects and their boxes are asked for.
+        input_shape: (H, W, C) of the network, where pictures of any size are fitted.
     """
 
     data_dir: str | os.PathLike[str] | None = None
@@ -32,3 +34,5 @@ class Request:
     memory_bytes: int | None = None
     cache_dir: str | os.PathLike[str] | None = None
     needs_every_class: bool = True
+    reads_boxes: bool = False
+    input_shape: tuple[int, int, int] | None = None

@@ -3,6 +3,8 @@
 import dataclasses
 import hashlib
 import math
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -17,7 +19,8 @@ class Split:
         inputs: as they are stored, uint8 or float32 [N, ...], of any shape; what the
             network takes is `Preprocessing.real` of them.
         targets: int32 [N], class indices; or float32 [N, ...]: the numbers of a
-            regression, 0 or 1 for each label of several.
+            regression, 0 or 1 for each label of several, boxes; or uint8 [N, H, W],
+            class indices of pixels.
     """
 
     inputs: np.ndarray
@@ -32,10 +35,11 @@ class Split:
             )
         is_classes = targets.dtype == np.int32 and targets.ndim == 1
         is_numbers = targets.dtype == np.float32 and targets.ndim > 1
-        if not (is_classes or is_numbers) or len(targets) != len(inputs):
+        is_masks = targets.dtype == np.uint8 and targets.ndim == 3
+        if not (is_classes or is_numbers or is_masks) or len(targets) != len(inputs):
             raise errors.DataError(
-                f"targets must be int32 [{len(inputs)}], or float32 "
-                f"[{len(inputs)}, ...]. "
+                f"targets must be int32 [{len(inputs)}], float32 "
+                f"[{len(inputs)}, ...] or uint8 masks. "
                 f"Received: {targets.dtype} {list(targets.shape)}"
             )
 
@@ -46,6 +50,11 @@ class Split:
     def has_classes(self) -> bool:
         """Whether targets are class indices."""
         return self.targets.dtype == np.int32
+
+    @property
+    def has_masks(self) -> bool:
+        """Whether targets are class indices of pixels."""
+        return self.targets.dtype == np.uint8
 
     @property
     def has_pictures(self) -> bool:
@@ -71,6 +80,8 @@ class Dataset:
         train_indices: int64 [len(train)], positions in the source's train split.
         validation_indices: int64 [len(validation)], likewise.
         description: one line on where the examples come from.
+        pictures: `boxed_pictures.Picture` of each train example, where targets are
+            boxes; training crops them.
     """
 
     name: str
@@ -81,6 +92,7 @@ class Dataset:
     train_indices: np.ndarray
     validation_indices: np.ndarray
     description: str = ""
+    pictures: Sequence[Any] = ()
 
     @property
     def input_shape(self) -> tuple[int, ...]:
@@ -90,7 +102,7 @@ class Dataset:
     @property
     def num_classes(self) -> int:
         """Classes, or numbers that a target of floats has."""
-        if self.train.has_classes:
+        if self.train.has_classes or self.train.has_masks:
             return len(self.class_names)
         return math.prod(self.train.targets.shape[1:])
 

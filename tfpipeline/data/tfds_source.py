@@ -132,6 +132,8 @@ def read_examples(
     builder: tfds.core.DatasetBuilder,
     split: str,
     positions: np.ndarray | None = None,
+    *,
+    decodes: bool = True,
 ) -> Iterator[dict[str, Any]]:
     """Iterates over the examples of a split one at a time, in the records' order.
 
@@ -139,6 +141,7 @@ def read_examples(
         builder: an opened data set.
         split: name of a split, without slicing.
         positions: int64, ascending: which examples; all when None.
+        decodes: False leaves `image` as the bytes of its file.
 
     Yields:
         The features as NumPy values; `image` is decoded (uint8 [H, W, C], any size).
@@ -147,7 +150,11 @@ def read_examples(
         DataError: a record or an image is unreadable.
     """
     wanted = _count(builder, split, positions)
-    parse = builder.info.features.deserialize_example
+    decoders = None if decodes else {"image": tfds.decode.SkipDecoding()}
+
+    def parse(record: tf.Tensor) -> dict[str, Any]:
+        return builder.info.features.deserialize_example(record, decoders=decoders)
+
     examples = _records(builder, split, positions).map(
         parse, num_parallel_calls=tf.data.AUTOTUNE
     )

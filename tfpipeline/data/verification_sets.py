@@ -18,6 +18,7 @@ def load(
     pairs: str | os.PathLike[str] | None = None,
     side: int = lfw_people.SIDE,
     photographs: int = PROCEDURAL_PHOTOGRAPHS,
+    keeps_colors: bool = False,
 ) -> people.People:
     """Loads gray photographs and their pairs into memory.
 
@@ -27,6 +28,7 @@ def load(
         pairs: of `lfw`: the file `pairs.txt`.
         side: of the images, pixels; a divisor of 128.
         photographs: of each person of `procedural_faces`.
+        keeps_colors: whether photographs are kept in color as well, at their full size.
 
     Raises:
         UsageError: an unknown name, or `lfw` without pairs.
@@ -37,7 +39,7 @@ def load(
             raise errors.UsageError(
                 "--dataset=lfw needs --pairs=FILE, the pairs.txt of its View 2"
             )
-        found = lfw_people.read(data_dir, pairs)
+        found = lfw_people.read(data_dir, pairs, keeps_colors=keeps_colors)
     elif name == procedural_people.NAME:
         found = procedural_people.read(photographs)
     else:

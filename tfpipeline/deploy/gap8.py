@@ -104,16 +104,22 @@ def _integers(
 def _predict(job: jobs.Job, p: program.Program, g: graph.Graph) -> jobs.ChipOutputs:
     """Integers of the chip, in the order of `g`'s output."""
     outputs = {}
+    tensors = [p.tensors[name] for name in p.outputs]
     for split in jobs.SPLITS:
-        values = simulate.predict(p, simulate.quantize_images(p, job.inputs[split]))
+        computed = simulate.outputs_of(
+            p, simulate.quantize_images(p, job.inputs[split]), p.outputs
+        )
         # A vector keeps its order; channels of a picture come last in the network.
-        values = values.transpose(0, 2, 3, 1)
-        outputs[split] = values.reshape(len(values), -1)
+        rows = [each.transpose(0, 2, 3, 1).reshape(len(each), -1) for each in computed]
+        outputs[split] = np.concatenate(rows, axis=1)
     return jobs.ChipOutputs(
         outputs,
-        step=2.0 ** -p.tensors[p.outputs[0]].q,
+        step=np.concatenate(
+            [np.full(each.num_elements, 2.0**-each.q) for each in tensors]
+        ),
         head=job.objective.head,
-        ends_on_host=isinstance(g.layers[-1], (graph.Softmax, graph.Activation)),
+        ends_on_host=len(p.outputs) == 1
+        and isinstance(g.layers[-1], (graph.Softmax, graph.Activation)),
     )
 
 
@@ -121,6 +127,7 @@ def _export(
     job: jobs.Job, name: str, p: program.Program, g: graph.Graph
 ) -> dict[str, Any]:
     prepared = network.from_program(p, g=g, images=job.calibration)
+    prepared = dataclasses.replace(prepared, metadata=job.metadata)
     files.write(job.folder.export(name), prepared)
     return {"file": program_file.FILE_NAME, "weight_bytes": p.weight_bytes}
 

@@ -13,6 +13,7 @@ from tfpipeline.compat import keras
 from tfpipeline.configs.quantization import Quantization
 from tfpipeline.data import splits
 from tfpipeline.deploy import choices as choices_lib
+from tfpipeline.metadata import model_metadata
 from tfpipeline.report import summary
 from tfpipeline.tasks import consistency
 from tfpipeline.tasks import head as head_lib
@@ -38,6 +39,7 @@ class Job:
         folder: of the run.
         trained: the float network.
         quantized: number format -> the network trained for it; empty without QAT.
+        metadata: how the network is fed and what it says.
     """
 
     network: str
@@ -49,6 +51,7 @@ class Job:
     folder: run_folder.RunFolder
     trained: kept_stages.Trained
     quantized: Mapping[str, kept_stages.Trained]
+    metadata: model_metadata.Metadata | None = None
 
     @functools.cached_property
     def examples(self) -> dict[str, kinds.Examples]:
@@ -144,13 +147,13 @@ class ChipOutputs:
 
     Attributes:
         integers: split -> [N, outputs].
-        step: what one of them is in real numbers.
+        step: what one of them is in real numbers; of several outputs, of each value.
         head: of the float network.
         ends_on_host: whether the last function is left to whoever reads the results.
     """
 
     integers: Mapping[str, np.ndarray]
-    step: float
+    step: float | np.ndarray
     head: head_lib.Head
     ends_on_host: bool
 
@@ -166,7 +169,7 @@ class ChipOutputs:
 def agreement(
     fake_quantized: Mapping[str, np.ndarray],
     integers: Mapping[str, np.ndarray],
-    step: float,
+    step: float | np.ndarray,
 ) -> dict[str, Any]:
     """How far a target's outputs are from the trained network's, output by output.
 

@@ -1,5 +1,6 @@
 """A trained run in the integers of the MAX78000: PTQ, QAT, files of the vendor."""
 
+import dataclasses
 import logging
 from typing import Any
 
@@ -103,6 +104,7 @@ def _deploy(job: jobs.Job) -> deployment.Deployed:
 def _export(job: jobs.Job, g: graph.Graph) -> dict[str, Any]:
     # The image that the vendor's tool simulates, and whose results the chip compares.
     prepared = network.prepare(g, _integers(job.inputs["test"][0]))
+    prepared = dataclasses.replace(prepared, metadata=job.metadata)
     folder = job.folder.export(_FORMAT.name)
     files.write(folder, prepared, f"{job.network}_{job.dataset.name}")
     size = (folder / files.CHECKPOINT_FILE).stat().st_size
@@ -116,23 +118,34 @@ def _bind(model: keras.Model, name: str) -> tuple[graph.Graph, program.Program]:
 
 def _predict(job: jobs.Job, g: graph.Graph, bound: program.Program) -> jobs.ChipOutputs:
     """Integers of the device."""
+    steps = [each.output for each in lowering.lower(g).steps]
+    places = [steps.index(name) for name in g.outputs] if len(g.outputs) > 1 else [-1]
     outputs = {}
     for split in jobs.SPLITS:
         images = _integers(job.inputs[split])
         # The device has rows, columns and channels, also of a line or a vector.
         images = images.reshape(len(images), *bound.input_shape)
-        values = simulate.predict(bound, images)
-        outputs[split] = values.reshape(len(values), -1)
-    quant = g.tensors[g.outputs[0]].quant
-    assert quant is not None
+        computed = simulate.outputs_of(bound, images, places)
+        rows = [values.reshape(len(values), -1) for values in computed]
+        outputs[split] = np.concatenate(rows, axis=1)
     head = job.objective.head
     return jobs.ChipOutputs(
         outputs,
-        step=quant.scale[0],
+        step=_steps(g),
         head=head,
         # `from_max78000` reads what the device computes.
         ends_on_host=head.function in _HOST_FUNCTIONS,
     )
+
+
+def _steps(g: graph.Graph) -> np.ndarray:
+    """What an integer of each value of the outputs stands for."""
+    steps = []
+    for name in g.outputs:
+        tensor = g.tensors[name]
+        assert tensor.quant is not None
+        steps.append(np.full(tensor.num_elements, tensor.quant.scale[0]))
+    return np.concatenate(steps)
 
 
 def _integers(inputs: np.ndarray) -> np.ndarray:

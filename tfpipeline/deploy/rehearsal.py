@@ -69,29 +69,35 @@ def require(
             )
             for each in quantization.number_formats
         },
+        outputs=objective.head.outputs,
     )
 
 
 def require_all(
-    model: keras.Model, name: str, writings: Mapping[str, Callable[[], object]]
+    model: keras.Model,
+    name: str,
+    writings: Mapping[str, Callable[[], object]],
+    outputs: int = 1,
 ) -> None:
-    """Checks that a network has a graph, one output, and all forms that are asked for.
+    """Checks that a network has a graph, its outputs, and all forms that are asked for.
 
     Args:
         model: the float network, with any weights.
         name: its name, for messages.
         writings: form -> does with the network what is done with it after training, in
             memory; raises a PipelineError that says why it cannot be.
+        outputs: that the network must have.
 
     Raises:
         PipelineError: it cannot; names the form, and the layer in the way.
     """
     # Layers that have no place in a graph, by their names.
     from_keras.read(model, name=name)
-    if len(model.outputs) != 1:
+    if len(model.outputs) != outputs:
+        told = "one output" if outputs == 1 else f"{outputs} outputs"
         layers = ", ".join(f"'{each.node.layer.name}'" for each in model.outputs)
         raise errors.QuantizationError(
-            f"a network that is trained has one output; '{name}' has "
+            f"what is learned needs {told} of a network; '{name}' has "
             f"{len(model.outputs)}, of the layers {layers[:200]}"
         )
     for form, write in writings.items():

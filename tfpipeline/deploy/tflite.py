@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from export.tflite import trained, verify
+from export.detection import beside
+from export.tflite import metadata_entry, trained, verify
 from tfpipeline import number_formats
 from tfpipeline.deploy import choices as choices_lib
 from tfpipeline.deploy import deployment
@@ -90,7 +91,8 @@ def _deploy(
         )
     export = None
     if name in job.quantization.exports:
-        export = _export(job, name, deployed, outputs["test"], fake_quant_logits)
+        described = metadata_entry.added(deployed, job.metadata, job.network)
+        export = _export(job, name, described, outputs["test"], fake_quant_logits)
     g = from_tflite.read(deployed, name=job.network)
     return deployment.Deployed(tuple(rows), g, export, lost_weights.notes(g))
 
@@ -135,5 +137,9 @@ def _export(
         micro_images=job.quantization.verification_images,
         tolerance_points=job.quantization.consistency_tolerance,
     )
-    verify.write(job.folder.export(name), model, verification)
+    boxes: dict[str, str] = {}
+    if job.objective.head.layout is not None:
+        maps = beside.outputs_of(flatbuffer.read(model))
+        boxes = beside.contents(job.objective.head.layout, job.network, maps)
+    verify.write(job.folder.export(name), model, verification, boxes)
     return verification.to_dict()

@@ -25,12 +25,13 @@ class Branch:
 
     Attributes:
         stride: pixels between the centers of neighboring cells.
-        first_center: pixels from the image's edge to the center of the first cell.
+        first_center: the pixel that the first cell looks at; of networks with pools it
+            ends in .5, halfway between two.
         smallest, largest: of the longer sides of its objects, in pixels, both included.
     """
 
     stride: int
-    first_center: int
+    first_center: float
     smallest: int
     largest: int
 
@@ -56,9 +57,9 @@ class Branch:
         """The longer side up to which an object is gray, in pixels."""
         return math.ceil(_GRAY_ABOVE * self.largest)
 
-    def centers(self, cells: int) -> npt.NDArray[np.int64]:
-        """Centers of so many cells along one axis, int64 [cells], in pixels."""
-        return self.first_center + self.stride * np.arange(cells)
+    def centers(self, cells: int) -> npt.NDArray[np.float64]:
+        """Centers of so many cells along one axis, float64 [cells], in pixels."""
+        return self.first_center + self.stride * np.arange(cells, dtype=np.float64)
 
 
 def _branches(*rows: tuple[int, int, int, int]) -> tuple[Branch, ...]:

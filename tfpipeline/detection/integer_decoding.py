@@ -37,7 +37,7 @@ class Decoder:
     Attributes:
         height, width: of the network's input.
         cells: rows and columns of each branch's map.
-        centers: first center and stride of each branch.
+        centers: first center and stride of each branch, in sixteenths of a pixel.
         score_multipliers: 1/1,024 logits a step of a logit, with MULTIPLIER_BITS.
         box_multipliers: sixteenths of a pixel a step of a box, with MULTIPLIER_BITS.
         box_zero_points: integers that stand for a box output of 0.
@@ -114,7 +114,9 @@ def prepare(
         height=size[0],
         width=size[1],
         cells=tuple(cells),
-        centers=tuple((each.first_center, each.stride) for each in branches),
+        centers=tuple(
+            (round(each.first_center * PIXEL), each.stride * PIXEL) for each in branches
+        ),
         score_multipliers=tuple(
             _multiplier(each.logit_scale, 1 << LOGIT_BITS) for each in quantizations
         ),
@@ -179,8 +181,8 @@ def _candidates(
     first, stride = decoder.centers[branch]
     rows, columns = (first + stride * np.arange(n) for n in decoder.cells[branch])
     corners = np.empty(boxes.shape, np.int64)
-    corners[..., 0::2] = columns[None, :, None] * PIXEL - offsets[..., 0::2]
-    corners[..., 1::2] = rows[:, None, None] * PIXEL - offsets[..., 1::2]
+    corners[..., 0::2] = columns[None, :, None] - offsets[..., 0::2]
+    corners[..., 1::2] = rows[:, None, None] - offsets[..., 1::2]
     limits = np.array([decoder.width, decoder.height] * 2) * PIXEL
     return np.clip(corners, 0, limits)[chosen], scores[chosen]
 

@@ -37,7 +37,10 @@ class Targets:
 
 
 def assign(
-    boxes: npt.NDArray[Any], branch: branches.Branch, cells: tuple[int, int]
+    boxes: npt.NDArray[Any],
+    branch: branches.Branch,
+    cells: tuple[int, int],
+    ignored: npt.NDArray[np.bool_] | None = None,
 ) -> Targets:
     """The targets of a branch.
 
@@ -46,14 +49,19 @@ def assign(
             reach out of it.
         branch: the branch.
         cells: rows and columns of its map.
+        ignored: bool [N], boxes of whatever size that are gray, such as crowds; None
+            for none.
     """
     times = np.zeros(cells, np.int32)
     gray = np.zeros(cells, np.bool_)
     encoded = np.zeros((*cells, 4), np.float32)
     sides = boxes_lib.longer_sides(boxes)
-    for box, side in zip(boxes, sides, strict=True):
+    is_ignored = np.zeros(len(boxes), np.bool_) if ignored is None else ignored
+    for box, side, is_gray in zip(boxes, sides, is_ignored, strict=True):
         place = _cells_within(box, branch, cells)
-        if branch.smallest <= side <= branch.largest:
+        if is_gray:
+            gray[place] = True
+        elif branch.smallest <= side <= branch.largest:
             times[place] += 1
             encoded[place] = encode(box, branch, cells)[place]
         elif branch.gray_smallest <= side <= branch.gray_largest:

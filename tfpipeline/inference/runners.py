@@ -3,23 +3,25 @@
 import dataclasses
 import functools
 import pathlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import numpy.typing as npt
 
-from export.c import compiled
+from export.c import compiled, host
+from export.c import network as c_network
 from export.gap8 import network as gap8_network
 from export.given import Given
 from export.max78000 import network as max78000_network
 from export.tflite import after_training, float_runner, from_graph, output_runner
 from tfpipeline import errors, run_folder
-from tfpipeline.ir import from_tflite, graph
+from tfpipeline.ir import from_tflite, graph, serialize
 from tfpipeline.numerics import affine
 from tfpipeline.post_training import (
     float_ends,
     float_network,
     gap8,
+    host_scaling,
     input_range,
     tflite,
 )
@@ -39,7 +41,7 @@ RunAll = Callable[[Array], tuple[graph.Array, ...]]
 FLOAT, INT8, INT16X8, TFLM = "float", "int8", "int16x8", "tflm"
 INT8_PER_TENSOR, INT4 = "int8_per_tensor", "int4"
 INT16, FIXED16 = "int16", "fixed16"
-MAX78000, GAP8 = "max78000", "gap8"
+C, MAX78000, GAP8 = "c", "max78000", "gap8"
 FORMS = {
     FLOAT: "the network before quantization",
     INT8: "our execution of the integers",
@@ -49,6 +51,7 @@ FORMS = {
     INT16: "likewise, kernels of 16 bits too, which nothing deploys",
     FIXED16: "likewise, every scale a power of two and one a kernel",
     TFLM: "TensorFlow Lite Micro's interpreter, of int8",
+    C: "our own C of int8, by this machine's compiler",
     MAX78000: "the accelerator's integers",
     GAP8: "the chip's 16 bits",
 }
@@ -64,12 +67,12 @@ class _Recipe:
     Attributes:
         name: of the number format.
         per_tensor: one scale a kernel.
-        interpreter: TensorFlow Lite Micro's, not our execution.
+        by: what computes them: TFLM, C, or our execution.
     """
 
     name: str
     per_tensor: bool = False
-    interpreter: bool = False
+    by: str = ""
 
 
 _RECIPES = {
@@ -79,8 +82,11 @@ _RECIPES = {
     INT16X8: _Recipe("wi8_ai16"),
     INT16: _Recipe("wi16_ai16"),
     FIXED16: _Recipe("wi16_ai16_fixed"),
-    TFLM: _Recipe("wi8_ai8", interpreter=True),
+    TFLM: _Recipe("wi8_ai8", by=TFLM),
+    C: _Recipe("wi8_ai8", by=C),
 }
+# At the end of a network these are the host's of a MAX78000.
+_HOST_FUNCTIONS = ("softmax", "sigmoid", "tanh", "hard_swish")
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -99,14 +105,16 @@ class Network:
     high: float = 127 / 128
 
     def runner(self, form: str) -> Run:
-        """Real inputs `[N, ...]` -> the first output, real, `[N, ...]`.
+        """Real inputs `[N, ...]` -> the output, real, `[N, ...]`.
+
+        Of several outputs one row an input: each flattened, one behind the other.
 
         Raises:
             UsageError: the network cannot be had in this form; says what is missing.
             PipelineError: as the exporter of the form.
         """
         run = self.all_outputs(form)
-        return lambda inputs: run(inputs)[0]
+        return lambda inputs: _row(run(inputs))
 
     def all_outputs(self, form: str, *, float_ends_only: bool = False) -> RunAll:
         """Real inputs `[N, ...]` -> every output, real, `[N, ...]`.
@@ -120,11 +128,15 @@ class Network:
             UsageError, PipelineError: as `runner`.
         """
         path = pathlib.Path(self.given.model)
-        stored = self._stored(path, INT8 if form == TFLM else form)
+        if form == C:
+            host.require(host.COMPILER)
+        if form == MAX78000 and (device := _devices_own(path)) is not None:
+            return _of_device(device, self.given.loaded()[0])
+        stored = self._stored(path, INT8 if form in (TFLM, C) else form)
         if stored is not None and form == GAP8:
             return _of_program(program_file.read(stored))
         if stored is not None:
-            return _of_file(content.read(stored), form == TFLM)
+            return _of_file(content.read(stored), form)
         network = self._float(form)
         # The accelerator's own way leaves them to the host by itself.
         if form in (FLOAT, MAX78000) or not float_ends_only:
@@ -198,6 +210,13 @@ class Network:
         return self.given.loaded()[0]
 
 
+def _row(outputs: Sequence[graph.Array]) -> graph.Array:
+    """The outputs of a network as one array."""
+    if len(outputs) == 1:
+        return outputs[0]
+    return np.concatenate([each.reshape(len(each), -1) for each in outputs], axis=1)
+
+
 def _batches(inputs: Array) -> Iterator[Array]:
     for start in range(0, len(inputs), _BATCH):
         yield inputs[start : start + _BATCH]
@@ -227,14 +246,19 @@ def _of_floats(network: float_network.FloatNetwork) -> RunAll:
     return quick or ours
 
 
-def _of_file(data: bytes, interpreted: bool) -> RunAll:
+def _of_file(data: bytes, by: str) -> RunAll:
     g = from_tflite.read(data)
 
     def micro(inputs: Array) -> tuple[graph.Array, ...]:
         integers = reference.quantize_input(data, inputs)
-        return _reals(g, tuple(interpreter.run(data, [integers])))
+        return _reals(g, interpreter.run(data, [integers]))
 
-    return micro if interpreted else _of_integers(g, data)
+    def in_c(inputs: Array) -> tuple[graph.Array, ...]:
+        integers = reference.quantize_input(data, inputs)
+        with host.compiled(c_network.prepare(g, "network")) as built:
+            return _reals(g, built.run([integers]))
+
+    return {TFLM: micro, C: in_c}.get(by) or _of_integers(g, data)
 
 
 def _of_tflite(network: float_network.FloatNetwork, recipe: _Recipe) -> RunAll:
@@ -243,9 +267,7 @@ def _of_tflite(network: float_network.FloatNetwork, recipe: _Recipe) -> RunAll:
     if not form.is_deployable:
         return _of_integers(g)
     data = from_graph.to_bytes(g)
-    if recipe.interpreter:
-        return _of_file(data, interpreted=True)
-    return _of_integers(from_tflite.read(data), data)
+    return _of_file(data, recipe.by)
 
 
 def _of_integers(g: graph.Graph, data: bytes | None = None) -> RunAll:
@@ -311,7 +333,7 @@ def _integers(g: graph.Graph, inputs: Array) -> graph.Array:
     )
 
 
-def _reals(g: graph.Graph, outputs: tuple[graph.Array, ...]) -> tuple[graph.Array, ...]:
+def _reals(g: graph.Graph, outputs: Sequence[graph.Array]) -> tuple[graph.Array, ...]:
     """What integers of the outputs stand for; positions are what they are."""
     quants = [g.tensors[name].quant for name in g.outputs]
     return tuple(
@@ -320,30 +342,70 @@ def _reals(g: graph.Graph, outputs: tuple[graph.Array, ...]) -> tuple[graph.Arra
     )
 
 
+def _devices_own(path: pathlib.Path) -> graph.Graph | None:
+    """The integers of the MAX78000 that a run exported; None where there are none."""
+    run = run_folder.RunFolder(path)
+    if not path.is_dir() or not run.export_file(MAX78000).is_file():
+        return None
+    for folder in (run.graph, run.other_graph(MAX78000)):
+        if (folder / serialize.FILE_NAME).is_file():
+            g = serialize.read(folder)
+            if g.tensors[g.inputs[0]].dtype == "int8" and _is_of_device(g):
+                return g
+    return None
+
+
+def _is_of_device(g: graph.Graph) -> bool:
+    """Whether the input has the device's scale, which no training changes."""
+    quant = g.tensors[g.inputs[0]].quant
+    return quant is not None and (quant.scale, quant.zero_point) == ((1 / 128,), (0,))
+
+
+def _of_device(g: graph.Graph, real: graph.Graph) -> RunAll:
+    prepared = max78000_network.prepare(g)
+
+    def run(inputs: Array) -> tuple[graph.Array, ...]:
+        computed = max78000_network.reals(prepared, g, inputs)
+        return tuple(computed[name] for name in g.outputs)
+
+    return _with_hosts_function(run, g, real)
+
+
 def _of_max78000(network: float_network.FloatNetwork) -> RunAll:
     from tfpipeline.post_training import max78000
 
     quantized = max78000.quantized(network, policy.Policy())
     prepared = max78000_network.prepare(quantized.graph)
-    head = head_lib.of_graph(network.graph)
-    is_for_host = (
-        head.function in max78000.HOST_FUNCTIONS
-        and head_lib.of_graph(quantized.graph).function != head.function
-    )
 
     def run(inputs: Array) -> tuple[graph.Array, ...]:
         loaded = quantized.loaded(inputs)
-        found = max78000_network.reals(prepared, quantized.graph, loaded)
-        values = tuple(found[name] for name in quantized.graph.outputs)
-        # As a program for the chip ends: the host does what the chip cannot.
-        return tuple(map(head.applied, values)) if is_for_host else values
+        computed = max78000_network.reals(prepared, quantized.graph, loaded)
+        return tuple(computed[name] for name in quantized.graph.outputs)
 
-    return run
+    return _with_hosts_function(run, quantized.graph, network.graph)
+
+
+def _with_hosts_function(run: RunAll, g: graph.Graph, real: graph.Graph) -> RunAll:
+    """As a program for the chip ends: the host does what the chip cannot.
+
+    Args:
+        run: what the device computes.
+        g: its graph.
+        real: the float network.
+    """
+    head = head_lib.of_graph(real)
+    if head.function == head_lib.of_graph(g).function or (
+        head.function not in _HOST_FUNCTIONS
+    ):
+        return run
+    return lambda inputs: tuple(map(head.applied, run(inputs)))
 
 
 def _of_gap8(network: float_network.FloatNetwork) -> RunAll:
-    _, p = gap8.quantized(network, 16)
-    return _of_program(p)
+    scaled = host_scaling.left_to_host(network)
+    _, p = gap8.quantized(scaled.network, 16)
+    run = _of_program(p)
+    return lambda inputs: run(scaled.of(inputs))
 
 
 def _of_program(p: program.Program) -> RunAll:

@@ -13,6 +13,7 @@ from export.tflite import float32 as float32_export
 from tfpipeline import (
     atomic_files,
     driver,
+    errors,
     number_formats,
     run_artifacts,
     run_folder,
@@ -28,7 +29,10 @@ from tfpipeline.deploy import choices as choices_lib
 from tfpipeline.deploy import job as jobs
 from tfpipeline.deploy import rehearsal
 from tfpipeline.ir import graph, serialize
-from tfpipeline.models import forms
+from tfpipeline.metadata import flags as metadata_flags
+from tfpipeline.metadata import model_metadata
+from tfpipeline.models import forms, specs
+from tfpipeline.post_training import float_network
 from tfpipeline.readers import from_keras
 from tfpipeline.report import costs, summary
 from tfpipeline.targets import catalog as targets
@@ -42,7 +46,9 @@ from tfpipeline.training import (
     precision,
     stages,
     strategies,
+    teachers,
 )
+from tfpipeline.training import scheme as schemes
 from tfpipeline.training.tasks import supervised
 
 _LOG = logging.getLogger("tfpipeline.train")
@@ -60,14 +66,12 @@ def _run(config: Run, held: contextlib.ExitStack) -> dict[str, Any]:
     stages.set_up_tensorflow(config.seed)
     strategy = strategies.create(config.strategy)
     dataset = _load(config)
+    objective = _objective(config, dataset)
     choices = choices_lib.Choices(
-        preprocessing=preprocessing.of(
-            config.images.input_range, config.images.normalize, dataset.train.inputs
-        ),
+        preprocessing=_preprocessing(config, dataset, objective),
         weight_bits=config.quantization.weight_bits,
         policy=config.quantization.policy,
     )
-    objective = _objective(config, dataset)
     _check(config, choices, dataset, objective)
     if not run_folder.of(config.workdir).history(run_folder.FLOAT).exists():
         _rehearse(config, choices, dataset, objective)
@@ -81,9 +85,11 @@ def _run(config: Run, held: contextlib.ExitStack) -> dict[str, Any]:
         _LOG.info("this run is complete; its summary:")
         return atomic_files.read_json(folder.results_json)
 
-    classifier = stages.Classifier(
-        config.network, _recipe(config, choices, objective), dataset, folder, strategy
-    )
+    recipe = _recipe(config, choices, objective)
+    if config.teacher.path is not None:
+        recipe = dataclasses.replace(recipe, taught=_taught(config, recipe, dataset))
+        _restore_seeds(config, dataset, objective)
+    classifier = stages.Classifier(config.network, recipe, dataset, folder, strategy)
     calibration = choices.preprocessing.real(dataset.train.inputs[calibrating])
     trained, quantized = _train(config, classifier, choices, calibration)
     if not strategies.is_chief(strategy):
@@ -100,27 +106,78 @@ def _run(config: Run, held: contextlib.ExitStack) -> dict[str, Any]:
         folder,
         trained,
         quantized,
+        _metadata(config, dataset, choices, objective),
     )
     given = config.images.reading.sound.value
     results = {"flags": config.identity(), **_evaluate_and_export(job, given)}
     results["seconds_this_start"] = time.monotonic() - started
-    kept_stages.restore_metrics(
-        folder, [trained.stage, *(each.stage for each in quantized.values())]
-    )
+    kept_stages.restore_metrics(folder, [trained.stage, *_qat_stages(config)])
     return driver.finish(folder, results, summary.render(results, folder))
+
+
+def _preprocessing(
+    config: Run, dataset: splits.Dataset, objective: kinds.Objective
+) -> preprocessing.Preprocessing:
+    """What the network takes of a stored input.
+
+    A network of one's own that begins with a scaling takes pixels as they are, unless
+    the flags say otherwise.
+    """
+    given, stored = config.images, dataset.train.inputs
+    is_said = given.input_range != preprocessing.AUTO or not given.normalize
+    is_ours = config.network.form.kind is forms.Kind.NAME
+    if is_said or is_ours or stored.dtype != np.uint8:
+        return preprocessing.of(given.input_range, given.normalize, stored)
+    model = stages.build(config.network, dataset, objective.num_outputs)
+    # Fresh weights depend on what was built before them.
+    stages.set_up_tensorflow(config.seed)
+    if not float_network.begins_scaled(model):
+        return preprocessing.of(given.input_range, given.normalize, stored)
+    _LOG.info("the network begins with a scaling: it takes pixels of 0 to 255")
+    return preprocessing.of(preprocessing.PIXELS, given.normalize, stored)
+
+
+def _metadata(
+    config: Run,
+    dataset: splits.Dataset,
+    choices: choices_lib.Choices,
+    objective: kinds.Objective,
+) -> model_metadata.Metadata:
+    """How the network is fed and what it says, for its exports."""
+    reading = config.images.reading
+    return model_metadata.Metadata(
+        choices.preprocessing,
+        dataset.train.inputs.dtype == np.uint8,
+        () if objective.kind.learns_inputs else dataset.class_names,
+        metadata_flags.reading(reading),
+        reading.sound.value,
+        objective.to_dict(),
+    )
 
 
 def _load(config: Run) -> splits.Dataset:
     given = config.images
+    shape = _own_input_shape(config)
     if config.task.name == tasks.AUTO:
-        return catalog.load_flags(given, config.seed)
+        return catalog.load_flags(given, config.seed, input_shape=shape)
     kind = tasks.named(config.task.name)
     if kind.reads_numbers and given.reading.targets == labels.AUTO:
         reading = dataclasses.replace(given.reading, targets=labels.NUMBERS)
         given = dataclasses.replace(given, reading=reading)
     return catalog.load_flags(
-        given, config.seed, needs_every_class=kind.needs_every_class
+        given,
+        config.seed,
+        needs_every_class=kind.needs_every_class,
+        reads_boxes=kind.reads_boxes,
+        input_shape=shape,
     )
+
+
+def _own_input_shape(config: Run) -> tuple[int, int, int] | None:
+    """What a network by its name takes unless it is told otherwise."""
+    if config.network.form.kind is forms.Kind.NAME:
+        return specs.named(config.network.model).input_shape
+    return None
 
 
 def _train(
@@ -134,21 +191,63 @@ def _train(
     quantized: dict[str, kept_stages.Trained] = {}
     if config.quantization.method == "qat":
         for each in config.quantization.number_formats:
+            stage = _qat_stage(config, each.stage)
+            phases: list[kept_stages.Trained] = []
+            for bits in config.quantization.bits_schedule[:-1]:
+                phase = stages.train_qat(
+                    classifier,
+                    dataclasses.replace(stage, name=_phase(each, bits)),
+                    _scheme_of_bits(each, bits, choices),
+                    trained,
+                    calibration,
+                    earlier=(*quantized.values(), *phases),
+                    start=phases[-1] if phases else None,
+                )
+                phases.append(phase)
             quantized[each.name] = stages.train_qat(
                 classifier,
-                _qat_stage(config, each.stage),
+                stage,
                 deployments.of(each.name).training(choices),
                 trained,
                 calibration,
-                earlier=tuple(quantized.values()),
+                earlier=(*quantized.values(), *phases),
+                start=phases[-1] if phases else None,
             )
     return trained, quantized
+
+
+def _phase(number_format: number_formats.NumberFormat, bits: int) -> str:
+    """The stage in which a format is trained with other bits first."""
+    return f"{number_format.stage}_from_{bits}"
+
+
+def _scheme_of_bits(
+    number_format: number_formats.NumberFormat, bits: int, choices: choices_lib.Choices
+) -> schemes.Scheme:
+    """What trains a format with weights of other bits."""
+    if number_formats.scheme_named(number_format.scheme).has_policy:
+        chosen = dataclasses.replace(choices, weight_bits=bits)
+        return deployments.of(number_format.name).training(chosen)
+    [other] = [
+        each for each in number_formats.alike(number_format) if each.weight_bits == bits
+    ]
+    return deployments.of(other.name).training(choices)
 
 
 def _objective(config: Run, dataset: splits.Dataset) -> kinds.Objective:
     options = config.task.options(
         config.classes.label_smoothing, balances_classes=config.balances_classes
     )
+    if objectives.traits(dataset).has_boxes:
+        objective = objectives.of_detector(
+            config.task.name,
+            options,
+            dataset,
+            config.network.name,
+            lambda values: stages.build(config.network, dataset, values),
+        )
+        stages.set_up_tensorflow(config.seed)
+        return objective
     if config.network.form.kind is forms.Kind.NAME:
         return objectives.of(config.task.name, options, dataset)
 
@@ -211,6 +310,18 @@ def _qat_stage(config: Run, name: str) -> loop.StageConfig:
     )
 
 
+def _qat_stages(config: Run) -> list[str]:
+    """Names of all quantization-aware trainings, in their order."""
+    return [
+        name
+        for each in config.quantization.number_formats
+        for name in (
+            *(_phase(each, bits) for bits in config.quantization.bits_schedule[:-1]),
+            each.stage,
+        )
+    ]
+
+
 def _is_complete(exports: tuple[str, ...], folder: run_folder.RunFolder) -> bool:
     return run_artifacts.is_complete(folder) and all(
         folder.export_file(name).exists() for name in exports
@@ -258,10 +369,55 @@ def _rehearse(
         dataset,
         objective,
     )
+    _restore_seeds(config, dataset, objective)
+
+
+def _restore_seeds(
+    config: Run, dataset: splits.Dataset, objective: kinds.Objective
+) -> None:
+    """Makes fresh weights those that there are behind `_check`, and nothing else."""
     stages.set_up_tensorflow(config.seed)
     for each in config.quantization.number_formats:
         if deployments.of(each.name).check is not None:
             stages.build(config.network, dataset, objective.num_outputs)
+
+
+def _taught(
+    config: Run, recipe: supervised.Config, dataset: splits.Dataset
+) -> teachers.OfClasses:
+    """What the teacher says of the train split.
+
+    Raises:
+        UsageError: the task has no classes, or the teacher gives others.
+        DataError: inputs are no pictures.
+        PipelineError: the teacher cannot be read.
+    """
+    asked, kind = config.teacher, recipe.objective.kind
+    form = asked.form
+    if form is None:
+        raise ValueError("there is no teacher")
+    if kind.name != "classification":
+        raise errors.UsageError(
+            f"--teacher says how likely each class is, and --task={kind.name} has one "
+            "answer only: leave it out"
+        )
+    if not dataset.train.has_pictures:
+        raise errors.DataError("--teacher looks at pictures, and the inputs are none")
+    model = teachers.load(form)
+    inputs = dataset.train.inputs
+    taken = recipe.preprocessing
+    if asked.input_range != preprocessing.AUTO:
+        taken = preprocessing.of(asked.input_range, True, inputs)
+    _LOG.info("the teacher %s looks at %d pictures", form.title, len(inputs))
+    return teachers.of_classes(
+        model,
+        objectives.head_of(model),
+        inputs,
+        taken,
+        asked,
+        num_classes=recipe.objective.num_outputs,
+        mirrored=config.augmentation.horizontal_flip,
+    )
 
 
 def _begin(
@@ -311,6 +467,8 @@ def _evaluate_and_export(
         "accuracy": [job.row(summary.FLOAT, job.float_logits)],
         "exports": {},
     }
+    if job.metadata is not None:
+        results["metadata"] = job.metadata.to_json()
     for quantized in job.quantized.values():
         results[quantized.stage] = quantized.record()
     deployed = {

@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import functools
+import hashlib
 import logging
 import time
 from collections.abc import Mapping, Sequence
@@ -13,14 +14,22 @@ import numpy as np
 from tfpipeline import atomic_files, driver, errors, run_artifacts, run_folder, run_lock
 from tfpipeline import descriptor_forms as forms
 from tfpipeline.configs.descriptor import DescriptorRun
-from tfpipeline.data import people, splits, verification_sets
+from tfpipeline.data import (
+    lfw_people,
+    people,
+    preprocessing,
+    specs,
+    splits,
+    verification_sets,
+)
+from tfpipeline.data import unlabeled as unlabeled_pictures
 from tfpipeline.deploy import catalog as deployments
 from tfpipeline.deploy import choices, rehearsal
 from tfpipeline.identification import matching, network
 from tfpipeline.ir import graph, serialize
 from tfpipeline.readers import from_keras
 from tfpipeline.report import verification as tables
-from tfpipeline.study import verification
+from tfpipeline.study.measures import verification
 from tfpipeline.targets.gap8 import program, program_file
 from tfpipeline.training import (
     descriptor_qat,
@@ -30,6 +39,7 @@ from tfpipeline.training import (
     precision,
     stages,
     strategies,
+    teachers,
 )
 from tfpipeline.training.tasks import embedding
 
@@ -77,11 +87,14 @@ def _run(config: DescriptorRun, held: contextlib.ExitStack) -> dict[str, Any]:
     positions, split = descriptor_stage.training_split(
         source, config.people.held_out, config.people.min_images
     )
+    unlabeled = None
+    if config.teacher.unlabeled is not None:
+        unlabeled = unlabeled_pictures.read(config.teacher.unlabeled, specs.LFW_SIDE)
     if not folder.history(run_folder.FLOAT).exists():
         _rehearse(config, source, split, folder)
     if strategies.is_chief(strategy):
         held.enter_context(run_lock.held(folder.root))
-        _begin(config, source, positions, folder)
+        _begin(config, source, unlabeled, positions, folder)
     config = with_damaged(config, folder)
     for form in config.forms:
         descriptor_qat.require_same(config.quantization, form, folder)
@@ -98,7 +111,16 @@ def _run(config: DescriptorRun, held: contextlib.ExitStack) -> dict[str, Any]:
     forms_to_train = [
         form for form in config.forms if form in forms.TRAINED and form not in verified
     ]
-    job = _train(config, descriptors, forms_to_train)
+    recipe = _recipe(config)
+    to_train = (run_folder.FLOAT, *map(forms.stored_name, forms_to_train))
+    if config.teacher.path is not None and not all(
+        folder.history(stage).exists() for stage in to_train
+    ):
+        recipe = dataclasses.replace(
+            recipe, taught=_taught(config, source, positions, unlabeled)
+        )
+        stages.set_up_tensorflow(config.seed)
+    job = _train(config, recipe, descriptors, forms_to_train)
     if not strategies.is_chief(strategy):
         return {}
     serialize.write(job.graph, folder.graph)
@@ -131,6 +153,7 @@ def _load(config: DescriptorRun) -> people.People:
         pairs=config.people.pairs,
         side=config.people.image_side,
         photographs=config.people.photographs,
+        keeps_colors=config.teacher.path is not None,
     )
     folds = source.pairs.num_folds
     unknown = [fold for fold in config.people.held_out if fold >= folds]
@@ -192,13 +215,59 @@ def _rehearse(
     stages.set_up_tensorflow(config.seed)
 
 
+def _taught(
+    config: DescriptorRun,
+    source: people.People,
+    positions: np.ndarray,
+    unlabeled: np.ndarray | None,
+) -> teachers.OfDescriptors:
+    """What the teacher says of the photographs that are trained on.
+
+    Args:
+        config: of the run.
+        source: all photographs.
+        positions: of those that are trained on.
+        unlabeled: further ones, uint8 [M, S, S, 3].
+
+    Raises:
+        PipelineError: the teacher cannot be read, or does not look at pictures.
+    """
+    asked = config.teacher
+    form = asked.form
+    if form is None:
+        raise ValueError("there is no teacher")
+    model = teachers.load(form)
+    shown = (source.images if source.colors is None else source.colors)[positions]
+    taken = preprocessing.SIGNED
+    if asked.input_range != preprocessing.AUTO:
+        taken = preprocessing.of(asked.input_range, True, shown)
+    more = None
+    if unlabeled is not None:
+        seen = people.box_resized(lfw_people.gray(unlabeled), config.people.image_side)
+        more = seen, unlabeled
+    _LOG.info(
+        "the teacher %s looks at %d photographs",
+        form.title,
+        len(shown) + (0 if unlabeled is None else len(unlabeled)),
+    )
+    return teachers.of_descriptors(
+        model,
+        shown,
+        more,
+        taken,
+        asked,
+        mirrored=config.augmentation.horizontal_flip,
+    )
+
+
 def _train(
     config: DescriptorRun,
+    recipe: embedding.Config,
     descriptors: descriptor_stage.Descriptors,
     forms_to_train: Sequence[str],
 ) -> _Job:
     """Trains in float, and then in every form that is asked for."""
-    stage, recipe = _stage(config), _recipe(config)
+    stage = _stage(config)
     trained = descriptor_stage.train(
         descriptors, stage, recipe, precision.resolve(config.training.precision)
     )
@@ -249,10 +318,16 @@ def _recipe(config: DescriptorRun) -> embedding.Config:
 def _begin(
     config: DescriptorRun,
     source: people.People,
+    unlabeled: np.ndarray | None,
     positions: np.ndarray,
     folder: run_folder.RunFolder,
 ) -> None:
     data = {"fingerprint": source.fingerprint(), "train": len(positions)}
+    if unlabeled is not None:
+        pixels = np.ascontiguousarray(unlabeled).data
+        digest = hashlib.sha256(str(data["fingerprint"]).encode("ascii"))
+        digest.update(pixels)
+        data = {**data, "fingerprint": digest.hexdigest(), "unlabeled": len(unlabeled)}
     driver.begin(folder, config, data, seed=config.seed)
     atomic_files.write_json(folder.splits_json, {"train_positions": positions.tolist()})
     _LOG.info(

@@ -31,13 +31,17 @@ _ARRAYS = ("__numpy__", "__tensor__")
 _Rule = Callable[[str, str, Any], None]
 
 
-def checked(description: Any, *, quantized: bool = False) -> dict[str, Any]:
+def checked(
+    description: Any, *, quantized: bool = False, custom: Collection[str] = ()
+) -> dict[str, Any]:
     """A copy of a network's description that only names what it may.
 
     Args:
         description: JSON values, as Keras writes them to `.keras` and `.h5` files and
             `Model.to_json` does.
         quantized: whether layers of quantization-aware networks may be among its own.
+        custom: classes and functions that the user lets it name besides; where it says
+            that they are is left out, so that Keras takes those that it is given.
 
     Returns:
         The description without how to compile the network.
@@ -52,7 +56,7 @@ def checked(description: Any, *, quantized: bool = False) -> dict[str, Any]:
         # Of `Model.to_json`.
         for key in ("keras_version", "backend"):
             result.pop(key, None)
-        _Check(quantized).layer(result)
+        _Check(quantized, custom).layer(result)
         if not _is_of(result, permitted.MODELS):
             raise TypeError("it is a single layer")
     except (AttributeError, LookupError, TypeError, ValueError) as error:
@@ -95,8 +99,9 @@ def bounded_sizes() -> Iterator[None]:
 class _Check:
     """Walks a description; every method raises for what is not permitted."""
 
-    def __init__(self, quantized: bool) -> None:
+    def __init__(self, quantized: bool, custom: Collection[str]) -> None:
         self._quantized = quantized
+        self._custom = custom
         self._layers = 0
 
     def model(self, entry: dict[str, Any]) -> None:
@@ -138,6 +143,9 @@ class _Check:
                 f"layer '{name}' (Lambda): not supported; write the function as Keras "
                 "layers"
             )
+        if self._is_custom(entry):
+            self.custom_object(name, entry)
+            return
         names = permitted.LAYERS
         if self._quantized:
             names += permitted.QUANTIZED_LAYERS
@@ -148,6 +156,7 @@ class _Check:
         if config.get("unroll"):
             # One copy of the layer for each step in time.
             raise errors.GraphError(f"layer '{name}': unroll must be false")
+        self.name_functions(config)
         for key, value in config.items():
             if key in permitted.INNER_LAYERS:
                 self.layer(value)
@@ -157,6 +166,9 @@ class _Check:
     def attribute(self, name: str, key: str, value: Any) -> None:
         """One entry of a layer's configuration."""
         if value is None:
+            return
+        if self._is_custom(value):
+            self.custom_object(name, value)
             return
         if key == "activation" or key.endswith("_activation"):
             self.activation(name, key, value)
@@ -171,6 +183,41 @@ class _Check:
         }
         rule = rules.get(key) or rules.get(key.rpartition("_")[2], _require_plain)
         rule(name, key, value)
+
+    def _is_custom(self, value: Any) -> bool:
+        """Whether a text or an object is named after one of the user's."""
+        if isinstance(value, str):
+            return _bare(value) in self._custom
+        if not isinstance(value, dict):
+            return False
+        kind = value.get("class_name")
+        return isinstance(kind, str) and _bare(kind) in self._custom
+
+    def name_functions(self, config: dict[str, Any]) -> None:
+        """Leaves only the names of the user's functions in a configuration."""
+        for key, value in config.items():
+            if isinstance(value, dict) and value.get("class_name") == "function":
+                named = value.get("config")
+                if isinstance(named, str) and _bare(named) in self._custom:
+                    config[key] = _bare(named)
+
+    def custom_object(self, name: str, entry: Any) -> None:
+        """Leaves only the user's name in an object, and checks what it is made with."""
+        if isinstance(entry, str):
+            return
+        entry["class_name"] = _bare(entry["class_name"])
+        if "module" in entry:
+            entry["module"] = None
+        if "registered_name" in entry:
+            entry["registered_name"] = entry["class_name"]
+        self.name_functions(entry.get("config") or {})
+        for key, value in (entry.get("config") or {}).items():
+            if isinstance(value, dict) and _is_of(
+                {"class_name": None, **value}, permitted.LAYERS + permitted.MODELS
+            ):
+                self.layer(value)
+            else:
+                self.attribute(name, key, value)
 
     def activation(self, name: str, key: str, value: Any) -> None:
         if not isinstance(value, dict):
@@ -203,6 +250,11 @@ class _Check:
         if not self._quantized:
             raise _refused(name, key, value.get("class_name"))
         _of(permitted.QUANTIZERS)(name, key, value)
+
+
+def _bare(name: str) -> str:
+    """The name of a class without the package that it is registered for."""
+    return name.rpartition(">")[2]
 
 
 def _require_inputs(name: str, node: Any, is_function: bool) -> None:

@@ -5,8 +5,10 @@ of Keras 3 is imported here.
 """
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
+
+import numpy as np
 
 from tfpipeline import errors
 from tfpipeline.compat import keras, tf
@@ -20,18 +22,21 @@ _ENTRY = {
 }
 # How tensors, slices and tuples stand among the arguments of a call.
 _TENSOR, _SLICE = "__keras_tensor__", "__slice__"
-_VALUES = frozenset({_TENSOR, _SLICE, "__tuple__", "__ellipsis__"})
+_ARRAY = "__numpy__"
+_VALUES = frozenset({_TENSOR, _SLICE, _ARRAY, "__tuple__", "__ellipsis__"})
 _POLICY = ("keras", "DTypePolicy")
 # Keywords of every layer.
 _BASE = frozenset({"name", "trainable", "dtype", "batch_input_shape"})
 _WRAPPED = permitted.INNER_LAYERS
 
 
-def require(description: Any) -> dict[str, Any]:
+def require(description: Any, custom: Collection[str] = ()) -> dict[str, Any]:
     """Checks that a description names only what it may, wherever it does.
 
     Args:
         description: JSON values, as Keras 3 writes them.
+        custom: classes and functions that the user lets it name besides; where it says
+            that they are is left out.
 
     Returns:
         A copy without how to compile the network.
@@ -41,7 +46,7 @@ def require(description: Any) -> dict[str, Any]:
         DamagedFileError: it is no description of a network.
     """
     try:
-        result = _checked(description, "network")
+        result = _checked(description, "network", custom)
         if not isinstance(result, dict) or not _is_model(result):
             raise TypeError("it is a single layer")
     except (AttributeError, LookupError, TypeError, ValueError) as error:
@@ -87,21 +92,35 @@ def _is_model(entry: Mapping[str, Any]) -> bool:
     )
 
 
-def _checked(value: Any, name: str) -> Any:
+def _checked(value: Any, name: str, custom: Collection[str]) -> Any:
     """A copy of a value in which every object is permitted."""
     if isinstance(value, list):
-        return [_checked(each, name) for each in value]
+        return [_checked(each, name, custom) for each in value]
     if not isinstance(value, dict):
         return value
     if "class_name" in value and value["class_name"] not in _VALUES:
         config = value.get("config")
         inner = config.get("name") if isinstance(config, dict) else None
         name = str(value.get("name") or inner or name)
-        _require_object(value, name)
+        own = _own(value, custom)
+        if own is None:
+            _require_object(value, name)
         value = {key: each for key, each in value.items() if key != "compile_config"}
+        value |= own or {}
     elif "module" in value:
         raise errors.GraphError(f"layer '{name}' names a module without a class")
-    return {key: _checked(each, name) for key, each in value.items()}
+    return {key: _checked(each, name, custom) for key, each in value.items()}
+
+
+def _own(entry: Mapping[str, Any], custom: Collection[str]) -> dict[str, Any] | None:
+    """What an object of the user's is to say of where it is; None for another one."""
+    where = "config" if entry["class_name"] == "function" else "class_name"
+    kind = entry.get(where)
+    bare = kind.rpartition(">")[2] if isinstance(kind, str) else None
+    if bare is None or bare not in custom:
+        return None
+    module = "builtins" if where == "config" else None
+    return {where: bare, "module": module, "registered_name": bare}
 
 
 def _require_object(entry: Mapping[str, Any], name: str) -> None:
@@ -256,6 +275,8 @@ def _values(value: Any, tensors: Mapping[tuple[str, int, int], Any]) -> Any:
         case "__slice__":
             parts = value["config"]
             return slice(parts["start"], parts["stop"], parts["step"])
+        case "__numpy__":
+            return np.asarray(value["config"]["value"], np.float32)
         case "__tuple__":
             return tuple(_values(value["config"]["value"], tensors))
         case "__ellipsis__":

@@ -81,13 +81,23 @@ class Builder:
 
     def copy(self, call: Call) -> Any:
         """Calls a copy of the old layer, with its weights."""
+        return self.made(call, type(call.layer), call.layer.get_config())
+
+    def made(self, call: Call, kind: type[Any], config: dict[str, Any]) -> Any:
+        """Calls a layer of the old one's weights.
+
+        Args:
+            call: what is rewritten.
+            kind: class of the new layer.
+            config: of it, but for its name and number format.
+        """
         key = (id(call.layer), "")
         is_new = key not in self._layers
         if is_new:
-            config = {**call.layer.get_config(), "name": call.name}
+            config = {**config, "name": call.name}
             if "dtype" in config:
                 config["dtype"] = "float32"
-            self._layers[key] = type(call.layer).from_config(config)
+            self._layers[key] = kind.from_config(config)
         layer = self._layers[key]
         result = layer(*call.arguments, **call.keywords)
         if is_new:

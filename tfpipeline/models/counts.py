@@ -149,11 +149,14 @@ def _count_layer(layer: keras.layers.Layer, folded: bool) -> LayerCounts:
     )
     weights = math.prod(kernel.shape)
     output_shape = tuple(layer.output_shape[1:])
+    # Each pixel of its input spreads a kernel.
+    is_transposed = isinstance(layer, keras.layers.Conv2DTranspose)
+    positions = layer.input_shape[1:-1] if is_transposed else output_shape[:-1]
     return LayerCounts(
         name=layer.name,
         kind=type(layer).__name__,
         output_shape=output_shape,
-        macs=weights * math.prod(output_shape[:-1]),
+        macs=weights * math.prod(positions),
         weights=weights,
         biases=output_shape[-1] if layer.use_bias or folded else 0,
     )

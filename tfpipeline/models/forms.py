@@ -78,6 +78,25 @@ class Form:
             return self.text
         return f"{self.path.name}:{self.function}" if self.function else self.path.name
 
+    def require_options(
+        self, model_options: Collection[str], custom_objects: str | None
+    ) -> None:
+        """Checks that what is said beside --model goes with its form.
+
+        Raises:
+            UsageError: it does not.
+        """
+        if model_options and self.kind is not Kind.FUNCTION:
+            raise errors.UsageError(
+                "--model_options goes with --model=file.py:function only; found "
+                f"--model={self.title}"
+            )
+        if custom_objects and self.kind is not Kind.KERAS_FILE:
+            raise errors.UsageError(
+                "--custom_objects goes with a .keras or .h5 file only; found "
+                f"--model={self.title}"
+            )
+
     def digest(self) -> str | None:
         """SHA-256 of the file that the network comes from; None for a name, a folder.
 
@@ -86,12 +105,7 @@ class Form:
         """
         if self.path is None or self.path.is_dir():
             return None
-        try:
-            return disk.digest_at(self.path.resolve())
-        except OSError as error:
-            raise errors.StorageError(
-                f"cannot read {self.path}: {error.strerror or error}"
-            ) from error
+        return digest_of(self.path)
 
 
 def words(kinds: Collection[Kind] = tuple(Kind)) -> str:
@@ -134,6 +148,47 @@ def trainable(text: str) -> Form:
             f"{words(TRAINABLE)}"
         )
     return form
+
+
+def require_module(text: str) -> None:
+    """Checks that a text names Python, by its file.
+
+    Raises:
+        UsageError: as `module_file`.
+    """
+    module_file(text)
+
+
+def module_file(text: str) -> pathlib.Path:
+    """The file of `package.module` or `file.py`, found without importing it.
+
+    Raises:
+        UsageError: there is none.
+    """
+    if text.endswith(".py"):
+        path: pathlib.Path | None = pathlib.Path(text)
+    else:
+        path = _source(text) if _MODULE.fullmatch(text) else None
+    if path is None or not path.is_file():
+        raise errors.UsageError(
+            f"no Python is called '{disk.shown(text)}' where this runs; give "
+            "package.module or file.py"
+        )
+    return path
+
+
+def digest_of(path: pathlib.Path) -> str | None:
+    """SHA-256 of a file; None where nothing stands.
+
+    Raises:
+        StorageError: it cannot be read.
+    """
+    try:
+        return disk.digest_at(path.resolve())
+    except OSError as error:
+        raise errors.StorageError(
+            f"cannot read {path}: {error.strerror or error}"
+        ) from error
 
 
 def valid_name(text: str) -> str:

@@ -86,3 +86,8 @@ def _check_input_shape(spec: specs.ModelSpec, shape: tuple[int, ...]) -> None:
             f"{spec.name}: an input of {shape[0]}x{shape[1]} is too small for its "
             f"pools and strides; height and width must be at least {spec.min_side}"
         )
+    if any(side % spec.multiple for side in shape[:2]):
+        raise errors.UsageError(
+            f"{spec.name}: height and width must be multiples of {spec.multiple}, or "
+            f"its maps do not meet again; found {shape[0]}x{shape[1]}"
+        )

@@ -24,6 +24,8 @@ class Output(enum.Enum):
     DESCRIPTOR = "descriptor"
     # A score [batch, h, w, num_classes] and a box [batch, h, w, 4] of each branch.
     BOXES = "boxes"
+    # [batch, rows, columns, num_classes], a class for each pixel, no softmax.
+    MASK = "mask"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,6 +68,7 @@ class ModelSpec:
         where it does not say.
       source: where the layers are from.
       min_side: smallest height and width for which no pooling runs out of pixels.
+      multiple: what height and width must be multiples of.
       batch_norm: whether it has BatchNormalization unless told otherwise.
       dropout: its own dropout rate.
       output: what it gives.
@@ -80,6 +83,7 @@ class ModelSpec:
     weight_bits: tuple[int, ...] | None
     source: str
     min_side: int
+    multiple: int = 1
     batch_norm: bool = True
     dropout: float = 0.0
     output: Output = Output.LOGITS
@@ -361,6 +365,31 @@ _SPECS = (
             (50, "", None),
             (100, "; the cascade study's", (16, 8)),
         )
+    ),
+    ModelSpec(
+        name="unet_mcu",
+        function="unet_mcu:unet_mcu",
+        input_shape=(64, 64, 3),
+        num_classes=4,
+        description="a class for each pixel, by transposed convolutions; for TensorFlow "
+        "Lite Micro",
+        weight_bits=(8,),
+        source=_OWN,
+        min_side=4,
+        multiple=4,
+        output=Output.MASK,
+    ),
+    ModelSpec(
+        name="unet_mcu_folded",
+        function="unet_mcu:unet_mcu_folded",
+        input_shape=(32, 32, 12),
+        num_classes=4,
+        description="unet_mcu of folded pictures, 64x64x3 here; for the MAX78000",
+        weight_bits=(8,),
+        source=_OWN,
+        min_side=4,
+        multiple=4,
+        output=Output.MASK,
     ),
 )
 

@@ -1,15 +1,14 @@
 """Networks that a Python function makes, which the command line names."""
 
 import importlib
-import importlib.util
 import inspect
-import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from tfpipeline import errors
 from tfpipeline.compat import keras
 from tfpipeline.models import forms
+from tfpipeline.readers import custom_objects
 
 _SHAPE, _CLASSES = "input_shape", "num_classes"
 
@@ -82,15 +81,8 @@ def _function(form: forms.Form) -> Callable[..., Any]:
 
 
 def _file(form: forms.Form) -> Any:
-    """The module in a file, under a name that no other module has."""
-    name = f"tfpipeline_model_{form.path.stem if form.path else ''}"
-    spec = importlib.util.spec_from_file_location(name, form.path)
-    if spec is None or spec.loader is None:
-        raise ImportError(f"{form.path} is no Python file")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    spec.loader.exec_module(module)
-    return module
+    stem = form.path.stem if form.path else ""
+    return custom_objects.imported(f"tfpipeline_model_{stem}", form.path)
 
 
 def _arguments(

@@ -52,6 +52,7 @@ def prepare(
     options: tuple[str, ...],
     input_shape: tuple[int, ...],
     num_outputs: int,
+    custom_objects: str | None = None,
 ) -> OwnNetwork:
     """Reads or makes a network that takes the data's inputs.
 
@@ -61,6 +62,7 @@ def prepare(
         options: `--model_options`.
         input_shape: of one input of the data.
         num_outputs: that functions are asked for.
+        custom_objects: `--custom_objects`.
 
     Raises:
         UsageError: its input does not fit the data, or it has several outputs.
@@ -68,7 +70,11 @@ def prepare(
     """
     del digest
     model, notes = loading.load(
-        form, options, input_shape=input_shape, num_classes=num_outputs
+        form,
+        options,
+        custom_objects=custom_objects,
+        input_shape=input_shape,
+        num_classes=num_outputs,
     )
     for note in notes:
         _LOG.info("%s", note)

@@ -1,8 +1,10 @@
 """Calibration data: the user's files, as the network reads them."""
 
+import dataclasses
+import functools
 import math
 import pathlib
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -16,8 +18,9 @@ Array = npt.NDArray[np.float32]
 
 HELP = (
     "Inputs like those of the field, which decide the ranges of a float network that "
-    "is quantized after training: a folder of .png or .npy with one each, or one .npy "
-    "or .npz of [N, ...]; some hundred are enough."
+    "is quantized after training: a folder of .png or .npy with one each, one .npy or "
+    ".npz of [N, ...], or data as train's --dataset takes them, whose train split is "
+    "read; some hundred are enough."
 )
 # Ranges settle with some hundred inputs; of more, these are taken, evenly spaced.
 MAX_INPUTS = 1024
@@ -26,6 +29,65 @@ MAX_BYTES = 1 << 30
 
 _ARRAYS = (".npy", ".npz")
 _INPUTS = (".npy", ".png")
+# Arrays of an .npz that is a data set (docs/data.md).
+_SETS = frozenset({"x", "x_train"})
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Source:
+    """Where calibration data come from.
+
+    Attributes:
+        title: names it, for messages.
+        are_pictures: whether it holds pixels, which the network takes scaled.
+        read: (shape of one input, what the network takes of pixels) -> float32
+            `[N, *shape]`; raises as `read` does.
+    """
+
+    title: str
+    are_pictures: bool
+    read: Callable[[tuple[int, ...], input_range.InputRange], Array]
+
+
+def of_files(path: str) -> Source:
+    """The files of `read`."""
+    return Source(path, are_pictures(path), functools.partial(read, path))
+
+
+def of_stored(title: str, stored: arrays.Array) -> Source:
+    """Inputs of a data set.
+
+    Args:
+        title: names it, for messages.
+        stored: `[N, ...]`, of which as many as `read` takes are taken: uint8, which are
+            pixels, or float32 as the network takes them.
+    """
+    is_of_pixels = stored.dtype == np.uint8
+
+    def values(shape: tuple[int, ...], pixels: input_range.InputRange) -> Array:
+        if stored.shape[1:] != shape:
+            raise errors.DataError(
+                f"'{title}' has inputs of shape {list(stored.shape[1:])}; the network "
+                f"reads {list(shape)}"
+            )
+        chosen = stored[_spread(len(stored), _limit(shape))]
+        return pixels.of_pixels(chosen) if is_of_pixels else chosen.astype(np.float32)
+
+    return Source(title, is_of_pixels, values)
+
+
+def holds_inputs(path: str) -> bool:
+    """Whether a path is of the files that `read` takes, by what stands there."""
+    place = pathlib.Path(path)
+    if not content.exists(place):
+        return False
+    if place.is_dir():
+        return any(file.suffix.lower() in _INPUTS for file in place.iterdir())
+    if place.suffix.lower() == ".npz":
+        # With inputs and targets it is a data set.
+        stored = _stored(place)
+        return isinstance(stored, np.ndarray) or _SETS.isdisjoint(stored)
+    return place.suffix.lower() in _ARRAYS
 
 
 def read(path: str, shape: tuple[int, ...], pixels: input_range.InputRange) -> Array:
@@ -46,7 +108,7 @@ def read(path: str, shape: tuple[int, ...], pixels: input_range.InputRange) -> A
         DataError: a file cannot be read, or holds another shape, or what is no number.
     """
     place = pathlib.Path(path)
-    limit = max(1, min(MAX_INPUTS, MAX_BYTES // (4 * math.prod(shape))))
+    limit = _limit(shape)
     try:
         if place.is_dir():
             return _of_folder(place, shape, pixels, limit)
@@ -95,19 +157,9 @@ def files_of(folder: pathlib.Path) -> list[pathlib.Path]:
     return files
 
 
-def single(
-    file: pathlib.Path, shape: tuple[int, ...], pixels: input_range.InputRange
-) -> Array:
-    """The inputs of one file, `[N, *shape]`: a picture, one input, or several.
-
-    Raises:
-        DataError: as `read`.
-    """
-    if file.suffix.lower() == ".npy":
-        stored = _array(file)
-        several: Array = stored if stored.ndim == 1 + len(shape) else stored[np.newaxis]
-        return _checked(file, several, shape)
-    return _single(file, shape, pixels)[np.newaxis]
+def _limit(shape: tuple[int, ...]) -> int:
+    """How many inputs are taken."""
+    return max(1, min(MAX_INPUTS, MAX_BYTES // (4 * math.prod(shape))))
 
 
 def _spread(total: int, limit: int) -> Sequence[int]:
@@ -131,13 +183,9 @@ def _single(
 
 def _array(file: pathlib.Path) -> arrays.Array:
     """The array of a `.npy`, or the one of an `.npz`, called `images` if of several."""
-    try:
-        data = content.read(file)
-        if arrays.is_npy(data):
-            return arrays.parse_npy(data, str(file))
-        stored = arrays.parse_npz(data, str(file))
-    except errors.StorageError as error:
-        raise errors.DataError(str(error)) from error
+    stored = _stored(file)
+    if isinstance(stored, np.ndarray):
+        return stored
     if "images" in stored:
         return stored["images"]
     if len(stored) == 1:
@@ -146,6 +194,17 @@ def _array(file: pathlib.Path) -> arrays.Array:
         f"{file} must hold one array, or one called 'images'; it has "
         f"{errors.listed(stored) or 'none'}"
     )
+
+
+def _stored(file: pathlib.Path) -> arrays.Array | Mapping[str, arrays.Array]:
+    """What a file holds: an array, or several by name."""
+    try:
+        data = content.read(file)
+        if arrays.is_npy(data):
+            return arrays.parse_npy(data, str(file))
+        return arrays.parse_npz(data, str(file))
+    except errors.StorageError as error:
+        raise errors.DataError(str(error)) from error
 
 
 def _require(file: pathlib.Path, values: arrays.Array, shape: tuple[int, ...]) -> None:

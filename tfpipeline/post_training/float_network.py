@@ -30,6 +30,7 @@ class FloatNetwork:
             that rescale weights do so there.
         run: what runs `graph` on inputs.
         notes: what was found out when it was read, one line each.
+        says_classes: whether its output is known to be of classes.
     """
 
     graph: graph.Graph
@@ -38,11 +39,12 @@ class FloatNetwork:
     model: Any = None
     run: ranges.Runner = float_execution.batches
     notes: tuple[str, ...] = ()
+    says_classes: bool = False
 
 
 def make(
     g: graph.Graph,
-    calibration_path: str,
+    source: calibration.Source,
     range_text: str,
     *,
     model: Any = None,
@@ -53,7 +55,7 @@ def make(
 
     Args:
         g: the network.
-        calibration_path: of --calibration.
+        source: of --calibration.
         range_text: of --input_range.
         model: as the attribute.
         run: likewise.
@@ -61,22 +63,22 @@ def make(
 
     Raises:
         UsageError: what the flags say cannot be.
-        DataError: as `calibration.read`; or values that are not in the range.
+        DataError: as the source's `read`; or values that are not in the range.
         GraphError: the graph is not float, or has several inputs.
     """
     float_execution.require_float(g)
     declared = input_range.parse(range_text)
     shape = g.tensors[g.inputs[0]].shape[1:]
     pixels = pixels_of(range_text, g, model)
-    inputs = calibration.read(calibration_path, shape, pixels)
-    if declared is None and calibration.are_pictures(calibration_path):
-        declared = pixels
+    if source.are_pictures:
+        declared = pixels = pixels.of_whole_steps()
+    inputs = source.read(shape, pixels)
     if declared is None:
         declared = input_range.of_values(inputs)
     low, high = float(inputs.min()), float(inputs.max())
     if low < declared.low or high > declared.high:
         raise errors.DataError(
-            f"{calibration_path} has values from {low:g} to {high:g}, beyond the "
+            f"{source.title} has values from {low:g} to {high:g}, beyond the "
             f"{declared.low:g} to {declared.high:g} of --input_range"
         )
     return FloatNetwork(g, inputs, declared, model, run, notes)
@@ -100,12 +102,15 @@ def pixels_of(
 
 def _of_pictures(g: graph.Graph, model: Any) -> input_range.InputRange:
     """What a network reads of pictures, where nobody says."""
-    scales = _scales_its_input(g) if model is None else _begins_scaled(model)
+    scales = _scales_its_input(g) if model is None else begins_scaled(model)
     return input_range.NAMED[input_range.PIXELS if scales else input_range.SIGNED]
 
 
-def _begins_scaled(model: Any) -> bool:
-    """As `_scales_its_input`; a graph may have that in its first kernel."""
+def begins_scaled(model: Any) -> bool:
+    """Whether a Keras network begins with a layer that makes values of pixels.
+
+    A graph of it may have that in its first kernel.
+    """
     kinds = [type(layer).__name__ for layer in model.layers]
     first = next((kind for kind in kinds if kind != "InputLayer"), "")
     return first in _SCALING_LAYERS

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tfpipeline import errors
+from tfpipeline.data import preprocessing
 from tfpipeline.precision import formats
 
 AUTO = "auto"
@@ -43,6 +44,16 @@ class InputRange:
         """What the network reads of pixels from 0 to 255."""
         step = (self.high - self.low) / _LAST_PIXEL
         return (pixels * np.float64(step) + self.low).astype(np.float32)
+
+    def of_whole_steps(self) -> "InputRange":
+        """The same for pixels: moved so that zero is a whole pixel, by half at most.
+
+        As training has it (`data.preprocessing`): int8 holds each pixel as it is.
+        """
+        if self.is_of_pixels:
+            return self
+        found = preprocessing.of_bytes(self.low, self.high)
+        return InputRange(found.low, found.high)
 
     def for_format(self, form: formats.Format) -> tuple[float, float]:
         """The range that gives the input's scale.

@@ -1,7 +1,7 @@
 """What quantization after training costs, measured on the calibration inputs.
 
 Of each output the ratio of signal to quantization noise (`precision.layer_error` says
-what that is), where it is classes the part of inputs whose class stays, and of the
+what that is), of a vector the part of inputs whose largest value stays, and of the
 layers between, those at which the ratio falls most: what a layer reads has lost less
 than what it writes.
 """
@@ -43,6 +43,8 @@ class Form:
         run: what runs `reference`.
         compute: inputs -> real values by tensors of `reference`, `[N, ...]`.
         outputs: tensors of `reference` that the integers give to the host.
+        says_classes: whether the values of an output are known to be of classes, not
+            of a descriptor, say; those of a softmax are in any case.
     """
 
     name: str
@@ -51,6 +53,7 @@ class Form:
     run: ranges.Runner
     compute: Callable[[npt.NDArray[np.float32]], Mapping[str, Array]]
     outputs: tuple[str, ...]
+    says_classes: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,17 +65,19 @@ class Output:
         db: ratio of signal to noise.
         same_classes: part of the inputs with the same largest value, of an output
             `[1, 2 or more]`; `None` for others.
+        is_of_classes: whether that is known to be the part with the same class.
     """
 
     name: str
     db: float
     same_classes: float | None
+    is_of_classes: bool = False
 
     @property
     def is_bad(self) -> bool:
         """Whether the user must be told."""
-        same = 1.0 if self.same_classes is None else self.same_classes
-        points = round(100 * (1 - same), 6)
+        same = self.same_classes if self.is_of_classes else None
+        points = round(100 * (1 - (1.0 if same is None else same)), 6)
         # False for what is no number: an output of zeros, which lose nothing.
         return self.db < LEAST_DB or points > MOST_POINTS
 
@@ -148,7 +153,7 @@ def measure(form: Form, macs: int = 0) -> Loss:
             found = float((x**2).sum()), float((noise**2).sum())
             sums[name] = before[0] + found[0], before[1] + found[1]
         for name in form.outputs:
-            if _has_classes(form.reference, name):
+            if _is_vector(form.reference, name):
                 one, other = (v[name].reshape(size, -1) for v in (real, computed))
                 same = int((one.argmax(-1) == other.argmax(-1)).sum())
                 classes[name] = classes.get(name, 0) + same
@@ -158,15 +163,32 @@ def measure(form: Form, macs: int = 0) -> Loss:
             name,
             ratios[name],
             classes[name] / count if name in classes else None,
+            form.says_classes or _is_softmax(form.reference, name),
         )
         for name in form.outputs
     )
     return Loss(form.name, count, outputs, _worst(form.reference, ratios))
 
 
-def _has_classes(g: graph.Graph, name: str) -> bool:
+def _is_vector(g: graph.Graph, name: str) -> bool:
     shape = g.tensors[name].shape
     return len(shape) == 2 and shape[0] == 1 and shape[1] > 1
+
+
+def ends_with_softmax(g: graph.Graph) -> bool:
+    """Whether all outputs of a graph are those of a softmax."""
+    return all(_is_softmax(g, name) for name in g.outputs)
+
+
+def _is_softmax(g: graph.Graph, name: str) -> bool:
+    """Whether the values of a tensor are those of a softmax, or lead to one."""
+    layers = {layer.output: layer for layer in g.layers}
+    layer = layers.get(name)
+    while isinstance(layer, graph.Reshape):
+        layer = layers.get(layer.inputs[0])
+    return isinstance(layer, graph.Softmax) or any(
+        isinstance(each, graph.Softmax) and name in each.inputs for each in g.layers
+    )
 
 
 def _worst(

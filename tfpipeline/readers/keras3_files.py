@@ -13,7 +13,7 @@ import pathlib
 import subprocess
 import sys
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import h5py
@@ -23,9 +23,11 @@ import tfpipeline
 from tfpipeline import errors, leftovers
 from tfpipeline.compat import keras
 from tfpipeline.keras_networks import keras3_networks, same_function
-from tfpipeline.untrusted import arrays, damage, json_values
+from tfpipeline.readers import custom_objects
+from tfpipeline.untrusted import archives, arrays, content, damage, json_values
 
 _CHILD = "tfpipeline.readers.keras3_child"
+_OPENING = "tfpipeline.readers.keras3_opening_child"
 _TIMEOUT_SECONDS = 1800
 _KIND = "a Keras 3 model"
 _MAX_LAYERS_BYTES = 1 << 26
@@ -42,12 +44,14 @@ class Parts:
         weights: bytes of an HDF5 file, checked: of a `.keras` the member with the
             weights, else the whole `.h5`.
         is_zip: whether the file is a `.keras`.
+        custom: classes and functions of the user's that the file may name.
     """
 
     version: str
     description: Any
     weights: bytes
     is_zip: bool
+    custom: custom_objects.CustomObjects | None = None
 
 
 def is_version(version: object) -> bool:
@@ -63,11 +67,13 @@ def load(parts: Parts) -> tuple[keras.Model, str]:
             another one there.
         StorageError: the file is damaged.
     """
+    if parts.custom is not None:
+        parts = _opened(parts, parts.custom)
     description = keras3_networks.require(parts.description)
     model, layers = keras3_networks.built(description)
     with leftovers.scratch_folder() as folder:
         _write(parts, description, folder)
-        _run(folder)
+        _run(folder, [_CHILD, str(folder), str(same_function.TRIALS)])
         with damage.reported("what Keras 3 reads of the file", _KIND):
             stored = arrays.read_npz(folder / "weights.npz")
             trials = arrays.read_npz(folder / "trials.npz")
@@ -107,17 +113,45 @@ def _write(parts: Parts, description: Any, folder: pathlib.Path) -> None:
                 del file.attrs[name]
 
 
-def _run(folder: pathlib.Path) -> None:
-    """Runs the child on the copy in `folder`.
+def _opened(parts: Parts, custom: custom_objects.CustomObjects) -> Parts:
+    """The same network by layers of Keras alone, which a child process makes."""
+    description = keras3_networks.require(parts.description, custom.names)
+    python = custom.module or str(custom.path.resolve())
+    with leftovers.scratch_folder() as folder:
+        _write(parts, description, folder)
+        # What is found by its name is found from where the user is.
+        extra = [os.getcwd()] if custom.module else []
+        command = [_OPENING, str(folder), python, *sorted(custom.names)]
+        _run(folder, command, extra)
+        data = content.read(folder / "opened.keras")
+    what = "what Keras 3 makes of the file"
+    with damage.reported(what, _KIND), archives.opened(data) as archive:
+        text = archives.read(archive, "config.json", _MAX_LAYERS_BYTES)
+        return Parts(
+            parts.version,
+            json_values.parse(text, "config.json"),
+            archive.read("model.weights.h5"),
+            is_zip=True,
+        )
+
+
+def _run(
+    folder: pathlib.Path, command: Sequence[str], extra: Sequence[str] = ()
+) -> None:
+    """Runs a child on the copy in `folder`.
+
+    Args:
+        folder: that it works in.
+        command: module and arguments.
+        extra: folders that it finds Python in.
 
     Raises:
         DamagedFileError: Keras 3 cannot read it.
     """
-    command = [sys.executable, "-P", "-m", _CHILD, str(folder)]
     try:
         done = subprocess.run(
-            [*command, str(same_function.TRIALS)],
-            env=_environment(folder),
+            [sys.executable, "-P", "-m", *command],
+            env=_environment(folder, extra),
             cwd=folder,
             stdin=subprocess.DEVNULL,
             capture_output=True,
@@ -136,7 +170,7 @@ def _run(folder: pathlib.Path) -> None:
         )
 
 
-def _environment(folder: pathlib.Path) -> dict[str, str]:
+def _environment(folder: pathlib.Path, extra: Sequence[str]) -> dict[str, str]:
     """Of the child: TensorFlow's own choice of Keras, and no settings of the user's."""
     environment = {
         key: value
@@ -144,7 +178,7 @@ def _environment(folder: pathlib.Path) -> dict[str, str]:
         if key not in ("TF_USE_LEGACY_KERAS", "TF_CONFIG")
     }
     root = str(pathlib.Path(tfpipeline.__file__).parents[1])
-    paths = filter(None, [root, environment.get("PYTHONPATH")])
+    paths = filter(None, [root, *extra, environment.get("PYTHONPATH")])
     return {
         **environment,
         "PYTHONPATH": os.pathsep.join(paths),

@@ -13,11 +13,11 @@ from typing import Any
 
 from tfpipeline import errors, leftovers
 from tfpipeline.compat import keras, tfmot
-from tfpipeline.keras_networks import descriptions
+from tfpipeline.keras_networks import custom_layers, descriptions
 from tfpipeline.quantization import storage
 from tfpipeline.quantization.tflite import channel_quantizer
 from tfpipeline.quantization.tflite import int8 as tflite_int8
-from tfpipeline.readers import keras3_files
+from tfpipeline.readers import custom_objects, keras3_files
 from tfpipeline.untrusted import archives, content, damage, hdf5, json_values
 
 _SUPPORTED = ".keras, .h5, .hdf5, or a folder with architecture.json"
@@ -38,6 +38,7 @@ _HDF5_CONFIG = "model_config"
 _HDF5_VERSION = "keras_version"
 _MAX_DESCRIPTION_BYTES = 1 << 26
 _Loaded = tuple[keras.Model, tuple[str, ...]]
+_Custom = custom_objects.CustomObjects | None
 
 
 def load(path: pathlib.Path) -> keras.Model:
@@ -45,8 +46,15 @@ def load(path: pathlib.Path) -> keras.Model:
     return read(path)[0]
 
 
-def read(path: pathlib.Path) -> tuple[keras.Model, tuple[str, ...]]:
+def read(
+    path: pathlib.Path, custom: custom_objects.CustomObjects | None = None
+) -> tuple[keras.Model, tuple[str, ...]]:
     """Reads the model in a file or folder.
+
+    Args:
+        path: of the file or folder.
+        custom: classes and functions of the user's that the file may name; layers of
+            such a class are written as layers of Keras.
 
     Returns:
         The model, and what must be known of it, one line each: how equal it is to the
@@ -69,7 +77,7 @@ def read(path: pathlib.Path) -> tuple[keras.Model, tuple[str, ...]]:
     data = content.read(path)
     # Keras, h5py and zipfile raise errors of every class on damaged files.
     try:
-        return reader(data)
+        return reader(data, custom)
     except errors.DamagedFileError as error:
         raise errors.DamagedFileError(f"cannot read {path}: {error}") from error
     except errors.PipelineError as error:
@@ -85,7 +93,7 @@ def _load_folder(path: pathlib.Path) -> keras.Model:
         return storage.load(path)
 
 
-def _load_zip(data: bytes) -> _Loaded:
+def _load_zip(data: bytes, custom: _Custom) -> _Loaded:
     with damage.reported("the file", _KIND), archives.opened(data) as archive:
         version = _member(archive, _METADATA)["keras_version"]
         described = _member(archive, _CONFIG)
@@ -94,7 +102,7 @@ def _load_zip(data: bytes) -> _Loaded:
         pass
     if keras3_files.is_version(version):
         model, note = keras3_files.load(
-            keras3_files.Parts(str(version), described, weights, is_zip=True)
+            keras3_files.Parts(str(version), described, weights, True, custom)
         )
         return model, (note,)
     if not str(version).startswith("2."):
@@ -102,14 +110,14 @@ def _load_zip(data: bytes) -> _Loaded:
             f"written by Keras {errors.brief(version)}; files of Keras 2 and 3 are read"
         )
     with damage.reported("the file", _KIND):
-        description = descriptions.checked(described)
+        description = descriptions.checked(described, custom=_names(custom))
     with leftovers.scratch_folder() as folder:
         copy = folder / "model.keras"
         with zipfile.ZipFile(copy, "w") as archive:
             archive.writestr(_METADATA, json.dumps({"keras_version": version}))
             archive.writestr(_CONFIG, json.dumps(description))
             archive.writestr(_WEIGHTS, weights)
-        return _build(copy), ()
+        return _build(copy, custom), ()
 
 
 def _member(archive: zipfile.ZipFile, name: str) -> Any:
@@ -117,7 +125,7 @@ def _member(archive: zipfile.ZipFile, name: str) -> Any:
     return json_values.parse(data, name)
 
 
-def _load_hdf5(data: bytes) -> _Loaded:
+def _load_hdf5(data: bytes, custom: _Custom) -> _Loaded:
     with hdf5.opened(data, "the file") as file:
         config = file.attrs.get(_HDF5_CONFIG)
         if config is None:
@@ -130,24 +138,32 @@ def _load_hdf5(data: bytes) -> _Loaded:
         version = file.attrs.get(_HDF5_VERSION)
         if keras3_files.is_version(version):
             model, note = keras3_files.load(
-                keras3_files.Parts(str(version), described, data, is_zip=False)
+                keras3_files.Parts(str(version), described, data, False, custom)
             )
             return model, (note,)
-        description = descriptions.checked(described, quantized=True)
+        description = descriptions.checked(
+            described, quantized=True, custom=_names(custom)
+        )
         file.attrs[_HDF5_CONFIG] = json.dumps(description)
-        return _build(file), ()
+        return _build(file, custom), ()
 
 
-def _build(source: Any) -> keras.Model:
+def _names(custom: _Custom) -> frozenset[str]:
+    return frozenset() if custom is None else custom.names
+
+
+def _build(source: Any, custom: _Custom) -> keras.Model:
     """The model in a checked copy of a file."""
+    objects = {} if custom is None else custom.load()
     with (
         descriptions.bounded_sizes(),
-        tfmot.quantization.keras.quantize_scope(_CUSTOM_OBJECTS),
+        tfmot.quantization.keras.quantize_scope({**_CUSTOM_OBJECTS, **objects}),
     ):
-        return keras.models.load_model(source, compile=False)
+        model = keras.models.load_model(source, compile=False)
+    return custom_layers.opened(model, objects) if objects else model
 
 
-_READERS: dict[str, Callable[[bytes], _Loaded]] = {
+_READERS: dict[str, Callable[[bytes, _Custom], _Loaded]] = {
     ".keras": _load_zip,
     ".h5": _load_hdf5,
     ".hdf5": _load_hdf5,

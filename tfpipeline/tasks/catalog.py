@@ -1,16 +1,20 @@
 """The kinds of tasks by name, and which one a network and its data are for."""
 
+import dataclasses
 import math
 from collections.abc import Mapping
 from typing import Any
 
 from tfpipeline import errors
+from tfpipeline.detection import layout as layouts
 from tfpipeline.tasks import (
     binary,
     classification,
+    detection,
     multi_label,
     reconstruction,
     regression,
+    segmentation,
 )
 from tfpipeline.tasks import head as head_lib
 from tfpipeline.tasks import kind as kinds
@@ -21,6 +25,8 @@ ALL = (
     multi_label.KIND,
     regression.KIND,
     reconstruction.KIND,
+    detection.KIND,
+    segmentation.KIND,
 )
 AUTO = "auto"
 NAMES = (AUTO, *(each.name for each in ALL))
@@ -38,6 +44,11 @@ def named(name: str) -> kinds.TaskKind:
         if each.name == name:
             return each
     raise errors.UsageError(f"unknown task '{name}'. Choose one of: {', '.join(NAMES)}")
+
+
+def reads_boxes(name: str) -> bool:
+    """Whether `--task` says that whole pictures and boxes are read."""
+    return name != AUTO and named(name).reads_boxes
 
 
 def choose(
@@ -86,7 +97,10 @@ def recorded(
     """
     try:
         kind = named(record["name"])
-        options = kinds.Options(threshold=float(record.get("threshold", 0.5)))
+        options = kinds.Options(
+            threshold=float(record.get("threshold", 0.5)),
+            box_weight=float(record.get("box_weight", 1.0)),
+        )
         scaling = None
         if "mean" in record:
             scaling = kinds.Scaling(
@@ -96,6 +110,9 @@ def recorded(
     except (TypeError, ValueError, KeyError) as error:
         raise errors.DataError("results.json does not describe a task") from error
     require_data(kind, data)
+    if "maps" in record:
+        maps = layouts.from_dict(record["maps"])
+        head = dataclasses.replace(head, shape=kind.outputs(data), layout=maps)
     require_head(kind, data, head)
     return kinds.Objective(kind, head, data, options, scaling)
 
@@ -119,6 +136,11 @@ def require_head(kind: kinds.TaskKind, data: kinds.Data, head: head_lib.Head) ->
     Raises:
         UsageError: it has another number of outputs, or another function.
     """
+    if head.outputs > 1 and head.layout is None:
+        raise errors.UsageError(
+            f"--task={kind.name} needs a network with one output; this one has "
+            f"{head.outputs}"
+        )
     if not _has_size(kind, data, head):
         size = "x".join(map(str, kind.outputs(data)))
         raise errors.UsageError(
@@ -135,6 +157,10 @@ def require_head(kind: kinds.TaskKind, data: kinds.Data, head: head_lib.Head) ->
 
 def told(data: kinds.Data) -> str:
     """The targets of a data set in words."""
+    if data.has_boxes:
+        return "boxes of objects"
+    if data.has_masks:
+        return f"masks of {data.num_classes} classes"
     if data.has_classes:
         return f"numbers of {data.num_classes} classes"
     size = "x".join(map(str, data.target_shape)) or "1"
@@ -145,6 +171,10 @@ def told(data: kinds.Data) -> str:
 def _plain(data: kinds.Data) -> tuple[kinds.TaskKind, ...]:
     """Kinds that data are for as a rule, the likeliest first."""
     likely: tuple[kinds.TaskKind, ...]
+    if data.has_boxes:
+        return (detection.KIND,)
+    if data.has_masks:
+        return (segmentation.KIND,)
     if data.has_classes:
         likely = (classification.KIND, binary.KIND)
     elif data.is_zero_or_one:

@@ -1,7 +1,6 @@
 """Integers against the fake-quantized network that they were trained as."""
 
 import math
-from collections.abc import Sequence
 
 import numpy as np
 
@@ -39,8 +38,11 @@ def require(
         VerificationError: they lie further apart; names both.
     """
     if objective.kind.decide is None:
-        _require_values(who, outputs, fake_quantized, tolerance_points)
-    else:
+        for ours, theirs in zip(
+            _parts(outputs, objective), _parts(fake_quantized, objective), strict=True
+        ):
+            _require_values(who, ours, theirs, tolerance_points)
+    if objective.kind.decide is not None or objective.kind.hits is not None:
         _require_hits(
             who, outputs, examples, fake_quantized, objective, tolerance_points
         )
@@ -51,7 +53,7 @@ def require_same(
     integers: kinds.FloatArray,
     fake_quantized: kinds.FloatArray,
     objective: kinds.Objective,
-    step: float | Sequence[float],
+    step: float | kinds.FloatArray,
 ) -> None:
     """Checks that exact integers answer what the fake-quantized network does.
 
@@ -60,7 +62,7 @@ def require_same(
         integers: real numbers [N, ...].
         fake_quantized: likewise.
         objective: of the run.
-        step: of the integers, as a real number.
+        step: of the integers, as a real number; of each value where they differ.
 
     Raises:
         VerificationError: another answer, or a value that is another integer, for any
@@ -107,14 +109,13 @@ def _require_hits(
     objective: kinds.Objective,
     tolerance_points: float,
 ) -> None:
-    assert objective.kind.decide is not None
-    decided = objective.kind.decide(outputs, objective)
-    expected = objective.kind.decide(fake_quantized, objective)
-    total = expected.size
-    integer = int(np.count_nonzero(decided == examples.targets))
-    fake = int(np.count_nonzero(expected == examples.targets))
+    ours, theirs = (
+        _hits(each, examples, objective) for each in (outputs, fake_quantized)
+    )
+    integer, fake, total, unit = ours.right, theirs.right, theirs.total, theirs.unit
+    if not total:
+        return
     allowed = max(math.floor(total * tolerance_points / 100), MIN_TOLERANCE_IMAGES)
-    unit = "images" if expected.ndim == 1 else "answers"
     if abs(integer - fake) > allowed:
         raise errors.VerificationError(
             f"the integer network does not agree with its fake-quantized accuracy: "
@@ -122,6 +123,30 @@ def _require_hits(
             f"fake-quantized {100 * fake / total:.2f} % ({fake}); at most {allowed} "
             f"{unit} may differ ({tolerance_points} points)"
         )
+
+
+def _hits(
+    outputs: kinds.FloatArray, examples: kinds.Examples, objective: kinds.Objective
+) -> kinds.Hits:
+    """How many answers are right."""
+    kind = objective.kind
+    if kind.hits is not None:
+        return kind.hits(outputs, examples, objective)
+    assert kind.decide is not None
+    decided = kind.decide(outputs, objective)
+    right = int(np.count_nonzero(decided == examples.targets))
+    unit = "images" if decided.ndim == 1 else "answers"
+    return kinds.Hits(right, decided.size, unit)
+
+
+def _parts(
+    outputs: kinds.FloatArray, objective: kinds.Objective
+) -> list[kinds.FloatArray]:
+    """Each output of a network for itself: their units differ."""
+    layout = objective.head.layout
+    if layout is None:
+        return [outputs]
+    return np.split(outputs, np.cumsum(layout.part_sizes)[:-1], axis=1)
 
 
 def _require_values(

@@ -6,6 +6,7 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 
+from tfpipeline.detection import layout as layouts
 from tfpipeline.ir import graph
 
 Array = npt.NDArray[np.floating]
@@ -23,18 +24,30 @@ class Head:
     """The end of a network.
 
     Attributes:
-        shape: of an example's outputs.
+        shape: of an example's outputs; of a detector's score.
         function: LINEAR (logits or plain values), SIGMOID, SOFTMAX, or the name of
             another one.
+        layout: of a detector's outputs.
+        outputs: how many the network has. Those of several are one row an example,
+            each flattened, one behind the other.
     """
 
     shape: tuple[int, ...]
     function: str = LINEAR
+    layout: layouts.Layout | None = None
+    outputs: int = 1
+
+    @property
+    def row_shape(self) -> tuple[int, ...]:
+        """Of an example's outputs as they are handed on."""
+        return self.shape if self.layout is None else (self.layout.num_values,)
 
     @property
     def told(self) -> str:
         """In words, for messages."""
         size = "x".join(map(str, self.shape)) or "1"
+        if self.outputs > 1:
+            return f"{self.outputs} outputs, the first of {size} values"
         what = "values" if self.function == LINEAR else f"values of a {self.function}"
         return f"{size} {what}"
 
@@ -59,7 +72,7 @@ class Head:
 
 
 def of_graph(g: graph.Graph) -> Head:
-    """The head of a float graph with one output."""
+    """The head of a graph; of one with several outputs the first one's."""
     writers = {layer.output: layer for layer in g.layers}
     name = g.outputs[0]
     shape = tuple(g.tensors[name].shape[1:])
@@ -67,8 +80,9 @@ def of_graph(g: graph.Graph) -> Head:
     while isinstance(layer, _MOVES):
         layer = writers.get(layer.inputs[0])
     if isinstance(layer, graph.Softmax):
-        return Head(shape, SOFTMAX)
-    return Head(shape, getattr(layer, "function", LINEAR))
+        return Head(shape, SOFTMAX, outputs=len(g.outputs))
+    function = getattr(layer, "function", LINEAR)
+    return Head(shape, function, outputs=len(g.outputs))
 
 
 def sigmoid(logits: Array) -> npt.NDArray[np.float64]:

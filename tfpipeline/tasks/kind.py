@@ -31,6 +31,8 @@ class Data:
         num_classes: names of classes, or of labels; 0 where there are none.
         is_zero_or_one: whether the targets are all 0 or 1.
         normal_class: class number of what is no anomaly.
+        has_boxes: whether targets are boxes of objects, see `detection.objects`.
+        has_masks: whether targets are class numbers of pixels.
     """
 
     input_shape: tuple[int, ...]
@@ -39,6 +41,8 @@ class Data:
     num_classes: int = 0
     is_zero_or_one: bool = False
     normal_class: int = 0
+    has_boxes: bool = False
+    has_masks: bool = False
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -109,6 +113,8 @@ class Options:
             (standardized) targets; 0 for the mean squared error.
         standardizes: whether targets are learned with mean 0 and deviation 1.
         balances_classes: whether rare classes weigh more in the loss of training.
+        box_weight: of the loss of boxes beside that of scores.
+        crops_per_picture: of an epoch of a detector's training.
     """
 
     label_smoothing: float = 0.0
@@ -116,6 +122,23 @@ class Options:
     huber_delta: float = 0.0
     standardizes: bool = False
     balances_classes: bool = False
+    box_weight: float = 1.0
+    crops_per_picture: int = 1
+
+
+@dataclasses.dataclass(frozen=True)
+class Hits:
+    """Right answers that are no values beside targets.
+
+    Attributes:
+        right: of them; may be below 0 where wrong ones count against them.
+        total: that there are.
+        unit: what they are.
+    """
+
+    right: int
+    total: int
+    unit: str
 
 
 @dataclasses.dataclass(frozen=True)
@@ -153,6 +176,8 @@ class TaskKind:
         needs: what the targets of a data set must be, in words.
         takes: whether targets of these traits can be learned.
         outputs: traits of the data -> shape of an example's outputs.
+        built_with: traits of the data -> what networks are built with, their number of
+            outputs or of classes; None for as many as the outputs have values.
         functions: those that may end the network; () for any.
         examples: (inputs float32 as the network takes them, targets of the data set,
             traits) -> what outputs are compared with.
@@ -160,6 +185,7 @@ class TaskKind:
             all.
         learns_inputs: whether the input is the target.
         reads_numbers: whether whole numbers are values and no classes.
+        reads_boxes: whether targets are boxes, and pictures are read at their own size.
         needs_every_class: whether training must see each class.
         weighs_classes: whether an example is of one class, which may have a weight in
             the loss.
@@ -167,6 +193,7 @@ class TaskKind:
             targets; the loss then has a function `shares`.
         decide: (outputs, objective) -> answers of the targets' type and shape; None
             where outputs are values.
+        hits: (outputs, examples, objective) -> right answers, where `decide` has none.
         validation_loss: (outputs, examples, objective) -> what training minimizes, on
             validation examples, in float64.
         measure: (outputs, examples, objective) -> figures; None for one that these
@@ -192,10 +219,19 @@ class TaskKind:
     )
     learns_inputs: bool = False
     reads_numbers: bool = False
+    reads_boxes: bool = False
     needs_every_class: bool = False
     weighs_classes: bool = False
+    built_with: Callable[[Data], int] | None = None
+    hits: Callable[[FloatArray, Examples, "Objective"], Hits] | None = None
     mixes_targets: bool = False
     best: tuple[str, bool] = ("val_loss", False)
+
+    def num_outputs(self, data: Data) -> int:
+        """What a network is built with for data of these traits."""
+        if self.built_with is not None:
+            return self.built_with(data)
+        return math.prod(self.outputs(data))
 
     def figure(self, name: str) -> Figure:
         """The figure called `name`."""
@@ -241,8 +277,8 @@ class Objective:
 
     @property
     def num_outputs(self) -> int:
-        """Values that the network gives for an input."""
-        return math.prod(self.kind.outputs(self.data))
+        """What the network is built with; see `TaskKind.num_outputs`."""
+        return self.kind.num_outputs(self.data)
 
     def examples(self, inputs: Array, targets: Array) -> Examples:
         """What outputs are compared with.
@@ -261,8 +297,11 @@ class Objective:
         record: dict[str, Any] = {"name": self.kind.name, "head": self.head.function}
         if record == {"name": "classification", "head": head_lib.LINEAR}:
             return {}
-        if self.kind.decide is not None and self.kind.name != "classification":
+        if self.kind.decide is not None and head_lib.SIGMOID in self.kind.functions:
             record["threshold"] = self.options.threshold
+        if self.head.layout is not None:
+            record["maps"] = self.head.layout.to_dict()
+            record["box_weight"] = self.options.box_weight
         if self.scaling is not None:
             record["mean"] = list(self.scaling.mean)
             record["deviation"] = list(self.scaling.deviation)

@@ -9,13 +9,19 @@ from tfpipeline.compat import keras, tf
 from tfpipeline.configs import descriptor
 from tfpipeline.training import embedding_losses
 
-_HEAD = "people"
+_HEAD, _LIKENED = "people", "like_the_teacher"
 
 
 def with_head(
-    network: keras.Model, num_people: int, loss: descriptor.Loss
+    network: keras.Model,
+    num_people: int,
+    loss: descriptor.Loss,
+    teacher_length: int | None = None,
 ) -> keras.Model:
     """The model that training runs on: image to (descriptor, class scores).
+
+    Where a teacher's descriptors have another length, there is a third output, the
+    descriptor in that length by a linear layer.
 
     It shares the layers of `network`; its weights are the network's followed by the
     head's, so the first `len(network.get_weights())` of them are the network's.
@@ -24,13 +30,18 @@ def with_head(
         network: image to descriptor [N, D].
         num_people: classes.
         loss: arcface scores are cosines, the others logits.
+        teacher_length: values of a teacher's descriptor, where there is one.
     """
     output = network.outputs[0]
     if loss.name == "arcface":
         head = embedding_losses.CosineHead(num_people, name=_HEAD)
     else:
         head = keras.layers.Dense(num_people, name=_HEAD)
-    return keras.Model(network.inputs, [output, head(output)])
+    outputs = [output, head(output)]
+    if teacher_length is not None and teacher_length != output.shape[-1]:
+        likened = keras.layers.Dense(teacher_length, use_bias=False, name=_LIKENED)
+        outputs.append(likened(output))
+    return keras.Model(network.inputs, outputs)
 
 
 def total(

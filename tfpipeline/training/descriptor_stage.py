@@ -10,8 +10,9 @@ from tfpipeline import run_folder
 from tfpipeline.compat import keras, tf
 from tfpipeline.configs.network import Network
 from tfpipeline.data import people, splits
+from tfpipeline.keras_networks import stochastic_depth
 from tfpipeline.models import registry
-from tfpipeline.study import verification
+from tfpipeline.study.measures import verification
 from tfpipeline.training import descriptor_heads, kept_stages, loop, precision
 from tfpipeline.training.tasks import embedding
 
@@ -141,7 +142,10 @@ def run_stage(
     split, strategy = descriptors.split, descriptors.strategy
     with strategy.scope():
         model = descriptor_heads.with_head(
-            network, int(split.targets.max()) + 1, recipe.loss
+            network,
+            int(split.targets.max()) + 1,
+            recipe.loss,
+            recipe.teacher_length,
         )
     if head:
         model.set_weights([*network.get_weights(), *head])
@@ -171,13 +175,16 @@ def build(
 ) -> keras.Model:
     """The network with fresh weights, for the photographs of `source`."""
     with precision.computing_in(number_format):
-        return registry.build(
+        model = registry.build(
             network.model,
             input_shape=tuple(source.images.shape[1:]),
             batch_norm=network.batch_norm,
             dropout=network.dropout,
             width=network.width,
         )
+    if network.stochastic_depth:
+        return stochastic_depth.insert(model, network.stochastic_depth)
+    return model
 
 
 def _validation(

@@ -1,5 +1,6 @@
 """Outputs of a Keras network over a split."""
 
+import math
 from collections.abc import Callable
 
 import numpy as np
@@ -11,13 +12,22 @@ _BATCH = 250
 
 
 def forward_function(model: keras.Model) -> Callable[[tf.Tensor], tf.Tensor]:
-    """`model` in inference mode as a compiled function to float32 outputs."""
+    """`model` in inference mode as a compiled function to float32 outputs.
+
+    Of several outputs they are one row an example, each flattened, one behind the
+    other.
+    """
     signature = [tf.TensorSpec((None, *model.input_shape[1:]), tf.float32)]
-    return tf.function(
-        lambda images: tf.cast(model(images, training=False), tf.float32),
-        input_signature=signature,
-        autograph=False,
-    )
+
+    def forward(images: tf.Tensor) -> tf.Tensor:
+        outputs = tf.nest.flatten(model(images, training=False))
+        real = [tf.cast(each, tf.float32) for each in outputs]
+        if len(real) == 1:
+            return real[0]
+        rows = [tf.reshape(each, (-1, math.prod(each.shape[1:]))) for each in real]
+        return tf.concat(rows, axis=1)
+
+    return tf.function(forward, input_signature=signature, autograph=False)
 
 
 def logits(

@@ -1,12 +1,15 @@
 """What a run learns, from its flags, its data and the end of its network."""
 
-import math
 from collections.abc import Callable
 
 import numpy as np
 
+from tfpipeline import errors
 from tfpipeline.compat import keras
 from tfpipeline.data import splits
+from tfpipeline.detection import branches as branches_lib
+from tfpipeline.detection import layout as layouts
+from tfpipeline.models import specs
 from tfpipeline.readers import from_keras
 from tfpipeline.tasks import catalog, class_weights, regression
 from tfpipeline.tasks import head as head_lib
@@ -41,8 +44,8 @@ def of(
     head = None
     if read_head is not None:
         is_known = task != catalog.AUTO
-        shape = catalog.named(task).outputs(data) if is_known else ()
-        head = read_head(math.prod(shape) if is_known else dataset.num_classes)
+        known = catalog.named(task).num_outputs(data) if is_known else 0
+        head = read_head(known if is_known else dataset.num_classes)
     kind = catalog.choose(task, data, head)
     scaling = None
     if options.standardizes and kind is regression.KIND:
@@ -54,6 +57,51 @@ def of(
     return kinds.Objective(
         kind, head or head_lib.Head(kind.outputs(data)), data, options, scaling, weights
     )
+
+
+def of_detector(
+    task: str,
+    options: kinds.Options,
+    dataset: splits.Dataset,
+    network: str,
+    build: Callable[[int], keras.Model],
+) -> kinds.Objective:
+    """The objective of a run on boxes.
+
+    Args:
+        task: `--task`.
+        options: of the user.
+        dataset: of the run.
+        network: its name.
+        build: logits of a cell -> the network.
+
+    Raises:
+        DataError: the data are for another task.
+        UsageError: the network is no detector.
+    """
+    data = traits(dataset)
+    kind = catalog.choose(task, data)
+    branches = specs.MODELS[network].branches if network in specs.MODELS else ()
+    if not branches:
+        detectors = ", ".join(x.name for x in specs.MODELS.values() if x.branches)
+        raise errors.UsageError(
+            f"boxes are learned by detectors with branches of known sizes: "
+            f"--model={detectors.replace(', ', '|')}; '{network}' is none"
+        )
+    model = build(kind.outputs(data)[0])
+    height, width = dataset.input_shape[:2]
+    maps = layouts.Layout(
+        height,
+        width,
+        tuple(
+            branches_lib.Branch(x.stride, x.center, x.smallest, x.largest)
+            for x in branches
+        ),
+        # Of the scores; each has a box map of the same cells behind it.
+        tuple(tuple(output.shape[1:3]) for output in model.outputs[0::2]),
+    )
+    head = head_lib.Head(kind.outputs(data), layout=maps, outputs=len(model.outputs))
+    return kinds.Objective(kind, head, data, options)
 
 
 def head_of(model: keras.Model) -> head_lib.Head:
@@ -73,7 +121,10 @@ def traits(dataset: splits.Dataset) -> kinds.Data:
         input_shape=dataset.input_shape,
         target_shape=targets.shape[1:],
         has_classes=has_classes,
-        num_classes=len(names) if has_classes else 0,
-        is_zero_or_one=not has_classes and bool(np.isin(targets, (0, 1)).all()),
+        num_classes=len(names) if has_classes or dataset.train.has_masks else 0,
+        is_zero_or_one=targets.dtype == np.float32
+        and bool(np.isin(targets, (0, 1)).all()),
+        has_boxes=bool(dataset.pictures),
+        has_masks=dataset.train.has_masks,
         normal_class=names.index(_NORMAL) if _NORMAL in names else 0,
     )

@@ -15,6 +15,7 @@ from tfpipeline import run_folder
 from tfpipeline.compat import keras, tf
 from tfpipeline.configs.network import Network
 from tfpipeline.data import splits
+from tfpipeline.keras_networks import float_twin, stochastic_depth
 from tfpipeline.models import forms, registry
 from tfpipeline.own_networks import prepared
 from tfpipeline.training import kept_stages, loop, precision, strategies
@@ -100,6 +101,7 @@ def train_qat(
     trained: kept_stages.Trained,
     calibration: np.ndarray,
     earlier: Sequence[kept_stages.Trained] = (),
+    start: kept_stages.Trained | None = None,
 ) -> kept_stages.Trained:
     """Quantization-aware training from the best float weights, resumed likewise.
 
@@ -112,11 +114,14 @@ def train_qat(
         trained: the float network.
         calibration: inputs that set ranges, float32 [N, H, W, C].
         earlier: stages between the float network's and this one, for metrics.jsonl.
+        start: of them the one whose weights this one begins with; those of the float
+            network if None.
     """
     done = kept_stages.find(classifier.folder, stage.name)
     if done is not None:
         return done
-    folded = scheme.fold(trained.model)
+    before = trained.model if start is None else float_twin.extract(start.model)
+    folded = scheme.fold(before)
     calibrated = scheme.prepare(folded, calibration)
     model = strategies.distributed(
         classifier.strategy, calibrated, lambda: scheme.build(folded)
@@ -149,7 +154,17 @@ def build(
 
     Raises:
         PipelineError: a network of one's own cannot be read, or does not fit the data.
+        UsageError: it has no residual branches to leave out.
     """
+    model = _built(network, dataset, num_outputs, number_format)
+    if network.stochastic_depth:
+        return stochastic_depth.insert(model, network.stochastic_depth)
+    return model
+
+
+def _built(
+    network: Network, dataset: splits.Dataset, num_outputs: int, number_format: str
+) -> keras.Model:
     if network.form.kind is not forms.Kind.NAME:
         own = prepared.prepare(
             network.form,
@@ -157,6 +172,7 @@ def build(
             network.model_options,
             dataset.input_shape,
             num_outputs,
+            network.custom_objects,
         )
         return own.build(number_format, fresh=not network.has_weights)
     with precision.computing_in(number_format):

@@ -458,6 +458,9 @@ class TestTfds:
         dataset = _load(f"tfds:procedural_objects/{config}", data_dir=root)
         assert dataset.input_shape == (32, 32, 3)
         assert len(dataset.test) == 20
+        fewer = _load(f"tfds:procedural_objects/{config}", data_dir=root, limit=30)
+        np.testing.assert_array_equal(fewer.test.inputs, dataset.test.inputs[:6])
+        assert len(fewer.train) + len(fewer.validation) == 30
         assert dataset.num_classes == 10
 
     def test_a_builder_of_ones_own_prepares_its_data(self, tmp_path, monkeypatch):

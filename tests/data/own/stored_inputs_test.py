@@ -96,3 +96,38 @@ def test_where_it_lies_is_no_part_of_a_run():
     assert other.identity() == Run().identity()
     windows = Run(images=Images(reading=Reading(window=8)))
     assert windows.identity() == {**Run().identity(), "window": 8}
+
+
+_FUNCTION = """
+import numpy as np
+import tensorflow as tf
+
+
+def data():
+    x = np.random.default_rng(0).integers(0, 256, (40, 4, 5, 1), np.uint8)
+    return tf.data.Dataset.from_tensor_slices((x, np.arange(40) % 2)).batch(7)
+"""
+_ROWS = "\n".join(["a,b,y", *(f"{i / 90},{(i * 7) % 11},{i // 30}" for i in range(90))])
+
+
+@pytest.mark.parametrize("form", ["function", "windows"])
+def test_functions_and_windows_are_streamed_too(tmp_path, form):
+    (tmp_path / "own.py").write_text(_FUNCTION, encoding="utf-8")
+    (tmp_path / "rows.csv").write_text(_ROWS, encoding="utf-8")
+    where, reading = {
+        "function": (f"{tmp_path / 'own.py'}:data", Reading()),
+        "windows": (
+            str(tmp_path / "rows.csv"),
+            Reading(label=("y",), window=4, stride=1),
+        ),
+    }[form]
+    cache = str(tmp_path / "cache")
+    in_memory, streamed = (
+        catalog.load_flags(
+            Images(where, memory_limit=limit, cache_dir=cache, reading=reading), 0
+        )
+        for limit in (1.0, 0.0)
+    )
+    assert isinstance(streamed.train.inputs, np.memmap)
+    assert not isinstance(in_memory.train.inputs, np.memmap)
+    assert streamed.fingerprint() == in_memory.fingerprint()

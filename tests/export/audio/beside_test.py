@@ -115,7 +115,7 @@ def test_from_samples_to_scores_in_c(g, tmp_path):
     """What the page shows: the front end and the network, as one program."""
     stored = tmp_path / "graph.json"
     serialize.write(g, stored)
-    given = sound.Sound("mfcc")
+    given = sound.Sound("mfcc").value
     network = c_files.write(tmp_path / "c", g, "net")
     tensor = g.tensors[g.inputs[0]]
     for name, text in beside.contents(given, str(stored), "net", tensor).items():

@@ -1,5 +1,6 @@
 """The C of a program computes what the simulation does, in both precisions."""
 
+import dataclasses
 import subprocess
 
 import numpy as np
@@ -47,13 +48,13 @@ def compiled(folder, p, name, *options):
     return compiler.compile_program(sources, folder / name, *options)
 
 
-def run(path, p, images, precision):
+def run(path, p, images, precision, shape=None):
     command = [str(path), str(PRECISIONS[precision])]
     done = subprocess.run(
         command, input=images.tobytes(), capture_output=True, timeout=120
     )
     assert (done.returncode, done.stderr.decode()) == (0, "")
-    shape = p.tensors[p.outputs[0]].shape
+    shape = shape or p.tensors[p.outputs[0]].shape
     return np.frombuffer(done.stdout, images.dtype).reshape(len(images), *shape)
 
 
@@ -75,6 +76,31 @@ def test_computes_what_the_simulation_does(name, tmp_path):
         expected = simulate.outputs_readable(p, images, precision)[p.outputs[0]]
         assert len(np.unique(expected)) > 8
         np.testing.assert_array_equal(found, expected)
+
+
+def two_results(num_bits=16):
+    """A network of two results, the first of which the second is made from."""
+    net = programs.Builder((4, 6, 6), num_bits)
+    first, second = net.conv(4), net.conv(2)
+    return dataclasses.replace(net.build(), outputs=(first, second))
+
+
+@compiler.needs_gcc
+@pytest.mark.parametrize("num_bits", [16, 8])
+def test_several_results_lie_one_behind_the_other(num_bits, tmp_path):
+    p = two_results(num_bits)
+    path = compiled(tmp_path, p, "net", *compiler.SANITIZERS)
+    images = random_images(p)
+    header = c_network.header(p, "net")
+    sizes = [p.tensors[name].num_elements for name in p.outputs]
+    assert f"#define NET_OUTPUT1_OFFSET {sizes[0]}\n" in header
+    assert f"#define NET_OUTPUT_SIZE {sum(sizes)}\n" in header
+    for precision in precisions.possible(p):
+        found = run(path, p, images, precision, (sum(sizes),))
+        np.testing.assert_array_equal(found, simulate.rows(p, images, precision))
+        every = simulate.outputs_readable(p, images, precision)
+        first, second = (every[name].reshape(len(images), -1) for name in p.outputs)
+        np.testing.assert_array_equal(found, np.concatenate([first, second], axis=1))
 
 
 def test_biases_of_other_formats_have_no_single_precision():

@@ -181,7 +181,7 @@ def test_command_takes_a_runs_integers_and_its_float_graph(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"calibration": None}, "give --calibration=FOLDER"),
+        ({"calibration": None}, "give --calibration=DATA"),
         ({"weight_bits": 4}, "16 and 8 bits; found --weight_bits=4"),
         ({"calibration": "absent.npz"}, "absent.npz"),
         ({"model": "reid_squeezenet"}, "network without weights"),

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from tests import programs
-from tfpipeline.study import records
+from tfpipeline.study.measures import records
 from tfpipeline.study.running import studies
 
 Record = records.Record

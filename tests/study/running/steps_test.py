@@ -3,7 +3,7 @@
 import pytest
 
 from tfpipeline import atomic_files, errors
-from tfpipeline.study import records
+from tfpipeline.study.measures import records
 from tfpipeline.study.running import steps
 
 

@@ -1,13 +1,14 @@
 """Arrays of an `.npz` file: `x_train, y_train, x_test, y_test`, or `x, y`."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import numpy as np
 
 from tfpipeline import errors
 from tfpipeline.data import request as requests
 from tfpipeline.data import specs, splits
-from tfpipeline.data.own import examples, labels
+from tfpipeline.data.own import examples, labels, streams
 from tfpipeline.untrusted import arrays
 
 CLASS_NAMES = "class_names"
@@ -32,7 +33,7 @@ def read(spec: specs.DatasetSpec, asked: requests.Request) -> splits.Dataset:
 def from_arrays(
     spec: specs.DatasetSpec,
     asked: requests.Request,
-    given: Mapping[str, np.ndarray],
+    given: Mapping[str, np.ndarray | streams.Streamed],
     what: str,
 ) -> splits.Dataset:
     """The data set of arrays by name, as `read` has them.
@@ -40,10 +41,10 @@ def from_arrays(
     Args:
         spec: of the data set.
         asked: how it is to be read.
-        given: the arrays.
+        given: the arrays; inputs may be streamed.
         what: names their place in errors.
     """
-    names = [str(name) for name in given.get(CLASS_NAMES, ())]
+    names = [str(name) for name in np.asarray(given.get(CLASS_NAMES, ()))]
     pairs = _pairs(given)
     if examples.TRAIN not in pairs:
         raise errors.DataError(
@@ -58,7 +59,7 @@ def from_arrays(
     return examples.dataset(spec, asked, parts, known)
 
 
-def _pairs(given: Mapping[str, np.ndarray]) -> dict[str, tuple[str, str]]:
+def _pairs(given: Mapping[str, Any]) -> dict[str, tuple[str, str]]:
     """Part -> names of its inputs and targets."""
     pairs = {}
     # Classes are named after those of the train part.
@@ -72,7 +73,7 @@ def _pairs(given: Mapping[str, np.ndarray]) -> dict[str, tuple[str, str]]:
 
 
 def _examples(
-    given: Mapping[str, np.ndarray],
+    given: Mapping[str, Any],
     part: str,
     x: str,
     y: str,
@@ -80,7 +81,9 @@ def _examples(
     names: tuple[str, ...],
     what: str,
 ) -> tuple[examples.Examples, tuple[str, ...]]:
-    inputs, values = stored(given[x], f"{x} of {what}"), given[y]
+    inputs, values = given[x], given[y]
+    if not isinstance(inputs, streams.Streamed):
+        inputs = stored(inputs, f"{x} of {what}")
     if values.ndim < 1 or len(inputs) != len(values):
         raise errors.DataError(
             f"{what} holds {len(inputs)} {x} and {values.shape} {y}: one target an "
@@ -103,6 +106,8 @@ def _examples(
                 f"{what} holds {list(groups.shape)} groups for {len(inputs)} {x}"
             )
         _, groups = np.unique(groups, return_inverse=True)
+    if isinstance(inputs, streams.Streamed):
+        return _streamed(inputs, targets, f"{x} of {what}"), found
     return (
         examples.of_arrays(
             inputs,
@@ -111,6 +116,25 @@ def _examples(
             where=lambda i: f"example {i} of {x} in {what}",
         ),
         found,
+    )
+
+
+def _streamed(
+    inputs: streams.Streamed, targets: np.ndarray, what: str
+) -> examples.Examples:
+    first = stored(inputs.first, what)
+
+    def read_chunks(positions: np.ndarray) -> Iterator[np.ndarray]:
+        for chunk in inputs.read(positions):
+            yield stored(chunk, what)
+
+    return examples.Examples(
+        targets,
+        first.shape[1:],
+        first.dtype,
+        read_chunks,
+        where=lambda i: f"example {i} of {what}",
+        key=inputs.key,
     )
 
 

@@ -63,6 +63,15 @@ def find(root: str, suffixes: tuple[str, ...]) -> tuple[dict[str, Files], list[s
     return found, names
 
 
+def below(root: str, suffixes: tuple[str, ...]) -> list[str]:
+    """Paths of all files of a folder and of those in it, sorted, without classes.
+
+    Raises:
+        StorageError: a folder cannot be read.
+    """
+    return sorted(path for path, _ in _walk(root, suffixes))
+
+
 def _parts(root: str) -> dict[str, str]:
     """Part -> folder of its classes; the root alone where it has no parts."""
     below = _folders(root)

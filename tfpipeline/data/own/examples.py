@@ -26,7 +26,7 @@ class Examples:
     """Some examples, whose inputs are read when they are needed.
 
     Attributes:
-        targets: int32 [N], or float32 [N, ...].
+        targets: int32 [N], float32 [N, ...], or masks uint8 [N, H, W].
         shape: of one input, as it is stored.
         dtype: of inputs, uint8 or float32.
         read: (positions int64 [M], ascending) -> their inputs in that order, in chunks
@@ -142,6 +142,10 @@ def _require_parts(parts: dict[str, Examples]) -> None:
 def _numbered(parts: dict[str, Examples]) -> tuple[str, ...]:
     """Numbers for names of classes; nothing where targets are none."""
     targets = parts[TRAIN].targets
+    if targets.dtype == np.uint8:
+        # Of masks, whose 255 is no class.
+        every = np.concatenate([np.unique(part.targets) for part in parts.values()])
+        return tuple(map(str, range(int(every[every < 255].max(initial=0)) + 1)))
     if targets.dtype != np.int32:
         return ()
     largest = max(int(part.targets.max()) for part in parts.values())
@@ -159,6 +163,16 @@ def _require_targets(name: str, part: Examples, class_names: Sequence[str]) -> N
     if targets.dtype == np.int32:
         wrong = np.flatnonzero((targets < 0) | (targets >= len(class_names)))
         rule = f"labels are 0 to {len(class_names) - 1}"
+    elif targets.dtype == np.uint8:
+        is_class = (targets < len(class_names)) | (targets == 255)
+        wrong = np.flatnonzero(~is_class.reshape(len(part), -1).all(1))
+        if len(wrong):
+            raise errors.DataError(
+                f"{part.where(int(wrong[0]))} of '{name}' has a mask with class "
+                f"{int(targets[wrong[0]][~is_class[wrong[0]]][0])}: classes are 0 to "
+                f"{len(class_names) - 1}"
+            )
+        rule = ""
     else:
         wrong = np.flatnonzero(~np.isfinite(targets).reshape(len(part), -1).all(1))
         rule = "targets must be finite"

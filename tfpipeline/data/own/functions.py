@@ -6,7 +6,7 @@ import importlib.util
 import os
 import pathlib
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,7 @@ from tfpipeline import errors
 from tfpipeline.compat import tf
 from tfpipeline.data import forms, specs, splits
 from tfpipeline.data import request as requests
-from tfpipeline.data.own import array_files, examples
+from tfpipeline.data.own import array_files, examples, streams
 from tfpipeline.untrusted import damage
 
 # Of dictionaries that a data set's elements may be.
@@ -28,7 +28,8 @@ def read(spec: specs.DatasetSpec, asked: requests.Request) -> splits.Dataset:
 
     That is a tf.data.Dataset of (input, target), batched or not; or a pair of arrays;
     or a dictionary of such by part: `train`, and where there are `validation`, `test`,
-    and `class_names`. Its elements are taken into memory once.
+    and `class_names`. Its elements are read once, and once more where they are larger
+    than memory.
 
     Raises:
         DataError: it fails, or returns something else.
@@ -37,7 +38,7 @@ def read(spec: specs.DatasetSpec, asked: requests.Request) -> splits.Dataset:
     returned = _call(spec.where)
     if not isinstance(returned, Mapping):
         returned = {examples.TRAIN: returned}
-    given: dict[str, np.ndarray] = {}
+    given: dict[str, np.ndarray | streams.Streamed] = {}
     for name, value in returned.items():
         if name == array_files.CLASS_NAMES:
             given[name] = np.array([str(each) for each in value])
@@ -48,7 +49,9 @@ def read(spec: specs.DatasetSpec, asked: requests.Request) -> splits.Dataset:
                 f"{spec.where} returned a part {errors.brief(name)}; parts are train, "
                 "validation, test and class_names"
             )
-        given[f"x_{part}"], given[f"y_{part}"] = _arrays(value, spec.where)
+        given[f"x_{part}"], given[f"y_{part}"] = _arrays(
+            value, spec.where, asked.memory_bytes
+        )
     return array_files.from_arrays(spec, asked, given, spec.where)
 
 
@@ -87,9 +90,11 @@ def _module(source: str) -> Any:
     return module
 
 
-def _arrays(value: Any, where: str) -> tuple[np.ndarray, np.ndarray]:
+def _arrays(
+    value: Any, where: str, limit: int | None
+) -> tuple[np.ndarray | streams.Streamed, np.ndarray]:
     if isinstance(value, tf.data.Dataset):
-        return from_tf_data(value, where)
+        return from_tf_data(value, where, limit)
     if isinstance(value, (tuple, list)) and len(value) == 2:
         return np.asarray(value[0]), np.asarray(value[1])
     raise errors.DataError(
@@ -98,34 +103,38 @@ def _arrays(value: Any, where: str) -> tuple[np.ndarray, np.ndarray]:
     )
 
 
-def from_tf_data(data: tf.data.Dataset, where: str) -> tuple[np.ndarray, np.ndarray]:
+def from_tf_data(
+    data: tf.data.Dataset, where: str, limit: int | None = None
+) -> tuple[np.ndarray | streams.Streamed, np.ndarray]:
     """All inputs and targets of a data set of pairs, batched or not.
+
+    Args:
+        data: gives the same elements each time.
+        where: names it in errors.
+        limit: bytes of inputs that are kept in memory, as for `streams.read`.
 
     Raises:
         DataError: its elements are no pairs, differ in shape, or there are none; or
             its own functions fail.
     """
     take = _pair_of(data.element_spec, where)
-    inputs: list[np.ndarray] = []
-    targets: list[np.ndarray] = []
     is_batched = _is_batched(take(data.element_spec))
-    try:
-        for element in data.as_numpy_iterator():
-            first, second = take(element)
-            inputs.append(first if is_batched else np.asarray(first)[np.newaxis])
-            targets.append(second if is_batched else np.asarray(second)[np.newaxis])
-    except tf.errors.OpError as error:
-        reason = damage.reason(Exception(error.message))
-        raise errors.DataError(f"reading {where} failed: {reason}") from error
-    if not inputs:
-        raise errors.DataError(f"{where} gives no example")
-    shapes = {each.shape[1:] for each in inputs}
-    if len(shapes) > 1:
-        raise errors.DataError(
-            f"{where} gives inputs of shapes {errors.listed(sorted(map(list, shapes)))}"
-            "; bring them to one"
-        )
-    return np.concatenate(inputs), _texts(np.concatenate(targets))
+
+    def chunks() -> Iterator[streams.Chunk]:
+        try:
+            for element in data.as_numpy_iterator():
+                pair = [np.asarray(each) for each in take(element)]
+                if not is_batched:
+                    pair = [each[np.newaxis] for each in pair]
+                yield pair[0], pair[1]
+        except tf.errors.OpError as error:
+            reason = damage.reason(Exception(error.message))
+            raise errors.DataError(f"reading {where} failed: {reason}") from error
+
+    inputs, targets = streams.read(
+        lambda positions: streams.chosen(chunks(), positions), limit, where
+    )
+    return inputs, _texts(targets)
 
 
 def _texts(values: np.ndarray) -> np.ndarray:

@@ -15,7 +15,8 @@ def targets(
     """Targets, and the names of classes.
 
     Args:
-        values: numbers or texts [N] or [N, K]; [N, 1] counts as [N].
+        values: numbers or texts [N] or [N, K]; [N, 1] counts as [N]. Whole numbers
+            [N, H, W] are masks.
         kind: AUTO, CLASSES or NUMBERS; AUTO: classes for texts and whole numbers in one
             column, numbers otherwise.
         what: names the labels in an error.
@@ -23,11 +24,13 @@ def targets(
 
     Returns:
         int32 [N] and the names (none for whole numbers that are indices already), or
-        float32 [N, K] and `names`.
+        float32 [N, K] and `names`; or uint8 [N, H, W] and `names`.
 
     Raises:
         DataError: texts that should be numbers, or numbers that should be classes.
     """
+    if values.ndim == 3 and values.dtype.kind in "biu" and kind == AUTO:
+        return _masks(values, what), tuple(names)
     if values.ndim > 1 and values.shape[1:] == (1,):
         values = values[:, 0]
     is_text = values.dtype.kind not in "biuf"
@@ -55,6 +58,16 @@ def targets(
             f"{what} has the label {low if low < 0 else high}: labels count from 0"
         )
     return values.astype(np.int32), tuple(names)
+
+
+def _masks(values: np.ndarray, what: str) -> np.ndarray:
+    low, high = int(values.min()), int(values.max())
+    if low < 0 or high > np.iinfo(np.uint8).max:
+        raise errors.DataError(
+            f"{what} has the class {low if low < 0 else high} in a mask: classes of "
+            "pixels are 0 to 254, and 255 is not labeled"
+        )
+    return values.astype(np.uint8)
 
 
 def _numbers(values: np.ndarray, what: str) -> np.ndarray:

@@ -5,8 +5,9 @@ import dataclasses
 import io
 import os
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent import futures
+from typing import TypeVar
 
 import numpy as np
 from PIL import Image, ImageOps
@@ -16,6 +17,7 @@ from tfpipeline.pictures import image_size
 from tfpipeline.untrusted import content, damage
 
 Size = tuple[int, int]
+Source = TypeVar("Source")
 
 # More than any photograph of a camera has, and than Pillow warns of: 89 million.
 _MAX_PIXELS = 1 << 26
@@ -77,22 +79,46 @@ def look(
     return Look(size or first[0], 1 if grayscale or is_gray else 3)
 
 
+def size_of(path: str) -> Size:
+    """Height and width of a picture's file as it is stored, by its header.
+
+    Raises:
+        DataError: it is no picture; names the file.
+        StorageError: it cannot be read.
+    """
+    with _strict(), opened(path, path) as picture:
+        return picture.height, picture.width
+
+
 def read(paths: Sequence[str], wanted: Look) -> Iterator[np.ndarray]:
     """Decodes pictures in order.
 
-    Yields:
+    Returns:
         uint8 [m, H, W, channels].
 
     Raises:
         DataError: one is damaged; names the file.
         StorageError: one cannot be read.
     """
+    return in_chunks(paths, lambda path: read_one(path, wanted))
+
+
+def in_chunks(
+    sources: Sequence[Source], read_source: Callable[[Source], np.ndarray]
+) -> Iterator[np.ndarray]:
+    """Reads pictures by several threads at once, in order.
+
+    Args:
+        sources: of them.
+        read_source: source -> uint8 [H, W, channels].
+
+    Yields:
+        uint8 [m, H, W, channels].
+    """
     with futures.ThreadPoolExecutor(_THREADS) as pool:
-        for start in range(0, len(paths), _CHUNK):
+        for start in range(0, len(sources), _CHUNK):
             with _strict():
-                chunk = pool.map(
-                    lambda path: read_one(path, wanted), paths[start : start + _CHUNK]
-                )
+                chunk = pool.map(read_source, sources[start : start + _CHUNK])
                 yield np.stack(list(chunk))
 
 
@@ -123,7 +149,7 @@ def of_bytes(data: bytes, wanted: Look, what: str) -> np.ndarray:
     with _named(what), Image.open(io.BytesIO(data)) as picture:
         _require_size(picture, what)
         upright = ImageOps.exif_transpose(picture)
-        return fitted(_converted(upright, wanted.channels), wanted.size)
+        return fitted(converted(upright, wanted.channels), wanted.size)
 
 
 def fitted(picture: Image.Image, size: Size) -> np.ndarray:
@@ -134,7 +160,14 @@ def fitted(picture: Image.Image, size: Size) -> np.ndarray:
     return pixels[..., np.newaxis] if pixels.ndim == 2 else pixels
 
 
-def _converted(picture: Image.Image, channels: int) -> Image.Image:
+def of_pixels(pixels: np.ndarray, wanted: Look) -> np.ndarray:
+    """Pixels uint8 [H, W, 1 or 3] as `of_bytes` makes a picture of such a file."""
+    picture = Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels)
+    return fitted(converted(picture, wanted.channels), wanted.size)
+
+
+def converted(picture: Image.Image, channels: int) -> Image.Image:
+    """A picture of any mode in 8 bits, gray or RGB, without transparency."""
     mode = "L" if channels == 1 else "RGB"
     if picture.mode.startswith("I"):
         # Pillow would cut 16 bits off at 255.
@@ -162,6 +195,7 @@ def _header(path: str) -> tuple[Size, bool]:
 
 
 def _require_size(picture: Image.Image, what: str) -> None:
+    """Raises a DataError where a picture has more pixels than are read."""
     width, height = picture.size
     if not 0 < width * height <= _MAX_PIXELS:
         raise errors.DataError(
@@ -170,7 +204,24 @@ def _require_size(picture: Image.Image, what: str) -> None:
 
 
 @contextlib.contextmanager
+def opened(source: str | io.BytesIO, what: str) -> Iterator[Image.Image]:
+    """A picture that is not decoded yet.
+
+    Args:
+        source: path or bytes of the file.
+        what: names it in an error.
+
+    Raises:
+        DataError: it is none, or damaged, or too large, or the caller finds that out.
+    """
+    with _named(what), Image.open(source) as picture:
+        _require_size(picture, what)
+        yield picture
+
+
+@contextlib.contextmanager
 def _named(what: str) -> Iterator[None]:
+    """Errors of Pillow as DataErrors that name the picture."""
     try:
         yield
     except errors.PipelineError:

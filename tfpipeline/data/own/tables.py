@@ -6,6 +6,7 @@ files, two groups, or a place where a class or a group changes back.
 
 import codecs
 import dataclasses
+import hashlib
 import io
 import os
 
@@ -88,6 +89,38 @@ def read(spec: specs.DatasetSpec, asked: requests.Request) -> splits.Dataset:
     else:
         part = _windows(table, reading, inputs, targets, groups)
     return examples.dataset(spec, asked, {examples.TRAIN: part}, class_names)
+
+
+def unlabeled(path: str, reading: Reading) -> np.ndarray:
+    """The inputs in a table, float32 [N, columns] or, of windows, [N, rows, columns].
+
+    Args:
+        path: of a file; a column of `reading.label` may be there and is left out.
+        reading: columns, window and stride; the rows behind the last whole window are
+            left out.
+
+    Raises:
+        DataError: as `read`; or the table is shorter than a window.
+        StorageError: it cannot be read.
+    """
+    table = _table([path])
+    for column in reading.columns:
+        if column not in table.frame.columns:
+            raise errors.DataError(
+                f"{path} has no column {errors.brief(column)}; it has "
+                f"{errors.listed(list(table.frame.columns))}"
+            )
+    rows = _inputs(table, reading)
+    if reading.window is None:
+        return rows
+    if len(rows) < reading.window:
+        raise errors.DataError(
+            f"{path} has {len(rows)} rows; a window has {reading.window}"
+        )
+    starts = np.arange(
+        0, len(rows) - reading.window + 1, reading.stride or reading.window
+    )
+    return rows[starts[:, None] + np.arange(reading.window)]
 
 
 def _paths(where: str) -> list[str]:
@@ -252,6 +285,11 @@ def _windows(
         read_chunks,
         groups=np.concatenate(owners),
         where=lambda i: table.place(int(rows[i])),
+        # Windows that overlap are larger than the rows that they are of.
+        key=hashlib.sha256(
+            b"".join(np.ascontiguousarray(each).tobytes() for each in (inputs, rows))
+            + str(length).encode()
+        ).hexdigest(),
     )
 
 

@@ -4,6 +4,8 @@ import importlib
 import importlib.util
 import os
 import pathlib
+import sys
+from collections.abc import Iterator
 
 import numpy as np
 import tensorflow_datasets as tfds
@@ -19,7 +21,7 @@ from tfpipeline.data import (
     tfds_source,
 )
 from tfpipeline.data import request as requests
-from tfpipeline.data.own import array_files, examples, pictures
+from tfpipeline.data.own import array_files, examples, pictures, streams
 from tfpipeline.untrusted import damage
 
 
@@ -43,7 +45,7 @@ def read(spec: specs.DatasetSpec, asked: requests.Request) -> splits.Dataset:
             f"{spec.where} has no (input, target): its builder names no "
             f"supervised_keys of {features}"
         )
-    given: dict[str, np.ndarray] = {}
+    given: dict[str, np.ndarray | streams.Streamed] = {}
     for split in builder.info.splits:
         part = examples.PART_NAMES.get(split.lower())
         if part is not None:
@@ -104,6 +106,8 @@ def _own(name: str, config: str | None, root: pathlib.Path) -> tfds.core.Dataset
         raise errors.UsageError(
             f"{name} must define one builder of TFDS; found {len(classes)}"
         )
+    if not sys.stderr.isatty():
+        tfds.disable_progress_bar()
     try:
         builder = classes[0](data_dir=os.fspath(root), config=config)
         tfds_source.require_free(root / builder.name)
@@ -126,25 +130,43 @@ def _arrays(
     keys: tuple[str, str],
     asked: requests.Request,
     what: str,
-) -> tuple[np.ndarray, np.ndarray]:
-    inputs: list[np.ndarray] = []
-    targets = []
+) -> tuple[np.ndarray | streams.Streamed, np.ndarray]:
+    """Inputs of a part, in memory or not, and its targets."""
     size = asked.reading.height_and_width
     is_picture = isinstance(builder.info.features[keys[0]], tfds.features.Image)
+    first = _first(builder, split, asked.limit)
+
     # In the order of the records, whatever the number of files.
-    for number, example in enumerate(tfds_source.read_examples(builder, split)):
-        value = np.asarray(example[keys[0]])
-        if is_picture:
-            value = _picture(value, size, asked.reading.grayscale)
-        if inputs and value.shape != inputs[0].shape:
-            raise errors.DataError(
-                f"example {number} of '{split}' in {what} has the shape "
-                f"{list(value.shape)}, the first {list(inputs[0].shape)}"
-                + ("; give --image_size=H,W" if is_picture else "")
-            )
-        inputs.append(value)
-        targets.append(example[keys[1]])
-    return np.stack(inputs), _texts(np.array(targets))
+    def chunks(positions: np.ndarray | None) -> Iterator[streams.Chunk]:
+        places = first if positions is None else positions
+        shape: tuple[int, ...] | None = None
+        for number, example in enumerate(
+            tfds_source.read_examples(builder, split, places)
+        ):
+            value = np.asarray(example[keys[0]])
+            if is_picture:
+                value = _picture(value, size, asked.reading.grayscale)
+            shape = value.shape if shape is None else shape
+            if value.shape != shape:
+                raise errors.DataError(
+                    f"example {number} of '{split}' in {what} has the shape "
+                    f"{list(value.shape)}, the first {list(shape)}"
+                    + ("; give --image_size=H,W" if is_picture else "")
+                )
+            yield value[np.newaxis], np.asarray(example[keys[1]])[np.newaxis]
+
+    inputs, targets = streams.read(chunks, asked.memory_bytes, what)
+    return inputs, _texts(targets)
+
+
+def _first(
+    builder: tfds.core.DatasetBuilder, split: str, limit: int | None
+) -> np.ndarray | None:
+    """The first examples of a part, or all; TFDS shuffles records as it writes them."""
+    if limit is None:
+        return None
+    most = limit if examples.PART_NAMES[split.lower()] == examples.TRAIN else limit // 5
+    return np.arange(min(most, tfds_source.num_examples(builder, split)))
 
 
 def _texts(values: np.ndarray) -> np.ndarray:

@@ -8,6 +8,7 @@ import numpy as np
 from tfpipeline import errors
 from tfpipeline.audio import front_end as front_ends
 from tfpipeline.audio import integer_features, wav_files
+from tfpipeline.configs import sound as sound_configs
 from tfpipeline.data import forms, specs, splits
 from tfpipeline.data import request as requests
 from tfpipeline.data.own import class_folders, examples
@@ -37,6 +38,29 @@ def read(spec: specs.DatasetSpec, asked: requests.Request) -> splits.Dataset:
         one, shape, key = _features(given), given.output_shape, given.name
     parts = {name: _examples(part, one, shape, key) for name, part in files.items()}
     return examples.dataset(spec, asked, parts, names)
+
+
+def unlabeled(
+    path: str, sound: sound_configs.Sound, shape: tuple[int, ...]
+) -> np.ndarray:
+    """The input in a `.wav` file, float32 [1, ...], as `read` makes it.
+
+    Args:
+        path: of the file.
+        sound: the front end, or none.
+        shape: of an input, to whose first length a wave is cut or padded.
+
+    Raises:
+        DataError: the file is damaged.
+        StorageError: it cannot be read.
+    """
+    given = sound.value
+    if given is not None:
+        return _features(given)(path)[np.newaxis]
+    _, samples = wave(path)
+    clipped = samples[: shape[0]]
+    padded = np.pad(clipped, (0, shape[0] - len(clipped)))
+    return padded.reshape(1, -1, 1)
 
 
 # A file to its input, float32.

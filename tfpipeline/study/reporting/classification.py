@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from tfpipeline import errors
 from tfpipeline.report_pages import page
-from tfpipeline.study import agreement, records
+from tfpipeline.study.measures import agreement, records
 from tfpipeline.study.reporting import figures, outcome
 
 STUDY, STAGE = "classification", "classifier"

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tfpipeline.report_pages import page
-from tfpipeline.study import agreement, resampling
+from tfpipeline.study.measures import agreement, resampling
 
 COLUMNS = ("study", "network", "form", "metric", "value", "examples", "seed")
 

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from tfpipeline import atomic_files, errors
 from tfpipeline.report_pages import page
-from tfpipeline.study import records
+from tfpipeline.study.measures import records
 from tfpipeline.study.reporting import (
     classification,
     detection,

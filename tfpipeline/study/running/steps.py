@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from tfpipeline import atomic_files, disk, errors, markers
-from tfpipeline.study import records
+from tfpipeline.study.measures import records
 from tfpipeline.untrusted import json_values
 
 RECORDS = "records"

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tfpipeline import errors
-from tfpipeline.study import records
+from tfpipeline.study.measures import records
 from tfpipeline.study.running import (
     crops,
     decoders,

@@ -21,9 +21,11 @@ def _ends(case: violation.Case) -> Iterator[violation.Breach]:
     wrong = []
     if len(net.inputs) != 1:
         wrong.append(f"{len(net.inputs)} inputs")
-    if len(net.outputs) != 1:
-        wrong.append(f"{len(net.outputs)} results")
-    elif not computed.issuperset(net.outputs):
+    if not net.outputs:
+        wrong.append("no result")
+    if len(set(net.outputs)) < len(net.outputs):
+        wrong.append("a result that is given twice")
+    if not computed.issuperset(net.outputs):
         wrong.append("a result that no layer computes")
     if wrong:
         yield f"network '{net.name}'", " and ".join(wrong)
@@ -138,8 +140,9 @@ CONSTRAINTS = (
     violation.Constraint(
         id="NET-01",
         applies_to="networks",
-        rule="a network must have one input and one result, which its layers compute",
-        fix="give it one of each, such as a concatenation of the results",
+        rule="a network must have one input, and results that its layers compute, each "
+        "another tensor",
+        fix="give it one input, such as a concatenation of several",
         source="the exported programs",
         check=_ends,
     ),

@@ -73,6 +73,26 @@ def predict(p: program.Program, images: Array, precision: str = DOUBLE) -> Array
     return np.concatenate([part[name] for part in parts])
 
 
+def outputs_of(
+    p: program.Program, images: Array, names: tuple[str, ...], precision: str = DOUBLE
+) -> tuple[Array, ...]:
+    """The named tensors for each image; else as `predict`."""
+    parts = _each_batch(p, images, precision, names)
+    return tuple(np.concatenate([part[name] for part in parts]) for name in names)
+
+
+def rows(p: program.Program, images: Array, precision: str = DOUBLE) -> Array:
+    """As `predict`, of all outputs.
+
+    Of several it is one row an image, `[N, values]`: each output flattened, one behind
+    the other, as the exported C gives them.
+    """
+    if len(p.outputs) == 1:
+        return predict(p, images, precision)
+    found = outputs_of(p, images, p.outputs, precision)
+    return np.concatenate([each.reshape(len(each), -1) for each in found], axis=1)
+
+
 def outputs(
     p: program.Program, images: Array, precision: str = DOUBLE
 ) -> dict[str, Array]:

@@ -57,6 +57,14 @@ def predict(p: program.Program, images: Array) -> Array:
     return np.concatenate(_each_batch(p, images, lambda found: found[-1]))
 
 
+def outputs_of(
+    p: program.Program, images: Array, places: Sequence[int]
+) -> tuple[Array, ...]:
+    """The outputs of the layers at `places` for each image, else as `predict`."""
+    batches = _each_batch(p, images, lambda found: tuple(found[i] for i in places))
+    return tuple(np.concatenate(parts) for parts in zip(*batches, strict=True))
+
+
 def outputs(p: program.Program, images: Array) -> tuple[Array, ...]:
     """Every layer's output for each image, else as `predict`."""
     batches = _each_batch(p, images, lambda found: found)

@@ -8,6 +8,7 @@ import dataclasses
 import functools
 import math
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -16,9 +17,12 @@ from tfpipeline.compat import keras, tf
 from tfpipeline.configs import descriptor, recipe
 from tfpipeline.data import identity_batches, pipeline, splits
 from tfpipeline.data.preprocessing import SIGNED
-from tfpipeline.training import descriptor_heads, evaluation, loop
+from tfpipeline.training import descriptor_heads, evaluation, loop, teachers
 from tfpipeline.training import task as task_lib
 from tfpipeline.training.tasks import classification
+
+# The class of photographs without labels.
+_NOBODY = -1
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,6 +36,7 @@ class Config:
         loss: what is minimized.
         augmentation: random transforms.
         raw_pixels: whether the network takes pixels 0 to 255; normalized ones if not.
+        taught: what a teacher says of the photographs, where there is one.
     """
 
     people: int
@@ -40,6 +45,7 @@ class Config:
     loss: descriptor.Loss
     augmentation: recipe.Augmentation
     raw_pixels: bool = False
+    taught: teachers.OfDescriptors | None = None
 
     def __post_init__(self) -> None:
         if self.people < 2 or self.images < 2:
@@ -47,6 +53,18 @@ class Config:
                 "a batch needs two people and two images of each, or there are no "
                 f"pairs. Received: {self.people} and {self.images}"
             )
+
+    @property
+    def unlabeled_per_batch(self) -> int:
+        """Photographs of a batch that nobody is named on."""
+        if self.taught is None or not len(self.taught.unlabeled):
+            return 0
+        return self.taught.config.unlabeled_per_batch
+
+    @property
+    def teacher_length(self) -> int | None:
+        """Values of a descriptor of the teacher; None without one."""
+        return None if self.taught is None else self.taught.descriptors.shape[1]
 
     def order(self, labels: np.ndarray, seed: int, epoch: int) -> np.ndarray:
         """The batches of an epoch (counted from 0), see identity_batches."""
@@ -98,21 +116,29 @@ def task(
     counts = [len(order) for order in orders]
     if min(counts) == 0:
         raise errors.DataError("an epoch has no batch; choose fewer --people_per_batch")
-    data = pipeline.source(split, config.augmentation, config.people * config.images)
+    labeled, (split, beside) = split, _with_teacher(config, split)
+    data = pipeline.source(
+        split,
+        config.augmentation,
+        config.people * config.images + config.unlabeled_per_batch,
+        beside=beside,
+    )
 
     def epoch(number: int) -> task_lib.Epoch:
-        order = config.order(split.targets, stage.seed, number)
+        order = config.order(labeled.targets, stage.seed, number)
+        examples = order.size
+        order = _with_unlabeled(config, order, len(labeled), stage.seed, number)
         batches = pipeline.ordered_batches(data, order, seed=stage.seed, epoch=number)
         if config.raw_pixels:
             batches = batches.map(lambda images, labels: (as_raw(images), labels))
         margin = config.loss.margin_in(number)
-        return task_lib.Epoch(batches, len(order), order.size, {"margin": margin})
+        return task_lib.Epoch(batches, len(order), examples, {"margin": margin})
 
     return task_lib.Task(
         epoch=epoch,
         # The number of batches differs a little between epochs.
         steps_per_epoch=math.ceil(sum(counts) / stage.epochs),
-        loss=functools.partial(_loss, config.loss),
+        loss=functools.partial(_loss, config),
         sums=("accuracy",),
         validate=validate or dict,
         better=task_lib.highest("val_accuracy") if validate else task_lib.latest,
@@ -131,16 +157,64 @@ def _require_shared(people: int, replicas: int) -> None:
         )
 
 
+def _with_teacher(
+    config: Config, split: splits.Split
+) -> tuple[splits.Split, np.ndarray | None]:
+    """The photographs with the unlabeled ones behind them, and what is said of both."""
+    taught = config.taught
+    if taught is None:
+        return split, None
+    if not len(taught.unlabeled):
+        return split, taught.descriptors
+    nobody = np.full(len(taught.unlabeled), _NOBODY, np.int32)
+    both = splits.Split(
+        np.concatenate((split.inputs, taught.unlabeled)),
+        np.concatenate((split.targets, nobody)),
+    )
+    return both, np.concatenate((taught.descriptors, taught.of_unlabeled))
+
+
+def _with_unlabeled(
+    config: Config, order: np.ndarray, num_labeled: int, seed: int, epoch: int
+) -> np.ndarray:
+    """Batches with unlabeled photographs at their ends, each about as often."""
+    count = config.unlabeled_per_batch
+    if not count or config.taught is None:
+        return order
+    generator = np.random.default_rng([seed, epoch, 0x0B])
+    available = len(config.taught.unlabeled)
+    rounds = -(-len(order) * count // available)
+    drawn = np.concatenate([generator.permutation(available) for _ in range(rounds)])
+    drawn = drawn[: len(order) * count].reshape(len(order), count)
+    return np.concatenate((order, num_labeled + drawn), axis=1)
+
+
 def _loss(
-    config: descriptor.Loss,
+    config: Config,
     outputs: Sequence[tf.Tensor],
-    labels: tf.Tensor,
+    targets: Any,
     values: Mapping[str, tf.Tensor],
 ) -> tuple[tf.Tensor, Mapping[str, tf.Tensor]]:
     """The loss, and how many photographs the head recognizes."""
-    descriptors, scores = outputs
-    loss = descriptor_heads.total(config, descriptors, scores, labels, values["margin"])
-    return loss, {"accuracy": classification.correct(scores, labels)}
+    taught = config.taught
+    descriptors, scores = outputs[:2]
+    labels, wanted = (targets, None) if taught is None else targets
+    if config.unlabeled_per_batch:
+        # They stand at the end.
+        named = config.people * config.images
+        own, scores, labels = descriptors[:named], scores[:named], labels[:named]
+    else:
+        own = descriptors
+    loss = descriptor_heads.total(config.loss, own, scores, labels, values["margin"])
+    sums = {"accuracy": classification.correct(scores, labels)}
+    if taught is None:
+        return loss, sums
+    factors = taught.config
+    # Behind the layer that gives descriptors the teacher's length, where there is one.
+    compared = outputs[2] if len(outputs) > 2 else descriptors
+    of_teacher = factors.cosine_weight * teachers.cosine(compared, wanted)
+    of_teacher += factors.distance_weight * teachers.relational(descriptors, wanted)
+    return (1 - factors.weight) * loss + factors.weight * of_teacher, sums
 
 
 def as_raw(images: tf.Tensor) -> tf.Tensor:

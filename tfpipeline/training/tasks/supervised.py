@@ -9,26 +9,31 @@ beside `SUMS`, the names of the sums. Where examples can be mixed, it also has
 
     shares(targets, number of classes) -> float32 [N, K]
 
-which `loss` takes for targets as well.
+which `loss` takes for targets as well. A module may have two functions more:
+
+    figures(sums over an epoch, examples) -> entries of its record
+    epochs(config, data set, seed) -> (number -> task.Epoch, steps of each)
+
+in place of means, and of shuffled examples.
 """
 
 import dataclasses
 import functools
 import pkgutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 
-from tfpipeline import errors
-from tfpipeline.compat import keras
+from tfpipeline.compat import keras, tf
 from tfpipeline.configs import recipe
 from tfpipeline.data import pipeline, splits
 from tfpipeline.data.preprocessing import SIGNED, Preprocessing
 from tfpipeline.tasks import classification
 from tfpipeline.tasks import kind as kinds
-from tfpipeline.training import evaluation, loop
+from tfpipeline.training import evaluation, loop, teachers
 from tfpipeline.training import task as task_lib
+from tfpipeline.training.tasks import head_logits
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -40,6 +45,7 @@ class Config:
         augmentation: random transforms.
         objective: what it learns.
         preprocessing: what the network takes of a stored input.
+        taught: what a teacher says of the train split, where there is one.
 
     Raises:
         UsageError: examples are to be mixed whose targets cannot.
@@ -49,6 +55,7 @@ class Config:
     augmentation: recipe.Augmentation
     objective: kinds.Objective = classification.OF_LOGITS
     preprocessing: Preprocessing = SIGNED
+    taught: teachers.OfClasses | None = None
 
     def __post_init__(self) -> None:
         if self.augmentation.mixes:
@@ -79,9 +86,9 @@ def task(
         DataError: targets that cannot be learned.
     """
     objective, kind = config.objective, config.objective.kind
-    data = _source(config, dataset)
-    forward = evaluation.forward_function(evaluated or model)
     loss = _loss_module(kind)
+    epoch, steps = getattr(loss, "epochs", _epochs)(config, dataset, stage.seed)
+    forward = evaluation.forward_function(evaluated or model)
     validation = dataset.validation
     examples = objective.examples(
         config.preprocessing.real(validation.inputs[:])
@@ -89,12 +96,6 @@ def task(
         else np.empty((len(validation), 0), np.float32),
         validation.targets,
     )
-
-    def epoch(number: int) -> task_lib.Epoch:
-        batches = pipeline.training_batches(data, seed=stage.seed, epoch=number)
-        if kind.learns_inputs:
-            batches = batches.map(lambda inputs, targets: (inputs, inputs))
-        return task_lib.Epoch(batches, data.steps, data.steps * config.batch_size)
 
     def validate() -> dict[str, float]:
         outputs = evaluation.logits(forward, validation.inputs, config.preprocessing)
@@ -104,18 +105,47 @@ def task(
             **{f"val_{n}": value for n, value in measured.items() if value is not None},
         }
 
-    name, is_higher_better = kind.best
-    better = task_lib.highest if is_higher_better else task_lib.lowest
     return task_lib.Task(
         epoch=epoch,
-        steps_per_epoch=data.steps,
-        loss=lambda outputs, targets, _: loss.loss(outputs, targets, objective),
+        steps_per_epoch=steps,
+        loss=functools.partial(_loss, config),
         sums=loss.SUMS,
+        figures=getattr(loss, "figures", task_lib.means),
         validate=validate,
-        better=better(name),
+        better=_better(*kind.best),
         evaluated=evaluated,
         after_epoch=after_epoch,
     )
+
+
+def _better(
+    name: str, is_higher_better: bool
+) -> Callable[[task_lib.Record, task_lib.Record], bool]:
+    """Which epoch is the better one; of two alike the one of the lower loss.
+
+    A share of right answers is the same for long where there are none yet.
+    """
+    sign = 1 if is_higher_better else -1
+
+    def rank(record: task_lib.Record) -> tuple[float, float]:
+        return sign * record[name], -record["val_loss"]
+
+    return lambda record, best: rank(record) > rank(best)
+
+
+def _epochs(
+    config: Config, dataset: splits.Dataset, seed: int
+) -> tuple[Callable[[int], task_lib.Epoch], int]:
+    """Epochs of all examples, shuffled, and the steps of each."""
+    data = _source(config, dataset)
+
+    def epoch(number: int) -> task_lib.Epoch:
+        batches = pipeline.training_batches(data, seed=seed, epoch=number)
+        if config.objective.kind.learns_inputs:
+            batches = batches.map(lambda inputs, targets: (inputs, inputs))
+        return task_lib.Epoch(batches, data.steps, data.steps * config.batch_size)
+
+    return epoch, data.steps
 
 
 def _source(config: Config, dataset: splits.Dataset) -> pipeline.Source:
@@ -124,19 +154,39 @@ def _source(config: Config, dataset: splits.Dataset) -> pipeline.Source:
     chosen = kind.trains_on(split.targets, config.objective.data)
     if chosen is not None:
         split = split.take(chosen)
-    if len(split) < config.batch_size:
-        raise errors.TrainingError(
-            f"batch_size {config.batch_size} is larger than the {len(split)} "
-            "training images; choose a smaller --batch_size"
-        )
+    pipeline.require_batch(len(split), config.batch_size)
     shares = None
     if config.augmentation.mixes:
         shares = functools.partial(
             _loss_module(kind).shares, num_classes=len(dataset.class_names)
         )
     return pipeline.source(
-        split, config.augmentation, config.batch_size, config.preprocessing, shares
+        split,
+        config.augmentation,
+        config.batch_size,
+        config.preprocessing,
+        shares,
+        beside=None if config.taught is None else config.taught.probabilities,
     )
+
+
+def _loss(
+    config: Config, outputs: tf.Tensor, targets: Any, values: Mapping[str, tf.Tensor]
+) -> tuple[tf.Tensor, Mapping[str, tf.Tensor]]:
+    """The loss of the task, and a teacher's share of it where there is one."""
+    del values
+    objective, taught = config.objective, config.taught
+    loss = _loss_module(objective.kind).loss
+    if taught is None:
+        return loss(outputs, targets, objective)
+    labels, probabilities = targets
+    of_labels, sums = loss(outputs, labels, objective)
+    of_teacher = teachers.soft_targets(
+        head_logits.of_outputs(outputs, objective.head),
+        probabilities,
+        taught.temperature,
+    )
+    return (1 - taught.weight) * of_labels + taught.weight * of_teacher, sums
 
 
 def _loss_module(kind: kinds.TaskKind) -> Any:
