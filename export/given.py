@@ -287,11 +287,15 @@ class Given:
         return dataclasses.replace(file, data=described)
 
     def loaded(self) -> tuple[graph.Graph, Any, tuple[str, ...]]:
-        """The network as a graph, in Keras where it is of Keras, and notes.
+        """The network as a graph, in Keras where it is of Keras, and notes; read once.
 
         Raises:
             PipelineError: as `model_source.load`.
         """
+        return self._loaded
+
+    @functools.cached_property
+    def _loaded(self) -> tuple[graph.Graph, Any, tuple[str, ...]]:
         path = pathlib.Path(self.model)
         of_run = run_folder.RunFolder(path).model(run_folder.FLOAT)
         if not self.is_of_keras:

@@ -20,7 +20,7 @@ from tfpipeline.identification import network
 from tfpipeline.ir import from_tflite, serialize
 from tfpipeline.networks import catalog as networks
 from tfpipeline.pictures import png_images
-from tfpipeline.study import verification
+from tfpipeline.study.measures import verification
 from tfpipeline.targets.gap8 import program_file
 
 _ROOT = pathlib.Path(__file__).resolve().parents[2]

@@ -6,7 +6,7 @@ import pathlib
 import pytest
 
 from tests import programs
-from tfpipeline.study import verification
+from tfpipeline.study.measures import verification
 
 _ROOT = pathlib.Path(__file__).resolve().parents[2]
 

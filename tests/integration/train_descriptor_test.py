@@ -34,7 +34,7 @@ from tfpipeline.keras_networks import float_twin
 from tfpipeline.models import registry
 from tfpipeline.quantization import storage
 from tfpipeline.readers import from_gap8, from_keras
-from tfpipeline.study import verification
+from tfpipeline.study.measures import verification
 from tfpipeline.targets.gap8 import program_file
 from tfpipeline.training import (
     descriptor_stage,

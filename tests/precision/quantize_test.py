@@ -76,13 +76,28 @@ def test_all_that_runs_a_graph_computes_the_same(name, form):
 def test_wider_formats_lose_less(name):
     g = NETWORKS[name]
     images = float_graphs.images(g, IMAGES)
-    found = [
-        error_db(g, quantized(g, form, images), images) for form in formats.FORMATS
-    ]
-    assert list(formats.FORMATS) == ["wi4_ai8", "wi8_ai8", "wi8_ai16", "wi16_ai16"]
+    names = ["wi4_ai8", "wi8_ai8", "wi8_ai16", "wi16_ai16"]
+    found = [error_db(g, quantized(g, form, images), images) for form in names]
+    assert [*names, "wi16_ai16_fixed"] == list(formats.FORMATS)
     assert found == sorted(found)
     # Activations and the multiplier of 16 bits limit what 8 more bits of weights give.
     assert found[-1] > found[-2] + 8
+
+
+def test_fixed_point_has_powers_of_two_and_one_scale_a_kernel():
+    g = NETWORKS["small"]
+    images = float_graphs.images(g, IMAGES)
+    found = quantized(g, "wi16_ai16_fixed", images)
+    plain = quantized(g, "wi16_ai16", images)
+    for name, tensor in found.tensors.items():
+        scales = np.array(tensor.quant.scale)
+        biases = {x.bias for x in found.layers if isinstance(x, graph.Weighted)}
+        if name not in biases:
+            assert (np.log2(scales) % 1 == 0).all() and len(scales) == 1
+            assert scales[0] >= max(plain.tensors[name].quant.scale)
+    # Up to a bit of every activation and kernel is lost, and no more.
+    lost = error_db(g, plain, images) - error_db(g, found, images)
+    assert 0 < lost < 12
 
 
 def test_16_bit_weights_are_exact_integers():
@@ -218,7 +233,8 @@ def test_dead_layers_keep_their_biases(form):
         # Half a step of rounding, and beside int16 a multiplier of 15 bits. A kernel
         # of 16 bits has the scale one, and so the bias the scale of the input.
         (source,) = found.tensors[layer.inputs[0]].quant.scale
-        step = max(quant.scale[0], source) if form == "wi16_ai16" else quant.scale[0]
+        is_wide = formats.FORMATS[form].weight_bits == 16
+        step = max(quant.scale[0], source) if is_wide else quant.scale[0]
         assert np.abs(error).max() <= 1.5 * step
     if formats.FORMATS[form].is_deployable:
         micros = micro.predict(from_graph.to_bytes(found), inputs[:3])

@@ -4,7 +4,7 @@ import pytest
 
 from tfpipeline import errors
 from tfpipeline.report import verification as report
-from tfpipeline.study import verification
+from tfpipeline.study.measures import verification
 
 
 def _record(accuracies, auc=0.9):

@@ -9,8 +9,9 @@ import pytest
 from matplotlib import patches
 
 from tfpipeline import errors
-from tfpipeline.report_pages import figures, page
-from tfpipeline.study import agreement, detections
+from tfpipeline.report_pages import page
+from tfpipeline.study.measures import agreement, detections
+from tfpipeline.study.reporting import figures
 
 
 class _Reader(html.parser.HTMLParser):

@@ -47,7 +47,7 @@ def read(
     if absent:
         raise errors.DataError(f"{folder} has no feature {', '.join(absent)}")
     images, labels = tfds_source.read_images(builder, "train", (SIDE, SIDE, 3))
-    files = _file_names(builder)
+    files = file_names(builder)
     names, numbers = np.unique(labels, return_inverse=True)
     found = _positions(questions, files, pairs)
     result = people.People(
@@ -63,7 +63,7 @@ def read(
     return result
 
 
-def _file_names(builder: tfds.core.DatasetBuilder) -> dict[str, int]:
+def file_names(builder: tfds.core.DatasetBuilder) -> dict[str, int]:
     """File name -> position, in the records' order."""
     record = {"filename": tf.io.FixedLenFeature([], tf.string)}
     paths = [os.fspath(path) for path in builder.info.splits["train"].filepaths]

@@ -22,6 +22,28 @@ Areas = npt.NDArray[Any]
 Goes = Callable[[Areas, Areas], Areas]
 
 
+def suppress_by_iou(
+    boxes: npt.NDArray[Any], scores: npt.NDArray[Any], overlap: float
+) -> npt.NDArray[np.intp]:
+    """The boxes that stay by the rule of libraries, which some detectors are made for.
+
+    Args:
+        boxes: [N, 4], x1, y1, x2, y2.
+        scores: [N]; of equal ones the box that stands first is taken first.
+        overlap: the intersection over union with a taken box above which one goes.
+
+    Returns:
+        As `suppress`.
+    """
+    order = np.argsort(-scores, kind="stable")
+    kept = []
+    while len(order):
+        best, rest = order[0], order[1:]
+        kept.append(best)
+        order = rest[boxes_lib.ious(boxes[[best]], boxes[rest])[0] <= overlap]
+    return np.array(kept, np.intp)
+
+
 def suppress(
     boxes: npt.NDArray[Any],
     scores: npt.NDArray[Any],

@@ -3,22 +3,31 @@
 import dataclasses
 import functools
 import pathlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import numpy.typing as npt
 
-from export.c import host
+from export.c import compiled, host
 from export.c import network as c_network
 from export.gap8 import network as gap8_network
 from export.given import Given
 from export.max78000 import network as max78000_network
-from export.tflite import after_training, float_runner
+from export.tflite import after_training, float_runner, from_graph, output_runner
 from tfpipeline import errors, run_folder
 from tfpipeline.ir import from_tflite, graph, serialize
 from tfpipeline.numerics import affine
-from tfpipeline.post_training import float_network, gap8, host_scaling, input_range
-from tfpipeline.simulate import float_execution
+from tfpipeline.post_training import (
+    float_ends,
+    float_network,
+    gap8,
+    host_scaling,
+    input_range,
+    tflite,
+)
+from tfpipeline.precision import formats
+from tfpipeline.precision import options as options_lib
+from tfpipeline.simulate import execution, float_execution
 from tfpipeline.targets.gap8 import program, program_file
 from tfpipeline.targets.max78000 import policy
 from tfpipeline.targets.tflm import interpreter, reference
@@ -27,19 +36,59 @@ from tfpipeline.untrusted import content
 
 Array = npt.NDArray[np.float32]
 Run = Callable[[Array], graph.Array]
+# Of all outputs, in the order of the network's.
+RunAll = Callable[[Array], tuple[graph.Array, ...]]
 
 FLOAT, INT8, INT16X8, TFLM = "float", "int8", "int16x8", "tflm"
+INT8_PER_TENSOR, INT8_EQUALIZED = "int8_per_tensor", "int8_equalized"
+INT4 = "int4"
+INT16, FIXED16 = "int16", "fixed16"
 C, MAX78000, GAP8 = "c", "max78000", "gap8"
 FORMS = {
     FLOAT: "the network before quantization",
     INT8: "our execution of the integers",
+    INT8_PER_TENSOR: "likewise, one scale a kernel",
+    INT8_EQUALIZED: "likewise, channels brought to like ranges first",
+    INT4: "likewise, kernels of 4 bits",
     INT16X8: "likewise, activations of 16 bits",
+    INT16: "likewise, kernels of 16 bits too, which nothing deploys",
+    FIXED16: "likewise, every scale a power of two and one a kernel",
     TFLM: "TensorFlow Lite Micro's interpreter, of int8",
     C: "our own C of int8, by this machine's compiler",
     MAX78000: "the accelerator's integers",
     GAP8: "the chip's 16 bits",
 }
 _BATCH = 16
+# Inputs that TFLite's kernels have to give our integers of, before they run the rest.
+_COMPARED = 2
+
+
+@dataclasses.dataclass(frozen=True)
+class _Recipe:
+    """How TFLite's rules are applied.
+
+    Attributes:
+        name: of the number format.
+        options: what is done beyond rounding.
+        by: what computes them: TFLM, C, or our execution.
+    """
+
+    name: str
+    options: options_lib.Options = options_lib.PLAIN
+    by: str = ""
+
+
+_RECIPES = {
+    INT8: _Recipe("wi8_ai8"),
+    INT8_PER_TENSOR: _Recipe("wi8_ai8", options_lib.Options(per_tensor=True)),
+    INT8_EQUALIZED: _Recipe("wi8_ai8", options_lib.Options(equalize=True)),
+    INT4: _Recipe("wi4_ai8"),
+    INT16X8: _Recipe("wi8_ai16"),
+    INT16: _Recipe("wi16_ai16"),
+    FIXED16: _Recipe("wi16_ai16_fixed"),
+    TFLM: _Recipe("wi8_ai8", by=TFLM),
+    C: _Recipe("wi8_ai8", by=C),
+}
 # At the end of a network these are the host's of a MAX78000.
 _HOST_FUNCTIONS = ("softmax", "sigmoid", "tanh", "hard_swish")
 
@@ -68,6 +117,20 @@ class Network:
             UsageError: the network cannot be had in this form; says what is missing.
             PipelineError: as the exporter of the form.
         """
+        run = self.all_outputs(form)
+        return lambda inputs: _row(run(inputs))
+
+    def all_outputs(self, form: str, *, float_ends_only: bool = False) -> RunAll:
+        """Real inputs `[N, ...]` -> every output, real, `[N, ...]`.
+
+        Args:
+            form: of FORMS.
+            float_ends_only: of a float network, softmax and sigmoid at its outputs are
+                computed in float behind the integers, as a host of a chip does.
+
+        Raises:
+            UsageError, PipelineError: as `runner`.
+        """
         path = pathlib.Path(self.given.model)
         if form == C:
             host.require(host.COMPILER)
@@ -78,7 +141,13 @@ class Network:
             return _of_program(program_file.read(stored))
         if stored is not None:
             return _of_file(content.read(stored), form)
-        return _MADE[form](self._float(form))
+        network = self._float(form)
+        # The accelerator's own way leaves them to the host by itself.
+        if form in (FLOAT, MAX78000) or not float_ends_only:
+            return _made(network, form)
+        opened = float_ends.opened(network.graph)
+        run = _made(dataclasses.replace(network, graph=opened.graph), form)
+        return lambda inputs: opened.applied(run(inputs))
 
     def _stored(self, path: pathlib.Path, form: str) -> pathlib.Path | None:
         """The file of a form that is there; of a run, its export."""
@@ -111,7 +180,7 @@ class Network:
         return float_network.FloatNetwork(
             g,
             inputs,
-            input_range.InputRange(self.low, self.high),
+            input_range.between(self.low, self.high),
             model,
             float_execution.batches if model is None else float_runner.batches,
             notes,
@@ -132,6 +201,10 @@ class Network:
         """How the network ends."""
         return head_lib.of_graph(self._graph)
 
+    def heads(self) -> tuple[head_lib.Head, ...]:
+        """How each of its outputs ends."""
+        return float_ends.opened(self._graph).heads
+
     @functools.cached_property
     def _graph(self) -> graph.Graph:
         path = pathlib.Path(self.given.model)
@@ -141,13 +214,11 @@ class Network:
         return self.given.loaded()[0]
 
 
-def _row(names: Sequence[str], computed: Mapping[str, graph.Array]) -> graph.Array:
+def _row(outputs: Sequence[graph.Array]) -> graph.Array:
     """The outputs of a network as one array."""
-    outputs = [computed[name] for name in names]
     if len(outputs) == 1:
         return outputs[0]
-    rows = [each.reshape(len(each), -1) for each in outputs]
-    return np.concatenate(rows, axis=1)
+    return np.concatenate([each.reshape(len(each), -1) for each in outputs], axis=1)
 
 
 def _batches(inputs: Array) -> Iterator[Array]:
@@ -155,43 +226,124 @@ def _batches(inputs: Array) -> Iterator[Array]:
         yield inputs[start : start + _BATCH]
 
 
-def _of_floats(network: float_network.FloatNetwork) -> Run:
+def _made(network: float_network.FloatNetwork, form: str) -> RunAll:
+    if form in _RECIPES:
+        return _of_tflite(network, _RECIPES[form])
+    return _MADE[form](network)
+
+
+def _of_floats(network: float_network.FloatNetwork) -> RunAll:
     g = network.graph
 
-    def run(inputs: Array) -> graph.Array:
-        return np.concatenate([_row(g.outputs, x) for x in network.run(g, inputs)])
+    def ours(inputs: Array) -> tuple[graph.Array, ...]:
+        batches = [
+            [values[name] for name in g.outputs] for values in network.run(g, inputs)
+        ]
+        return tuple(np.concatenate(each) for each in zip(*batches, strict=True))
+
+    if network.model is None or not execution.keeps_batch(g):
+        return ours
+    try:
+        quick = output_runner.runner(from_graph.to_bytes(g), integers=False)
+    except errors.ExportError:
+        return ours
+    return quick or ours
+
+
+def _of_file(data: bytes, by: str) -> RunAll:
+    g = from_tflite.read(data)
+
+    def micro(inputs: Array) -> tuple[graph.Array, ...]:
+        integers = reference.quantize_input(data, inputs)
+        return _reals(g, interpreter.run(data, [integers]))
+
+    def in_c(inputs: Array) -> tuple[graph.Array, ...]:
+        integers = reference.quantize_input(data, inputs)
+        with host.compiled(c_network.prepare(g, "network")) as built:
+            return _reals(g, built.run([integers]))
+
+    return {TFLM: micro, C: in_c}.get(by) or _of_integers(g, data)
+
+
+def _of_tflite(network: float_network.FloatNetwork, recipe: _Recipe) -> RunAll:
+    form = formats.named(recipe.name)
+    if not form.is_deployable:
+        _, g = tflite.quantized(network, form, recipe.options)
+        return _of_integers(g)
+    data = after_training.made(network, recipe.name, recipe.options)
+    return _of_file(data, recipe.by)
+
+
+def _of_integers(g: graph.Graph, data: bytes | None = None) -> RunAll:
+    """Our execution; what computes the same faster where there is something.
+
+    That is TFLite's own kernels of int8, whose roundings are not always ours, or our C
+    where there is a compiler. Whether they do is asked of the first inputs of the first
+    call: these run in both.
+
+    Args:
+        g: the integers.
+        data: their `.tflite`; None of those that nothing deploys.
+    """
+
+    def ours(inputs: Array) -> tuple[graph.Array, ...]:
+        parts = [after_training.reals(g, each) for each in _batches(inputs)]
+        return tuple(
+            np.concatenate([part[name] for part in parts]) for name in g.outputs
+        )
+
+    if data is None or not execution.keeps_batch(g):
+        return ours
+    chosen: list[RunAll] = []
+
+    def run(inputs: Array) -> tuple[graph.Array, ...]:
+        if not chosen:
+            some = inputs[:_COMPARED]
+            expected = ours(some)
+            same = (
+                each
+                for each in _quicker(g, data)
+                if output_runner.equal(expected, each(some))
+            )
+            chosen.append(next(same, ours))
+        return chosen[0](inputs)
 
     return run
 
 
-def _of_file(data: bytes, form: str) -> Run:
-    g = from_tflite.read(data)
-
-    def ours(inputs: Array) -> graph.Array:
-        parts = [after_training.reals(g, each) for each in _batches(inputs)]
-        return np.concatenate([_row(g.outputs, part) for part in parts])
-
-    def real(computed: Sequence[graph.Array]) -> graph.Array:
-        found = {}
-        for name, values in zip(g.outputs, computed, strict=True):
-            quant = g.tensors[name].quant
-            found[name] = values if quant is None else affine.dequantized(values, quant)
-        return _row(g.outputs, found)
-
-    def micro(inputs: Array) -> graph.Array:
-        integers = reference.quantize_input(data, inputs)
-        return real(interpreter.run(data, [integers]))
-
-    def compiled(inputs: Array) -> graph.Array:
-        integers = reference.quantize_input(data, inputs)
-        with host.compiled(c_network.prepare(g, "network")) as built:
-            return real(built.run([integers]))
-
-    return {TFLM: micro, C: compiled}.get(form, ours)
+def _quicker(g: graph.Graph, data: bytes) -> Iterator[RunAll]:
+    """What may compute the integers faster than our execution, the quickest first."""
+    # With 16 bits TFLite has its reference kernels only.
+    if g.tensors[g.inputs[0]].dtype == "int8":
+        run = output_runner.runner(data, integers=True)
+        if run is not None:
+            yield functools.partial(_through_integers, g, run)
+    run = compiled.runner(g)
+    if run is not None:
+        yield functools.partial(_through_integers, g, run)
 
 
-def _of_tflite(network: float_network.FloatNetwork, form: str, recipe: str) -> Run:
-    return _of_file(after_training.made(network, recipe), form)
+def _through_integers(
+    g: graph.Graph, run: output_runner.Run, inputs: Array
+) -> tuple[graph.Array, ...]:
+    return _reals(g, run(_integers(g, inputs)))
+
+
+def _integers(g: graph.Graph, inputs: Array) -> graph.Array:
+    source = g.tensors[g.inputs[0]]
+    assert source.quant is not None
+    return affine.quantized_float32(
+        inputs, source.quant.scale[0], source.quant.zero_point[0], source.dtype
+    )
+
+
+def _reals(g: graph.Graph, outputs: Sequence[graph.Array]) -> tuple[graph.Array, ...]:
+    """What integers of the outputs stand for; positions are what they are."""
+    quants = [g.tensors[name].quant for name in g.outputs]
+    return tuple(
+        values if quant is None else affine.dequantized(values, quant)
+        for values, quant in zip(outputs, quants, strict=True)
+    )
 
 
 def _devices_own(path: pathlib.Path) -> graph.Graph | None:
@@ -213,30 +365,31 @@ def _is_of_device(g: graph.Graph) -> bool:
     return quant is not None and (quant.scale, quant.zero_point) == ((1 / 128,), (0,))
 
 
-def _of_device(g: graph.Graph, real: graph.Graph) -> Run:
+def _of_device(g: graph.Graph, real: graph.Graph) -> RunAll:
     prepared = max78000_network.prepare(g)
-    return _with_hosts_function(
-        lambda inputs: _row(g.outputs, max78000_network.reals(prepared, g, inputs)),
-        g,
-        real,
-    )
+
+    def run(inputs: Array) -> tuple[graph.Array, ...]:
+        computed = max78000_network.reals(prepared, g, inputs)
+        return tuple(computed[name] for name in g.outputs)
+
+    return _with_hosts_function(run, g, real)
 
 
-def _of_max78000(network: float_network.FloatNetwork) -> Run:
+def _of_max78000(network: float_network.FloatNetwork) -> RunAll:
     from tfpipeline.post_training import max78000
 
     quantized = max78000.quantized(network, policy.Policy())
     prepared = max78000_network.prepare(quantized.graph)
 
-    def run(inputs: Array) -> graph.Array:
+    def run(inputs: Array) -> tuple[graph.Array, ...]:
         loaded = quantized.loaded(inputs)
         computed = max78000_network.reals(prepared, quantized.graph, loaded)
-        return _row(quantized.graph.outputs, computed)
+        return tuple(computed[name] for name in quantized.graph.outputs)
 
     return _with_hosts_function(run, quantized.graph, network.graph)
 
 
-def _with_hosts_function(run: Run, g: graph.Graph, real: graph.Graph) -> Run:
+def _with_hosts_function(run: RunAll, g: graph.Graph, real: graph.Graph) -> RunAll:
     """As a program for the chip ends: the host does what the chip cannot.
 
     Args:
@@ -249,10 +402,10 @@ def _with_hosts_function(run: Run, g: graph.Graph, real: graph.Graph) -> Run:
         head.function not in _HOST_FUNCTIONS
     ):
         return run
-    return lambda inputs: head.applied(run(inputs))
+    return lambda inputs: tuple(map(head.applied, run(inputs)))
 
 
-def _of_gap8(network: float_network.FloatNetwork) -> Run:
+def _of_gap8(network: float_network.FloatNetwork) -> RunAll:
     front = None
     if network.model is not None:
         from tfpipeline.post_training import gap8_network
@@ -266,16 +419,16 @@ def _of_gap8(network: float_network.FloatNetwork) -> Run:
     return lambda inputs: run(scaled.of(front.of(inputs)))
 
 
-def _of_program(p: program.Program) -> Run:
-    return lambda inputs: _row(p.outputs, gap8_network.reals(p, inputs))
+def _of_program(p: program.Program) -> RunAll:
+    def run(inputs: Array) -> tuple[graph.Array, ...]:
+        values = gap8_network.reals(p, inputs)
+        return tuple(values[name] for name in p.outputs)
+
+    return run
 
 
-_MADE: dict[str, Callable[[float_network.FloatNetwork], Run]] = {
+_MADE: dict[str, Callable[[float_network.FloatNetwork], RunAll]] = {
     FLOAT: _of_floats,
-    INT8: lambda network: _of_tflite(network, INT8, "wi8_ai8"),
-    INT16X8: lambda network: _of_tflite(network, INT16X8, "wi8_ai16"),
-    TFLM: lambda network: _of_tflite(network, TFLM, "wi8_ai8"),
-    C: lambda network: _of_tflite(network, C, "wi8_ai8"),
     MAX78000: _of_max78000,
     GAP8: _of_gap8,
 }

@@ -29,7 +29,7 @@ from tfpipeline.identification import matching, network
 from tfpipeline.ir import graph, serialize
 from tfpipeline.readers import from_keras
 from tfpipeline.report import verification as tables
-from tfpipeline.study import verification
+from tfpipeline.study.measures import verification
 from tfpipeline.targets.gap8 import program, program_file
 from tfpipeline.training import (
     descriptor_qat,

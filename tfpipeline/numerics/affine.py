@@ -11,6 +11,7 @@ without fake quantizers.
 """
 
 import dataclasses
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -117,6 +118,15 @@ def of_observed(low: float, high: float, num_bits: int) -> graph.QuantParams:
         return of_ranges((low,), (high,), num_bits).stored(num_bits, None)
     most = max(-low, high)
     return of_ranges((-most,), (most,), num_bits, narrow=True).stored(num_bits, None)
+
+
+def powers_of_two(scales: Sequence[float]) -> tuple[float, ...]:
+    """The next powers of two at or above positive scales, exact in float32.
+
+    Meant for symmetric integers, such as those of 16 bits: none saturates, and zero
+    stays where it is.
+    """
+    return tuple(math.ldexp(1.0, math.ceil(math.log2(each))) for each in scales)
 
 
 def kernel_integers(

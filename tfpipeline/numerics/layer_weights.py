@@ -27,6 +27,7 @@ def quantized(
     axis: int,
     one_scale: bool = False,
     activation_bits: int = 8,
+    power_of_two: bool = False,
 ) -> tuple[Constant, Constant | None]:
     """Rounds the weights of a layer.
 
@@ -38,6 +39,7 @@ def quantized(
         axis: of the kernel's output channels.
         one_scale: for the whole kernel, not one an output channel.
         activation_bits: 8 or 16, of the layer's input and output.
+        power_of_two: scales are the next powers of two.
 
     Returns:
         The kernel as int8, or int16 for more than 8 bits, symmetric, without the
@@ -46,6 +48,8 @@ def quantized(
     quant = _of_kernel(kernel, num_bits, None if one_scale else axis)
     if bias is not None and num_bits <= 8:
         quant = with_room(quant, bias, source, _BIAS_ROOM)
+    if power_of_two:
+        quant = affine.Affine(affine.powers_of_two(quant.scale), quant.zero_point)
     stored = quant.stored(num_bits, axis)
     steps = rounding.half_away(kernel / affine.along(stored.scale, axis, kernel.ndim))
     integers = np.clip(steps, *affine.limits(num_bits, narrow=True))

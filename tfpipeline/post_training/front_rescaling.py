@@ -45,7 +45,11 @@ def without_rescaling(model: keras.Model) -> tuple[keras.Model, Scaling]:
         first = model.get_layer(readers[0]) if len(readers) == 1 else None
         if not isinstance(first, keras.layers.Rescaling) or len(model.layers) == 2:
             return model, scaling
-        scale, offset = float(np.asarray(first.scale)), float(np.asarray(first.offset))
+        numbers = np.asarray(first.scale), np.asarray(first.offset)
+        if any(each.size != 1 for each in numbers):
+            # One a channel, which no single number of the host stands for.
+            return model, scaling
+        scale, offset = (float(each.reshape(())) for each in numbers)
         note = (
             f"Rescaling '{first.name}' is left to the host: value * {scale:.9g} + "
             f"{offset:.9g}"

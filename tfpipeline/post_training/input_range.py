@@ -85,6 +85,14 @@ HELP = (
 )
 
 
+def between(low: float, high: float) -> InputRange:
+    """The range of these ends, which is one with a name where they are that one's."""
+    for each in NAMED.values():
+        if (each.low, each.high) == (low, high):
+            return each
+    return InputRange(low, high)
+
+
 def parse(text: str) -> InputRange | None:
     """What a flag says; `None` for auto.
 
@@ -106,12 +114,6 @@ def parse(text: str) -> InputRange | None:
             f"found {errors.brief(text)}"
         )
     return InputRange(low, high)
-
-
-def between(low: float, high: float) -> InputRange:
-    """The range of these ends; that of pixels where it is one of those with a name."""
-    named = (each for each in NAMED.values() if (each.low, each.high) == (low, high))
-    return next(named, InputRange(low, high))
 
 
 def of_values(values: npt.NDArray[np.float32]) -> InputRange:

@@ -15,12 +15,15 @@ class Format:
             for dense layers of 4 bits, as TensorFlow Lite Micro reads them.
         activation_bits: 8, with zero points, or 16, symmetric.
         is_deployable: whether TensorFlow Lite Micro computes it.
+        has_power_of_two_steps: fixed point: one scale a kernel, and every scale of
+            kernels and activations the next power of two.
     """
 
     name: str
     weight_bits: int
     activation_bits: int
     is_deployable: bool = True
+    has_power_of_two_steps: bool = False
 
     @property
     def activation_type(self) -> str:
@@ -35,6 +38,13 @@ FORMATS = {
         Format("wi8_ai8", 8, 8),
         Format("wi8_ai16", 8, 16),
         Format("wi16_ai16", 16, 16, is_deployable=False),
+        Format(
+            "wi16_ai16_fixed",
+            16,
+            16,
+            is_deployable=False,
+            has_power_of_two_steps=True,
+        ),
     )
 }
 

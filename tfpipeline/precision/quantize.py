@@ -126,6 +126,7 @@ class _Draft:
             axis=layer_rules.channel_axis(layer, kernel.shape),
             one_scale=self._has_one_scale(layer),
             activation_bits=self._form.activation_bits,
+            power_of_two=self._form.has_power_of_two_steps,
         )
         weights = self._constant(layer.weights, *new_kernel)
         bias = layer.bias
@@ -134,8 +135,10 @@ class _Draft:
         return dataclasses.replace(layer, weights=weights, bias=bias)
 
     def _has_one_scale(self, layer: graph.Weighted) -> bool:
+        if self._per_tensor or self._form.has_power_of_two_steps:
+            return True
         is_narrow = self._form.weight_bits <= _ONE_SCALE_BITS
-        return self._per_tensor or (is_narrow and isinstance(layer, graph.Dense))
+        return is_narrow and isinstance(layer, graph.Dense)
 
     def _constant(
         self, name: str, values: graph.Array, quant: graph.QuantParams

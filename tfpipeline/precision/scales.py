@@ -66,6 +66,11 @@ def choose(g: graph.Graph, found: ranges.Ranges, form: formats.Format) -> Scales
         )
         for name in limits
     }
+    if form.has_power_of_two_steps:
+        by_group = {
+            key: dataclasses.replace(quant, scale=affine.powers_of_two(quant.scale))
+            for key, quant in by_group.items()
+        }
     by_group.update({groups.of(name): quant for name, quant in fixed.items()})
     positions = {x.output for x in g.layers if isinstance(x, graph.Position)}
     quants = {

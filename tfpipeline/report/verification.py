@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tfpipeline import errors
-from tfpipeline.study import verification
+from tfpipeline.study.measures import verification
 
 _COLUMNS = (
     "form,fold,pairs,accuracy,std,threshold,auc,true_accept_rate,false_accept_rate"

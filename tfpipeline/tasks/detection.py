@@ -84,7 +84,7 @@ def _images(
 ) -> list[Any]:
     """Truth and detections in pixels of the pictures, for `study.detections`."""
     # pycocotools takes a second to import: not before a command line is checked.
-    from tfpipeline.study import detections
+    from tfpipeline.study.measures import detections
 
     images = []
     found = detect(outputs, objective, threshold)
@@ -99,7 +99,7 @@ def _images(
 def _measure(
     outputs: kinds.FloatArray, examples: kinds.Examples, objective: kinds.Objective
 ) -> dict[str, float | None]:
-    from tfpipeline.study import detections
+    from tfpipeline.study.measures import detections
 
     images = _images(outputs, examples, objective, LEAST_SCORE)
     if not any(image.counted.any() for image in images):
@@ -127,7 +127,7 @@ def hits(
     Each false box takes one away, so that integers which see too much are told as those
     which see too little.
     """
-    from tfpipeline.study import detections
+    from tfpipeline.study.measures import detections
 
     found = total = 0
     for image in _images(outputs, examples, objective, SURE):

@@ -60,7 +60,7 @@ def _measure(
     outputs: kinds.FloatArray, examples: kinds.Examples, objective: kinds.Objective
 ) -> dict[str, float | None]:
     # scikit-learn takes 2 s to import: not before a command line is checked.
-    from tfpipeline.study import segmentation
+    from tfpipeline.study.measures import segmentation
 
     if (examples.targets == UNLABELED).all():
         return {figure.name: None for figure in _FIGURES}

@@ -12,7 +12,7 @@ from tfpipeline.configs.network import Network
 from tfpipeline.data import people, splits
 from tfpipeline.keras_networks import stochastic_depth
 from tfpipeline.models import registry
-from tfpipeline.study import verification
+from tfpipeline.study.measures import verification
 from tfpipeline.training import descriptor_heads, kept_stages, loop, precision
 from tfpipeline.training.tasks import embedding
 

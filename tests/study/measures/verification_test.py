@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tfpipeline import errors
-from tfpipeline.study import verification
+from tfpipeline.study.measures import verification
 
 PAIRS = st.lists(
     st.tuples(st.integers(0, 12), st.booleans()), min_size=2, max_size=30

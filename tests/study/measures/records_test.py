@@ -8,7 +8,7 @@ import pytest
 from hypothesis import strategies as st
 
 from tfpipeline import errors
-from tfpipeline.study import records
+from tfpipeline.study.measures import records
 
 RECORDS = (
     records.Record(

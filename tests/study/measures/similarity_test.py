@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tfpipeline import errors
-from tfpipeline.study import curves, similarity
+from tfpipeline.study.measures import curves, similarity
 
 
 def test_cosines():

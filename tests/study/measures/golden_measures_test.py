@@ -10,7 +10,7 @@ import pathlib
 import numpy as np
 import pytest
 
-from tfpipeline.study import (
+from tfpipeline.study.measures import (
     agreement,
     curves,
     detections,
@@ -20,7 +20,7 @@ from tfpipeline.study import (
 )
 
 GOLDEN = json.loads(
-    (pathlib.Path(__file__).parents[1] / "golden/measures/measures.json").read_text()
+    (pathlib.Path(__file__).parents[2] / "golden/measures/measures.json").read_text()
 )
 
 

@@ -9,7 +9,7 @@ import numpy.typing as npt
 from matplotlib import figure, patches
 from scipy import optimize
 
-from tfpipeline.study import agreement, curves, detections
+from tfpipeline.study.measures import agreement, curves, detections
 
 Array = npt.NDArray[Any]
 

@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 
 from tfpipeline import errors
-from tfpipeline.study import agreement, segmentation
+from tfpipeline.study.measures import agreement, segmentation
 
 
 def test_few_flips_are_tested_by_the_binomial():

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tfpipeline import errors
-from tfpipeline.study import cascade
+from tfpipeline.study.measures import cascade
 
 FORMATS = ("float", "int16", "int8")
 

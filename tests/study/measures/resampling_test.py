@@ -5,7 +5,7 @@ import pytest
 from scipy import stats
 
 from tfpipeline import errors
-from tfpipeline.study import resampling
+from tfpipeline.study.measures import resampling
 
 
 def test_one_sample_a_person_is_the_plain_bootstrap():

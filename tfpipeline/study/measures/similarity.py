@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from sklearn import metrics
 
-from tfpipeline.study import curves
+from tfpipeline.study.measures import curves
 
 Array = npt.NDArray[Any]
 

@@ -3,7 +3,7 @@
 Running and measuring meet in these files only, so that a Keras network, an interpreter,
 a simulator and a dump of a microcontroller are measured alike. A record is of one
 sample, number format and stage (such as `detector` or `verifier`), and holds what there
-is of boxes, scores, an embedding and a label.
+is of boxes, landmarks, scores, an embedding and a label.
 
 Two forms hold the same: `.npz` for many records, and JSON lines (`.jsonl`), which any
 program can print: `{"sample": "a/1.jpg", "format": "int8", "stage": "detector",
@@ -24,7 +24,7 @@ from tfpipeline import atomic_files, errors
 from tfpipeline.untrusted import arrays, content, damage, json_values
 
 # Fields that are arrays, and the length of their rows.
-_ARRAYS = {"boxes": 4, "scores": 1, "embedding": 1}
+_ARRAYS = {"boxes": 4, "scores": 1, "embedding": 1, "landmarks": 10}
 _NAMES = ("sample", "format", "stage")
 _MAX_RECORDS = 1_000_000
 _MAX_VALUES = 1_000_000
@@ -45,6 +45,8 @@ class Record:
             be had, [0, 4] where none was found.
         scores: float64, [N] of the boxes, or [classes]; None without.
         embedding: float64 [D]; None without. Integers of up to 53 bits are exact.
+        landmarks: float64 [N, 10] of the boxes, x and y of five points in pixels; None
+            without.
         label: of the truth, or the person's number; None without.
     """
 
@@ -55,6 +57,7 @@ class Record:
     scores: npt.NDArray[np.float64] | None = None
     embedding: npt.NDArray[np.float64] | None = None
     label: int | None = None
+    landmarks: npt.NDArray[np.float64] | None = None
 
     @property
     def key(self) -> tuple[str, str, str]:
@@ -168,9 +171,10 @@ def _array(value: Any, name: str) -> npt.NDArray[np.float64] | None:
         array = np.array(value, np.float64)
     except (ValueError, TypeError, OverflowError):
         raise ValueError(f"{name} is no array of numbers") from None
-    if name == "boxes":
-        array = array.reshape(-1, 4) if array.size == 0 else array
-        fits = array.ndim == 2 and array.shape[1] == 4
+    width = _ARRAYS[name]
+    if width > 1:
+        array = array.reshape(-1, width) if array.size == 0 else array
+        fits = array.ndim == 2 and array.shape[1] == width
     else:
         fits = array.ndim == 1
     if not fits or array.size > _MAX_VALUES:
@@ -250,6 +254,8 @@ def _from_npz(stored: Mapping[str, npt.NDArray[Any]], what: str) -> list[Record]
         raise ValueError("it has other names than labels, or too many")
     columns = {
         field: _split(stored[field], stored[f"{field}_rows"], width, len(names))
+        if field in stored
+        else [None] * len(names)  # Of before the field.
         for field, width in _ARRAYS.items()
     }
     records = []

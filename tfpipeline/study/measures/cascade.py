@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tfpipeline import errors
-from tfpipeline.study import agreement
+from tfpipeline.study.measures import agreement
 
 Answers = npt.NDArray[np.bool_]
 

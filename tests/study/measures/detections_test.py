@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tfpipeline import errors
 from tfpipeline.detection import boxes as boxes_lib
-from tfpipeline.study import detections
+from tfpipeline.study.measures import detections
 
 
 def _image(truth, found, ignored=None):
