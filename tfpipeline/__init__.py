@@ -17,7 +17,7 @@ def _find_own_export() -> None:
     Raises:
         ImportError: another module of this name is already in use.
     """
-    package = _ROOT / "export"
+    package = _ROOT.joinpath("export")
     loaded = sys.modules.get("export")
     spec = None if loaded is None else loaded.__spec__
     if loaded is None:

@@ -11,6 +11,8 @@ from tfpipeline import errors
 from tfpipeline.metadata import model_metadata, tflite_metadata
 
 _MAX_ENTRIES = 1024
+# Behind the offset of the table, as the schema has it (`file_identifier`).
+_IDENTIFIER = b"TFL3"
 
 
 def added(
@@ -83,6 +85,8 @@ def _drop(parsed: Any) -> None:
 
 def _entries(model: bytes) -> list[tuple[str, bytes]]:
     """Names of a file's metadata, and what they hold."""
+    if model[4:8] != _IDENTIFIER:  # Of what is no such file its reader has to say.
+        return []
     try:
         root = tflite.Model.GetRootAsModel(model, 0)
         found = []

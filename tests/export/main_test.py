@@ -51,7 +51,8 @@ def test_the_program_and_its_help():
     assert (done.returncode, done.stderr) == (0, "")
     groups = re.findall(r"^([\w ]+):$", done.stdout, re.MULTILINE)
     names = [target.name for target in catalog.ALL]
-    assert groups == ["all targets", *names, "of every program"]
+    assert [groups[0], groups[-1]] == ["all targets", "of every program"]
+    assert [group for group in groups if group in names] == names
 
 
 def test_each_target_has_a_room_with_its_flags():

@@ -2,6 +2,7 @@
 
 import json
 import pathlib
+import re
 import shutil
 import signal
 import subprocess
@@ -319,7 +320,8 @@ def test_integers_agree_with_fake_quantization(whole_run):
     trained = verification["fake_quantized"]
     assert trained["images"] == 120
     assert trained["largest"] <= trained["largest_allowed"] == 4
-    assert trained["mean"] < trained["mean_allowed"] == 0.5
+    # That of few images has its standard errors besides.
+    assert trained["mean"] < trained["mean_allowed"] < 1.0
     results = json.loads((whole_run / "results.json").read_text())
     assert results["exports"]["int8"]["fake_quantized"] == trained
     assert verification["input"]["scale"] == 1 / 128
@@ -594,9 +596,14 @@ def test_print_config_prints_the_resolved_run_and_stops(capfd):
 
 
 def _flagfiles() -> list[pathlib.Path]:
-    """Of the driver; those in `reid` are train_descriptor's (commands_test)."""
-    found = (_ROOT / "experiments").rglob("*.flags")
-    return sorted(path for path in found if path.parent.name != "reid")
+    """Of the driver, as they say; those in `reid` are train_descriptor's."""
+    found = sorted((_ROOT / "experiments").rglob("*.flags"))
+    others = re.compile(r"python -m (?!tfpipeline\.train )")
+    return [
+        path
+        for path in found
+        if path.parent.name != "reid" and not others.search(path.read_text("utf-8"))
+    ]
 
 
 @pytest.mark.parametrize("path", _flagfiles(), ids=lambda path: path.name)

@@ -98,7 +98,7 @@ def test_the_error_of_an_unknown_network_lists_all():
         forms.find("nothing")
     families = (
         "facenet_*, cmsisnet, nascifarnet, simplenet, cmsis_cifar10, resnet8, "
-        "reid_squeezenet, lffd_*, mobilefacenet_*, arcface_*"
+        "reid_squeezenet, lffd_*, mobilefacenet_*, arcface_*, unet_*"
     )
     assert str(caught.value).endswith(families)
     assert specs.listed_families() == families

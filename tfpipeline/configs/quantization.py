@@ -105,18 +105,29 @@ class Quantization(fields.Config):
     ] = ()
     calibration_images: recipe.CalibrationImages = 512
     equalize: Annotated[
-        bool, Flag(f"Before quantization after training: {options.EQUALIZE_HELP}")
+        bool,
+        Flag(
+            f"Before quantization after training: {options.EQUALIZE_HELP}",
+            is_later=True,
+        ),
     ] = options.PLAIN.equalize
     ranges: Annotated[
         str,
-        Flag(f"After training. {options.RANGES_HELP}", choices=range_rules.METHODS),
+        Flag(
+            f"After training. {options.RANGES_HELP}",
+            choices=range_rules.METHODS,
+            is_later=True,
+        ),
     ] = options.PLAIN.ranges.method
     percentile: Annotated[
-        float, Flag(options.PERCENTILE_HELP, low=50.0, high=100.0)
+        float, Flag(options.PERCENTILE_HELP, low=50.0, high=100.0, is_later=True)
     ] = options.PLAIN.ranges.percentile
     bias_correction: Annotated[
         bool,
-        Flag(f"In quantization after training: {options.BIAS_CORRECTION_HELP}"),
+        Flag(
+            f"In quantization after training: {options.BIAS_CORRECTION_HELP}",
+            is_later=True,
+        ),
     ] = options.PLAIN.bias_correction
     consistency_tolerance: Annotated[
         float,

@@ -552,6 +552,7 @@ _REFUSED = {
     **{f"arcface_r{depth}": _ARCFACE for depth in (18, 34, 50, 100)},
     **{f"mobilefacenet_{kind}": {"KIND-01", *_DEPTHWISE} for kind in ("y1", "y2")},
     "mobilefacenet_mcu": _DEPTHWISE,
+    "unet_mcu": {"TCONV-02"},
     "cmsis_cifar10": {"CONV-01", "POOL-04"},
     "resnet8": {"CONV-02", "PAD-01", "ACT-02"},
     # A stride, pools that no convolution follows, joins of more than two passes.

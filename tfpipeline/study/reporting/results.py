@@ -125,9 +125,10 @@ def _csv(rows: Sequence[outcome.Row]) -> str:
     writer = csv.writer(stream, lineterminator="\n")
     writer.writerow(outcome.COLUMNS)
     for row in rows:
-        values = dataclasses.asdict(row)
-        value = "" if row.value is None else f"{row.value:.6g}"
-        writer.writerow([{**values, "value": value}[name] for name in outcome.COLUMNS])
+        if row.value is None:  # What the examples cannot give.
+            continue
+        values = {**dataclasses.asdict(row), "value": f"{row.value:.6g}"}
+        writer.writerow([values[name] for name in outcome.COLUMNS])
     return stream.getvalue()
 
 

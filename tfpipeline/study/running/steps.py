@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from tfpipeline import atomic_files, disk, errors, markers
+from tfpipeline import atomic_files, disk, errors, markers, run_folder
 from tfpipeline.study.measures import records
 from tfpipeline.untrusted import json_values
 
@@ -151,7 +151,7 @@ def read(root: pathlib.Path) -> tuple[records.Record, ...]:
 
 def _claim(root: pathlib.Path) -> None:
     """Gives a new folder of a study its marker; refuses others' files."""
-    if os.path.lexists(root / "run.json"):
+    if os.path.lexists(run_folder.of(str(root)).run_json):
         raise errors.ForeignFileError(
             f"{root} is the folder of a run: choose another --workdir. Nothing was "
             "changed"
