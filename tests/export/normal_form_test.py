@@ -112,7 +112,7 @@ def test_several_inputs_are_exported(target, tmp_path):
     assert found.prepare(givens.Given(str(file)), found.flags).contents
 
 
-@pytest.mark.default_cases(2)
+@pytest.mark.default_cases(1)
 @pytest.mark.parametrize(
     ("target", "error", "message"),
     [

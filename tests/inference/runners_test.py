@@ -128,6 +128,7 @@ def test_predict_says_what_is_not_there(folder):
             list(predict.lines(predict.Command(**given)))
 
 
+@pytest.mark.slow
 def test_a_runs_own_integers_of_the_max78000_answer(folder, tmp_path):
     network = runners.Network(Given(str(folder / "small.keras")), inputs())
     quantized = max78000.quantized(network._float("max78000"), policy.Policy())

@@ -176,7 +176,7 @@ NETWORKS = [
 ]
 
 
-@pytest.mark.default_cases(2)
+@pytest.mark.slow
 @pytest.mark.parametrize(("function", "shape", "number_format"), NETWORKS)
 def test_networks_of_many_layers_compute_what_was_trained(
     function, shape, number_format

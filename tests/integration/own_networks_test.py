@@ -48,6 +48,7 @@ def source(tmp_path):
     return path
 
 
+@pytest.mark.slow
 def test_a_function_trains_resumes_and_must_not_change(tmp_path, source, capsys):
     folder = tmp_path / "run"
     arguments = [

@@ -72,6 +72,7 @@ def keras_network():
     return keras.Model(rows, L.Dense(3)(x))
 
 
+@pytest.mark.slow
 def test_a_float_network_of_keras_is_priced_on_every_target(tmp_path):
     keras_network().save(tmp_path / "net.keras")
     g = model_source.load(str(tmp_path / "net.keras")).graph
@@ -91,6 +92,7 @@ def quantized(model):
     return int8.convert_ptq(model, images), images
 
 
+@pytest.mark.slow
 def test_an_lstm_of_keras_quantized_by_the_converter_runs_bit_for_bit():
     keras.utils.set_random_seed(1)
     rows = keras.Input((8, 4))
@@ -127,6 +129,7 @@ def test_a_float_lstm_is_not_quantized_after_training_here():
         quantize.quantize(g, observed, next(iter(formats.FORMATS.values())))
 
 
+@pytest.mark.slow
 def test_a_float_lstm_of_keras_is_quantized_by_the_converter():
     keras.utils.set_random_seed(1)
     rows = keras.Input((8, 4))

@@ -574,6 +574,7 @@ def test_absent_data_set_says_how_to_provide_it(capfd, tmp_path):
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.slow
 def test_unwritable_workdir_is_one_line(capfd, tmp_path):
     blocker = tmp_path / "file"
     blocker.write_text("not a folder")

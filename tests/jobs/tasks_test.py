@@ -135,6 +135,7 @@ def _slow(*case):
     return pytest.param(*case, marks=pytest.mark.slow)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("data", "function", "options", "kind", "figure", "least"),
     [

@@ -18,6 +18,7 @@ def _rows() -> dict[str, str]:
     return {row.split("`")[1]: row for row in rows}
 
 
+@pytest.mark.slow
 def test_page_has_the_rows_that_the_code_renders():
     rows = _rows()
     assert list(rows) == list(specs.MODELS)

@@ -46,6 +46,7 @@ def folder(model, tmp_path_factory):
     return path
 
 
+@pytest.mark.slow
 def test_the_graph_computes_what_the_model_does(model, folder):
     source = model_source.load(str(folder))
     assert source.graph.name == "my_net"

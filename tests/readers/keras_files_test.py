@@ -45,6 +45,7 @@ def test_folders_of_a_run_read_as_the_models(model, tmp_path):
         assert graph.equal(found, from_keras.read(stage), names=False)
 
 
+@pytest.mark.slow
 def test_quantization_aware_hdf5_reads_as_the_model(tmp_path):
     qat_model = tiny_networks.fake_quantized(tiny_networks.build(tiny_networks.plain))
     qat_model.save(tmp_path / "qat.h5")

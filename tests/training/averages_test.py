@@ -89,6 +89,7 @@ def test_training_validates_and_keeps_the_averages(tmp_path):
     )
 
 
+@pytest.mark.slow
 def test_a_killed_training_resumes_to_the_same_averages(tmp_path):
     stage = loop_test._stage(ema_decay=0.8)
     _, whole, whole_result = loop_test._train(tmp_path / "whole", stage)
@@ -112,6 +113,7 @@ def test_a_killed_training_resumes_to_the_same_averages(tmp_path):
     loop_test._assert_equal(ours, theirs)
 
 
+@pytest.mark.slow
 def test_clipped_gradients_resume_and_matter(tmp_path):
     def stage(clip_norm):
         optimizer = loop_test.recipe.Optimizer(

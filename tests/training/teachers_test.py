@@ -198,6 +198,7 @@ def _taught(weight=0.7, temperature=2.0) -> teachers.OfClasses:
     return teachers.OfClasses(0.97 * sure + 0.01, temperature, weight)
 
 
+@pytest.mark.slow
 def test_training_with_a_teacher_resumes_to_the_same_bits(tmp_path):
     config = supervised_test._config(
         augmentation=supervised_test._MIXED, taught=_taught()
@@ -244,7 +245,7 @@ def _of_descriptors(length, unlabeled_count=5) -> teachers.OfDescriptors:
     )
 
 
-@pytest.mark.default_cases(1)
+@pytest.mark.slow
 @pytest.mark.parametrize("length", [9, 6])
 def test_descriptors_of_a_teacher_and_pictures_of_nobody(length, tmp_path):
     config = embedding_test._config(taught=_of_descriptors(length))

@@ -156,6 +156,7 @@ def trained():
     return model, pixels[:128], *sample(512)
 
 
+@pytest.mark.slow
 def test_a_trained_network_keeps_its_decisions_before_any_training_step(trained):
     model, calibration, pixels, labels = trained
     decisions = model(pixels).numpy().argmax(axis=1)

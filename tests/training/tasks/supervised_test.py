@@ -142,6 +142,7 @@ _MIXED = recipe.Augmentation(
 )
 
 
+@pytest.mark.slow
 def test_the_whole_recipe_resumes_to_the_same_bits(tmp_path):
     config = _config(augmentation=_MIXED)
     stage = _stage(epochs=3, **_RECIPE)
