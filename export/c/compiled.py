@@ -5,14 +5,12 @@ a C compiler; nothing is kept on the disk.
 """
 
 import ctypes
-import pathlib
 import shutil
-import subprocess
 from collections.abc import Callable
 
 import numpy as np
 
-from export.c import network
+from export.c import host, network
 from tfpipeline import errors, leftovers
 from tfpipeline.ir import graph
 
@@ -21,8 +19,6 @@ Array = graph.Array
 Run = Callable[[Array], tuple[Array, ...]]
 
 _NAME = "net"
-# All weights stand in the text: megabytes of it.
-_TIMEOUT_SECONDS = 600
 
 
 def runner(g: graph.Graph) -> Run | None:
@@ -46,26 +42,15 @@ def runner(g: graph.Graph) -> Run | None:
 
 
 def _compiled(found: network.Network, compiler: str) -> ctypes.CDLL | None:
+    library = f"{_NAME}.so"
+    arguments = ("-O3", "-march=native", "-shared", "-fPIC", "-o", library)
     with leftovers.scratch_folder() as folder:
-        place = pathlib.Path(folder)
-        (place / f"{_NAME}.c").write_text(network.source(found))
-        (place / f"{_NAME}.h").write_text(network.header(found))
-        command = (
-            *(compiler, "-O3", "-march=native", "-shared", "-fPIC"),
-            *("-o", f"{_NAME}.so", f"{_NAME}.c", "-lm"),
-        )
         try:
-            done = subprocess.run(
-                command,
-                cwd=place,
-                capture_output=True,
-                check=False,
-                timeout=_TIMEOUT_SECONDS,
-            )
-        except (OSError, subprocess.TimeoutExpired):
+            host.build(found, folder, compiler, arguments)
+        except errors.TargetError:
             return None
         # Once it is loaded, the file may go.
-        return None if done.returncode else ctypes.CDLL(str(place / f"{_NAME}.so"))
+        return ctypes.CDLL(str(folder / library))
 
 
 def _calling(library: ctypes.CDLL, found: network.Network) -> Run:

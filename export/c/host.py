@@ -15,6 +15,7 @@ from tfpipeline.ir import graph
 
 COMPILER = "cc"
 _FLAGS = ("-std=c99", "-O2")
+# All weights stand in the text: megabytes of it.
 _TIMEOUT_SECONDS = 600
 _OUTSIDE = 3
 
@@ -116,34 +117,55 @@ def compiled(found: network.Network, compiler: str = COMPILER) -> Iterator[Progr
         UsageError: there is no such compiler.
         TargetError: it does not compile.
     """
-    require(compiler)
     with leftovers.scratch_folder() as folder:
-        texts = {
-            f"{found.name}.c": network.source(found),
-            f"{found.name}.h": network.header(found),
-            "main.c": _main(found),
-        }
-        for name, text in texts.items():
-            (folder / name).write_text(text, encoding="utf-8")
+        (folder / "main.c").write_text(_main(found), encoding="utf-8")
         path = folder / "program"
-        sources = [str(folder / name) for name in texts if name.endswith(".c")]
         guards = f"-D{found.name.upper()}_GUARDS"
-        command = [compiler, *_FLAGS, guards, *sources, "-o", str(path), "-lm"]
-        try:
-            done = subprocess.run(
-                command, capture_output=True, text=True, timeout=_TIMEOUT_SECONDS
-            )
-        except subprocess.TimeoutExpired as error:
-            raise errors.TargetError(
-                f"{compiler} has not compiled {found.name} in {_TIMEOUT_SECONDS} s"
-            ) from error
-        if done.returncode:
-            lines = [x for x in done.stderr.splitlines() if "error" in x] or ["no line"]
-            raise errors.TargetError(
-                f"{compiler} does not compile {found.name}: "
-                f"{errors.one_line(lines[0], 200)}"
-            )
+        build(found, folder, compiler, (*_FLAGS, guards, "main.c", "-o", path.name))
         yield Program(found, path)
+
+
+def build(
+    found: network.Network,
+    folder: pathlib.Path,
+    compiler: str,
+    arguments: Sequence[str],
+) -> None:
+    """Writes a network's C into a folder of one's own, and compiles it there.
+
+    Args:
+        found: the network.
+        folder: where the compiler runs.
+        compiler: its name or path.
+        arguments: besides the network's source and the library of mathematics.
+
+    Raises:
+        UsageError: there is no such compiler.
+        TargetError: it does not compile.
+    """
+    require(compiler)
+    source = folder / f"{found.name}.c"
+    source.write_text(network.source(found), encoding="utf-8")
+    header = source.with_suffix(".h")
+    header.write_text(network.header(found), encoding="utf-8")
+    try:
+        done = subprocess.run(
+            [compiler, *arguments, source.name, "-lm"],
+            cwd=folder,
+            capture_output=True,
+            text=True,
+            timeout=_TIMEOUT_SECONDS,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise errors.TargetError(
+            f"{compiler} has not compiled {found.name} in {_TIMEOUT_SECONDS} s"
+        ) from error
+    if done.returncode:
+        lines = [x for x in done.stderr.splitlines() if "error" in x] or ["no line"]
+        raise errors.TargetError(
+            f"{compiler} does not compile {found.name}: "
+            f"{errors.one_line(lines[0], 200)}"
+        )
 
 
 def _main(found: network.Network) -> str:

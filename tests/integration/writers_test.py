@@ -366,7 +366,6 @@ _STREAM = "to a stream in memory"
 _TEMPORARY = "in a temporary folder of its own"
 # Module -> call -> why it replaces and removes nothing of others.
 _EXCEPTIONS = {
-    "export/c/compiled.py": {"write_text": _TEMPORARY},
     "export/c/host.py": {"write_text": _TEMPORARY},
     "export/gap8/nntool_files.py": {"save": _STREAM},
     "export/max78000/files.py": {"save": _STREAM, "savez_compressed": _STREAM},

@@ -408,9 +408,9 @@ def _with_hosts_function(run: RunAll, g: graph.Graph, real: graph.Graph) -> RunA
 def _of_gap8(network: float_network.FloatNetwork) -> RunAll:
     front = None
     if network.model is not None:
-        from tfpipeline.post_training import gap8_network
+        from tfpipeline.post_training import gap8_network as layers_of_gap8
 
-        network, front = gap8_network.rewritten(network)
+        network, front = layers_of_gap8.rewritten(network)
     scaled = host_scaling.left_to_host(network)
     _, p = gap8.quantized(scaled.network, 16)
     run = _of_program(p)
