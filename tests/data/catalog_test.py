@@ -62,6 +62,7 @@ def test_unknown_name_lists_the_choices(load: object) -> None:
         assert name in str(caught.value)
 
 
+@pytest.mark.slow
 def test_limit_says_how_many_examples(objects: splits.Dataset) -> None:
     assert [len(objects.train), len(objects.validation), len(objects.test)] == [
         180,
@@ -101,6 +102,7 @@ def test_seed_moves_validation_only(
     np.testing.assert_array_equal(other.test.inputs, objects.test.inputs)
 
 
+@pytest.mark.slow
 def test_face_crops_are_balanced_and_as_many_as_the_limit(
     faces_root: pathlib.Path,
 ) -> None:

@@ -15,6 +15,7 @@ def drawn():
     return verification_sets.load("procedural_faces", side=32, photographs=3)
 
 
+@pytest.mark.slow
 def test_made_up_people_are_gray_and_repeatable(drawn):
     again = verification_sets.load("procedural_faces", side=32, photographs=3)
     assert drawn.images.shape == (180, 32, 32, 1)
