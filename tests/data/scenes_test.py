@@ -22,6 +22,7 @@ def all_scenes(faces_folder: pathlib.Path) -> dict[str, list[scenes.Scene]]:
     }
 
 
+@pytest.mark.slow
 def test_scenes_hold_what_was_drawn(
     all_scenes: dict[str, list[scenes.Scene]],
 ) -> None:

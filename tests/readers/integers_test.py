@@ -92,7 +92,7 @@ def normal(model):
     return model
 
 
-@pytest.mark.default_cases(2)
+@pytest.mark.default_cases(1)
 @pytest.mark.parametrize("network", tiny_networks.NETWORKS, ids=lambda n: n.__name__)
 def test_tiny_network_equals_its_conversion(network):
     model = tiny_networks.build(network)

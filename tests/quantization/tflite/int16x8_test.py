@@ -98,7 +98,7 @@ def test_scales_of_the_file_are_the_trained_ranges(name, made):
     assert set(zero_points) == {0}
 
 
-@pytest.mark.default_cases(2)
+@pytest.mark.default_cases(1)
 @pytest.mark.parametrize("name", NETWORKS)
 def test_micro_computes_what_we_do_and_training_promised(name, made, images):
     model, g, data = made(name)

@@ -231,6 +231,7 @@ def test_learns_and_reports(tmp_path):
         assert part in text
 
 
+@pytest.mark.slow
 def test_best_epoch_has_the_lowest_validation_loss(tmp_path):
     model, result = _train(_stage(), tmp_path)
     losses = [record["val_loss"] for record in result.history]
