@@ -8,7 +8,7 @@ import pytest
 
 from tests import programs
 from tfpipeline.study.measures import records
-from tfpipeline.study.running import studies
+from tfpipeline.study.running import verifying
 
 Record = records.Record
 
@@ -222,8 +222,8 @@ def test_two_records_of_one_sample_are_refused(tmp_path, network):
 
 @pytest.mark.parametrize(
     "names",
-    [studies.Names("", 0), studies.Names("int8", 28), studies.Names("float", 0)],
+    [verifying.Names("", 0), verifying.Names("int8", 28), verifying.Names("float", 0)],
 )
 def test_stages_have_names(names):
-    assert studies.Names.of(names.stage) == names
-    assert studies.Names("int8", 28).stage == "verifier/int8/28"
+    assert verifying.Names.of(names.stage) == names
+    assert verifying.Names("int8", 28).stage == "verifier/int8/28"

@@ -18,7 +18,7 @@ from tfpipeline.study.reporting import (
     outcome,
     verification,
 )
-from tfpipeline.study.running import settings, sources, steps, studies
+from tfpipeline.study.running import pictures, settings, sources, steps
 
 
 def write(command: settings.Command, done: steps.Steps) -> list[str]:
@@ -101,7 +101,7 @@ def _pictures(
     """Names of the classes, and the pictures one at a time; none without --data."""
     if not command.data.data:
         return (), iter(())
-    source: sources.Source = studies.source(command)
+    source: sources.Source = pictures.source(command)
     samples = ((each.name, each.picture) for each in source.read())
     return source.classes, samples
 

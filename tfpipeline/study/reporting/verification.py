@@ -18,7 +18,7 @@ from tfpipeline.study.measures import (
     verification,
 )
 from tfpipeline.study.reporting import figures, outcome
-from tfpipeline.study.running import pairs, studies
+from tfpipeline.study.running import pairs, studies, verifying
 
 STUDY, CASCADE = "verification", "cascade"
 _RATES = (1e-2, 1e-3)
@@ -94,18 +94,18 @@ def measure(
     asked = _asked(found)
     stages = sorted(
         {r.stage for r in found if r.stage.split("/")[0] == "verifier"},
-        key=lambda stage: (studies.Names.of(stage).size == 0, stage),
+        key=lambda stage: (verifying.Names.of(stage).size == 0, stage),
     )
     names = sorted(
-        (studies.Names.of(stage) for stage in stages),
+        (verifying.Names.of(stage) for stage in stages),
         key=lambda each: (-(each.size or 1 << 30), each.detector),
     )
     if not names:
         raise errors.DataError("there are no records of the stage verifier")
-    verified: dict[studies.Names, dict[str, Verified]] = {}
+    verified: dict[verifying.Names, dict[str, Verified]] = {}
     detectors = list(dict.fromkeys(_ordered(names, forms)))
     for each in names:
-        base = verified.get(studies.Names(detectors[0], each.size))
+        base = verified.get(verifying.Names(detectors[0], each.size))
         reference = base[forms[0]] if base and forms[0] in base else None
         verified[each] = _of_stage(found, forms, each, asked, reference)
     study = CASCADE if detectors[0] else STUDY
@@ -132,7 +132,7 @@ def measure(
     return outcome.Outcome((*rows, *more_rows), (*sections, *more))
 
 
-def _ordered(names: Sequence[studies.Names], forms: Sequence[str]) -> list[str]:
+def _ordered(names: Sequence[verifying.Names], forms: Sequence[str]) -> list[str]:
     """Detector formats, the verifier's reference first where it is one."""
     known = {each.detector for each in names}
     return [form for form in forms if form in known] + sorted(known)
@@ -162,7 +162,7 @@ def _asked(found: Sequence[records.Record]) -> Asked:
 def _of_stage(
     found: Sequence[records.Record],
     forms: Sequence[str],
-    names: studies.Names,
+    names: verifying.Names,
     asked: Asked,
     reference: Verified | None,
 ) -> dict[str, Verified]:
@@ -268,7 +268,7 @@ def _values(
 
 
 def _overview(
-    verified: Mapping[studies.Names, Mapping[str, Verified]],
+    verified: Mapping[verifying.Names, Mapping[str, Verified]],
     detector: str,
     forms: Sequence[str],
     asked: Asked,
@@ -314,7 +314,7 @@ def _overview(
 
 
 def _section(
-    names: studies.Names,
+    names: verifying.Names,
     of_stage: Mapping[str, Verified],
     values: Mapping[str, Mapping[str, Any]],
     asked: Asked,
@@ -457,7 +457,7 @@ def _heat_maps(of_stage: Mapping[str, Verified], reference: str) -> list[page.Im
 
 
 def _grids(
-    verified: Mapping[studies.Names, Mapping[str, Verified]],
+    verified: Mapping[verifying.Names, Mapping[str, Verified]],
     detectors: Sequence[str],
     forms: Sequence[str],
     asked: Asked,
@@ -467,8 +467,8 @@ def _grids(
     rows: list[outcome.Row] = []
     sections: list[page.Section] = []
     for size in dict.fromkeys(names.size for names in verified):
-        there = [d for d in detectors if studies.Names(d, size) in verified]
-        stages = {d: verified[studies.Names(d, size)] for d in there}
+        there = [d for d in detectors if verifying.Names(d, size) in verified]
+        stages = {d: verified[verifying.Names(d, size)] for d in there}
         common = [f for f in forms if all(f in each for each in stages.values())]
         if len(there) < 2 or there[0] != detectors[0]:
             continue
