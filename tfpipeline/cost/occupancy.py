@@ -1,4 +1,4 @@
-"""Who lies where in a target's memory while each step runs, the same for all targets."""
+"""Who lies where in a memory while each step runs, the same for all targets."""
 
 import dataclasses
 from collections.abc import Sequence

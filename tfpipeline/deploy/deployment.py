@@ -19,12 +19,14 @@ class Deployed:
         rows: of the accuracy table, PTQ first.
         graph: of the network that is deployed: QAT's, else PTQ's.
         export: what results.json says of the files; `None` where none were asked for.
+        real: float graph that the integers stand for; None where they are no graph.
         notes: what a user must know of the integers, one line each.
     """
 
     rows: tuple[dict[str, Any], ...]
     graph: graph.Graph
     export: dict[str, Any] | None
+    real: graph.Graph | None = None
     notes: tuple[str, ...] = ()
 
 

@@ -85,7 +85,7 @@ def measure(
         "mistakes": [],
     }
     if "anomaly" not in groups or is_anomaly is None:
-        return record, []
+        return {"figure": "mse", **record}, []
     record["curves"] = {"anomaly": classes.rates(is_anomaly, values)}
     # What is most wrong: the most suspicious normal ones, the least suspicious others.
     half = _WORST // 2

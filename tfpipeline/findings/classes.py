@@ -80,9 +80,7 @@ def interval(parts: Parts, truth: Parts) -> intervals.Ends | None:
     if parts["answers"].ndim == 1:
         return intervals.of_share(right(parts, truth))
     return intervals.resampled(
-        lambda drawn: scores.macro_f1(
-            truth["answers"][drawn], parts["answers"][drawn]
-        ),
+        lambda drawn: scores.macro_f1(truth["answers"][drawn], parts["answers"][drawn]),
         len(truth["answers"]),
     )
 
@@ -141,10 +139,7 @@ def _count(found: Evidence, names: Sequence[str]) -> int:
 
 
 def _by_class(truth: kinds.Array, answers: kinds.Array, count: int) -> dict[str, Any]:
-    if truth.ndim == 2:
-        labels = None
-    else:
-        labels = np.arange(count)
+    labels = None if truth.ndim == 2 else np.arange(count)
     values = metrics.precision_recall_fscore_support(
         truth, answers, labels=labels, average=None, zero_division=0.0
     )
@@ -189,7 +184,7 @@ def _calibration(truth: kinds.Array, parts: Parts) -> dict[str, Any]:
 def _curves(
     truth: kinds.Array, parts: Parts, titles: Sequence[str]
 ) -> dict[str, dict[str, Any]]:
-    """ROC and precision-recall: of yes and no, of each class or label against others."""
+    """ROC and precision-recall: of yes and no, or of each class against others."""
     probabilities = parts.get("probabilities")
     if probabilities is None:
         return {}

@@ -91,6 +91,8 @@ def measure(
 
 
 def _rounded(values: kinds.Array) -> Any:
-    return np.asarray([float(f"{x:.5g}") for x in values.ravel()]).reshape(
-        values.shape
-    ).tolist()
+    return (
+        np.asarray([float(f"{x:.5g}") for x in values.ravel()])
+        .reshape(values.shape)
+        .tolist()
+    )

@@ -112,7 +112,9 @@ def matrix(
             patches.Rectangle((x - 0.5, y - 0.5), 1, 1, facecolor=fill, linewidth=0)
         )
         if width <= _MOST_NUMBERS:
-            axes.text(x, y, f"{counts[y, x]:,}", ha="center", va="center", fontsize=size)
+            axes.text(
+                x, y, f"{counts[y, x]:,}", ha="center", va="center", fontsize=size
+            )
     axes.set_xlim(-0.5, width - 0.5)
     axes.set_ylim(height - 0.5, -0.5)
     small = 8 if width <= _MOST_NUMBERS else 6
@@ -218,9 +220,7 @@ def memory(
         end = max(end, available or 0)
         for name, start in lanes:
             axes.axvline(start / 1024, color=_GRAY, linewidth=0.8)
-            axes.text(
-                start / 1024, -0.65, name, fontsize=7, rotation=90, va="bottom"
-            )
+            axes.text(start / 1024, -0.65, name, fontsize=7, rotation=90, va="bottom")
     elif bound is not None:
         axes.axvline(bound / 1024, color=COLORS[1], linestyle="--", linewidth=1.6)
         axes.text(
@@ -230,9 +230,7 @@ def memory(
         end = max(end, available)
         axes.axvline(available / 1024, color=COLORS[6], linewidth=1.6)
         if not lanes:
-            axes.text(
-                available / 1024, -0.65, "all there is ", fontsize=8, ha="right"
-            )
+            axes.text(available / 1024, -0.65, "all there is ", fontsize=8, ha="right")
     axes.set_xlim(0, 1.02 * end / 1024)
     axes.set_ylim(len(steps) - 0.5, -0.5)
     axes.set_yticks(range(len(steps)), [short(name) for name in steps], fontsize=8)
@@ -342,8 +340,8 @@ def network(
     """Layers one below the other; what skips layers is an arc at the left.
 
     Args:
-        layers: `name`, `kind`, `shape`, `weight_bytes`, `macs` and `reads`, the names of
-            the layers (or inputs) that each reads.
+        layers: `name`, `kind`, `shape`, `weight_bytes`, `macs` and `reads`, the
+            names of the layers (or inputs) that each reads.
         places: row of each name, inputs at rows above the first layer.
     """
     drawn = figure.Figure((_WIDTH, 0.5 + 0.3 * (len(places) + 1)))
@@ -371,7 +369,7 @@ def network(
         axes.text(0.93, y, said, fontsize=7.5, va="center", parse_math=False)
         if each is None:
             continue
-        shape = "×".join(map(str, each["shape"]))
+        shape = "x".join(map(str, each["shape"]))
         cells = (shape, _bytes(each["weight_bytes"]), _count(each["macs"]))
         for x, cell in zip((4.7, 6.55, 7.9), cells, strict=True):
             axes.text(x, y, cell, fontsize=8, ha="right", va="center")
@@ -432,3 +430,27 @@ def _plain(axes: Any, grid: str = "both") -> None:
         axes.spines[side].set_visible(False)
     axes.grid(visible=True, axis=grid, alpha=0.35, linewidth=0.6)
     axes.set_axisbelow(True)
+
+
+def decibels(
+    names: Sequence[str], lines: Mapping[str, Sequence[float | None]]
+) -> figure.Figure:
+    """Values of layers one below the other; None is a gap.
+
+    Args:
+        names: of the layers.
+        lines: name -> value of each layer.
+    """
+    drawn = new(_WIDTH, 1.1 + _ROW * len(names))
+    axes = drawn.subplots()
+    for place, (name, values) in enumerate(lines.items()):
+        x = [math.nan if value is None else value for value in values]
+        axes.plot(
+            *(x, range(len(x)), "o-"), color=color(place), markersize=4, label=name
+        )
+    axes.set_ylim(len(names) - 0.4, -0.6)
+    axes.set_yticks(range(len(names)), [short(name) for name in names], fontsize=8)
+    axes.set_xlabel("dB")
+    axes.legend(fontsize=8)
+    _plain(axes)
+    return drawn

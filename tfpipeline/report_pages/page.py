@@ -36,6 +36,9 @@ _NAMESPACE = re.compile(r' xmlns(:xlink)?="[^"]*"')
 _SIZE = re.compile(r'width="([0-9.]+)pt" height="[0-9.]+pt"')
 
 
+_NO_MARKUP = markupsafe.Markup("")
+
+
 @dataclasses.dataclass(frozen=True)
 class Table:
     """Rows of cells, text as it is shown.
@@ -64,7 +67,7 @@ class Image:
 
     address: str
     caption: str
-    markup: markupsafe.Markup = markupsafe.Markup("")
+    markup: markupsafe.Markup = _NO_MARKUP
 
 
 @dataclasses.dataclass(frozen=True)
