@@ -99,7 +99,7 @@ def finish(
         StorageError: they cannot be written.
     """
     # Matplotlib, which a wrong command line need not wait for.
-    from tfpipeline.run_pages import run_page
+    from tfpipeline.report.run_pages import run_page
 
     digests = run_artifacts.digests(folder)
     results = {

@@ -7,7 +7,7 @@ from typing import Any
 from tfpipeline import number_formats
 from tfpipeline.deploy import choices as choices_lib
 from tfpipeline.deploy import job as jobs
-from tfpipeline.ir import graph
+from tfpipeline.ir import graph as ir_graph
 from tfpipeline.training import scheme
 
 
@@ -24,9 +24,9 @@ class Deployed:
     """
 
     rows: tuple[dict[str, Any], ...]
-    graph: graph.Graph
+    graph: ir_graph.Graph
     export: dict[str, Any] | None
-    real: graph.Graph | None = None
+    real: ir_graph.Graph | None = None
     notes: tuple[str, ...] = ()
 
 
@@ -47,7 +47,7 @@ class Deployment:
     """
 
     number_format: number_formats.NumberFormat
-    check: Callable[[graph.Graph, choices_lib.Choices], None] | None
+    check: Callable[[ir_graph.Graph, choices_lib.Choices], None] | None
     training: Callable[[choices_lib.Choices], scheme.Scheme]
     rehearse: Callable[[jobs.Job], None]
     deploy: Callable[[jobs.Job], Deployed]

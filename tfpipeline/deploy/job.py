@@ -13,10 +13,10 @@ from tfpipeline.compat import keras
 from tfpipeline.configs.quantization import Quantization
 from tfpipeline.data import splits
 from tfpipeline.deploy import choices as choices_lib
-from tfpipeline.findings import answers as answers_lib
-from tfpipeline.findings import evidence
 from tfpipeline.metadata import model_metadata
 from tfpipeline.report import summary
+from tfpipeline.report.findings import answers as answers_lib
+from tfpipeline.report.findings import evidence
 from tfpipeline.tasks import consistency
 from tfpipeline.tasks import head as head_lib
 from tfpipeline.tasks import kind as kinds

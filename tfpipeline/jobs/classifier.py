@@ -27,7 +27,6 @@ from tfpipeline.deploy import catalog as deployments
 from tfpipeline.deploy import choices as choices_lib
 from tfpipeline.deploy import job as jobs
 from tfpipeline.deploy import rehearsal
-from tfpipeline.findings import estimating
 from tfpipeline.ir import graph, serialize
 from tfpipeline.jobs import classifier_findings
 from tfpipeline.metadata import flags as metadata_flags
@@ -36,6 +35,7 @@ from tfpipeline.models import forms, specs
 from tfpipeline.post_training import float_network
 from tfpipeline.readers import from_keras
 from tfpipeline.report import summary
+from tfpipeline.report.findings import estimating
 from tfpipeline.tasks import catalog as tasks
 from tfpipeline.tasks import head
 from tfpipeline.tasks import kind as kinds

@@ -10,9 +10,15 @@ import numpy as np
 from tfpipeline.cost import estimate
 from tfpipeline.deploy import deployment
 from tfpipeline.deploy import job as jobs
-from tfpipeline.findings import answers, evidence, histories, layer_errors, networks
 from tfpipeline.ir import graph
 from tfpipeline.report import costs, summary
+from tfpipeline.report.findings import (
+    answers,
+    evidence,
+    histories,
+    layer_errors,
+    networks,
+)
 
 _LOG = logging.getLogger("tfpipeline.train")
 

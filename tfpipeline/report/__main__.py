@@ -2,8 +2,8 @@
 
     python -m tfpipeline.report runs/demo
 
-A run writes its page when it ends; this one makes it again from the run's files, of runs
-of earlier versions as far as they have what it shows. Nothing is trained or executed.
+A run writes its page when it ends; this one makes it again from the run's files, of
+runs of earlier versions as far as they have what it shows. Nothing is trained.
 """
 
 import dataclasses
@@ -30,7 +30,7 @@ def main(command: Command) -> None:
     if not command.runs:
         raise errors.UsageError("say of which run: tfpipeline report RUN")
     # Matplotlib and scikit-learn, which a wrong command line need not wait for.
-    from tfpipeline.run_pages import run_page, stored_runs
+    from tfpipeline.report.run_pages import run_page, stored_runs
 
     for name in command.runs:
         folder = run_folder.RunFolder(pathlib.Path(name))

@@ -130,32 +130,6 @@ def matrix(
     return drawn
 
 
-def bars(
-    names: Sequence[str], values: Sequence[float], label: str, text: Sequence[str] = ()
-) -> figure.Figure:
-    """Bars one below the other, each with its value.
-
-    Args:
-        names: of the bars.
-        values: 0 or more.
-        label: of the axis.
-        text: beside each bar.
-    """
-    drawn = new(_WIDTH, 0.9 + _ROW * len(names))
-    axes = drawn.subplots()
-    axes.barh(range(len(names)), values, color=COLORS[0], height=0.7)
-    most = max(values, default=0) or 1
-    for place, (value, said) in enumerate(zip(values, text, strict=False)):
-        axes.text(value + 0.01 * most, place, said, va="center", fontsize=8)
-    axes.set_xlim(0, 1.25 * most)
-    axes.set_ylim(len(names) - 0.4, -0.6)
-    axes.set_yticks(range(len(names)), [short(name) for name in names], fontsize=8)
-    axes.set_xlabel(label)
-    _plain(axes, "x")
-    axes.tick_params(axis="y", length=0)
-    return drawn
-
-
 def intervals(
     names: Sequence[str],
     values: Sequence[float],
@@ -188,9 +162,8 @@ def memory(
     steps: Sequence[str],
     blocks: Sequence[Mapping[str, Any]],
     *,
-    bound: int | None,
-    available: int | None,
-    lanes: Sequence[tuple[str, int]] = (),
+    bound: int | None = None,
+    available: int | None = None,
 ) -> figure.Figure:
     """Who lies where while each step runs: time downwards, addresses to the right.
 
@@ -199,46 +172,93 @@ def memory(
         blocks: `name`, `offset`, `bytes`, `first` and `last` step of each buffer.
         bound: bytes that no plan can go below.
         available: bytes that there are; drawn where the plan comes near them.
-        lanes: name and first byte of each separate memory.
     """
-    peak = max((each["offset"] + each["bytes"] for each in blocks), default=1)
-    drawn = new(_WIDTH, 1.3 + _ROW * len(steps))
-    axes = drawn.subplots()
-    numbers: dict[str, int] = {}
-    for each in blocks:
-        place = numbers.setdefault(each["name"], len(numbers))
-        rows = each["last"] - each["first"] + 1
-        corner = each["offset"] / 1024, each["first"] - 0.5
-        fill = _GRAY if each.get("is_weights") else color(place)
-        axes.add_patch(
-            patches.Rectangle(
-                corner, each["bytes"] / 1024, rows, facecolor=fill, alpha=0.75
-            )
-        )
-    end = max(peak, bound or 0)
-    if lanes:
-        end = max(end, available or 0)
-        for name, start in lanes:
-            axes.axvline(start / 1024, color=_GRAY, linewidth=0.8)
-            axes.text(start / 1024, -0.65, name, fontsize=7, rotation=90, va="bottom")
-    elif bound is not None:
-        axes.axvline(bound / 1024, color=COLORS[1], linestyle="--", linewidth=1.6)
-        axes.text(
-            bound / 1024, -0.65, "bound ", fontsize=8, ha="right", color=COLORS[1]
-        )
+    end = max((each["offset"] + each["bytes"] for each in blocks), default=1)
+    end = max(end, bound or 0)
+    drawn, axes = _rows(steps)
+    _fill(axes, blocks)
+    if bound is not None:
+        _mark(axes, bound, "bound ", COLORS[1], "--")
     if available is not None and available <= 1.6 * end:
         end = max(end, available)
-        axes.axvline(available / 1024, color=COLORS[6], linewidth=1.6)
-        if not lanes:
-            axes.text(available / 1024, -0.65, "all there is ", fontsize=8, ha="right")
+        _mark(axes, available, "all there is ", COLORS[6], "-")
     axes.set_xlim(0, 1.02 * end / 1024)
-    axes.set_ylim(len(steps) - 0.5, -0.5)
-    axes.set_yticks(range(len(steps)), [short(name) for name in steps], fontsize=8)
     axes.set_xlabel("KiB")
+    return drawn
+
+
+def memories(
+    steps: Sequence[str],
+    blocks: Sequence[Mapping[str, Any]],
+    lanes: Sequence[tuple[str, int]],
+    reach: int,
+) -> figure.Figure:
+    """The same of several memories, each from its first byte on.
+
+    Args:
+        steps, blocks: as those of `memory`, addresses counted over all memories.
+        lanes: name and first byte of each.
+        reach: bytes of each that are drawn.
+    """
+    drawn, axes = _rows(steps)
+    starts = [start for _, start in lanes]
+    moved = []
+    for each in blocks:
+        lane = int(np.searchsorted(starts, each["offset"], side="right")) - 1
+        offset = each["offset"] - starts[lane] + 1.08 * lane * reach
+        moved.append({**each, "offset": offset})
+    _fill(axes, moved)
+    for lane, (name, _) in enumerate(lanes):
+        left, right = (1.08 * lane * reach / 1024, (1.08 * lane + 1) * reach / 1024)
+        for edge in (left, right):
+            axes.axvline(edge, color=_GRAY, linewidth=0.7)
+        axes.text((left + right) / 2, -0.6, name, fontsize=7, ha="center", va="bottom")
+    axes.set_xlim(0, 1.08 * len(lanes) * reach / 1024)
+    axes.set_xticks([])
+    return drawn
+
+
+def _rows(steps: Sequence[str]) -> tuple[figure.Figure, Any]:
+    """Axes with a row a step, in the margins that the names need."""
+    names = [short(name) for name in steps]
+    height = 0.85 + _ROW * len(names)
+    left = 0.15 + 0.068 * max(map(len, names))
+    with matplotlib.rc_context({"text.parse_math": False}):
+        drawn = figure.Figure((_WIDTH, height))
+    axes = drawn.add_axes(
+        (
+            left / _WIDTH,
+            0.55 / height,
+            (_WIDTH - left - 0.1) / _WIDTH,
+            (height - 0.85) / height,
+        )
+    )
+    axes.set_ylim(len(names) - 0.5, -0.5)
+    axes.set_yticks(range(len(names)), names, fontsize=8)
     axes.tick_params(axis="y", length=0)
     for side in ("top", "right"):
         axes.spines[side].set_visible(False)
-    return drawn
+    return drawn, axes
+
+
+def _fill(axes: Any, blocks: Sequence[Mapping[str, Any]]) -> None:
+    numbers: dict[str, int] = {}
+    for each in blocks:
+        place = numbers.setdefault(each["name"], len(numbers))
+        axes.add_patch(
+            patches.Rectangle(
+                (each["offset"] / 1024, each["first"] - 0.5),
+                each["bytes"] / 1024,
+                each["last"] - each["first"] + 1,
+                facecolor=_GRAY if each["is_weights"] else color(place),
+                alpha=0.75,
+            )
+        )
+
+
+def _mark(axes: Any, size: int, name: str, of: str, line: str) -> None:
+    axes.axvline(size / 1024, color=of, linestyle=line, linewidth=1.6)
+    axes.text(size / 1024, -0.6, name, fontsize=8, ha="right", va="bottom", color=of)
 
 
 def calibration(
@@ -275,7 +295,12 @@ def rates(
     drawn.set_size_inches(_WIDTH, 4.0)
     for axes, (title, x_label, y_label, lines) in zip(grid, pairs, strict=True):
         for place, (name, (x, y)) in enumerate(lines.items()):
-            axes.plot(x, y, color=color(place), linewidth=1.3, label=short(name))
+            axes.plot(
+                *(x, y, "-" if place < len(COLORS) else "--"),
+                color=color(place),
+                linewidth=1.3,
+                label=short(name),
+            )
         axes.set_title(title, fontsize=10)
         axes.set_xlabel(x_label)
         axes.set_ylabel(y_label)
@@ -315,20 +340,23 @@ def scatter(
 
 
 def histograms(
-    groups: Mapping[str, tuple[Sequence[float], Sequence[int]]], label: str
+    groups: Mapping[str, tuple[Sequence[float], Sequence[int]]],
+    label: str,
+    counted: str = "examples",
 ) -> figure.Figure:
     """Outlines of histograms with common edges.
 
     Args:
         groups: name -> (edges [K + 1], counts [K]).
         label: of the values.
+        counted: what there are so many of.
     """
     drawn = new(_WIDTH, 3.2)
     axes = drawn.subplots()
     for place, (name, (edges, counts)) in enumerate(groups.items()):
         axes.stairs(counts, edges, color=color(place), linewidth=1.5, label=name)
     axes.set_xlabel(label)
-    axes.set_ylabel("examples")
+    axes.set_ylabel(counted)
     axes.legend(fontsize=8)
     _plain(axes)
     return drawn

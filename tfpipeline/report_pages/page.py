@@ -29,14 +29,32 @@ _DOTS_AN_INCH = 110
 _PICTURE_SIDE = 96
 _MOST_PICTURE_SIDE = 256
 # Text in fonts of the reader; `$` in names is no mathematics.
-_SVG_STYLE = {"svg.fonttype": "none"}
+_SVG_FONTS = "none"
 _FONTS = re.compile(r"'DejaVu Sans'[^;\"]*sans-serif")
 _METADATA = re.compile(r"<metadata>.*?</metadata>\s*", re.DOTALL)
 _NAMESPACE = re.compile(r' xmlns(:xlink)?="[^"]*"')
+# A column of these is one of numbers, whatever unit is behind them.
+_NUMBER = re.compile(r"[-+<]?[0-9]")
 _SIZE = re.compile(r'width="([0-9.]+)pt" height="[0-9.]+pt"')
 
 
 _NO_MARKUP = markupsafe.Markup("")
+
+
+@dataclasses.dataclass(frozen=True)
+class Bar:
+    """A cell that is a bar, and what stands beside it.
+
+    Attributes:
+        share: of the longest bar of the column, 0 to 1.
+        text: beside it.
+    """
+
+    share: float
+    text: str
+
+    def __str__(self) -> str:
+        return self.text
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,8 +69,21 @@ class Table:
     """
 
     head: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
+    rows: tuple[tuple[str | Bar, ...], ...]
     title: str = ""
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """How each column stands: of text and bars to the left, else to the right."""
+        return tuple(_class(column) for column in zip(*self.rows, strict=True))
+
+
+def _class(cells: Sequence[str | Bar]) -> str:
+    if any(isinstance(cell, Bar) for cell in cells):
+        return "bars"
+    said = [str(cell) for cell in cells if cell and cell != "-"]
+    numbers = sum(_NUMBER.match(cell) is not None for cell in said)
+    return "" if 2 * numbers >= len(said) else "text"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -113,11 +144,18 @@ _TEMPLATE = """\
 {% if table.title %}<details><summary>{{ table.title }}</summary>{% endif -%}
 <div class="wide" tabindex="0" role="region"
  aria-label="table: {{ table.title or section.title }}"><table>
-<thead><tr>{% for cell in table.head %}<th scope="col">{{ cell }}</th>{% endfor %}</tr>
+{%- set classes = table.classes or [""] * table.head | length %}
+<thead><tr>{% for cell in table.head %}<th scope="col"
+{%- if classes[loop.index0] %} class="{{ classes[loop.index0] }}"{% endif %}>
+{{- cell }}</th>{% endfor %}</tr>
 </thead>
 <tbody>
 {%- for row in table.rows %}
-<tr>{% for cell in row %}<td>{{ cell }}</td>{% endfor %}</tr>
+<tr>{% for cell in row %}<td
+{%- if classes[loop.index0] %} class="{{ classes[loop.index0] }}"{% endif %}>
+{%- if cell.share is defined -%}
+<span class="bar" style="width: {{ '%.2f' % (6 * cell.share) }}rem"></span>
+{%- endif %}{{ cell }}</td>{% endfor %}</tr>
 {%- endfor %}
 </tbody>
 </table></div>
@@ -170,6 +208,10 @@ th, td { padding: .2rem .7rem; border-bottom: 1px solid var(--line);
   text-align: right; vertical-align: top; }
 th:first-child, td:first-child { text-align: left; padding-left: 0; }
 td { max-width: 34rem; }
+th.text, td.text, th.bars, td.bars { text-align: left; }
+td.bars { white-space: nowrap; }
+.bar { display: inline-block; height: .8em; margin-right: .4em; background: #2f7fc1;
+  vertical-align: -.05em; print-color-adjust: exact; }
 details { margin: 1rem 0; }
 summary { cursor: pointer; color: var(--link); }
 figure { margin: 1.5rem 0; }
@@ -288,7 +330,7 @@ def _markup(drawn: matplotlib_figure.Figure, caption: str) -> markupsafe.Markup:
         _bare(legend)
     stream = io.StringIO()
     # Identifiers of one page must differ, so that they come from what it shows.
-    with matplotlib.rc_context({**_SVG_STYLE, "svg.hashsalt": caption}):
+    with matplotlib.rc_context({"svg.fonttype": _SVG_FONTS, "svg.hashsalt": caption}):
         drawn.savefig(
             stream,
             format="svg",

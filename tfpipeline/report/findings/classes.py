@@ -7,8 +7,8 @@ import numpy as np
 import numpy.typing as npt
 from sklearn import calibration, metrics
 
-from tfpipeline.findings import evidence as evidence_lib
-from tfpipeline.findings import intervals
+from tfpipeline.report.findings import evidence as evidence_lib
+from tfpipeline.report.findings import intervals
 from tfpipeline.study.measures import agreement
 from tfpipeline.tasks import head as head_lib
 from tfpipeline.tasks import kind as kinds
@@ -64,8 +64,8 @@ def targets(examples: kinds.Examples) -> Parts:
 
 def right(parts: Parts, truth: Parts) -> npt.NDArray[np.bool_]:
     """bool [N]: of several labels, whether all are."""
-    same: npt.NDArray[np.bool_] = parts["answers"] == truth["answers"]
-    return same if same.ndim == 1 else same.all(axis=1)
+    same = np.asarray(parts["answers"] == truth["answers"])
+    return same if same.ndim == 1 else np.asarray(same.all(axis=1))
 
 
 def figure(parts: Parts, truth: Parts) -> float:

@@ -7,8 +7,8 @@ import numpy as np
 import numpy.typing as npt
 from sklearn import metrics
 
-from tfpipeline.findings import evidence as evidence_lib
-from tfpipeline.findings import intervals
+from tfpipeline.report.findings import evidence as evidence_lib
+from tfpipeline.report.findings import intervals
 from tfpipeline.tasks import kind as kinds
 from tfpipeline.tasks import segmentation
 

@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
+from tfpipeline.report.run_pages import classes, inputs
+from tfpipeline.report.run_pages.sections import percent
 from tfpipeline.report_pages import page
-from tfpipeline.run_pages import classes, inputs
-from tfpipeline.run_pages.sections import percent
 
 
 def sections(record: Mapping[str, Any], shown: inputs.Shown) -> list[page.Section]:

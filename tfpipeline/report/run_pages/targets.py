@@ -1,11 +1,12 @@
 """What each target says of a network, to look at."""
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
 from tfpipeline.report_pages import charts, page
 
-_MOST_BARS = 60
+_MOST_OPEN = 40
 _RAM = ("ram_bytes", "arena_planned_bytes", "data_bytes")
 
 Estimate = Mapping[str, Any]
@@ -18,8 +19,11 @@ def sections(formats: Mapping[str, Mapping[str, Estimate]]) -> list[page.Section
         title = "What it costs"
         if len(formats) > 1:
             title += f" in {name}"
+        drawn: dict[str, str] = {}
         parts = [
-            _part(target, each) for target, each in targets.items() if each["layers"]
+            _part(target, each, drawn)
+            for target, each in targets.items()
+            if each["layers"]
         ]
         found.append(
             page.Section(
@@ -66,73 +70,70 @@ def _latency(record: Mapping[str, Any]) -> str:
     return f"{text} ± {100 * record['relative_error']:.0f} %"
 
 
-def _part(target: str, each: Estimate) -> page.Section:
+def _part(target: str, each: Estimate, drawn: dict[str, str]) -> page.Section:
+    """A target; a map that another target has, too, is named and not drawn again."""
     paragraphs = [f"Does not fit: {line}" for line in each["violations"]]
     paragraphs += list(each["notes"])
     images = []
-    if each["latency"]:
-        images.append(_bars(target, each))
     for found in each["maps"]:
+        key = json.dumps([found["steps"], found["blocks"]])
+        if key in drawn:
+            paragraphs.append(f"{found['title']}: the same as of {drawn[key]}.")
+            continue
+        drawn[key] = target
         images.append(_map(target, found))
     memory = tuple(
         (name.replace("_", " "), f"{size:,}", f"{size / 1024:,.1f}")
         for name, size in each["memory"].items()
     )
-    layers = tuple(
-        (
-            layer["name"],
-            layer["kind"],
-            f"{layer['macs']:,}",
-            f"{layer['weight_bytes']:,}",
-            *(f"{layer['latency'][x]:,.0f}" for x in each["latency"]),
-        )
-        for layer in each["layers"]
-    )
-    head = ("layer", "kind", "MACs", "weight bytes")
     return page.Section(
         target,
         tuple(paragraphs),
-        (
-            page.Table(("memory", "bytes", "KiB"), memory, "memory"),
-            page.Table(
-                (*head, *(f"cycles {x}" for x in each["latency"])), layers, "layers"
-            ),
-        ),
+        (page.Table(("memory", "bytes", "KiB"), memory, "memory"), _layers(each)),
         tuple(images),
     )
 
 
-def _bars(target: str, each: Estimate) -> page.Image:
-    """Cycles of each layer by the first of the target's models."""
-    model = next(iter(each["latency"]))
-    layers = [x for x in each["layers"] if x["latency"][model]]
-    layers = sorted(layers, key=lambda x: -x["latency"][model])[:_MOST_BARS]
-    kept = {id(x) for x in layers}
-    layers = [x for x in each["layers"] if id(x) in kept]
-    cycles = [x["latency"][model] for x in layers]
-    total = each["latency"][model]["cycles"] or 1
-    drawn = charts.bars(
-        [x["name"] for x in layers],
-        [x / 1000 for x in cycles],
-        "thousand cycles",
-        [f"{100 * x / total:.1f} %" for x in cycles],
-    )
-    return page.image(drawn, f"{target}: cycles of each layer by {model}")
+def _layers(each: Estimate) -> page.Table:
+    """Layers with the cycles of each model as bars."""
+    models = each["latency"]
+    longest = {
+        name: max((x["latency"][name] for x in each["layers"]), default=0) or 1
+        for name in models
+    }
+    rows = []
+    for layer in each["layers"]:
+        bars = []
+        for name, found in models.items():
+            cycles = layer["latency"][name]
+            share = f"{100 * cycles / (found['cycles'] or 1):.1f} %"
+            bars.append(page.Bar(cycles / longest[name], f"{cycles:,.0f} ({share})"))
+        counts = (f"{layer['macs']:,}", f"{layer['weight_bytes']:,}")
+        rows.append((layer["name"], *bars, layer["kind"], *counts))
+    head = ("layer", *(f"cycles by {x}" for x in models), "kind", "MACs", "weights, B")
+    title = "" if models and len(rows) <= _MOST_OPEN else f"{len(rows)} layers"
+    return page.Table(head, tuple(rows), title)
 
 
 def _map(target: str, found: Mapping[str, Any]) -> page.Image:
+    lanes = [(each["name"], each["start"]) for each in found["lanes"]]
+    told = f"{target}: {found['title']}; a row a step, time downwards"
+    if lanes:
+        size = lanes[1][1] - lanes[0][1]
+        reach = max(
+            (x["offset"] % size + x["bytes"] for x in found["blocks"]), default=1
+        )
+        drawn = charts.memories(found["steps"], found["blocks"], lanes, reach)
+        told += (
+            f"; a column for the processors that it names, its first {reach:,} of "
+            f"{size:,} bytes"
+        )
+        return page.image(drawn, told)
+    bound = found["bound_bytes"]
     drawn = charts.memory(
-        found["steps"],
-        found["blocks"],
-        bound=found["bound_bytes"],
-        available=found["available_bytes"],
-        lanes=[(each["name"], each["start"]) for each in found["lanes"]],
+        found["steps"], found["blocks"], bound=bound, available=found["available_bytes"]
     )
-    said = f"peak {found['peak_bytes']:,} bytes"
-    if found["lanes"]:
-        said = "a column for the four processors that it names"
-    elif found["bound_bytes"] is not None:
-        said += f", no plan can go below {found['bound_bytes']:,}"
-    return page.image(
-        drawn, f"{target}: {found['title']}; a row a step, time downwards; {said}"
-    )
+    told += f"; peak {found['peak_bytes']:,} bytes"
+    if bound is not None:
+        told += f", no plan can go below {bound:,}"
+    return page.image(drawn, told)

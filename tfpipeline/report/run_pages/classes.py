@@ -5,9 +5,9 @@ from typing import Any
 
 import numpy as np
 
+from tfpipeline.report.run_pages import inputs
+from tfpipeline.report.run_pages.sections import percent
 from tfpipeline.report_pages import charts, page
-from tfpipeline.run_pages import inputs
-from tfpipeline.run_pages.sections import percent
 
 _MOST_OPEN = 20
 
@@ -206,4 +206,4 @@ def _said(answer: Any, names: list[str]) -> str:
     if isinstance(answer, list):
         said = [names[place] for place, value in enumerate(answer) if value]
         return " + ".join(said) or "none"
-    return names[answer]
+    return str(names[answer])

@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
+from tfpipeline.report.run_pages import inputs
 from tfpipeline.report_pages import charts, page
-from tfpipeline.run_pages import inputs
 
 _MOST_PANELS = 6
 
@@ -25,9 +25,9 @@ def sections(record: Mapping[str, Any], shown: inputs.Shown) -> list[page.Sectio
     note = f" {more} more values are in results.json." if more else ""
     captions, rows = [], []
     for each in record["mistakes"]:
-        actual, answer = _listed(each["truth"]), _listed(each["answer"])
-        captions.append((each["example"], f"true {actual}, predicted {answer}"))
-        rows.append((str(each["example"]), actual, answer))
+        wanted, answer = _listed(each["truth"]), _listed(each["answer"])
+        captions.append((each["example"], f"true {wanted}, predicted {answer}"))
+        rows.append((str(each["example"]), wanted, answer))
     head = ("test example", "true", "predicted")
     return [
         page.Section(

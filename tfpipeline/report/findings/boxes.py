@@ -8,8 +8,8 @@ import numpy.typing as npt
 from sklearn import metrics
 
 from tfpipeline.detection import objects
-from tfpipeline.findings import classes, intervals
-from tfpipeline.findings import evidence as evidence_lib
+from tfpipeline.report.findings import classes, intervals
+from tfpipeline.report.findings import evidence as evidence_lib
 from tfpipeline.study.measures import detections
 from tfpipeline.tasks import detection
 from tfpipeline.tasks import kind as kinds

@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tfpipeline.findings import evidence as evidence_lib
-from tfpipeline.findings import intervals
+from tfpipeline.report.findings import evidence as evidence_lib
+from tfpipeline.report.findings import intervals
 from tfpipeline.tasks import kind as kinds
 from tfpipeline.tasks import scores
 

@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
+from tfpipeline.report.run_pages import classes, inputs
 from tfpipeline.report_pages import charts, page
-from tfpipeline.run_pages import classes, inputs
 
 
 def sections(record: Mapping[str, Any], shown: inputs.Shown) -> list[page.Section]:

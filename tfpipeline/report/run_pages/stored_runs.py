@@ -3,18 +3,15 @@
 from typing import Any
 
 from tfpipeline import atomic_files, errors, number_formats, run_folder
-from tfpipeline.cost import estimate
-from tfpipeline.findings import estimating, histories, networks
-from tfpipeline.ir import graph, serialize
+from tfpipeline.ir import serialize
 from tfpipeline.report import costs
-from tfpipeline.run_pages import run_page
-from tfpipeline.targets import catalog as targets
+from tfpipeline.report.findings import estimating, histories, networks
+from tfpipeline.report.run_pages import run_page
 from tfpipeline.untrusted import content, json_values
 
 _FINDINGS = "findings"
 # Of the entry that says what a run verified of a descriptor.
 _DESCRIPTOR = "verification"
-_DESCRIPTOR_TARGETS = ("gap8",)
 
 
 def results(folder: run_folder.RunFolder) -> dict[str, Any]:
@@ -56,7 +53,7 @@ def _findings(folder: run_folder.RunFolder, found: dict[str, Any]) -> dict[str, 
     g = serialize.read(folder.graph)
     values["network"] = networks.describe(g)
     if _DESCRIPTOR in found:
-        estimates = {"gap8": of_descriptor(g)}
+        estimates = {"gap8": estimating.of_format(g, "gap8")}
     else:
         names = _formats(folder, found)
         graphs = {names[0]: g} if names else {number_formats.FLOAT: g}
@@ -69,12 +66,6 @@ def _findings(folder: run_folder.RunFolder, found: dict[str, Any]) -> dict[str, 
         name: costs.to_dict(g.name, each)["targets"] for name, each in estimates.items()
     }
     return values
-
-
-def of_descriptor(g: graph.Graph) -> list[estimate.Estimate]:
-    """What a descriptor's network costs on the chip that it is for."""
-    options = estimate.Options(activation_bits=16)
-    return targets.estimate_all(g, _DESCRIPTOR_TARGETS, options)
 
 
 def _formats(folder: run_folder.RunFolder, found: dict[str, Any]) -> list[str]:

@@ -11,10 +11,17 @@ from typing import Any
 
 from tfpipeline import descriptor_forms, run_folder
 from tfpipeline.configs import command_lines, descriptor, run
-from tfpipeline.findings import evidence
+from tfpipeline.report.findings import evidence
+from tfpipeline.report.run_pages import (
+    histories,
+    inputs,
+    layer_errors,
+    networks,
+    pairs,
+    targets,
+)
+from tfpipeline.report.run_pages import sections as sections_lib
 from tfpipeline.report_pages import charts, page
-from tfpipeline.run_pages import histories, inputs, layer_errors, networks, targets
-from tfpipeline.run_pages import sections as sections_lib
 from tfpipeline.tasks import catalog as tasks
 from tfpipeline.tasks import kind as kinds
 
@@ -51,6 +58,7 @@ def sections(
     parts = [_asked(folder, results)]
     if _PAIRS in results:
         parts.append(_verification(results[_PAIRS]))
+        parts += pairs.sections(findings.get("pairs", {"forms": {}}))
     else:
         parts.append(_figures(results))
     if "answers" in findings:
@@ -250,7 +258,9 @@ def _verification(forms: Mapping[str, Mapping[str, Any]]) -> page.Section:
 
 def _answers(record: Mapping[str, Any], shown: inputs.Shown) -> list[page.Section]:
     kind = tasks.named(record["task"])
-    module: Any = importlib.import_module(f"tfpipeline.run_pages.{kind.findings}")
+    module: Any = importlib.import_module(
+        f"tfpipeline.report.run_pages.{kind.findings}"
+    )
     found: list[page.Section] = module.sections(record, shown)
     return found
 

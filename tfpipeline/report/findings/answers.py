@@ -7,8 +7,8 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from tfpipeline.findings import evidence as evidence_lib
-from tfpipeline.findings import intervals
+from tfpipeline.report.findings import evidence as evidence_lib
+from tfpipeline.report.findings import intervals
 from tfpipeline.tasks import kind as kinds
 
 Evidence = evidence_lib.Evidence
@@ -55,7 +55,7 @@ class Module(Protocol):
 
 def of_kind(kind: kinds.TaskKind) -> Module:
     """The module of a kind of task."""
-    found: Any = importlib.import_module(f"tfpipeline.findings.{kind.findings}")
+    found: Any = importlib.import_module(f"tfpipeline.report.findings.{kind.findings}")
     module: Module = found
     return module
 
