@@ -90,7 +90,7 @@ def begin(
 def finish(
     folder: run_folder.RunFolder, results: dict[str, Any], summary: str
 ) -> dict[str, Any]:
-    """Keeps a run's results and their summary.
+    """Keeps a run's results, their summary and their page.
 
     Returns:
         The results with the digests of the run's files, as results.json has them.
@@ -98,14 +98,21 @@ def finish(
     Raises:
         StorageError: they cannot be written.
     """
+    # Matplotlib, which a wrong command line need not wait for.
+    from tfpipeline.report.run_pages import run_page
+
+    digests = run_artifacts.digests(folder)
     results = {
         **results,
+        run_page.SIZES: {name: (folder.root / name).stat().st_size for name in digests},
         run_artifacts.ENTRY: {
-            **run_artifacts.digests(folder),
+            **digests,
             folder.summary.name: disk.digest(summary.encode("utf-8")),
         },
     }
     atomic_files.write_json(folder.results_json, results)
     # Written last: its presence says that the run is complete.
     atomic_files.write_text(folder.summary, summary)
+    # It can be made again from the others.
+    run_page.write(folder, results)
     return results

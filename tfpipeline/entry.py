@@ -53,6 +53,8 @@ def start(
     name: str,
     config: fields.ConfigT,
     argv: Sequence[str] | None = None,
+    *,
+    arguments: str = "",
 ) -> None:
     """Reads the command line, runs `main` and exits with its code.
 
@@ -69,6 +71,8 @@ def start(
         name: of the program, for the line.
         config: its values are the defaults of the flags.
         argv: program and flags; None for those of the process.
+        arguments: flag, a tuple, that arguments without a name are the values of; empty
+            for a program that takes none.
     """
     mains = main if isinstance(main, Mapping) else {"": main}
     verbs = tuple(mains) if isinstance(main, Mapping) else ()
@@ -85,9 +89,13 @@ def start(
         return rest
 
     def work(argv: Sequence[str]) -> int | None:
-        _require_arguments(name, argv[1:], verbs)
+        given = command_line.from_flags(config, values)
+        if not arguments:
+            _require_arguments(name, argv[1:], verbs)
+        elif argv[1:]:
+            given = fields.replaced(given, {arguments: list(argv[1:])})
         chosen = mains[argv[1] if verbs else ""]
-        return chosen(command_line.from_flags(config, values))
+        return chosen(given)
 
     _run(name, values, parsed, work, argv)
 

@@ -171,7 +171,7 @@ def _recorded(folder: run_folder.RunFolder) -> dict[str, str]:
 def _marked(folder: run_folder.RunFolder) -> Mapping[str, tuple[str, ...]]:
     """What the markers of the run and of its exports list, by name below the run."""
     # What other commands write into it is no artifact of the run.
-    others = (folder.layer_error_csv.name, folder.layer_error_png.name)
+    others = tuple(path.name for path in folder.remade)
     files: dict[str, tuple[str, ...]] = {}
     for place in (folder.root, *_exports(folder)):
         marker = _marker(place)

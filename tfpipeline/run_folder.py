@@ -61,6 +61,21 @@ class RunFolder:
         return self.root / "metrics.jsonl"
 
     @property
+    def predictions(self) -> pathlib.Path:
+        """What every form of the network answered on the test examples."""
+        return self.root / "predictions.npz"
+
+    @property
+    def report(self) -> pathlib.Path:
+        """The page of the run, which can be made again from the other files."""
+        return self.root / "report.html"
+
+    @property
+    def remade(self) -> tuple[pathlib.Path, ...]:
+        """Files that commands other than the run's own write again."""
+        return (self.layer_error_csv, self.layer_error_png, self.report)
+
+    @property
     def layer_error_csv(self) -> pathlib.Path:
         """Error by layer and number format."""
         return self.root / "layer_error.csv"
@@ -118,7 +133,7 @@ class RunFolder:
         """Whether runs have a file or a folder of this name at the root."""
         files = (
             *(self.run_json, self.splits_json, self.summary, self.results_json),
-            *(self.metrics, self.layer_error_csv, self.layer_error_png),
+            *(self.metrics, self.predictions, *self.remade),
         )
         folders = (_CHECKPOINTS, _TENSORBOARD, _GRAPH, _EXPORT)
         stages = (FLOAT, *number_formats.stages())
@@ -328,7 +343,7 @@ def _files(folder: RunFolder) -> Iterator[pathlib.Path]:
     for path in sorted(folder.root.iterdir()):
         if path.is_symlink() or not folder.owns(path.name):
             continue
-        if path in (folder.layer_error_csv, folder.layer_error_png):
+        if path in folder.remade:
             continue
         if path.is_file():
             yield path

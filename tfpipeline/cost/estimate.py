@@ -6,7 +6,7 @@ A target fills it in; who prints or compares it needs to know no target.
 import dataclasses
 from collections.abc import Mapping, Sequence
 
-from tfpipeline.cost import activations, operations, weights
+from tfpipeline.cost import activations, occupancy, operations, weights
 from tfpipeline.ir import graph
 
 
@@ -81,6 +81,7 @@ class Estimate:
         violations: why the network cannot run there, one line each; empty if it can.
         notes: what a reader of the figures must know, one line each.
         sections: further text, a title each.
+        maps: memories over the time of an inference.
     """
 
     target: str
@@ -90,6 +91,7 @@ class Estimate:
     violations: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     sections: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    maps: tuple[occupancy.Occupancy, ...] = ()
 
     @property
     def totals(self) -> Layer:

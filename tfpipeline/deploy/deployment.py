@@ -7,7 +7,7 @@ from typing import Any
 from tfpipeline import number_formats
 from tfpipeline.deploy import choices as choices_lib
 from tfpipeline.deploy import job as jobs
-from tfpipeline.ir import graph
+from tfpipeline.ir import graph as ir_graph
 from tfpipeline.training import scheme
 
 
@@ -19,12 +19,14 @@ class Deployed:
         rows: of the accuracy table, PTQ first.
         graph: of the network that is deployed: QAT's, else PTQ's.
         export: what results.json says of the files; `None` where none were asked for.
+        real: float graph that the integers stand for; None where they are no graph.
         notes: what a user must know of the integers, one line each.
     """
 
     rows: tuple[dict[str, Any], ...]
-    graph: graph.Graph
+    graph: ir_graph.Graph
     export: dict[str, Any] | None
+    real: ir_graph.Graph | None = None
     notes: tuple[str, ...] = ()
 
 
@@ -45,7 +47,7 @@ class Deployment:
     """
 
     number_format: number_formats.NumberFormat
-    check: Callable[[graph.Graph, choices_lib.Choices], None] | None
+    check: Callable[[ir_graph.Graph, choices_lib.Choices], None] | None
     training: Callable[[choices_lib.Choices], scheme.Scheme]
     rehearse: Callable[[jobs.Job], None]
     deploy: Callable[[jobs.Job], Deployed]

@@ -15,6 +15,8 @@ from tfpipeline.data import splits
 from tfpipeline.deploy import choices as choices_lib
 from tfpipeline.metadata import model_metadata
 from tfpipeline.report import summary
+from tfpipeline.report.findings import answers as answers_lib
+from tfpipeline.report.findings import evidence
 from tfpipeline.tasks import consistency
 from tfpipeline.tasks import head as head_lib
 from tfpipeline.tasks import kind as kinds
@@ -70,6 +72,11 @@ class Job:
         return {split: real(getattr(self.dataset, split).inputs) for split in SPLITS}
 
     @functools.cached_property
+    def answers(self) -> dict[str, evidence.Parts]:
+        """Form -> what is kept of its answers on the test split; `row` adds to it."""
+        return {}
+
+    @functools.cached_property
     def float_logits(self) -> dict[str, np.ndarray]:
         """Split -> [N, ...] of the float network."""
         return self.logits(self.trained.model)
@@ -99,6 +106,10 @@ class Job:
             outputs: split -> real numbers [N, ...].
             model_bytes: size of its `.tflite`, where there is one.
         """
+        module = answers_lib.of_kind(self.objective.kind)
+        self.answers[name] = module.kept(
+            outputs["test"], self.examples["test"], self.objective
+        )
         figures = {
             split: self.objective.measure(values, self.examples[split])
             for split, values in outputs.items()

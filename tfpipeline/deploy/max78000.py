@@ -98,7 +98,7 @@ def _deploy(job: jobs.Job) -> deployment.Deployed:
         export["fake_quantized"] = agreed
     float_graph, options = from_max78000.float_network(model)
     notes = lost_weights.notes(float_graph, options.policy)
-    return deployment.Deployed(tuple(rows), g, export, notes)
+    return deployment.Deployed(tuple(rows), g, export, float_graph, notes)
 
 
 def _export(job: jobs.Job, g: graph.Graph) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from tfpipeline.deploy import choices as choices_lib
 from tfpipeline.deploy import deployment
 from tfpipeline.deploy import job as jobs
 from tfpipeline.ir import from_tflite, graph
+from tfpipeline.keras_networks import float_twin
 from tfpipeline.numerics import lost_weights
 from tfpipeline.post_training import float_network, input_range
 from tfpipeline.readers import from_keras
@@ -103,8 +104,10 @@ def _deploy(
     outputs = _predict(job, deployed, number_format.ptq)
     rows = [job.row(number_format.ptq, _real(deployed, outputs), len(deployed))]
     fake_quant_logits = None
+    real_model = job.trained.model
     if name in job.quantized:
         model = job.quantized[name].model
+        real_model = float_twin.extract(model)
         fake_quant_logits = job.logits(model)
         rows.append(job.row(number_format.fake_quantized, fake_quant_logits))
         deployed = trained.convert(model, name=job.network)
@@ -124,7 +127,9 @@ def _deploy(
         described = metadata_entry.added(deployed, job.metadata, job.network)
         export = _export(job, name, described, outputs["test"], fake_quant_logits)
     g = from_tflite.read(deployed, name=job.network)
-    return deployment.Deployed(tuple(rows), g, export, lost_weights.notes(g))
+    float_graph = from_keras.read(real_model, name=job.network)
+    notes = lost_weights.notes(g)
+    return deployment.Deployed(tuple(rows), g, export, float_graph, notes)
 
 
 def _predict(job: jobs.Job, model: bytes, what: str) -> dict[str, np.ndarray]:

@@ -21,7 +21,6 @@ from tfpipeline import (
 )
 from tfpipeline.audio import front_end
 from tfpipeline.configs.run import Run
-from tfpipeline.cost import estimate
 from tfpipeline.data import catalog, preprocessing, splits
 from tfpipeline.data.own import labels
 from tfpipeline.deploy import catalog as deployments
@@ -29,13 +28,14 @@ from tfpipeline.deploy import choices as choices_lib
 from tfpipeline.deploy import job as jobs
 from tfpipeline.deploy import rehearsal
 from tfpipeline.ir import graph, serialize
+from tfpipeline.jobs import classifier_findings
 from tfpipeline.metadata import flags as metadata_flags
 from tfpipeline.metadata import model_metadata
 from tfpipeline.models import forms, specs
 from tfpipeline.post_training import float_network
 from tfpipeline.readers import from_keras
-from tfpipeline.report import costs, summary
-from tfpipeline.targets import catalog as targets
+from tfpipeline.report import summary
+from tfpipeline.report.findings import estimating
 from tfpipeline.tasks import catalog as tasks
 from tfpipeline.tasks import head
 from tfpipeline.tasks import kind as kinds
@@ -487,18 +487,21 @@ def _evaluate_and_export(
         results["exports"][number_formats.FLOAT] = float32_export.export(
             trained.model, folder.export(number_formats.FLOAT)
         )
-    if not deployed:
-        g = from_keras.read(trained.model, name=job.network)
-        serialize.write(g, folder.graph)
-        results["estimate"] = _estimate(g)
-    for place, (name, network) in enumerate(deployed.items()):
-        text = _estimate(network.graph, number_formats.named(name))
+    graphs = {name: network.graph for name, network in deployed.items()}
+    if not graphs:
+        read = from_keras.read(trained.model, name=job.network)
+        graphs = {number_formats.FLOAT: read}
+    estimates = {name: estimating.of_format(g, name) for name, g in graphs.items()}
+    for place, (name, g) in enumerate(graphs.items()):
+        text = estimating.text(estimates[name])
         if place == 0:
-            serialize.write(network.graph, folder.graph)
+            serialize.write(g, folder.graph)
             results["estimate"] = text
         else:
-            serialize.write(network.graph, folder.other_graph(name))
+            serialize.write(g, folder.other_graph(name))
             results.setdefault("other_estimates", {})[name] = text
+    first = next(iter(graphs.values()))
+    results["findings"] = classifier_findings.of(job, deployed, first, estimates)
     return results
 
 
@@ -515,17 +518,3 @@ def _task_record(objective: kinds.Objective) -> dict[str, Any]:
     """What results.json says of the task; nothing of classes, as it always was."""
     record = objective.to_dict()
     return {"task": record} if record else {}
-
-
-def _estimate(
-    g: graph.Graph, number_format: number_formats.NumberFormat | None = None
-) -> str:
-    """The comparison of the targets that run the integers; of all for a float graph."""
-    names, options = targets.NAMES, estimate.Options()
-    if number_format is not None:
-        options = estimate.Options(activation_bits=number_format.activation_bits)
-        starts = number_format.targets or ("",)
-        names = tuple(name for name in names if name.startswith(starts))
-    estimates = targets.estimate_all(g, names, options)
-    notes = {note: None for each in estimates for note in each.notes if "int16" in note}
-    return "\n".join([costs.comparison(estimates), *notes])

@@ -28,7 +28,10 @@ from tfpipeline.deploy import choices, rehearsal
 from tfpipeline.identification import matching, network
 from tfpipeline.ir import graph, serialize
 from tfpipeline.readers import from_keras
+from tfpipeline.report import costs
 from tfpipeline.report import verification as tables
+from tfpipeline.report.findings import estimating, evidence, histories, networks
+from tfpipeline.report.findings import pairs as pair_findings
 from tfpipeline.study.measures import verification
 from tfpipeline.targets.gap8 import program, program_file
 from tfpipeline.training import (
@@ -126,6 +129,7 @@ def _run(config: DescriptorRun, held: contextlib.ExitStack) -> dict[str, Any]:
     serialize.write(job.graph, folder.graph)
 
     # The tested folds are touched from here on, with every choice made.
+    distances: dict[str, np.ndarray] = {}
     results = {
         "flags": config.identity(),
         "people": int(split.targets.max()) + 1,
@@ -133,9 +137,10 @@ def _run(config: DescriptorRun, held: contextlib.ExitStack) -> dict[str, Any]:
         **job.trained.record(),
         "verification": {
             forms.stored_name(form): record
-            for form, record in _verify(job, verified).items()
+            for form, record in _verify(job, verified, distances).items()
         },
     }
+    results["findings"] = _findings(job, distances)
     trained_stages = [forms.stored_name(form) for form in forms.TRAINED]
     kept_stages.restore_metrics(folder, [job.trained.stage, *trained_stages])
     return driver.finish(folder, results, _summary(results))
@@ -392,8 +397,38 @@ def _is_damaged(form: str, folder: run_folder.RunFolder) -> bool:
     return any(run_artifacts.changed(folder, place) for place in places)
 
 
-def _verify(job: _Job, verified: Mapping[str, Any]) -> dict[str, Any]:
-    """Results by form: `verified`, and those that are asked for besides."""
+def _findings(job: _Job, distances: Mapping[str, np.ndarray]) -> dict[str, Any]:
+    """What the run says of itself for its page; writes the distances of pairs.
+
+    Args:
+        job: verified.
+        distances: stored name of a form that was verified now -> its distances.
+    """
+    folds = job.config.people
+    same = job.source.pairs.take(folds.held_out).same
+    earlier = None
+    if job.folder.predictions.exists():
+        earlier = evidence.read(job.folder.predictions)
+    found = pair_findings.evidence(distances, same, earlier)
+    evidence.write(job.folder.predictions, found, (), np.zeros((0, 1), np.uint8))
+    name = forms.GAP8["gap8"].number_format.name
+    estimates = estimating.of_format(job.graph, name)
+    trained = (job.trained, *job.quantized.values())
+    return {
+        "pairs": pair_findings.measure(found),
+        "history": {each.stage: histories.columns(each.history) for each in trained},
+        "network": networks.describe(job.graph),
+        "targets": {name: costs.to_dict(job.graph.name, estimates)["targets"]},
+    }
+
+
+def _verify(
+    job: _Job, verified: Mapping[str, Any], found: dict[str, np.ndarray]
+) -> dict[str, Any]:
+    """Results by form: `verified`, and those that are asked for besides.
+
+    The distances of these are put into `found`, by the form's stored name.
+    """
     folds = job.config.people
     results = dict(verified)
     pairs = job.source.pairs.take(folds.held_out)
@@ -404,6 +439,7 @@ def _verify(job: _Job, verified: Mapping[str, Any]) -> dict[str, Any]:
         started = time.monotonic()
         distances = descriptor_stage.pair_distances(describe, job.source, pairs)
         _LOG.info("%s: described in %.0f s", form, time.monotonic() - started)
+        found[forms.stored_name(form)] = distances
         results[form] = verification.verify(
             distances,
             pairs.same,

@@ -135,6 +135,7 @@ def _target_dict(found: estimate.Estimate) -> dict[str, Any]:
         "memory": dict(found.memory),
         "violations": list(found.violations),
         "notes": list(found.notes),
+        "maps": [each.to_dict() for each in found.maps],
     }
 
 

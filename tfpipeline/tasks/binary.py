@@ -75,6 +75,7 @@ KIND = kinds.TaskKind(
     ),
     outputs=lambda data: (1,),
     functions=(head_lib.LINEAR, head_lib.SIGMOID),
+    findings="classes",
     examples=_examples,
     needs_every_class=True,
     weighs_classes=True,

@@ -60,6 +60,7 @@ KIND = kinds.TaskKind(
     takes=lambda data: data.has_classes and data.num_classes > 1,
     outputs=lambda data: (data.num_classes,),
     functions=(head_lib.LINEAR, head_lib.SOFTMAX),
+    findings="classes",
     examples=_examples,
     needs_every_class=True,
     weighs_classes=True,

@@ -155,6 +155,7 @@ KIND = kinds.TaskKind(
     # Of a score; the maps are in the head's layout.
     outputs=lambda data: (layouts.LOGITS,),
     functions=(head_lib.LINEAR,),
+    findings="boxes",
     examples=_examples,
     reads_boxes=True,
     decide=None,

@@ -41,6 +41,7 @@ KIND = kinds.TaskKind(
     ),
     outputs=lambda data: data.target_shape,
     functions=(head_lib.LINEAR, head_lib.SIGMOID),
+    findings="classes",
     examples=_examples,
     reads_numbers=True,
     mixes_targets=True,

@@ -83,6 +83,7 @@ KIND = kinds.TaskKind(
     takes=lambda data: not data.has_boxes,
     outputs=_outputs,
     functions=(),
+    findings="anomalies",
     examples=_examples,
     trains_on=_trains_on,
     learns_inputs=True,

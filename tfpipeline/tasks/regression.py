@@ -83,6 +83,7 @@ KIND = kinds.TaskKind(
     takes=lambda data: len(data.target_shape) < 2,
     outputs=lambda data: data.target_shape or (1,),
     functions=(head_lib.LINEAR, head_lib.SIGMOID, "tanh", "relu", "relu6"),
+    findings="values",
     examples=_examples,
     reads_numbers=True,
     decide=None,

@@ -87,6 +87,7 @@ KIND = kinds.TaskKind(
     outputs=lambda data: (*data.target_shape, data.num_classes),
     built_with=lambda data: data.num_classes,
     functions=(head_lib.LINEAR, head_lib.SOFTMAX),
+    findings="pixels",
     examples=_examples,
     decide=_decide,
     hits=_hits,

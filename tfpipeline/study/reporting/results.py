@@ -136,7 +136,7 @@ def _told(section: page.Section) -> list[str]:
     """The first table of the report in plain text."""
     lines = [section.title]
     for table in section.tables:
-        cells = [table.head, *table.rows]
+        cells = [table.head, *(tuple(map(str, row)) for row in table.rows)]
         widths = [max(len(row[i]) for row in cells) for i in range(len(table.head))]
         lines += [
             "  ".join(

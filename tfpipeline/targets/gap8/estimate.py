@@ -4,7 +4,7 @@ import dataclasses
 from collections import Counter
 from collections.abc import Mapping
 
-from tfpipeline.cost import estimate, operations
+from tfpipeline.cost import estimate, occupancy, operations
 from tfpipeline.ir import global_pools, graph, single_results
 from tfpipeline.targets.gap8 import (
     buffers,
@@ -66,6 +66,28 @@ def estimate_graph(g: graph.Graph, options: estimate.Options) -> estimate.Estima
         violations=tuple(str(b) for b in breaches if b.level == violation.ERROR),
         notes=(*_notes(options, bits, clocks), *net.notes, *_warnings(breaches)),
         sections={"L2 while each layer runs (sync)": memory_map.to_text(plan)},
+        maps=(_map(plan),) if net.steps else (),
+    )
+
+
+def _map(plan: l2_plan.Plan) -> occupancy.Occupancy:
+    """L2 with the weights of the running step, which the bound has as well."""
+    return occupancy.Occupancy(
+        title="L2, weights loaded before each step (sync)",
+        steps=tuple(step.name for step in plan.net.steps),
+        blocks=tuple(
+            occupancy.Block(
+                each.buffer.name,
+                each.offset,
+                each.buffer.bytes,
+                each.buffer.first,
+                each.buffer.last,
+                is_weights=each.step is not None,
+            )
+            for each in plan.regions
+        ),
+        bound_bytes=buffers.lower_bound(plan.net, plan.bits),
+        available_bytes=spec.L2_BYTES,
     )
 
 

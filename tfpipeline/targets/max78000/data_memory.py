@@ -132,6 +132,25 @@ def live_bytes(
     )
 
 
+def lives(
+    layers: Layers,
+    operands: Operands,
+    outputs: Collection[int],
+    *,
+    input_format: str = "HWC",
+    spec: specs.Spec = specs.MAX78000,
+) -> tuple[tuple[int, int], ...]:
+    """The layer that writes and the last that reads: of the input, of each output.
+
+    -1 is before the first layer, the number of layers behind the last. Arguments as
+    those of `plan`.
+    """
+    return tuple(
+        (tensor.first_step, tensor.last_step)
+        for tensor in _tensors(layers, operands, outputs, input_format, spec)
+    )
+
+
 @dataclasses.dataclass(frozen=True)
 class _Tensor:
     """A tensor before it has a place.

@@ -3,7 +3,7 @@
 import dataclasses
 from collections.abc import Sequence
 
-from tfpipeline.cost import estimate
+from tfpipeline.cost import estimate, occupancy
 from tfpipeline.ir import global_pools, graph, single_results
 from tfpipeline.targets.max78000 import (
     cost,
@@ -77,6 +77,43 @@ def estimate_graph(
         violations=found.violations,
         notes=_notes(lowered, models, found.violations),
         sections=_sections(lowered, result, models),
+        maps=() if found.violations else (_map(lowered, spec),),
+    )
+
+
+def _map(lowered: lowering.Lowered, spec: specs.Spec) -> occupancy.Occupancy:
+    """The data memory; four processors have one of its instances."""
+    arguments = (lowered.layers, [s.operands for s in lowered.steps], lowered.outputs)
+    form = lowered.input_format
+    plan = data_memory.plan(*arguments, input_format=form, spec=spec)
+    lives = data_memory.lives(*arguments, input_format=form, spec=spec)
+    names = [" + ".join(x.graph_layers) or x.name for x in lowered.steps]
+    size, shared = spec.memory_instance_bytes, spec.processors_per_memory
+    instances = range(spec.processors // shared)
+    last_step = len(names)
+    return occupancy.Occupancy(
+        title="data memory, an instance of it for four processors",
+        steps=(occupancy.INPUT_STEP, *names),
+        blocks=tuple(
+            occupancy.Block(
+                name,
+                size * instance + region.first_byte,
+                region.end_byte - region.first_byte,
+                # The input is there before the first layer.
+                life[0] + 1,
+                min(life[1] + 1, last_step),
+            )
+            for name, region, life in zip(
+                ("input", *names), (plan.input, *plan.outputs), lives, strict=True
+            )
+            for instance in instances
+            if region.processors >> shared * instance & (1 << shared) - 1
+        ),
+        available_bytes=size * len(instances),
+        lanes=tuple(
+            occupancy.Lane(f"{shared * each}-{shared * each + shared - 1}", size * each)
+            for each in instances
+        ),
     )
 
 

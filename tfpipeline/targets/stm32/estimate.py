@@ -11,6 +11,7 @@ from tfpipeline.cost import (
     greedy_planner,
     kernel_scratch,
     liveness,
+    occupancy,
     weights,
 )
 from tfpipeline.ir import graph
@@ -70,6 +71,14 @@ def estimate_graph(
         memory=memory,
         violations=_violations(g, options, memory, board, buffers),
         notes=tuple(notes),
+        maps=(
+            occupancy.of_arena(
+                greedy_planner.plan_greedily(buffers),
+                [layer.name for layer in g.layers],
+                title="RAM, the arena with the scratch memory of CMSIS-NN",
+                available_bytes=board.ram_bytes,
+            ),
+        ),
     )
 
 

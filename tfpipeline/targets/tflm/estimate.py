@@ -10,6 +10,7 @@ from tfpipeline.cost import (
     estimate,
     kernel_scratch,
     memory_map,
+    occupancy,
     weights,
 )
 from tfpipeline.ir import graph
@@ -50,4 +51,9 @@ def estimate_graph(g: graph.Graph, options: estimate.Options) -> estimate.Estima
             "arena": memory_map.format_peaks(plans),
             "map of the arena": memory_map.format_map(plans.ours, names),
         },
+        maps=(
+            occupancy.of_arena(
+                plans.greedy, names, title="arena as TensorFlow Lite Micro plans it"
+            ),
+        ),
     )

@@ -1,0 +1,31 @@
+"""What a run's network costs, in the number format that it is deployed in."""
+
+from collections.abc import Sequence
+
+from tfpipeline import number_formats
+from tfpipeline.cost import estimate
+from tfpipeline.ir import graph
+from tfpipeline.report import costs
+from tfpipeline.targets import catalog as targets
+
+
+def of_format(g: graph.Graph, name: str) -> list[estimate.Estimate]:
+    """A network on the targets that run its integers; on all for a float graph.
+
+    Args:
+        g: of it.
+        name: of its number format.
+    """
+    if name == number_formats.FLOAT:
+        return targets.estimate_all(g, targets.NAMES, estimate.Options())
+    number_format = number_formats.named(name)
+    options = estimate.Options(activation_bits=number_format.activation_bits)
+    starts = number_format.targets or ("",)
+    names = tuple(each for each in targets.NAMES if each.startswith(starts))
+    return targets.estimate_all(g, names, options)
+
+
+def text(estimates: Sequence[estimate.Estimate]) -> str:
+    """The comparison of the targets, and what must be known of int16."""
+    notes = {note: None for each in estimates for note in each.notes if "int16" in note}
+    return "\n".join([costs.comparison(estimates), *notes])
