@@ -11,8 +11,9 @@ in between, the concatenation shifts its input itself.
 Two things that the tool leaves open are decided here: a sum of two tensors gets the
 format of its own magnitude, where calibration has it, and never a finer one than its
 inputs, and where the three formats differ, none has more fraction bits than the width
-less the sign, which is all that the kernel of such sums takes; and the average pool is the chip's (see `kernels.average_factor`), not that of
-the tool's PC emulation, which at 8 bits shifts a 16-bit factor by 8 and saturates.
+less the sign, which is all that the kernel of such sums takes; and the average pool is
+the chip's (see `kernels.average_factor`), not that of the tool's PC emulation, which at
+8 bits shifts a 16-bit factor by 8 and saturates.
 """
 
 from collections.abc import Mapping

@@ -62,9 +62,7 @@ def _with_equal_parts(network: draft.Network, index: int) -> draft.Network:
     dims = [shapes[name][1] for name, _ in each.parts]
     if len({*dims}) == 1 or len({sorted(dim) == sorted(dims[0]) for dim in dims}) > 1:
         return network
-    wanted = [
-        layer.in_dim for layer in network.layers if each.output in layer.operands
-    ]
+    wanted = [layer.in_dim for layer in network.layers if each.output in layer.operands]
     dim = next((d for d in wanted if d in dims), dims[0])
     layers, parts = list(network.layers), list(each.parts)
     for position, (name, channels) in enumerate(each.parts):
