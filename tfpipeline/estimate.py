@@ -17,6 +17,7 @@ from tfpipeline.configs.fields import Flag
 from tfpipeline.cost import estimate
 from tfpipeline.report import costs
 from tfpipeline.targets import catalog
+from tfpipeline.targets.max78000 import policy as policies
 
 _BOTH = "both"
 _LATENCY_MODELS = ("ai8x", "kernel_parallel", _BOTH)
@@ -46,6 +47,16 @@ class Command(fields.Config):
             "Bits of a weight on MAX78000; if not given 8, 4 for facenet_v3, and as "
             "stored for files of fewer bits. 16 is for GAP8, activations alike.",
             choices=(1, 2, 4, 8, 16),
+        ),
+    ] = None
+    policy: Annotated[
+        str | None,
+        Flag(
+            "YAML file with weight_bits by layer on MAX78000, instead of "
+            "--weight_bits.",
+            check=policies.parse,
+            name="quantization_policy",
+            reads_file=True,
         ),
     ] = None
     activation_bits: Annotated[
@@ -119,8 +130,15 @@ def run(command: Command) -> tuple[str, list[estimate.Estimate]]:
 
 def _options(command: Command, source: model_source.Source) -> estimate.Options:
     clock = command.clock_mhz
+    if command.policy is not None and command.weight_bits is not None:
+        raise errors.UsageError(
+            "--quantization_policy says the bits of weights: leave out --weight_bits"
+        )
+    policy = None if command.policy is None else policies.parse(command.policy)
+    bits = command.weight_bits if policy is None else policy.weight_bits
     return estimate.Options(
-        weight_bits=command.weight_bits or source.weight_bits,
+        weight_bits=bits or source.weight_bits,
+        layer_bits={} if policy is None else policy.overrides,
         activation_bits=command.activation_bits or source.activation_bits,
         fold=command.fold,
         split_kernels=command.split_kernels,

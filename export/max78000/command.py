@@ -18,7 +18,8 @@ from tfpipeline.cost import macs
 from tfpipeline.ir import global_pools, graph, single_results
 from tfpipeline.metadata import model_metadata
 from tfpipeline.post_training import loss
-from tfpipeline.targets.max78000 import lost_weights, policy, quantize
+from tfpipeline.targets.max78000 import lost_weights, quantize
+from tfpipeline.targets.max78000 import policy as policies
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,6 +29,16 @@ class Flags(fields.Config):
     weight_bits: Annotated[
         int | None,
         Flag("Width of the weights of a float network; 8 if not given."),
+    ] = None
+    policy: Annotated[
+        str | None,
+        Flag(
+            "YAML file with weight_bits by layer of a float network, instead of "
+            "--weight_bits.",
+            check=policies.parse,
+            name="quantization_policy",
+            reads_file=True,
+        ),
     ] = None
     sample: Annotated[
         str | None,
@@ -52,8 +63,7 @@ def prepare(given: Given, flags: Flags) -> Prepared:
     source = given.source(scaled_inputs=True)
     single_results.require(source.graph, "MAX78000")
     g = global_pools.as_pools(source.graph)
-    bits = flags.weight_bits or source.weight_bits
-    weights = None if bits is None else policy.Policy(weight_bits=bits)
+    weights = _policy(flags, g, source.weight_bits)
     image = _sample(flags, g)
     prepared = network.prepare(g, image, weights=weights)
     is_float = all(tensor.dtype == "float32" for tensor in g.tensors.values())
@@ -72,7 +82,7 @@ def _after_training(given: Given, flags: Flags) -> Prepared:
     from tfpipeline.post_training import max78000
 
     single_results.require(given.network.graph, "MAX78000")
-    weights = policy.Policy(weight_bits=flags.weight_bits or 8)
+    weights = _policy(flags, given.network.graph) or policies.Policy()
     quantized = max78000.quantized(given.network, weights)
     image = _sample(flags, quantized.graph)
     if image is None:
@@ -93,6 +103,27 @@ def _after_training(given: Given, flags: Flags) -> Prepared:
         prepared, notes=(*quantized.notes, *lost, *prepared.notes)
     )
     return _prepared(prepared, given.name, cost, given.metadata)
+
+
+def _policy(
+    flags: Flags, g: graph.Graph, weight_bits: int | None = None
+) -> policies.Policy | None:
+    """What is asked for the weights, or a width that the network has by itself.
+
+    Raises:
+        UsageError: two answers, or bits for layers that the network does not have.
+    """
+    if flags.policy is None:
+        bits = flags.weight_bits or weight_bits
+        return None if bits is None else policies.Policy(weight_bits=bits)
+    if flags.weight_bits is not None:
+        raise errors.UsageError(
+            "--quantization_policy says the bits of weights: leave out --weight_bits"
+        )
+    found = policies.parse(flags.policy)
+    names = [layer.name for layer in g.layers if isinstance(layer, graph.Weighted)]
+    found.check_names(tuple(names), g.name)
+    return found
 
 
 def _ends_with_classes(given: Given) -> bool:

@@ -77,8 +77,11 @@ def _source_keys(lowered: lowering.Lowered, index: int) -> Iterator[tuple[str, o
         if step.layer.flatten:
             # Which the tool does not multiply itself where it is told the sources.
             yield "in_channels", step.layer.in_channels * math.prod(step.layer.in_dim)
-    written = [lowered.steps[i].layer.out_dim for i in sources if i != lowering.INPUT]
-    if written and written[0] != step.layer.in_dim:
+    first = lowered.steps[0].layer.in_dim
+    source = sources[0]
+    is_input = source == lowering.INPUT
+    written = first if is_input else lowered.steps[source].layer.out_dim
+    if written != step.layer.in_dim:
         yield "in_dim", list(step.layer.in_dim)
 
 

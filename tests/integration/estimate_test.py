@@ -1,6 +1,7 @@
 """`python -m tfpipeline.estimate`, as users call it."""
 
 import csv
+import dataclasses
 import io
 import json
 import math
@@ -143,6 +144,19 @@ def test_weight_bits_and_clock():
     assert found["totals"]["weight_bytes"] == 94_048 // 4
     latency = found["latency"]["ai8x"]
     assert latency["seconds"] == latency["cycles"] / 25e6
+
+
+def test_weight_bits_by_layer():
+    text = "{start_epoch: 1, weight_bits: 8, overrides: {conv1: {weight_bits: 4}}}"
+    name, target = "facenet_v6", ("max78000",)
+    command = estimate.Command(model=name, target=target, policy=text)
+    _, [found] = estimate.run(command)
+    _, [plain] = estimate.run(estimate.Command(model=name, target=target))
+    bytes_of = [[layer.weight_bytes for layer in x.layers] for x in (found, plain)]
+    halved = [a for a, b in zip(*bytes_of, strict=True) if 2 * a == b]
+    assert len(halved) == 1
+    with pytest.raises(errors.UsageError, match="leave out --weight_bits"):
+        estimate.run(dataclasses.replace(command, weight_bits=4))
 
 
 @pytest.mark.parametrize("clock", ["1e-3", "1e4"])

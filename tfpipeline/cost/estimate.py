@@ -17,6 +17,7 @@ class Options:
     Attributes:
         weight_bits: width of weights that are not quantized yet; `None` for 8.
             Targets without that width say so and count 8.
+        layer_bits: by layer name, other widths of weights (MAX78000).
         activation_bits: width of activations that are not quantized yet, 8 or 16.
         fold: side of the blocks of pixels that the input's channels take up (MAX78000).
         split_kernels: whether kernels that are too large become several 3x3 (MAX78000).
@@ -25,6 +26,7 @@ class Options:
     """
 
     weight_bits: int | None = None
+    layer_bits: Mapping[str, int] = dataclasses.field(default_factory=dict)
     activation_bits: int = activations.DEFAULT_BITS
     fold: int = 1
     split_kernels: bool = False

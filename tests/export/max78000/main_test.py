@@ -51,6 +51,23 @@ def test_a_float_graph_and_an_image(tmp_path):
     assert "quantization: 4" in (output / files.DESCRIPTION_FILE).read_text()
 
 
+def test_bits_by_layer(tmp_path):
+    serialize.write(network(), tmp_path / "run" / "graph")
+    policy_file = tmp_path / "policy.yaml"
+    flags = (f"--model={tmp_path / 'run'}", f"--quantization_policy={policy_file}")
+    text = "{start_epoch: 1, weight_bits: 8, overrides: {second: {weight_bits: 2}}}"
+    policy_file.write_text(text)
+    done = run(*flags, f"--output={tmp_path / 'out'}", "--no_calibration")
+    assert done.returncode == 0, done.stderr
+    described = (tmp_path / "out" / files.DESCRIPTION_FILE).read_text()
+    bits = [line[-1] for line in described.splitlines() if "quantization:" in line]
+    assert bits == ["8", "2", "8"]
+    policy_file.write_text(text.replace("second", "third"))
+    done = run(*flags, f"--output={tmp_path / 'b'}", "--no_calibration")
+    assert done.returncode == 2
+    assert "weight bits for 'third', which is no layer with weights" in done.stderr
+
+
 def test_an_integer_graph_as_it_is(tmp_path):
     q = quantize.quantize(network(), policy.Policy(weight_bits=2))
     serialize.write(q, tmp_path / "graph")

@@ -4,7 +4,10 @@
 requirements. Nothing of the tool is in this project.
 """
 
+import atexit
 import dataclasses
+import functools
+import json
 import os
 import pathlib
 import re
@@ -14,6 +17,7 @@ import subprocess
 import numpy as np
 
 from export.max78000 import files
+from tests.export.max78000 import vendor_server
 
 # For each layer the tool logs: what it reads, what is pooled, what is combined, the
 # sums, the output.
@@ -46,6 +50,31 @@ def missing() -> str | None:
     return f"{' and '.join(absent)} not set" if absent else None
 
 
+def synthesize(arguments: list[str]) -> tuple[int, str]:
+    """Exit status of `ai8xize.py` and what it prints."""
+    server = _server()
+    assert server.stdin is not None
+    assert server.stdout is not None
+    server.stdin.write(json.dumps(arguments) + "\n")
+    server.stdin.flush()
+    status, printed = json.loads(server.stdout.readline())
+    return status, printed
+
+
+@functools.cache
+def _server() -> subprocess.Popen[str]:
+    server = subprocess.Popen(
+        [os.environ["AI8X_PYTHON"], str(pathlib.Path(vendor_server.__file__))],
+        cwd=os.environ["AI8X_SYNTHESIS"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+    atexit.register(server.kill)
+    return server
+
+
 def run(folder: pathlib.Path, output: pathlib.Path, *, logs_all: bool = True) -> Result:
     """Runs the command of the folder's README.txt; fails with what the tool says.
 
@@ -60,14 +89,8 @@ def run(folder: pathlib.Path, output: pathlib.Path, *, logs_all: bool = True) ->
     options[options.index("--test-dir") + 1] = str(output)
     name = "data.npy" if logs_all else "result.npy"
     wanted = ["--log-intermediate"] if logs_all else ["--sample-numpy-filename", name]
-    done = subprocess.run(
-        [os.environ["AI8X_PYTHON"], "ai8xize.py", *options, *wanted],
-        cwd=os.environ["AI8X_SYNTHESIS"],
-        capture_output=True,
-        text=True,
-        timeout=600,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
+    status, printed = synthesize([*options, *wanted])
+    assert status == 0, printed
     target = output / options[options.index("--prefix") + 1]
     log = (target / "log.txt").read_text(encoding="utf-8")
     arrays = []
@@ -76,4 +99,4 @@ def run(folder: pathlib.Path, output: pathlib.Path, *, logs_all: bool = True) ->
         while stream.tell() < size:
             arrays.append(np.load(stream))
     outputs = arrays[_ARRAYS_A_LAYER - 1 :: _ARRAYS_A_LAYER] if logs_all else arrays
-    return Result(log + done.stderr, outputs)
+    return Result(log + printed, outputs)

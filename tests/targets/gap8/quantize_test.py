@@ -158,3 +158,41 @@ def test_average_pools_too_large_for_eight_bits_are_refused():
     builder.mean()
     with pytest.raises(errors.TargetError, match=r"17x17 in 8 bits \[GAP8-POOL-04\]"):
         quantize.quantize(builder.build(), {"input": 1.0}, num_bits=8)
+
+
+def _sum_of_small():
+    """relu(conv) + conv of the input, and a convolution that reads the sum."""
+    builder = graph_builder.Builder((4, 4, 2), name="small_sum")
+    first = builder.conv(2, 1, relu=False)
+    builder.activation("relu")
+    rectified = builder.last
+    second = builder.conv(2, 1, source="input", relu=False)
+    builder.join(graph.Add, rectified)
+    total = builder.last
+    builder.conv(3, 1)
+    g = builder.build()
+    ranges = {name: 1.0 for name in quantize.measured(g)}
+    return g, ranges, first, second, total
+
+
+@pytest.mark.parametrize("num_bits", [16, 8])
+def test_sums_of_unequal_small_values_have_no_more_fraction_than_the_width(num_bits):
+    g, ranges, first, second, total = _sum_of_small()
+    small = {first: 2.0**-2, second: 2.0**-4, total: 2.0**-2}
+    p = quantize.quantize(g, {**ranges, **small}, num_bits=num_bits)
+    (add,) = (layer for layer in p.layers if isinstance(layer, program.Add))
+    q = [p.tensors[name].q for name in (*add.inputs, add.output)]
+    assert q == [num_bits - 1] * 3
+    assert add.norms == (0, 0)
+    # One large operand leaves the others where they may be.
+    p = quantize.quantize(g, {**ranges, **small, first: 4.0}, num_bits=num_bits)
+    (add,) = (layer for layer in p.layers if isinstance(layer, program.Add))
+    q = {p.tensors[name].q for name in (*add.inputs, add.output)}
+    assert q == {num_bits - 1, num_bits - 3}
+
+
+def test_sums_of_equal_small_formats_keep_them():
+    g, ranges, *names = _sum_of_small()
+    p = quantize.quantize(g, {**ranges, **dict.fromkeys(names, 2.0**-3)})
+    (add,) = (layer for layer in p.layers if isinstance(layer, program.Add))
+    assert {p.tensors[name].q for name in (*add.inputs, add.output)} == {18}

@@ -140,7 +140,7 @@ def magnitudes_of(qat_model: keras.Model, g: graph.Graph) -> dict[str, float]:
     draft = lowering.lower(g, num_bits_of(qat_model))
     found[draft.input] = 2.0 ** integers[_input_layer(qat_model)]
     for step in draft.steps:
-        if issubclass(step.kind, (program.Weighted, program.Add)):
+        if issubclass(step.kind, lowering.MEASURED):
             found[step.measured] = 2.0 ** integers[step.name]
     return found
 
@@ -162,23 +162,12 @@ def shared_around_sums(
             another.
     """
     result = dict(magnitudes)
-    writers = {step.output: step for step in draft.steps}
-
-    def measured(name: str) -> list[str]:
-        """The tensors whose magnitudes decide the format of `name`."""
-        if name not in writers:
-            return [name]
-        step = writers[name]
-        if issubclass(step.kind, (program.Weighted, program.Add)):
-            return [step.measured]
-        return [each for source in step.inputs for each in measured(source)]
-
     sums = [step for step in draft.steps if step.kind is program.Add]
     changed = bool(sums)
     while changed:
         changed = False
         for step in sums:
-            group = [each for name in step.inputs for each in measured(name)]
+            group = [each for name in step.inputs for each in draft.measured(name)]
             group.append(step.measured)
             known = [result[each] for each in group if each in result]
             if not known:

@@ -31,6 +31,9 @@ _KINDS = {
     for operation in operations
 }
 
+# Layers whose results set formats; the others keep those of their inputs.
+MEASURED = (program.Weighted, program.Add)
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
 class Step:
@@ -74,6 +77,15 @@ class Draft:
         """How often a tensor is read, by steps and as a result."""
         reads = sum(step.inputs.count(name) for step in self.steps)
         return reads + self.outputs.count(name)
+
+    def measured(self, name: str) -> tuple[str, ...]:
+        """The tensors whose magnitudes decide the format of a tensor."""
+        writer = next((step for step in self.steps if step.output == name), None)
+        if writer is None:
+            return (name,)
+        if issubclass(writer.kind, MEASURED):
+            return (writer.measured,)
+        return tuple(each for source in writer.inputs for each in self.measured(source))
 
 
 def require_runnable(g: graph.Graph, num_bits: int) -> steps.Network:

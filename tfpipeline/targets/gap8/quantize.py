@@ -10,8 +10,10 @@ in between, the concatenation shifts its input itself.
 
 Two things that the tool leaves open are decided here: a sum of two tensors gets the
 format of its own magnitude, where calibration has it, and never a finer one than its
-inputs; and the average pool is the chip's (see `kernels.average_factor`), not that of
-the tool's PC emulation, which at 8 bits shifts a 16-bit factor by 8 and saturates.
+inputs, and where the three formats differ, none has more fraction bits than the width
+less the sign, which is all that the kernel of such sums takes; and the average pool is
+the chip's (see `kernels.average_factor`), not that of the tool's PC emulation, which at
+8 bits shifts a 16-bit factor by 8 and saturates.
 """
 
 from collections.abc import Mapping
@@ -117,14 +119,17 @@ class _Formats:
         self._draft = draft
         self._ranges = ranges
         self._num_bits = num_bits
+        self._is_raw = raw_input
         self._integers: dict[str, int] = {}
         self._faults: list[str] = []
+        # Tensors whose magnitudes count as one at least, for the sums that read them.
+        self._raised: set[str] = set()
         self.layers: dict[str, fixed_point.Format] = {}
         self.shifts: dict[str, int] = {}
-        source = draft.input
-        self._integers[source] = num_bits - 1 if raw_input else self._bits_of(source)
-        for step in draft.steps:
-            self._integers[step.output] = self._propagated(step)
+        self._propagate()
+        while not self._faults and (tiny := self._tiny_in_sums() - self._raised):
+            self._raised |= tiny
+            self._propagate()
         if self._faults:
             raise errors.QuantizationError(
                 errors.told(f"graph '{draft.name[:60]}': ", self._faults)
@@ -138,10 +143,32 @@ class _Formats:
             if step.kind is program.Concat:
                 self._equalize(step)
 
+    def _propagate(self) -> None:
+        """Integer bits of all tensors, from those that are measured."""
+        source, width = self._draft.input, self._num_bits
+        self._integers[source] = width - 1 if self._is_raw else self._bits_of(source)
+        for step in self._draft.steps:
+            self._integers[step.output] = self._propagated(step)
+
+    def _tiny_in_sums(self) -> set[str]:
+        """Measured tensors that give a sum of unequal formats a negative integer bit.
+
+        CNN_MatAddDynAdjust takes 0 to 15 fraction bits, in 8 bits 0 to 7.
+        """
+        found: set[str] = set()
+        for step in self._draft.steps:
+            names = (*step.inputs, step.output)
+            integers = [self._integers[name] for name in names]
+            if step.kind is program.Add and min(integers) < min(0, max(integers)):
+                for name, bits in zip(names, integers, strict=True):
+                    found |= set(self._draft.measured(name)) if bits < 0 else set()
+        return found
+
     def _bits_of(self, name: str) -> int:
         """Integer bits that calibration found; 0 besides a fault."""
         try:
-            return fixed_point.integer_bits(float(self._ranges[name]))
+            bits = fixed_point.integer_bits(float(self._ranges[name]))
+            return max(bits, 0) if name in self._raised else bits
         except KeyError:
             self._faults.append(f"no range of the tensor '{name}'")
         except errors.QuantizationError as error:

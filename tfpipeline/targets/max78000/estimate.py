@@ -8,6 +8,7 @@ from tfpipeline.ir import global_pools, graph, single_results
 from tfpipeline.targets.max78000 import (
     cost,
     data_memory,
+    fusion,
     graph_cost,
     latency,
     lowering,
@@ -45,7 +46,7 @@ def estimate_graph(
     if options.split_kernels:
         g = splitting.split(g)
     found = graph_cost.estimate_graph(
-        g, spec, weight_bits=options.weight_bits, fold=options.fold
+        g, spec, weight_bits=_bits(g, options), fold=options.fold
     )
     lowered, result = found.lowered, found.cost
     if not lowered.steps:
@@ -115,6 +116,18 @@ def _map(lowered: lowering.Lowered, spec: specs.Spec) -> occupancy.Occupancy:
             for each in instances
         ),
     )
+
+
+def _bits(g: graph.Graph, options: estimate.Options) -> fusion.Bits:
+    """One width, or that of each layer."""
+    if not options.layer_bits:
+        return options.weight_bits
+    fusion.check_names(g, options.layer_bits)
+    named = {layer.name for layer in g.layers if isinstance(layer, graph.Weighted)}
+    others = (
+        {} if options.weight_bits is None else dict.fromkeys(named, options.weight_bits)
+    )
+    return {**others, **options.layer_bits}
 
 
 def _notes(

@@ -217,7 +217,21 @@ def _convolution(
         **_pooling(g, front.pool),
     )
     asked = _decimated(asked)
-    return _line(asked) if is_line and rows == 1 else asked
+    if is_line:
+        return _line(asked) if rows == 1 else asked
+    return _with_square_stride(asked)
+
+
+def _with_square_stride(layer: draft.Layer) -> draft.Layer:
+    """Pools of two-dimensional layers have one stride; over one pixel, any will do."""
+    rows, columns = layer.pool_stride
+    sides = zip(layer.in_dim, layer.pool, strict=True)
+    free_rows, free_columns = (side == (1, 1) for side in sides)
+    if free_columns:
+        return dataclasses.replace(layer, pool_stride=(rows, rows))
+    if free_rows:
+        return dataclasses.replace(layer, pool_stride=(columns, columns))
+    return layer
 
 
 def _decimated(layer: draft.Layer) -> draft.Layer:

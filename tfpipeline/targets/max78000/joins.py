@@ -4,6 +4,10 @@ The operands of an element-wise operation lie interleaved in the data memory, an
 the parts of a concatenation of more channels than processors. Other layers cannot read
 data with gaps (`read_gap`, on MAX78002 only), so that what they read as well is copied
 by a layer that does nothing else, as in the vendor's networks.
+
+One row of pixels is a column to some layers. Where a layer reads one tensor, the tool's
+`in_dim` turns it; where it reads several, that counts the pixels of all of them (tool:
+izer.py), so that copies turn them beforehand.
 """
 
 import collections
@@ -26,7 +30,7 @@ def with_copies(network: draft.Network, spec: specs.Spec) -> draft.Network:
     if not _is_closed(network):
         # The device cannot run it anyway.
         return network
-    return _for_concatenations(_for_sums(network), spec)
+    return _for_concatenations(_for_sums(_turned(network)), spec)
 
 
 def _is_closed(network: draft.Network) -> bool:
@@ -39,6 +43,68 @@ def _is_closed(network: draft.Network) -> bool:
         and known.issuperset([*parts, *_listed(network)])
         and all(each.along_channels for each in network.concatenations)
     )
+
+
+def _turned(network: draft.Network) -> draft.Network:
+    """The network with the rows and columns of all that a layer reads the same."""
+    for index in range(len(network.concatenations)):
+        network = _with_equal_parts(network, index)
+    # Sums follow what they read, which may be sums.
+    for name in [layer.output for layer in network.layers]:
+        network = _with_equal_sources(network, name)
+    return network
+
+
+def _with_equal_parts(network: draft.Network, index: int) -> draft.Network:
+    """Copies turn the parts of a concatenation that are not as its readers want."""
+    each = network.concatenations[index]
+    shapes = _shapes(network)
+    dims = [shapes[name][1] for name, _ in each.parts]
+    if len({*dims}) == 1 or len({sorted(dim) == sorted(dims[0]) for dim in dims}) > 1:
+        return network
+    wanted = [layer.in_dim for layer in network.layers if each.output in layer.operands]
+    dim = next((d for d in wanted if d in dims), dims[0])
+    layers, parts = list(network.layers), list(each.parts)
+    for position, (name, channels) in enumerate(each.parts):
+        if dims[position] != dim:
+            copy = _copy(network, name, f"{each.name}/turned_{position}", dim)
+            _insert(layers, copy, (name,))
+            parts[position] = (copy.output, channels)
+    concatenations = list(network.concatenations)
+    concatenations[index] = dataclasses.replace(each, parts=tuple(parts))
+    return dataclasses.replace(
+        network, layers=tuple(layers), concatenations=tuple(concatenations)
+    )
+
+
+def _with_equal_sources(network: draft.Network, output: str) -> draft.Network:
+    """Lets the layer that writes a tensor read all it reads with one shape."""
+    shapes, parts = _shapes(network), _parts(network)
+    layer = next(each for each in network.layers if each.output == output)
+    dims = [shapes[name][1] for name in layer.operands]
+    is_single = len(layer.operands) == 1 and layer.operands[0] not in parts
+    is_turned = all(sorted(dim) == sorted(layer.in_dim) for dim in dims)
+    if is_single or not is_turned or {*dims} == {layer.in_dim}:
+        return network
+    if not layer.convolves and not layer.pools and len({*dims}) == 1:
+        changed = dataclasses.replace(layer, in_dim=dims[0], out_dim=dims[0])
+        layers = [changed if each is layer else each for each in network.layers]
+        return dataclasses.replace(network, layers=tuple(layers))
+    layers, operands = list(network.layers), list(layer.operands)
+    for position, name in enumerate(layer.operands):
+        if dims[position] == layer.in_dim:
+            continue
+        # What reads a concatenation cannot turn it, what reads the copy can.
+        is_whole = name in parts
+        dim = dims[position] if is_whole else layer.in_dim
+        copy = _copy(network, name, f"{layer.name}/turned_{position}", dim)
+        _insert(layers, copy, parts.get(name, (name,)))
+        operands[position] = copy.output
+    changed = dataclasses.replace(layer, operands=tuple(operands))
+    layers = [changed if each is layer else each for each in layers]
+    network = dataclasses.replace(network, layers=tuple(layers))
+    # The copy of a whole is turned by another, where it is one of several operands.
+    return network if len(operands) == 1 else _with_equal_sources(network, output)
 
 
 def _for_sums(network: draft.Network) -> draft.Network:
@@ -130,8 +196,11 @@ def _insert(
     layers.insert(max(writers, default=-1) + 1, copy)
 
 
-def _copy(network: draft.Network, name: str, copy: str) -> draft.Layer:
-    channels, dim = _shapes(network)[name]
+def _copy(
+    network: draft.Network, name: str, copy: str, dim: draft.Pair | None = None
+) -> draft.Layer:
+    channels, shape = _shapes(network)[name]
+    dim = dim or shape
     return draft.Layer(
         kind="Copy",
         name=copy,

@@ -18,7 +18,7 @@ def _pool_stride(layer: draft.Layer, spec: specs.Spec) -> str | None:
 def _square_stride(layer: draft.Layer, spec: specs.Spec) -> str | None:
     rows, columns = layer.pool_stride
     # A line of pixels has one stride only.
-    is_line = layer.in_dim[1] == 1
+    is_line = layer.in_dim[1] == 1 and layer.operator in ("conv1d", "passthrough")
     return None if is_line or rows == columns else violation.size(layer.pool_stride)
 
 
