@@ -30,7 +30,7 @@ def choose(g: graph.Graph, found: ranges.Ranges, form: formats.Format) -> Scales
     A Concat, a pool, a reshape and others copy integers: what they read and write has
     one scale, of the range of all of it. Softmax, sigmoid and tanh write a scale that
     their integers fix; a Concat or Pack reads them through a Requantize. What an LSTM
-    writes is its hidden state; its cell has 16 bits on a power of two: `affine.of_cell`.
+    writes is its hidden state; its cell has 16 bits (`affine.of_cell`).
 
     Raises:
         UsageError: a tensor has no range.
