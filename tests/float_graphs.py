@@ -90,7 +90,7 @@ def every_kind():
 
 
 def recurrent():
-    """Networks of layers that keep a state, which are not quantized here."""
+    """Networks of layers that keep a state."""
     lstm = graph_builder.Builder((5, 4), name="lstm")
     lstm.lstm(6, clip=0.5)
     lstm.lstm(3)

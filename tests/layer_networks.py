@@ -249,6 +249,7 @@ CASES: dict[str, Callable[[], Case]] = {
     "tf.nn.relu": lambda: Case(lambda x: tf.nn.relu(x)),
     "LSTM": lambda: Case(L.LSTM(4, name="it"), LINE),
     "GRU": lambda: Case(L.GRU(4, name="it"), LINE),
+    "SimpleRNN": lambda: Case(L.SimpleRNN(4, name="it"), LINE),
     "LayerNormalization": lambda: Case(L.LayerNormalization(name="it")),
     "Embedding": lambda: Case(L.Embedding(8, 4, name="it"), VECTOR, first=True),
     "Lambda": lambda: Case(L.Lambda(lambda x: x * x, name="it")),

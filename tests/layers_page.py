@@ -147,7 +147,7 @@ def _cell(number_format: str, model: keras.Model, g: graph.Graph) -> Cell:
     if not fault:
         return Cell(BOTH)
     if number_format not in TYPES or any(
-        isinstance(layer, graph.Lstm) and number_format != "int8" for layer in g.layers
+        isinstance(layer, graph.Lstm) and number_format == "int4" for layer in g.layers
     ):
         return Cell(NONE, fault)
     dtype = TYPES[number_format]

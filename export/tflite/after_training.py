@@ -5,9 +5,8 @@ import dataclasses
 import numpy as np
 
 from export.tflite import from_graph
-from tfpipeline import errors
 from tfpipeline.cost import macs
-from tfpipeline.ir import from_tflite, graph
+from tfpipeline.ir import graph
 from tfpipeline.numerics import affine
 from tfpipeline.post_training import float_network, loss, tflite
 from tfpipeline.precision import formats
@@ -60,30 +59,8 @@ def _quantized(
     options: options_lib.Options,
 ) -> tuple[graph.Graph, graph.Graph, bytes]:
     """The float graph, its integers, and the file of these."""
-    keeps_state = any(isinstance(x, graph.Stateful) for x in network.graph.layers)
-    if not keeps_state or network.model is None or form.weight_bits != 8:
-        g, integers = tflite.quantized(network, form, options)
-        return g, integers, from_graph.to_bytes(integers)
-    if options != options_lib.PLAIN:
-        raise errors.UsageError(
-            f"'{network.graph.name}' has layers that keep a state, which TensorFlow's "
-            "converter quantizes: leave out --per_tensor, --equalize, --ranges and "
-            "--bias_correction"
-        )
-    # TensorFlow, which the model was read with, is there already.
-    from export.tflite import int8
-    from tfpipeline.quantization import input_ranges
-
-    declared = input_ranges.InputRange(
-        network.input_range.low, network.input_range.high
-    )
-    data = int8.convert_ptq(
-        network.model,
-        network.inputs,
-        declared,
-        activation_bits=form.activation_bits,
-    )
-    return network.graph, from_tflite.read(data, name=network.graph.name), data
+    g, integers = tflite.quantized(network, form, options)
+    return g, integers, from_graph.to_bytes(integers)
 
 
 def cost(

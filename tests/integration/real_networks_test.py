@@ -11,9 +11,10 @@ import pathlib
 import numpy as np
 import pytest
 
+from export.c import host, network
 from tests.export import commands
-from tfpipeline import model_source
 from tfpipeline.ir import from_tflite
+from tfpipeline.models import forms
 from tfpipeline.readers import keras_files
 from tfpipeline.simulate import execution
 from tfpipeline.targets.tflm import interpreter
@@ -23,7 +24,7 @@ FOLDER = os.environ.get(VARIABLE)
 FILES = sorted(
     path
     for path in (pathlib.Path(FOLDER).iterdir() if FOLDER else ())
-    if path.suffix in model_source.KERAS_SUFFIXES
+    if path.suffix in forms.KERAS_SUFFIXES
 )
 
 pytestmark = [
@@ -55,8 +56,12 @@ def test_each_output_is_micros_bit_for_bit(given, tmp_path, target, per_tensor):
     inputs = np.random.default_rng(1).integers(
         limits.min, limits.max, source.shape, source.dtype, endpoint=True
     )
-    computed = execution.run(g, [inputs])
-    for ours, micro in zip(computed, interpreter.run(data, [inputs]), strict=True):
+    expected = interpreter.run(data, [inputs])
+    for ours, micro in zip(execution.run(g, [inputs]), expected, strict=True):
+        np.testing.assert_array_equal(ours, micro)
+    with host.compiled(network.prepare(g, "net")) as program:
+        in_c = program.run([inputs])
+    for ours, micro in zip(in_c, expected, strict=True):
         np.testing.assert_array_equal(ours, micro)
 
 

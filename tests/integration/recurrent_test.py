@@ -6,13 +6,13 @@ import pytest
 from export.c import network
 from export.tflite import after_training, from_graph, int8, verify
 from export.tflm import arena, bundle, project, structures
-from tests import recurrent
+from tests import float_graphs, recurrent
 from tests.ir import tflite_models as models
 from tests.simulate import micro
 from tfpipeline import errors, model_source
 from tfpipeline.compat import keras, tf
 from tfpipeline.cost import estimate
-from tfpipeline.ir import from_tflite, single_results
+from tfpipeline.ir import from_tflite, graph, single_results
 from tfpipeline.post_training import float_network, input_range
 from tfpipeline.precision import formats, options, quantize, ranges
 from tfpipeline.readers import from_keras
@@ -114,6 +114,7 @@ def test_an_lstm_of_keras_quantized_by_the_converter_runs_bit_for_bit():
     assert np.abs(real - model(images).numpy()).mean() < 4 * result.scale[0]
 
 
+@pytest.mark.slow
 def test_the_result_that_the_converter_gives_another_scale_is_refused():
     rows = keras.Input((8, 4))
     x = L.Concatenate()([L.LSTM(6, return_sequences=True)(rows), rows])
@@ -122,35 +123,79 @@ def test_the_result_that_the_converter_gives_another_scale_is_refused():
     assert "in front of a CONCATENATION or PACK: put another layer" in reason
 
 
-@pytest.mark.slow
-def test_a_float_lstm_is_not_quantized_after_training_here():
-    g = from_keras.read(keras_network())
-    observed = ranges.observe(g, np.zeros((1, 8, 4), np.float32))
-    with pytest.raises(errors.GraphError, match="keeps a state, whose range"):
-        quantize.quantize(g, observed, next(iter(formats.FORMATS.values())))
+def test_what_no_kernel_reads_is_not_quantized():
+    for name, form, reason in (
+        ("lstm", "wi4_ai8", "reads its kernels as int8 alone; found 4 bits"),
+        ("svdf", "wi8_ai8", "keeps a state, whose range"),
+    ):
+        g = float_graphs.recurrent()[name]
+        observed = ranges.observe(g, float_graphs.images(g, 2))
+        with pytest.raises(errors.GraphError, match=reason):
+            quantize.quantize(g, observed, formats.named(form))
+
+
+def float_network_of(model):
+    images = np.random.default_rng(0).uniform(-1, 1, (20, 8, 4)).astype(np.float32)
+    g = from_keras.read(model)
+    declared = input_range.of_values(images)
+    return float_network.FloatNetwork(g, images, declared, model)
+
+
+@pytest.mark.parametrize("recipe", ["wi8_ai8", "wi8_ai16"])
+def test_two_lstms_are_quantized_as_micro_runs_them(recipe):
+    g = float_graphs.recurrent()["lstm"]
+    images = float_graphs.images(g, 8)
+    given = float_network.FloatNetwork(g, images, input_range.of_values(images))
+    require_micros_bits(after_training.made(given, recipe))
+
+
+def require_micros_bits(data):
+    """That our execution computes what the interpreter does; returns the graph."""
+    g = from_tflite.read(data)
+    inputs = micro.random_inputs(g, 4)
+    (expected,) = micro.run(data, inputs, 1)
+    np.testing.assert_array_equal(execution.run(g, inputs)[0], expected)
+    return g
 
 
 @pytest.mark.slow
-def test_a_float_lstm_of_keras_is_quantized_by_the_converter():
+@pytest.mark.parametrize(
+    "given", [options.PLAIN, options.Options(equalize=True, bias_correction=True)]
+)
+@pytest.mark.parametrize("recipe", ["wi8_ai8", "wi8_ai16"])
+def test_a_float_lstm_of_keras_is_quantized_as_micro_runs_it(recipe, given):
     keras.utils.set_random_seed(1)
     rows = keras.Input((8, 4))
-    model = keras.Model(rows, L.Dense(3)(L.LSTM(6)(rows)))
-    images = np.random.default_rng(0).uniform(-1, 1, (20, 8, 4)).astype(np.float32)
-    given = float_network.FloatNetwork(
-        from_keras.read(model), images, input_range.of_values(images), model
+    # In front of a concatenation, which the converter's files must not have.
+    x = L.Concatenate()([L.LSTM(6, return_sequences=True)(rows), rows])
+    model = keras.Model(rows, L.Dense(3)(L.LSTM(5)(x)))
+    network_in = float_network_of(model)
+    made = after_training.make(network_in, formats.named(recipe), recipe, given)
+    assert made.cost.worst_output.db > 30
+    network.prepare(require_micros_bits(made.data), "net")
+
+
+@pytest.mark.slow
+def test_an_lstm_has_the_kernels_and_the_cell_of_the_converter():
+    keras.utils.set_random_seed(1)
+    rows = keras.Input((8, 4))
+    model = keras.Model(rows, L.LSTM(6, return_sequences=True)(rows))
+    given = float_network_of(model)
+    made = after_training.made(given, "wi8_ai8")
+    theirs = int8.convert_ptq(model, given.inputs)
+    ours, other = (from_tflite.read(data) for data in (made, theirs))
+    (layer,), (expected,) = (
+        [x for x in g.layers if isinstance(x, graph.Lstm)] for g in (ours, other)
     )
-    form = formats.named("wi8_ai8")
-    made = after_training.make(given, form, "int8")
-    assert made.cost.worst_output.db > 25
-    g = from_tflite.read(made.data)
-    inputs = micro.random_inputs(g, 4)
-    (expected,) = micro.run(made.data, inputs, 1)
-    np.testing.assert_array_equal(execution.run(g, inputs)[0], expected)
-    equalized = options.Options(equalize=True)
-    with pytest.raises(errors.UsageError, match="which TensorFlow's converter quant"):
-        after_training.make(given, form, "int8", equalized)
-    with pytest.raises(errors.ExportError, match=r"not .*supported for op: 'UNIDIR"):
-        after_training.make(given, formats.named("wi8_ai16"), "int16x8")
+    # The ranges of the hidden state differ: its calibration does not reset the state.
+    for name, same in zip(
+        (*graph.kernel_names(layer), layer.states[1]),
+        (*graph.kernel_names(expected), expected.states[1]),
+        strict=True,
+    ):
+        assert ours.tensors[name].quant == other.tensors[same].quant
+        if name in ours.constants:
+            np.testing.assert_array_equal(ours.constants[name], other.constants[same])
 
 
 def test_a_written_file_brings_what_tflite_asks_for():

@@ -273,8 +273,6 @@ def test_the_page_lists_layers_and_functions():
         ([L.UpSampling2D(2, interpolation="area")], "interpolation 'area'"),
         ([L.Conv2D(1, 1, activation=lambda x: x)], "the activation '<lambda>'"),
         ([L.MaxPooling2D(data_format="channels_first")], "'channels_last'"),
-        ([L.Reshape((4, -1)), L.GRU(2)], "makes a loop of it (WHILE); use an LSTM"),
-        ([L.Reshape((4, -1)), L.SimpleRNN(2)], "has no kernel for it"),
         ([L.Reshape((4, -1)), L.LSTM(2, "relu")], "activation must be tanh"),
         (
             [L.Reshape((4, -1)), L.LSTM(2, recurrent_activation="hard_sigmoid")],

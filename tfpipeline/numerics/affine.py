@@ -42,6 +42,11 @@ FIXED_OUTPUTS = {
     ("tanh", "int8"): (1 / 128, 0),
     ("tanh", "int16"): (1 / 32768, 0),
 }
+# Powers of two that the scale of an LSTM's cell may be: the hyperbolic tangent of its
+# integers is 3 * 2**(power + 12) of them, which with 16 bits must be an int32, and no
+# less than one: CalculateTanh of TensorFlow Lite Micro's lstm_eval.cc.
+CELL_POWERS = (-27, 1)
+
 # Of a softmax that reads int8 and writes int16.
 WIDENED_SOFTMAX = (1 / 65536, -32768)
 
@@ -118,6 +123,18 @@ def of_observed(low: float, high: float, num_bits: int) -> graph.QuantParams:
         return of_ranges((low,), (high,), num_bits).stored(num_bits, None)
     most = max(-low, high)
     return of_ranges((-most,), (most,), num_bits, narrow=True).stored(num_bits, None)
+
+
+def of_cell(low: float, high: float) -> graph.QuantParams:
+    """Of an LSTM's cell that was seen from `low` to `high`: int16 on a power of two.
+
+    The next power of two above the magnitude is 2**15 steps: the converter's
+    `power_of_two_scale` of PrepareQuantizeHelper.h (PowerOfTwoBound).
+    """
+    least, most = CELL_POWERS
+    magnitude = max(-low, high)
+    power = math.ceil(math.log2(magnitude)) - 15 if magnitude > 0 else least
+    return graph.QuantParams((2.0 ** min(max(power, least), most),), (0,), 16)
 
 
 def powers_of_two(scales: Sequence[float]) -> tuple[float, ...]:

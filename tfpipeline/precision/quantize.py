@@ -21,6 +21,8 @@ from tfpipeline.simulate import float_execution
 
 # The narrowest weights that TFLite Micro reads in a dense layer have one scale.
 _ONE_SCALE_BITS = 4
+# Of the kernels of an LSTM: `recurrent_rules.LSTM_TYPES`.
+_LSTM_BITS = 8
 
 
 def quantize(
@@ -43,11 +45,11 @@ def quantize(
         Requantize where a Concat needs one.
 
     Raises:
-        GraphError: `g` is not float, or has a layer that keeps a state.
+        GraphError: `g` is not float, or has a layer that keeps a state without a form.
         UsageError: a tensor has no range.
     """
     float_execution.require_float(g)
-    _require_stateless(g)
+    _require_kept_in_reach(g, form)
     draft = _Draft(g, scales.choose(g, found, form), form, per_tensor)
     layers: list[graph.Layer] = []
     for layer in g.layers:
@@ -58,14 +60,22 @@ def quantize(
     return verify.require(result)
 
 
-def _require_stateless(g: graph.Graph) -> None:
-    kept = [layer for layer in g.layers if isinstance(layer, graph.Stateful)]
-    if kept:
-        raise errors.GraphError(
-            f"graph '{g.name[:60]}': {kept[0].kind} '{kept[0].name}' keeps a state, "
-            "whose range is not measured; let TensorFlow's converter quantize the "
-            "network, and give the .tflite file instead"
-        )
+def _require_kept_in_reach(g: graph.Graph, form: formats.Format) -> None:
+    """Refuses layers that keep a state, but for an LSTM with kernels of 8 bits."""
+    for layer in g.layers:
+        if not isinstance(layer, graph.Stateful):
+            continue
+        where = f"graph '{g.name[:60]}': {layer.kind} '{layer.name}' keeps a state"
+        if not isinstance(layer, graph.Lstm):
+            raise errors.GraphError(
+                f"{where}, whose range is not measured; let TensorFlow's converter "
+                "quantize the network, and give the .tflite file instead"
+            )
+        if form.weight_bits != _LSTM_BITS:
+            raise errors.GraphError(
+                f"{where}, and TensorFlow Lite Micro reads its kernels as int8 alone; "
+                f"found {form.weight_bits} bits: take int8 or int16x8"
+            )
 
 
 class _Draft:
@@ -84,7 +94,7 @@ class _Draft:
         self._per_tensor = per_tensor
         for name, quant in chosen.quants.items():
             if name in g.tensors:
-                self._activation(name, name, quant)
+                self._activation(name, quant, like=name)
             if name in g.constants:
                 self.constants[name] = affine.quantized(
                     g.constants[name], quant, f"int{quant.num_bits}"
@@ -94,6 +104,8 @@ class _Draft:
         """The layer in integers, behind what converts its inputs."""
         if isinstance(layer, graph.Weighted):
             return [self._weighted(layer)]
+        if isinstance(layer, graph.Lstm):
+            return [self._lstm(layer)]
         if isinstance(layer, graph.Position):
             shape = self._graph.tensors[layer.output].shape
             self.tensors[layer.output] = graph.Tensor(layer.output, shape, "int32")
@@ -104,12 +116,12 @@ class _Draft:
             if (layer.name, position) not in self._chosen.requantized:
                 continue
             output = f"{name}/requantized_for_{layer.name}_{position}"
-            self._activation(output, name, self._chosen.quants[layer.output])
+            self._activation(output, self._chosen.quants[layer.output], like=name)
             before.append(graph.Requantize(name=output, inputs=(name,), output=output))
             inputs[position] = output
         return [*before, dataclasses.replace(layer, inputs=tuple(inputs))]
 
-    def _activation(self, name: str, like: str, quant: graph.QuantParams) -> None:
+    def _activation(self, name: str, quant: graph.QuantParams, *, like: str) -> None:
         self.tensors[name] = graph.Tensor(
             name, self._graph.tensors[like].shape, f"int{quant.num_bits}", quant
         )
@@ -133,6 +145,45 @@ class _Draft:
         if bias is not None and new_bias is not None:
             bias = self._constant(bias, *new_bias)
         return dataclasses.replace(layer, weights=weights, bias=bias)
+
+    def _lstm(self, layer: graph.Lstm) -> graph.Lstm:
+        """Kernels have a scale each; a bias that of the input times its kernel's."""
+        constants = self._graph.constants
+        sources = [
+            self._chosen.quants[name].scale[0]
+            for name in (layer.inputs[0], layer.states[0])
+        ]
+        of_input, biases, of_hidden = [], [], []
+        for name, bias_name, recurrent_name in zip(
+            layer.input_weights, layer.biases, layer.recurrent_weights, strict=True
+        ):
+            kernel, bias = self._one_scale(
+                constants[name], constants[bias_name], sources[0]
+            )
+            recurrent, _ = self._one_scale(constants[recurrent_name], None, sources[1])
+            assert bias is not None
+            of_input.append(self._constant(name, *kernel))
+            biases.append(self._constant(bias_name, *bias))
+            of_hidden.append(self._constant(recurrent_name, *recurrent))
+        return dataclasses.replace(
+            layer,
+            input_weights=tuple(of_input),
+            biases=tuple(biases),
+            recurrent_weights=tuple(of_hidden),
+        )
+
+    def _one_scale(
+        self, kernel: graph.Array, bias: graph.Array | None, source: float
+    ) -> tuple[layer_weights.Constant, layer_weights.Constant | None]:
+        return layer_weights.quantized(
+            kernel,
+            bias,
+            source,
+            num_bits=self._form.weight_bits,
+            axis=0,
+            one_scale=True,
+            activation_bits=self._form.activation_bits,
+        )
 
     def _has_one_scale(self, layer: graph.Weighted) -> bool:
         if self._per_tensor or self._form.has_power_of_two_steps:

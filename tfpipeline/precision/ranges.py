@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from tfpipeline import errors
 from tfpipeline.ir import graph
 from tfpipeline.precision import histograms
-from tfpipeline.simulate import float_execution
+from tfpipeline.simulate import float_execution, float_recurrent
 
 # Tensor -> smallest and largest value.
 Ranges = Mapping[str, tuple[float, float]]
@@ -56,7 +56,7 @@ def observe(
     rule: Rule = EXTREMES,
     num_bits: int = 8,
 ) -> Ranges:
-    """Smallest and largest value of the input and of every layer's output.
+    """Smallest and largest value of the input, every layer's output and LSTM's states.
 
     Args:
         g: a verified float graph with one input.
@@ -70,7 +70,7 @@ def observe(
         UsageError: `images` do not fit the input.
     """
     found: dict[str, tuple[float, float]] = {}
-    for values in run(g, images):
+    for values in _observed(g, images, run):
         for name, array in values.items():
             low, high = float(array.min()), float(array.max())
             before = found.get(name, (low, high))
@@ -78,9 +78,21 @@ def observe(
     if rule.method == MINMAX:
         return found
     counts = {name: histograms.Histogram(*each) for name, each in found.items()}
-    for values in run(g, images):
+    for values in _observed(g, images, run):
         for name, array in values.items():
             counts[name].add(array)
     if rule.method == PERCENTILE:
         return {name: x.between(rule.percentile) for name, x in counts.items()}
     return {name: x.least_error(num_bits) for name, x in counts.items()}
+
+
+def _observed(
+    g: graph.Graph, images: graph.Array, run: Runner
+) -> Iterator[Mapping[str, graph.Array]]:
+    """All activations, and what layers keep from row to row."""
+    keeping = [layer for layer in g.layers if isinstance(layer, graph.Stateful)]
+    for values in run(g, images):
+        kept: dict[str, graph.Array] = {}
+        for layer in keeping:
+            kept |= float_recurrent.states(g, layer, [values[n] for n in layer.inputs])
+        yield {**values, **kept}

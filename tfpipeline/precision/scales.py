@@ -29,7 +29,8 @@ def choose(g: graph.Graph, found: ranges.Ranges, form: formats.Format) -> Scales
 
     A Concat, a pool, a reshape and others copy integers: what they read and write has
     one scale, of the range of all of it. Softmax, sigmoid and tanh write a scale that
-    their integers fix; a Concat or Pack reads them through a Requantize.
+    their integers fix; a Concat or Pack reads them through a Requantize. What an LSTM
+    writes is its hidden state; its cell has 16 bits (`affine.of_cell`).
 
     Raises:
         UsageError: a tensor has no range.
@@ -41,6 +42,7 @@ def choose(g: graph.Graph, found: ranges.Ranges, form: formats.Format) -> Scales
                 values = g.constants[name]
                 limits[name] = (float(values.min()), float(values.max()))
     names = [*g.inputs, *(n for layer in g.layers for n in graph.written_names(layer))]
+    names += [n for layer in g.layers for n in graph.state_names(layer)]
     missing = [name for name in names if name not in limits]
     if missing:
         raise errors.UsageError(f"no range for the tensor '{missing[0]}'")
@@ -51,6 +53,9 @@ def choose(g: graph.Graph, found: ranges.Ranges, form: formats.Format) -> Scales
         if not isinstance(layer, layer_rules.JOINING):
             for name in graph.written_names(layer):
                 groups.join(layer.inputs[0], name)
+    for layer in g.layers:
+        if isinstance(layer, graph.Lstm):
+            groups.join(layer.states[0], layer.output)
     requantized = set()
     for layer in (x for x in moving if isinstance(x, layer_rules.JOINING)):
         own = {groups.of(name) for name in fixed}
@@ -76,6 +81,9 @@ def choose(g: graph.Graph, found: ranges.Ranges, form: formats.Format) -> Scales
     quants = {
         name: by_group[groups.of(name)] for name in limits if name not in positions
     }
+    for layer in g.layers:
+        if isinstance(layer, graph.Lstm):
+            quants[layer.states[1]] = affine.of_cell(*limits[layer.states[1]])
     return Scales(quants, frozenset(requantized))
 
 

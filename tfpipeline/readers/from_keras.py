@@ -17,7 +17,6 @@ from tfpipeline.readers import (
     keras_files,
     keras_functions,
     keras_layers,
-    keras_recurrent,
 )
 from tfpipeline.readers import draft as draft_lib
 
@@ -201,6 +200,4 @@ def _emit_call(
 def _advice(call: keras_calls.Call) -> str:
     if isinstance(call.layer, keras.layers.Lambda):
         return "write the function as Keras layers"
-    if type(call.layer) in keras_recurrent.LOOPS:
-        return keras_recurrent.LOOP_ADVICE
     return "docs/layers.md lists the layers that are"

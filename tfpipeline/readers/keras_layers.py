@@ -14,7 +14,12 @@ from tfpipeline.compat import keras, tf
 from tfpipeline.ir import geometry, graph
 from tfpipeline.keras_networks import layer_traits
 from tfpipeline.readers import draft as draft_lib
-from tfpipeline.readers import keras_activations, keras_calls, keras_recurrent
+from tfpipeline.readers import (
+    keras_activations,
+    keras_calls,
+    keras_recurrent,
+    keras_unrolled,
+)
 
 Draft = draft_lib.Draft
 Call = keras_calls.Call
@@ -587,6 +592,8 @@ READERS: dict[type[Any], Reader] = {
     _layers.GlobalMaxPooling1D: _global_max,
     _layers.GlobalMaxPooling2D: _global_max,
     _layers.LSTM: keras_recurrent.lstm,
+    _layers.GRU: keras_unrolled.gru,
+    _layers.SimpleRNN: keras_unrolled.simple,
     _layers.LeakyReLU: _leaky_relu,
     _layers.Maximum: lambda c, d: _elementwise(c, d, graph.Maximum),
     _layers.MaxPooling1D: lambda c, d: _pool(c, d, graph.MaxPool),

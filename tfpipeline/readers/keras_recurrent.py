@@ -18,14 +18,6 @@ Call = keras_calls.Call
 # `ConvertKerasLSTMLayer` of tensorflow/compiler/mlir/lite/utils/lstm_utils.cc.
 CELL_CLIP = 10.0
 
-# What becomes a loop, and what to do about it.
-LOOPS = (keras.layers.GRU, keras.layers.SimpleRNN)
-LOOP_ADVICE = (
-    "TensorFlow Lite Micro has no kernel for it, and the converter makes a loop of it "
-    "(WHILE); use an LSTM (activation tanh, recurrent_activation sigmoid), or Conv1D "
-    "along the time"
-)
-
 # Attribute -> the value that it must have.
 _REQUIRED = {
     "use_bias": True,

@@ -65,6 +65,28 @@ def readable_lstm(g: graph.Graph, layer: graph.Layer, inputs: Sequence[Array]) -
 def lstm(g: graph.Graph, layer: graph.Layer, inputs: Sequence[Array]) -> Array:
     """All images and gates in each row."""
     assert isinstance(layer, graph.Lstm)
+    return _histories(g, layer, inputs)[0]
+
+
+def states(
+    g: graph.Graph, layer: graph.Stateful, inputs: Sequence[Array]
+) -> dict[str, Array]:
+    """What an LSTM's states are after each row, by name; of an SVDF nothing.
+
+    Args:
+        g: a verified float graph.
+        layer: of it.
+        inputs: of the layer.
+    """
+    if not isinstance(layer, graph.Lstm):
+        return {}
+    return dict(zip(layer.states, _histories(g, layer, inputs), strict=True))
+
+
+def _histories(
+    g: graph.Graph, layer: graph.Lstm, inputs: Sequence[Array]
+) -> tuple[Array, Array]:
+    """The hidden state, which is the result, and the cell after each row."""
     of_input, of_hidden, bias = (
         np.concatenate(_values(g, names))
         for names in (layer.input_weights, layer.recurrent_weights, layer.biases)
@@ -73,7 +95,7 @@ def lstm(g: graph.Graph, layer: graph.Layer, inputs: Sequence[Array]) -> Array:
     given = source @ of_input.T + bias
     hidden = np.zeros((source.shape[1], of_hidden.shape[1]))
     cell = np.zeros_like(hidden)
-    results = []
+    results, cells = [], []
     for row in given:
         sums = np.split(row + hidden @ of_hidden.T, 4, axis=-1)
         taken, kept, shown = (0.5 + 0.5 * np.tanh(0.5 * sums[i]) for i in (0, 1, 3))
@@ -82,7 +104,9 @@ def lstm(g: graph.Graph, layer: graph.Layer, inputs: Sequence[Array]) -> Array:
             cell = np.clip(cell, -layer.cell_clip, layer.cell_clip)
         hidden = shown * np.tanh(cell)
         results.append(hidden)
-    return np.stack(results, axis=0 if layer.time_major else 1)
+        cells.append(cell)
+    axis = 0 if layer.time_major else 1
+    return np.stack(results, axis=axis), np.stack(cells, axis=axis)
 
 
 def readable_svdf(g: graph.Graph, layer: graph.Layer, inputs: Sequence[Array]) -> Array:

@@ -232,8 +232,8 @@ def _of_lstm(g: graph.Graph, layer: graph.Lstm) -> Iterator[str]:
         yield "its kernels must have one scale each"
         return
     power = recurrent.cell_power(cell.scale[0])
-    # Of 16 bits times 3 * 2**(power + 12) an int32 is left.
-    if power is None or not -27 <= power <= 1 or cell.zero_point[0]:
+    least, most_power = affine.CELL_POWERS
+    if power is None or not least <= power <= most_power or cell.zero_point[0]:
         yield (
             "its cell's scale must be a power of two from 2**-27 to 2, with the zero "
             f"point 0; found {cell.scale[0]:.4g} and {cell.zero_point[0]}"

@@ -4,6 +4,7 @@ import contextlib
 import io
 import zipfile
 from collections.abc import Iterator
+from typing import BinaryIO
 
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 _MAX_MEMBERS = 20_000
@@ -15,16 +16,19 @@ _ENCRYPTED = 1
 
 
 @contextlib.contextmanager
-def opened(data: bytes) -> Iterator[zipfile.ZipFile]:
+def opened(data: bytes | BinaryIO) -> Iterator[zipfile.ZipFile]:
     """Opens an archive of members with names that differ and sizes that are bounded.
 
-    Within `damage.reported`: zipfile raises errors of every class.
+    Of a stream, members are read when they are asked for. Within `damage.reported`:
+    zipfile raises errors of every class.
 
     Raises:
         ValueError: it has too many members, one twice, or one that is encrypted,
             compressed in another way than deflated, or inflates too far.
     """
-    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+    stream = io.BytesIO(data) if isinstance(data, bytes) else data
+    num_bytes = stream.seek(0, io.SEEK_END)
+    with zipfile.ZipFile(stream) as archive:
         members = archive.infolist()
         if len(members) > _MAX_MEMBERS:
             raise ValueError(f"it has over {_MAX_MEMBERS:,} members")
@@ -36,9 +40,9 @@ def opened(data: bytes) -> Iterator[zipfile.ZipFile]:
                 raise ValueError("a member is encrypted")
             if member.compress_type not in _METHODS:
                 raise ValueError(f"the compression {member.compress_type} is not used")
-        limit = max(_FREE_BYTES, _MAX_RATIO * len(data))
+        limit = max(_FREE_BYTES, _MAX_RATIO * num_bytes)
         if sum(member.file_size for member in members) > limit:
-            raise ValueError(f"{len(data):,} bytes inflate to over {limit:,}")
+            raise ValueError(f"{num_bytes:,} bytes inflate to over {limit:,}")
         yield archive
 
 

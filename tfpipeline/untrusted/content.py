@@ -1,7 +1,9 @@
-"""The bytes and the text of a file, up to a size, in one read."""
+"""The bytes and the text of a file: up to a size in one read, or piece by piece."""
 
+import contextlib
 import os
 import stat
+from collections.abc import Iterator
 from typing import BinaryIO
 
 from tfpipeline import errors
@@ -22,20 +24,34 @@ def read(path: str | os.PathLike[str], limit: int = MAX_BYTES) -> bytes:
     Raises:
         StorageError: it is absent or cannot be read, is no plain file, or is larger.
     """
-    try:
-        with open(path, "rb", opener=_open) as stream:
-            if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
-                raise errors.StorageError(f"{_name(path)} is no plain file")
-            data = _up_to(stream, limit)
-    # A ValueError is a NUL in the name.
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise errors.StorageError(f"cannot read {_name(path)}: {reason}") from error
+    with opened(path) as stream:
+        data = _up_to(stream, limit)
     if data is None:
         raise errors.StorageError(
             f"{_name(path)} has over {limit:,} bytes, more than any such file needs"
         )
     return data
+
+
+@contextlib.contextmanager
+def opened(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
+    """Opens a file of any size, which the block reads piece by piece.
+
+    Args:
+        path: of the file; neither a pipe, which may have no end, nor a device.
+
+    Raises:
+        StorageError: it is absent, is no plain file, or cannot be read by the block.
+    """
+    try:
+        with open(path, "rb", opener=_open) as stream:
+            if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
+                raise errors.StorageError(f"{_name(path)} is no plain file")
+            yield stream
+    # A ValueError is a NUL in the name.
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise errors.StorageError(f"cannot read {_name(path)}: {reason}") from error
 
 
 def read_text(path: str | os.PathLike[str], limit: int = MAX_TEXT_BYTES) -> str:

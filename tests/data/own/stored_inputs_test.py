@@ -1,5 +1,7 @@
 """Sets larger than memory: the same numbers in the same order, written once."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -7,7 +9,7 @@ from tfpipeline import errors
 from tfpipeline.configs import recipe
 from tfpipeline.configs.images import Images, Reading
 from tfpipeline.data import catalog, pipeline
-from tfpipeline.data.own import pictures
+from tfpipeline.data.own import pictures, table_files
 
 
 @pytest.fixture
@@ -112,17 +114,11 @@ _ROWS = "\n".join(
 )
 
 
-@pytest.mark.parametrize("form", ["function", "windows"])
-def test_functions_and_windows_are_streamed_too(tmp_path, form):
-    (tmp_path / "own.py").write_text(_FUNCTION, encoding="utf-8")
-    (tmp_path / "rows.csv").write_text(_ROWS, encoding="utf-8")
-    where, reading = {
-        "function": (f"{tmp_path / 'own.py'}:data", Reading()),
-        "windows": (
-            str(tmp_path / "rows.csv"),
-            Reading(label=("y",), window=4, stride=1),
-        ),
-    }[form]
+@pytest.mark.parametrize(
+    "form", ["function", "windows", "rows", "two tables", "npz", "npz of parts"]
+)
+def test_other_forms_are_streamed_too(tmp_path, form):
+    where, reading = _written(tmp_path, form)
     cache = str(tmp_path / "cache")
     in_memory, streamed = (
         catalog.load_flags(
@@ -130,6 +126,53 @@ def test_functions_and_windows_are_streamed_too(tmp_path, form):
         )
         for limit in (1.0, 0.0)
     )
-    assert isinstance(streamed.train.inputs, np.memmap)
-    assert not isinstance(in_memory.train.inputs, np.memmap)
+    for split in ("train", "validation", "test"):
+        assert isinstance(getattr(streamed, split).inputs, np.memmap)
+        assert not isinstance(getattr(in_memory, split).inputs, np.memmap)
     assert streamed.fingerprint() == in_memory.fingerprint()
+
+
+def _written(folder, form):
+    """What --dataset says of data of a form, and how they are read."""
+    random = np.random.default_rng(0)
+    pixels = random.integers(0, 256, (40, 4, 5), np.uint8)
+    if form == "function":
+        (folder / "own.py").write_text(_FUNCTION, encoding="utf-8")
+        return f"{folder / 'own.py'}:data", Reading()
+    if form == "npz":
+        np.savez_compressed(folder / "a.npz", x=pixels, y=np.arange(40) % 3)
+        return str(folder / "a.npz"), Reading()
+    if form == "npz of parts":
+        inputs = random.normal(size=(40, 6))
+        parts = {"x_train": inputs, "x_test": inputs[::3]}
+        labels = {"y_train": np.arange(40) % 3, "y_test": np.arange(14) % 3}
+        np.savez(folder / "a.npz", **parts, **labels)
+        return str(folder / "a.npz"), Reading()
+    if form == "two tables":
+        # As UTF-16, with texts that look like numbers in one of the files alone.
+        folder = folder / "tables"
+        folder.mkdir()
+        for name, labels in (("a", "12"), ("b", "2x")):
+            rows = [f"{i * 0.1},{labels[i % 2]},p{i % 8},{i}" for i in range(40)]
+            text = "\n".join(["v,y,person,w", *rows])
+            (folder / f"{name}.csv").write_text(text, encoding="utf-16")
+        return str(folder), Reading(label=("y",), group="person")
+    (folder / "rows.csv").write_text(_ROWS, encoding="utf-8")
+    given = {"window": 4, "stride": 1} if form == "windows" else {}
+    return str(folder / "rows.csv"), Reading(label=("y",), **given)
+
+
+def test_a_long_table_is_parsed_piece_by_piece(tmp_path, monkeypatch):
+    monkeypatch.setattr(table_files, "_CHUNK", 16)
+    (tmp_path / "rows.csv").write_text(_ROWS, encoding="utf-8")
+    given = Images(
+        str(tmp_path / "rows.csv"), cache_dir=str(tmp_path / "cache"), memory_limit=1.0
+    )
+    given = dataclasses.replace(given, reading=Reading(label=("y",)))
+    expected = catalog.load_flags(given, 0).fingerprint()
+    streamed = dataclasses.replace(given, memory_limit=0.0)
+    assert catalog.load_flags(streamed, 0).fingerprint() == expected
+    text = _ROWS.replace(f"\n{300 / 90},", "\nnone,")
+    (tmp_path / "rows.csv").write_text(text, encoding="utf-8")
+    with pytest.raises(errors.DataError, match=r"rows\.csv line 302 has 'none'"):
+        catalog.load_flags(streamed, 0)

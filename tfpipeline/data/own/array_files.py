@@ -1,5 +1,6 @@
 """Arrays of an `.npz` file: `x_train, y_train, x_test, y_test`, or `x, y`."""
 
+import dataclasses
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -13,6 +14,8 @@ from tfpipeline.untrusted import arrays
 
 CLASS_NAMES = "class_names"
 _GROUPS = "groups"
+# Rows that are read at a time.
+_CHUNK = 1024
 
 
 def read(spec: specs.DatasetSpec, asked: requests.Request) -> splits.Dataset:
@@ -26,8 +29,27 @@ def read(spec: specs.DatasetSpec, asked: requests.Request) -> splits.Dataset:
         DataError: arrays are absent or do not fit together.
         StorageError: the file cannot be read, or is no `.npz` of numbers.
     """
-    given = arrays.read_npz(spec.where, kinds=f"{arrays.NUMBERS}U")
+    listed = arrays.listed_npz(spec.where, f"{arrays.NUMBERS}U")
+    given: dict[str, np.ndarray | streams.Streamed] = {}
+    for name, member in listed.items():
+        is_input = name.partition("_")[0] == "x" and member.shape[:1] > (0,)
+        given[name] = _inputs_of(member) if is_input else member.read()
     return from_arrays(spec, asked, given, spec.where)
+
+
+def _inputs_of(member: arrays.Member) -> np.ndarray | streams.Streamed:
+    """An array of inputs, which is read when its rows are; not one in columns."""
+    if member.in_columns:
+        return member.read()
+
+    def source(positions: np.ndarray | None) -> Iterator[streams.Chunk]:
+        rows = (
+            (chunk, np.empty(len(chunk), np.uint8)) for chunk in member.chunks(_CHUNK)
+        )
+        return streams.chosen(rows, positions)
+
+    first = next(member.chunks(1))
+    return streams.Streamed(first, member.shape[0], member.key, source)
 
 
 def from_arrays(
@@ -107,14 +129,12 @@ def _examples(
             )
         _, groups = np.unique(groups, return_inverse=True)
     if isinstance(inputs, streams.Streamed):
-        return _streamed(inputs, targets, f"{x} of {what}"), found
+        made = _streamed(inputs, targets, f"{x} of {what}")
+    else:
+        made = examples.of_arrays(inputs, targets)
+    place = "example {} of {} in {}".format
     return (
-        examples.of_arrays(
-            inputs,
-            targets,
-            groups=groups,
-            where=lambda i: f"example {i} of {x} in {what}",
-        ),
+        dataclasses.replace(made, groups=groups, where=lambda i: place(i, x, what)),
         found,
     )
 
@@ -129,12 +149,7 @@ def _streamed(
             yield stored(chunk, what)
 
     return examples.Examples(
-        targets,
-        first.shape[1:],
-        first.dtype,
-        read_chunks,
-        where=lambda i: f"example {i} of {what}",
-        key=inputs.key,
+        targets, first.shape[1:], first.dtype, read_chunks, key=inputs.key
     )
 
 

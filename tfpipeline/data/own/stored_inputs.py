@@ -119,11 +119,16 @@ def is_larger(parts: list[tuple["examples.Examples", int]], limit: int | None) -
         parts: examples, and how many of them.
         limit: bytes; None: a quarter of the machine's memory.
     """
-    if limit is None:
-        limit = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 4
-    return limit < sum(
+    return limit_bytes(limit) < sum(
         count * math.prod(part.shape) * part.dtype.itemsize for part, count in parts
     )
+
+
+def limit_bytes(limit: int | None) -> int:
+    """The bytes that are held in memory; None: a quarter of the machine's."""
+    if limit is not None:
+        return limit
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 4
 
 
 def _key(part: "examples.Examples", positions: np.ndarray) -> str:

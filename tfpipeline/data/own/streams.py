@@ -7,12 +7,12 @@ that only a digest is, and they are read again when they are written to the disk
 
 import dataclasses
 import hashlib
-import os
 from collections.abc import Callable, Iterator
 
 import numpy as np
 
 from tfpipeline import errors
+from tfpipeline.data.own import stored_inputs
 
 # (chunk of inputs [m, ...], their targets [m, ...]).
 Chunk = tuple[np.ndarray, np.ndarray]
@@ -58,8 +58,7 @@ def read(
     Raises:
         DataError: there are none, or they differ in shape.
     """
-    if limit is None:
-        limit = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 4
+    limit = stored_inputs.limit_bytes(limit)
     kept: list[np.ndarray] | None = []
     targets, digest, count, num_bytes = [], hashlib.sha256(), 0, 0
     first: np.ndarray | None = None

@@ -4,10 +4,8 @@ A folder of tables is one table, in the order of the files' names; no window spa
 files, two groups, or a place where a class or a group changes back.
 """
 
-import codecs
 import dataclasses
 import hashlib
-import io
 import os
 
 import numpy as np
@@ -17,15 +15,8 @@ from tfpipeline import errors
 from tfpipeline.configs.images import Reading
 from tfpipeline.data import forms, specs, splits
 from tfpipeline.data import request as requests
-from tfpipeline.data.own import examples, labels
-from tfpipeline.untrusted import content, damage
+from tfpipeline.data.own import examples, labels, stored_inputs, table_files
 
-_SEPARATORS = ",;\t"
-_MARKS = {
-    codecs.BOM_UTF8: "utf-8-sig",
-    codecs.BOM_UTF16_LE: "utf-16",
-    codecs.BOM_UTF16_BE: "utf-16",
-}
 # Windows without --group are divided in blocks of this many window lengths of rows, so
 # that no row is in two parts, and each part has examples from all along a recording.
 _WINDOWS_A_BLOCK = 8
@@ -36,14 +27,18 @@ class Table:
     """The rows of all files, in order.
 
     Attributes:
-        frame: the columns.
+        frame: the columns; of a table larger than memory those of labels and groups.
         files: int64 [rows], number of the file of each.
         paths: of the files.
+        head: the first rows, of all columns.
+        is_large: whether the inputs' columns are not in `frame`.
     """
 
     frame: pd.DataFrame
     files: np.ndarray
     paths: list[str]
+    head: pd.DataFrame
+    is_large: bool = False
 
     def place(self, row: int) -> str:
         """A row's file and line, for messages; the header is line 1."""
@@ -62,8 +57,9 @@ def read(spec: specs.DatasetSpec, asked: requests.Request) -> splits.Dataset:
         UsageError: --label is missing.
     """
     reading = asked.reading
-    table = _table(_paths(spec.where))
-    names = list(table.frame.columns)
+    paths = _paths(spec.where)
+    is_large = table_files.is_larger(paths, asked.memory_bytes)
+    names = list(table_files.header(paths[0]).columns)
     if not reading.label:
         raise errors.UsageError(
             f"say which column of {spec.where} is learned, --label=COLUMN of "
@@ -76,7 +72,10 @@ def read(spec: specs.DatasetSpec, asked: requests.Request) -> splits.Dataset:
                 f"{spec.where} has no column {errors.brief(column)}; it has "
                 f"{errors.listed(names)}"
             )
-    inputs = _inputs(table, reading)
+    kept = list(dict.fromkeys((*reading.label, *group)))
+    table = _table(paths, kept if is_large else None)
+    inputs = _stored(table, spec, asked) if is_large else _inputs(table, reading)
+    key = table_files.key(paths, names) if is_large else ""
     targets, class_names = _targets(table, reading)
     groups = _groups(table, reading)
     if reading.window is None:
@@ -85,9 +84,10 @@ def read(spec: specs.DatasetSpec, asked: requests.Request) -> splits.Dataset:
             targets,
             groups=None if not group else groups,
             where=table.place,
+            key=key,
         )
     else:
-        part = _windows(table, reading, inputs, targets, groups)
+        part = _windows(table, reading, inputs, targets, groups, key)
     return examples.dataset(spec, asked, {examples.TRAIN: part}, class_names)
 
 
@@ -133,75 +133,68 @@ def _paths(where: str) -> list[str]:
     ]
 
 
-def _table(paths: list[str]) -> Table:
-    frames = [_frame(path) for path in paths]
-    first = frames[0]
-    for path, frame in zip(paths, frames, strict=True):
-        if list(frame.columns) != list(first.columns):
+def _table(paths: list[str], kept: list[str] | None = None) -> Table:
+    """All columns of all files, or those that are `kept`."""
+    frames, heads = [], []
+    for path in paths:
+        frame = None if kept is not None else table_files.whole(path)
+        head = table_files.header(path) if frame is None else frame
+        heads.append(head)
+        if list(head.columns) != list(heads[0].columns):
             raise errors.DataError(
-                f"{path} has the columns {errors.listed(list(frame.columns), 4)}, "
-                f"{paths[0]} has {errors.listed(list(first.columns), 4)}"
+                f"{path} has the columns {errors.listed(list(head.columns), 4)}, "
+                f"{paths[0]} has {errors.listed(list(heads[0].columns), 4)}"
             )
-        if not len(frame):
+        if not len(head):
             raise errors.DataError(f"{path} has no rows below its header")
+        frames.append(table_files.columns(path, kept or ()) if frame is None else frame)
     files = np.repeat(np.arange(len(frames)), [len(frame) for frame in frames])
-    return Table(pd.concat(frames, ignore_index=True), files, paths)
-
-
-def _frame(path: str) -> pd.DataFrame:
-    data = content.read(path)
-    mark = next((mark for mark in _MARKS if data.startswith(mark)), b"")
-    encoding = _MARKS.get(mark, "utf-8")
-    if encoding != "utf-16" and b"\0" in data[:4096]:
-        raise errors.DataError(
-            f"{path} is no text of UTF-8: it holds NUL bytes, as UTF-16 without a mark "
-            "does; save it as UTF-8"
-        )
-    with damage.reported(path, "a table of text"):
-        head = data[:65536].decode(encoding, errors="ignore").partition("\n")[0]
-        separator = max(_SEPARATORS, key=head.count)
-        frame = pd.read_csv(
-            io.BytesIO(data),
-            sep=separator,
-            encoding=encoding,
-            skipinitialspace=True,
-            index_col=False,
-            # One pass, so that a column has one type.
-            low_memory=False,
-        )
-    frame.columns = [str(name).strip() for name in frame.columns]
-    return frame
+    frame = pd.concat(frames, ignore_index=True)
+    return Table(frame, files, paths, heads[0], kept is not None)
 
 
 def _inputs(table: Table, reading: Reading) -> np.ndarray:
     """float32 [rows, columns]."""
-    frame = table.frame
+    names = _names(table, reading)
+    for name in names:
+        _require_numbers(table, name)
+    return table.frame[names].to_numpy(np.float32)
+
+
+def _stored(
+    table: Table, spec: specs.DatasetSpec, asked: requests.Request
+) -> np.ndarray:
+    """The same in a file of the cache, for a table that is larger than memory."""
+    store = stored_inputs.Store(asked, spec.where, spec.name, is_on_disk=True)
+    rows = np.bincount(table.files, minlength=len(table.paths)).tolist()
+    names = _names(table, asked.reading)
+    return table_files.inputs(table.paths, rows, names, store)
+
+
+def _names(table: Table, reading: Reading) -> list[str]:
+    """Names of the columns that are inputs."""
     aside = {*reading.label, reading.group}
     names = list(reading.columns) or [
         name
-        for name in frame.columns
-        if name not in aside and pd.api.types.is_numeric_dtype(frame[name])
+        for name in table.head.columns
+        if name not in aside and pd.api.types.is_numeric_dtype(table.head[name])
     ]
     if not names:
         raise errors.DataError(
             f"{table.paths[0]} has no column of numbers besides "
             f"{errors.listed(sorted(filter(None, aside)))}"
         )
-    for name in names:
-        _require_numbers(table, name)
-    return frame[names].to_numpy(np.float32)
+    return names
 
 
 def _require_numbers(table: Table, name: str) -> None:
     column = table.frame[name]
-    numbers = pd.to_numeric(column, errors="coerce").to_numpy(np.float64)
-    wrong = np.flatnonzero(~np.isfinite(numbers))
+    values = pd.to_numeric(column, errors="coerce").to_numpy(np.float64)
+    wrong = np.flatnonzero(~np.isfinite(values))
     if len(wrong):
-        value = column.iloc[wrong[0]]
-        told = "nothing" if pd.isna(value) else errors.brief(value)
+        row = int(wrong[0])
         raise errors.DataError(
-            f"{table.place(int(wrong[0]))} has {told} in column "
-            f"{errors.brief(name)}, which must be a finite number"
+            table_files.unusable(table.place(row), name, column.iloc[row])
         )
 
 
@@ -248,6 +241,7 @@ def _windows(
     inputs: np.ndarray,
     targets: np.ndarray,
     groups: np.ndarray,
+    key: str,
 ) -> examples.Examples:
     """Windows [rows, columns]; the class of most of its rows, or its last numbers."""
     length = reading.window or 0
@@ -286,11 +280,17 @@ def _windows(
         groups=np.concatenate(owners),
         where=lambda i: table.place(int(rows[i])),
         # Windows that overlap are larger than the rows that they are of.
-        key=hashlib.sha256(
-            b"".join(np.ascontiguousarray(each).tobytes() for each in (inputs, rows))
-            + str(length).encode()
-        ).hexdigest(),
+        key=_key(inputs, rows, length, key),
     )
+
+
+def _key(inputs: np.ndarray, rows: np.ndarray, length: int, of_inputs: str) -> str:
+    """Of the inputs' own key, or where they have none of the numbers."""
+    digest = hashlib.sha256(f"{of_inputs}{length}".encode())
+    digest.update(np.ascontiguousarray(rows).data)
+    if not of_inputs:
+        digest.update(np.ascontiguousarray(inputs).data)
+    return digest.hexdigest()
 
 
 def _pieces(files: np.ndarray, groups: np.ndarray) -> list[tuple[int, int]]:

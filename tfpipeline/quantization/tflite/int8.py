@@ -84,6 +84,12 @@ _OWN_RANGE_LAYERS = (
     _LAYERS.ReLU,
     _LAYERS.Subtract,
 )
+# Layers over rows, and the formats that have them after training.
+_AFTER_TRAINING: dict[type[Any], str] = {
+    _LAYERS.LSTM: "int8 and int16x8",
+    _LAYERS.GRU: "int8, int16x8 and int4",
+    _LAYERS.SimpleRNN: "int8, int16x8 and int4",
+}
 SUPPORTED_LAYERS = (
     *_KERNEL_LAYERS,
     *_SAME_RANGE_LAYERS,
@@ -457,8 +463,11 @@ def require_supported(model: keras.Model, scheme: str) -> None:
             )
         if kind not in SUPPORTED_LAYERS:
             advice = "docs/layers.md lists the layers that can"
-            if kind is _LAYERS.LSTM:
-                advice = "int8 has it after training, with --quantization=ptq"
+            if kind in _AFTER_TRAINING:
+                advice = (
+                    f"{_AFTER_TRAINING[kind]} have it after training, with "
+                    "--quantization=ptq"
+                )
             raise errors.QuantizationError(
                 f"layer {layer.name!r}: {kind.__name__} cannot be quantized by the "
                 f"{scheme} scheme; {advice}."
