@@ -10,7 +10,7 @@ JOBS ?= 2
 PYTEST = $(BIN)/python -m pytest --numprocesses=$(JOBS) --dist=loadfile
 DEFAULT = -m "not slow and not vendor and not emulated"
 
-.PHONY: help install demo test test-quick test-slow test-vendor test-emulated lint format bench clean
+.PHONY: help install demo test test-quick test-slow test-vendor test-emulated test-wheel lint format bench clean
 
 help:  ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -42,6 +42,9 @@ test-vendor: $(STAMP)  ## tests against other projects' files and tools, where t
 
 test-emulated: $(STAMP)  ## tests that run cross-compiled C in an emulator, where it is installed
 	@$(BIN)/python -m pytest -m emulated $(PYTEST_FLAGS)
+
+test-wheel: $(STAMP)  ## the wheel in a fresh environment: demo, estimate, export of an own file
+	@$(BIN)/python -m tests.fresh_wheel
 
 lint: $(STAMP)  ## ruff, and mypy: strict where TensorFlow is not
 	@$(BIN)/ruff check .

@@ -66,9 +66,10 @@ class Request(fields.Config):
         str | None,
         Flag(
             "Folder that gets the files: a new or empty one, or one that was exported "
-            "to; of several targets, each gets a folder in it. Optional for "
+            "to; of several targets, each gets a folder in it. Without it nothing is "
+            "written for "
             + " and ".join(each.name for each in catalog.ALL if not each.needs_output)
-            + ", which are verified in any case.",
+            + " alone, which are verified; other files go to NAME_export beside you.",
             group=_GROUP,
         ),
     ] = None
@@ -159,6 +160,15 @@ class Request(fields.Config):
             self.bias_correction,
         )
 
+    def placed(self) -> "Request":
+        """With a folder beside the user where files need a place and none is said."""
+        needed = any(catalog.named(name).needs_output for name in self.targets)
+        if self.output is not None or not needed or not self.model:
+            return self
+        _, _, name = self.model.rstrip("/").rpartition("/")
+        stem = name.rpartition(":")[2].split(".")[0] or "network"
+        return dataclasses.replace(self, output=f"{stem}_export")
+
     def folders(self) -> dict[str, pathlib.Path | None]:
         """Target -> folder that gets its files.
 
@@ -202,6 +212,7 @@ def exported(command: Request) -> Iterator[str]:
         UsageError: another one does.
         PipelineError: as `run`.
     """
+    command = command.placed()
     with contextlib.ExitStack() as held:
         if command.output is not None:
             held.enter_context(run_lock.held_beside(pathlib.Path(command.output)))
@@ -223,11 +234,9 @@ def run(command: Request) -> Iterator[str]:
     """
     given = command.given()
     folders = command.folders()
-    for name, folder in folders.items():
+    for folder in folders.values():
         if folder is not None:
             marked_folder.require(folder)
-        elif catalog.named(name).needs_output:
-            raise errors.UsageError("say where the files go: --output=FOLDER")
     prepared = {
         name: catalog.named(name).prepare(given, getattr(command, name))
         for name in folders
@@ -249,4 +258,4 @@ def run(command: Request) -> Iterator[str]:
 
 
 if __name__ == "__main__":
-    entry.start(main, "export", Command())
+    entry.start(main, "export", Command(), arguments=("model",))

@@ -222,6 +222,53 @@ def test_verbs_choose_what_is_done(capfd):
     ]
 
 
+@dataclasses.dataclass(frozen=True)
+class _Named(fields.Config):
+    model: Annotated[str | None, fields.Flag("A network.")] = None
+    inputs: Annotated[tuple[str, ...], fields.Flag("Files.")] = ()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        ((), _Named()),
+        (("net",), _Named("net")),
+        (("net", "a,b", "c"), _Named("net", ("a,b", "c"))),
+        (("--inputs=c", "net"), _Named("net", ("c",))),
+    ],
+)
+def test_arguments_are_values_of_flags(arguments, expected):
+    given = []
+
+    def main(config):
+        given.append(config)
+
+    with pytest.raises(SystemExit):
+        entry.start(
+            main,
+            "tool",
+            _Named(),
+            ["tool", *arguments],
+            arguments=("model", "inputs"),
+        )
+    assert given == [expected]
+
+
+def test_an_argument_and_its_flag_do_not_go_together(capfd):
+    with pytest.raises(SystemExit) as stopped:
+        entry.start(
+            lambda _: None,
+            "tool",
+            _Named(),
+            ["tool", "net", "--model=other"],
+            arguments=("model",),
+        )
+    assert stopped.value.code == 2
+    assert capfd.readouterr().err == (
+        "tool: error: both 'net' and --model say the same: leave one of them out\n"
+    )
+
+
 def test_debug_sets_the_level_of_our_lines():
     logger = logging.getLogger("tfpipeline")
     assert _run(None, "--debug") == 0

@@ -224,7 +224,7 @@ def export(
             "calibration": data,
             **flags,
         }
-        request = given.config(command.Command(), values, "export")
+        request = given.config(command.Command(), values, "export").placed()
         lines = tuple(command.exported(request))
     return Exported(request.folders(), lines)
 

@@ -170,4 +170,4 @@ def _content(path: str) -> bytes:
 
 
 if __name__ == "__main__":
-    entry.start(main, "camera", Command())
+    entry.start(main, "camera", Command(), arguments=("input",))

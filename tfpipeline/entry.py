@@ -54,7 +54,7 @@ def start(
     config: fields.ConfigT,
     argv: Sequence[str] | None = None,
     *,
-    arguments: str = "",
+    arguments: Sequence[str] = (),
 ) -> None:
     """Reads the command line, runs `main` and exits with its code.
 
@@ -71,8 +71,8 @@ def start(
         name: of the program, for the line.
         config: its values are the defaults of the flags.
         argv: program and flags; None for those of the process.
-        arguments: flag, a tuple, that arguments without a name are the values of; empty
-            for a program that takes none.
+        arguments: flags whose values are the arguments without a name, in their order;
+            one that is a tuple takes all that are left.
     """
     mains = main if isinstance(main, Mapping) else {"": main}
     verbs = tuple(mains) if isinstance(main, Mapping) else ()
@@ -89,13 +89,13 @@ def start(
         return rest
 
     def work(argv: Sequence[str]) -> int | None:
+        rest = argv[1:]
+        if verbs:
+            _require_verb(name, rest, verbs)
+        chosen = mains[rest[0] if verbs else ""]
         given = command_line.from_flags(config, values)
-        if not arguments:
-            _require_arguments(name, argv[1:], verbs)
-        elif argv[1:]:
-            given = fields.replaced(given, {arguments: list(argv[1:])})
-        chosen = mains[argv[1] if verbs else ""]
-        return chosen(given)
+        named = _named(config, values, arguments, rest[1:] if verbs else rest)
+        return chosen(fields.replaced(given, named))
 
     _run(name, values, parsed, work, argv)
 
@@ -244,18 +244,37 @@ def _explained(error: BaseException, values: flags.FlagValues) -> tuple[str, int
     return text, EXIT_UNEXPECTED
 
 
-def _require_arguments(
-    name: str, arguments: Sequence[str], verbs: Sequence[str]
-) -> None:
-    if verbs and (not arguments or arguments[0] not in verbs):
+def _require_verb(name: str, arguments: Sequence[str], verbs: Sequence[str]) -> None:
+    if not arguments or arguments[0] not in verbs:
         found = f"; found '{arguments[0]}'" if arguments else ""
         raise errors.UsageError(
             f"say what to do: {name} {'|'.join(verbs)}{found}. See --help"
         )
-    for extra in arguments[1:] if verbs else arguments:
+
+
+def _named(
+    config: fields.Config,
+    values: flags.FlagValues,
+    names: Sequence[str],
+    arguments: Sequence[str],
+) -> dict[str, Any]:
+    """Values of the flags `names` that arguments without a name say."""
+    tuples = {leaf.name for leaf, _ in fields.leaves(config) if leaf.is_tuple}
+    left, named = list(arguments), dict[str, Any]()
+    for name in names:
+        if not left:
+            break
+        if values[name].present:
+            raise errors.UsageError(
+                f"both '{left[0]}' and --{name} say the same: leave one of them out"
+            )
+        named[name] = left if name in tuples else left[0]
+        left = [] if name in tuples else left[1:]
+    for extra in left:
         raise errors.UsageError(
             f"unexpected argument '{extra}'; flags are --name=value. See --help"
         )
+    return named
 
 
 def _with_place(error: errors.WriteError, values: flags.FlagValues) -> str:

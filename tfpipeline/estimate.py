@@ -170,4 +170,4 @@ def _require_fit(command: Command, estimates: Sequence[estimate.Estimate]) -> No
 
 
 if __name__ == "__main__":
-    entry.start(main, "estimate", Command())
+    entry.start(main, "estimate", Command(), arguments=("model",))

@@ -268,4 +268,4 @@ def _table(measured: Measured) -> list[str]:
 
 
 if __name__ == "__main__":
-    entry.start(main, "evaluate", Command())
+    entry.start(main, "evaluate", Command(), arguments=("model",))

@@ -280,4 +280,4 @@ def _evenly_spaced(total: int, count: int) -> Any:
 
 
 if __name__ == "__main__":
-    entry.start(main, "layer_error", Command())
+    entry.start(main, "layer_error", Command(), arguments=("run",))

@@ -113,4 +113,4 @@ def main(command: Command) -> None:
 
 
 if __name__ == "__main__":
-    entry.start(main, "plan", Command())
+    entry.start(main, "plan", Command(), arguments=("model",))

@@ -187,4 +187,4 @@ def _told(
 
 
 if __name__ == "__main__":
-    entry.start(main, "predict", Command())
+    entry.start(main, "predict", Command(), arguments=("model", "input"))

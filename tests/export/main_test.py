@@ -123,7 +123,7 @@ def test_unusable_file_is_one_line(tmp_path, content, message):
     [
         ([f"--model={MODEL}", "--targets=gap9"], "unknown target 'gap9'"),
         ([], "--model="),
-        ([str(MODEL)], "unexpected argument"),
+        ([str(MODEL), "again"], "unexpected argument"),
         ([f"--model={ROOT / 'tests'}"], "export/int8/model.tflite"),
     ],
     ids=["target", "nothing", "positional", "no run"],
@@ -189,15 +189,24 @@ def test_the_folder_of_a_run_takes_no_export_at_its_root(tmp_path):
         assert folder_trees.tree(tmp_path) == before
 
 
+def test_without_output_files_go_beside_the_user(tmp_path):
+    done = programs.run("export", MODEL, "--targets=c", folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / f"{MODEL.stem}_export" / f"{MODEL.stem}.c").is_file()
+    (tmp_path / "other_export").mkdir()
+    (tmp_path / "other_export" / "mine.txt").write_text("mine")
+    (tmp_path / "other.tflite").write_bytes(MODEL.read_bytes())
+    done = programs.run("export", "other.tflite", "--targets=c", folder=tmp_path)
+    assert done.returncode == 2
+    assert [p.name for p in (tmp_path / "other_export").iterdir()] == ["mine.txt"]
+
+
 def test_writes_c_and_plans_the_arena(tmp_path):
     done = run(f"--model={MODEL}", "--targets=c", f"--output={tmp_path / 'c'}")
     assert done.returncode == 0, done.stderr
     names = sorted(path.name for path in (tmp_path / "c").iterdir())
     stem = MODEL.stem
     assert {f"{stem}.c", f"{stem}.h", f"{stem}_test.c"} <= set(names)
-    done = run(f"--model={MODEL}", "--targets=c")
-    assert done.returncode == 2
-    assert "say where the files go: --output=FOLDER" in done.stderr
     # The greedy plan of so small a network is as good as ours: the file stays.
     plain, planned = tmp_path / "plain", tmp_path / "planned"
     assert run(f"--model={MODEL}", f"--output={plain}").returncode == 0

@@ -41,4 +41,4 @@ def main(command: Command) -> None:
 
 
 if __name__ == "__main__":
-    entry.start(main, "report", Command(), arguments="runs")
+    entry.start(main, "report", Command(), arguments=("runs",))
