@@ -120,8 +120,7 @@ def _from_float(given: Given, flags: Flags) -> Prepared:
             "or .npy, an .npz, or data as train takes them"
         )
     rewritten, notes = _network(given)
-    scaled = host_scaling.left_to_host(rewritten)
-    source = scaled.network
+    source, scaling = host_scaling.left_to_host(rewritten)
     g, p = gap8.quantized(source, flags.weight_bits or 16)
     prepared = network.from_program(
         p, precision=PRECISIONS[flags.precision], g=g, images=source.inputs
@@ -129,7 +128,7 @@ def _from_float(given: Given, flags: Flags) -> Prepared:
     prepared = dataclasses.replace(
         prepared,
         metadata=given.metadata,
-        notes=(*notes, *scaled.notes, *prepared.notes),
+        notes=(*notes, *scaling.notes, *prepared.notes),
     )
     return Prepared(
         files.contents(prepared),

@@ -255,3 +255,15 @@ def test_what_does_not_fit_is_one_line(
     for part in parts:
         assert part in str(caught.value)
     assert not (tmp_path / "run").exists()
+
+
+def test_a_detector_is_refused_for_data_without_boxes():
+    pictures = splits.Split(
+        np.zeros((4, 8, 8, 1), np.uint8), np.arange(4, dtype=np.int32)
+    )
+    data = splits.Dataset("digits", tuple("0123"), *[pictures] * 3, *[np.arange(4)] * 2)
+    config = run.Run(network=network.Network(model="lffd_mcu"))
+    with pytest.raises(
+        errors.UsageError, match="targets of digits are numbers of 4 cl"
+    ):
+        classifier._objective(config, data)

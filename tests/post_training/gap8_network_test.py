@@ -35,7 +35,8 @@ def test_the_network_and_its_integers_are_the_models():
         model=model,
     )
     found, scaling = gap8_network.rewritten(given)
-    assert (scaling.scale, scaling.offset) == (1 / 127.5, -1)
+    (step,) = scaling.steps
+    assert (step.scale, step.offset) == (1 / 127.5, -1)
     (note,) = scaling.notes
     assert "'scaled' is left to the host" in note
     assert found.inputs.min() >= -1

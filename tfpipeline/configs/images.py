@@ -179,9 +179,9 @@ class Images(fields.Config):
     memory_limit: Annotated[
         float | None,
         Flag(
-            "GiB that pictures and sounds may take in memory; larger sets are kept in "
-            "--cache_dir and streamed from there, to the same result. Default: a "
-            "quarter of the machine's memory.",
+            "GiB that data may take in memory; larger sets are kept in --cache_dir and "
+            "streamed from there, to the same result. Default: a quarter of the "
+            "machine's memory.",
             low=0.0,
             is_later=True,
         ),

@@ -103,6 +103,12 @@ class Network(fields.Config):
         return self.form.name
 
     @property
+    def is_detector(self) -> bool:
+        """Whether it is a registered network whose outputs are boxes."""
+        known = specs.MODELS.get(self.model)
+        return known is not None and known.output is specs.Output.BOXES
+
+    @property
     def has_weights(self) -> bool:
         """Whether training begins with weights that are given."""
         return self.form.kind is not forms.Kind.NAME and self.start == WEIGHTS

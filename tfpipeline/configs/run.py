@@ -11,7 +11,6 @@ from tfpipeline.configs.images import Images
 from tfpipeline.configs.network import Network
 from tfpipeline.configs.quantization import Quantization
 from tfpipeline.configs.task import Task
-from tfpipeline.models import specs
 
 NO_WEIGHTS, BALANCED = "none", "balanced"
 
@@ -68,9 +67,7 @@ class Run(fields.Config):
 
     def check(self) -> None:
         """Checks what is decided in two places."""
-        known = specs.MODELS.get(self.network.model)
-        is_detector = known is not None and known.output is specs.Output.BOXES
-        if is_detector and not self.task.may_read_boxes:
+        if self.network.is_detector and not self.task.may_read_boxes:
             raise errors.UsageError(
                 f"--model={self.network.model} is a detector, whose outputs are boxes: "
                 "train it with --task=detection"

@@ -406,17 +406,15 @@ def _with_hosts_function(run: RunAll, g: graph.Graph, real: graph.Graph) -> RunA
 
 
 def _of_gap8(network: float_network.FloatNetwork) -> RunAll:
-    front = None
+    front = host_scaling.Scaling()
     if network.model is not None:
         from tfpipeline.post_training import gap8_network as layers_of_gap8
 
         network, front = layers_of_gap8.rewritten(network)
-    scaled = host_scaling.left_to_host(network)
-    _, p = gap8.quantized(scaled.network, 16)
+    network, scaling = host_scaling.left_to_host(network)
+    _, p = gap8.quantized(network, 16)
     run = _of_program(p)
-    if front is None or not front.notes:
-        return lambda inputs: run(scaled.of(inputs))
-    return lambda inputs: run(scaled.of(front.of(inputs)))
+    return lambda inputs: run(scaling.of(front.of(inputs)))
 
 
 def _of_program(p: program.Program) -> RunAll:

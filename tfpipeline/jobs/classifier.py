@@ -248,6 +248,13 @@ def _objective(config: Run, dataset: splits.Dataset) -> kinds.Objective:
         )
         stages.set_up_tensorflow(config.seed)
         return objective
+    if config.network.is_detector:
+        raise errors.UsageError(
+            f"--model={config.network.model} is a detector, whose outputs are boxes, "
+            f"and the targets of {dataset.name} are "
+            f"{tasks.told(objectives.traits(dataset))}: give pictures with boxes "
+            "(docs/data.md), or choose another network"
+        )
     if config.network.form.kind is forms.Kind.NAME:
         return objectives.of(config.task.name, options, dataset)
 

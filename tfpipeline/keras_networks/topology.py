@@ -140,3 +140,11 @@ def _references(wiring: Any) -> list[tuple[str, list[Any]]]:
 
 def _class_path(value: Any) -> str:
     return f"{type(value).__module__}.{type(value).__qualname__}"
+
+
+def with_weights(architecture: dict[str, Any], model: keras.Model) -> keras.Model:
+    """The network of a description, with the weights that `model` has by its names."""
+    result = from_dict(architecture)
+    for layer in result.layers:
+        layer.set_weights(model.get_layer(layer.name).get_weights())
+    return result

@@ -1,4 +1,12 @@
-"""Constants in front of a network that scale its input, left to the host."""
+"""What scales the input in front of a network, left to the host.
+
+The input of a chip is what its integers hold; a network that takes pixels of 0 to 255
+begins with a scaling, for which chips have no layer. A scaling is what only multiplies
+by constants and adds constants: in a graph sums, differences and products with a
+constant, here; in a Keras network Rescaling and Normalization, in `front_layers`. All
+of them that follow one another from the input on go, as long as something is left and
+nothing else reads what they read.
+"""
 
 import dataclasses
 
@@ -9,116 +17,135 @@ from tfpipeline.ir import graph
 from tfpipeline.post_training import float_network, input_range
 
 Array = npt.NDArray[np.float32]
+_Reals = npt.NDArray[np.float64]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Scaled:
-    """A network behind its scaling.
+class Step:
+    """`value * scale + offset`, broadcast over inputs `[N, ...]`.
 
     Attributes:
-        network: what is left, and the calibration inputs as that reads them.
-        layers: what the host computes, in order.
-        source: the graph that they are of.
+        layer: kind and name, for the user.
+        scale: float64, one number or several.
+        offset: likewise.
     """
 
-    network: float_network.FloatNetwork
-    layers: tuple[graph.Elementwise, ...]
-    source: graph.Graph
+    layer: str
+    scale: _Reals
+    offset: _Reals
+
+
+@dataclasses.dataclass(frozen=True)
+class Scaling:
+    """What the host makes of inputs before a network reads them; nothing of no steps.
+
+    Attributes:
+        steps: in order.
+    """
+
+    steps: tuple[Step, ...] = ()
 
     def of(self, inputs: Array) -> Array:
         """What the rest of the network reads of inputs `[N, ...]`."""
         values = inputs.astype(np.float64)
-        for layer in self.layers:
-            values = _computed(layer, self.source, values)
+        for step in self.steps:
+            values = values * step.scale + step.offset
         return values.astype(np.float32)
+
+    def reach(
+        self, declared: input_range.InputRange, inputs: Array
+    ) -> input_range.InputRange:
+        """The range of what the rest reads, of inputs `[N, ...]` in a declared one."""
+        if not self.steps:
+            return declared
+        ends = np.array([declared.low, declared.high], np.float32)
+        reached = self.of(ends.reshape(2, *(1,) * (inputs.ndim - 1)))
+        # With no name, even where the ends are one's: a value need be no whole pixel.
+        return input_range.InputRange(float(reached.min()), float(reached.max()))
 
     @property
     def notes(self) -> tuple[str, ...]:
         """For the user, one line each."""
         return tuple(
-            f"{layer.kind} '{layer.name}' in front is left to the host, by "
-            f"{_told(layer, self.source)}"
-            for layer in self.layers
+            f"{step.layer} is left to the host: value * {_told(step.scale)} + "
+            f"{_told(step.offset)}"
+            for step in self.steps
         )
 
 
-def left_to_host(network: float_network.FloatNetwork) -> Scaled:
-    """Takes additions and multiplications by constants off the input of a network.
+def left_to_host(
+    network: float_network.FloatNetwork,
+) -> tuple[float_network.FloatNetwork, Scaling]:
+    """A network behind the scaling of its graph, and that.
 
     Args:
         network: float, of one input.
+
+    Returns:
+        The network with inputs and a range as the rest reads them, and what the host
+        makes of the old ones.
     """
-    g, layers = network.graph, []
-    left = list(g.layers)
+    g = network.graph
+    left, steps = list(g.layers), []
     source = g.inputs[0]
     while True:
         readers = [x for x in left if source in x.inputs]
-        if len(readers) != 1 or len(left) == 1 or source in g.outputs:
+        step = _of_operator(readers[0], g) if len(readers) == 1 else None
+        if step is None or len(left) == 1 or source in g.outputs:
             break
-        [first] = readers
-        if not isinstance(first, graph.Elementwise) or _constant(first, g) is None:
-            break
-        layers.append(first)
-        left.remove(first)
-        source = first.output
-    if not layers:
-        return Scaled(network, (), g)
-    used = {n for x in left for n in (*x.inputs, *graph.constant_names(x))}
-    written = {name for x in left for name in graph.written_names(x)}
-    kept = {
-        name: tensor
-        for name, tensor in g.tensors.items()
-        if name in used | written | {source} | set(g.outputs)
-    }
-    rest = dataclasses.replace(
-        g,
-        layers=tuple(left),
-        inputs=(source,),
-        tensors=kept,
-        constants={name: x for name, x in g.constants.items() if name in kept},
-    )
-    found = Scaled(network, tuple(layers), g)
-    inputs = found.of(network.inputs)
-    shape = (2, *(1,) * (inputs.ndim - 1))
-    ends = np.array([network.input_range.low, network.input_range.high], np.float32)
-    reached = found.of(ends.reshape(shape))
-    limits = input_range.InputRange(
-        float(min(reached.min(), inputs.min())), float(max(reached.max(), inputs.max()))
-    )
-    return Scaled(
-        dataclasses.replace(network, graph=rest, inputs=inputs, input_range=limits),
-        tuple(layers),
-        g,
+        steps.append(step)
+        left.remove(readers[0])
+        source = readers[0].output
+    scaling = Scaling(tuple(steps))
+    return behind(network, _graph_behind(g, left, source), scaling), scaling
+
+
+def behind(
+    network: float_network.FloatNetwork, rest: graph.Graph, scaling: Scaling
+) -> float_network.FloatNetwork:
+    """The network of a graph from behind a scaling."""
+    if not scaling.steps:
+        return dataclasses.replace(network, graph=rest)
+    return dataclasses.replace(
+        network,
+        graph=rest,
+        inputs=scaling.of(network.inputs),
+        input_range=scaling.reach(network.input_range, network.inputs),
     )
 
 
-def _constant(layer: graph.Elementwise, g: graph.Graph) -> str | None:
-    """The constant of a sum, difference or product of a tensor and a constant."""
+def _graph_behind(
+    g: graph.Graph, layers: list[graph.Layer], source: str
+) -> graph.Graph:
+    if source == g.inputs[0]:
+        return g
+    shell = dataclasses.replace(g, layers=tuple(layers), inputs=(source,))
+    used = set(graph.tensor_names(shell))
+    return dataclasses.replace(
+        shell,
+        tensors={name: tensor for name, tensor in g.tensors.items() if name in used},
+        constants={name: x for name, x in g.constants.items() if name in used},
+    )
+
+
+def _of_operator(layer: graph.Layer, g: graph.Graph) -> Step | None:
+    """What a layer of a graph does, if it only scales."""
     if not isinstance(layer, graph.Add | graph.Mul | graph.Sub):
         return None
-    if layer.clamp != graph.NO_CLAMP:
-        return None
     names = [name for name in layer.inputs if name in g.constants]
-    return names[0] if len(names) == 1 else None
-
-
-def _computed(
-    layer: graph.Elementwise, g: graph.Graph, values: npt.NDArray[np.float64]
-) -> npt.NDArray[np.float64]:
-    name = _constant(layer, g)
-    assert name is not None
-    constant = g.constants[name].astype(np.float64)
+    if layer.clamp != graph.NO_CLAMP or len(names) != 1:
+        return None
+    name, one, zero = f"{layer.kind} '{layer.name}'", np.ones(()), np.zeros(())
+    constant = g.constants[names[0]].astype(np.float64)
     if isinstance(layer, graph.Mul):
-        return values * constant
+        return Step(name, constant, zero)
     if isinstance(layer, graph.Add):
-        return values + constant
-    return constant - values if layer.inputs[0] == name else values - constant
+        return Step(name, one, constant)
+    if layer.inputs[0] in g.constants:
+        return Step(name, -one, constant)
+    return Step(name, one, -constant)
 
 
-def _told(layer: graph.Elementwise, g: graph.Graph) -> str:
-    name = _constant(layer, g)
-    assert name is not None
-    values = g.constants[name].ravel()
-    if len(values) == 1:
-        return f"{float(values[0]):.9g}"
-    return f"{len(values)} values, the first {float(values[0]):.9g}"
+def _told(values: _Reals) -> str:
+    first = f"{float(values.ravel()[0]):.9g}"
+    return first if values.size == 1 else f"{values.size} values, the first {first},"

@@ -3,7 +3,7 @@
 Activations of the device reach from -1 to 127/128. Those of a float network are brought
 there by the exact rescaling of weights that training uses
 (`quantization.max78000.range_equalization`), with the calibration inputs to say how far
-they reach. So is the input: what a Rescaling in front makes of it, divided by one
+they reach. So is the input: what a scaling in front makes of it, divided by one
 factor, is what the host loads.
 """
 
@@ -16,7 +16,7 @@ from tfpipeline import errors
 from tfpipeline.compat import keras
 from tfpipeline.ir import graph
 from tfpipeline.keras_networks import layer_traits, quantizable, topology
-from tfpipeline.post_training import float_network, front_rescaling
+from tfpipeline.post_training import float_network, front_layers, host_scaling
 from tfpipeline.quantization import input_ranges
 from tfpipeline.quantization.max78000 import range_equalization, rewrites, scheme
 from tfpipeline.readers import from_keras, from_max78000
@@ -35,22 +35,21 @@ class Quantized:
         float_graph: the network whose activations are in range.
         graph: the same in the device's integers.
         inputs: float32 `[N, ...]`, as `float_graph` reads them, in [-1, 127/128].
-        scale: times the user's inputs, plus `offset`, these are `inputs`.
-        offset: likewise.
+        scaling: what the host makes of the user's inputs.
+        factor: by which it divides that.
         notes: what the host has to know, one line each.
     """
 
     float_graph: graph.Graph
     graph: graph.Graph
     inputs: npt.NDArray[np.float32]
-    scale: float = 1.0
-    offset: float = 0.0
+    scaling: host_scaling.Scaling = host_scaling.Scaling()  # noqa: RUF009 a frozen value
+    factor: float = 1.0
     notes: tuple[str, ...] = ()
 
     def loaded(self, inputs: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         """What `float_graph` reads for the user's inputs."""
-        scaled = inputs.astype(np.float64) * self.scale + self.offset
-        return scaled.astype(np.float32)
+        return self.scaling.of(inputs) / np.float32(self.factor)
 
 
 def prepared(
@@ -86,14 +85,13 @@ def quantized(
     """
     if network.model is None:
         return _as_it_is(network, policy)
-    given, scaling = front_rescaling.without_rescaling(network.model)
+    given, scaling = front_layers.left_to_host(network.model)
     folded = quantizable.fold(given, rewrites.TARGET)
     model = _without_last_function(folded)
     inputs = scaling.of(network.inputs)
-    declared = network.input_range
-    ends = scaling.of(np.array([declared.low, declared.high], np.float32))
+    reached = scaling.reach(network.input_range, network.inputs)
     factor = _factor(
-        float(min(ends.min(), inputs.min())), float(max(ends.max(), inputs.max()))
+        min(reached.low, float(inputs.min())), max(reached.high, float(inputs.max()))
     )
     notes = list(scaling.notes)
     if factor != 1:
@@ -108,24 +106,24 @@ def quantized(
     name = network.graph.name
     g, options = from_max78000.float_network(prepared_model, name=name)
     integers = quantize.quantize(g, options.policy, wide_output=options.wide_output)
-    scale, offset = scaling.scale / factor, scaling.offset / factor
-    return Quantized(g, integers, inputs, scale, offset, tuple(notes))
+    return Quantized(g, integers, inputs, scaling, factor, tuple(notes))
 
 
 def _as_it_is(
     network: float_network.FloatNetwork, policy: policies.Policy
 ) -> Quantized:
     g, notes = constant_scalings.without_the_devices_own(network.graph)
-    inputs, scale, offset = network.inputs, 1.0, 0.0
+    scaling = host_scaling.Scaling()
     if notes:
-        inputs, scale, offset = inputs / np.float32(128) - np.float32(1), 1 / 128, -1.0
+        own = host_scaling.Step("input", np.array(1 / 128), np.array(-1.0))
+        scaling = host_scaling.Scaling((own,))
     _require_runnable(g, policy)
     return Quantized(
         g,
         quantize.quantize(g, policy),
-        inputs,
-        scale,
-        offset,
+        scaling.of(network.inputs),
+        scaling,
+        1.0,
         (*notes, "ranges are as they were: only a Keras file's can be brought in"),
     )
 
@@ -158,7 +156,7 @@ def _without_last_function(model: keras.Model) -> keras.Model:
         for entry in architecture["config"]["layers"]:
             if entry["name"] == name:
                 entry["config"]["activation"] = "linear"
-    return front_rescaling.with_weights(architecture, model)
+    return topology.with_weights(architecture, model)
 
 
 def _factor(low: float, high: float) -> float:

@@ -189,11 +189,10 @@ class _Unrolled:
     def constants(self, part: str, kernel: Array, bias: Array | None) -> _Kernel:
         """A kernel `[inputs, outputs]`; a bias of zeros is none."""
         name = f"{self.call.name}/{part}"
-        has_bias = bias is not None and bias.any()
-        return _Kernel(
-            self.draft.constant(f"{name}/kernel", kernel.T),
-            self.draft.constant(f"{name}/bias", bias) if has_bias else None,
-        )
+        weights = self.draft.constant(f"{name}/kernel", kernel.T)
+        if bias is None or not bias.any():
+            return _Kernel(weights, None)
+        return _Kernel(weights, self.draft.constant(f"{name}/bias", bias))
 
     def products(self, part: str, kernel: Array, bias: Array) -> tuple[str, ...]:
         """The products of all rows, each `[1, outputs]`."""
