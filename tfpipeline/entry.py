@@ -89,6 +89,7 @@ def start(
         return rest
 
     def work(argv: Sequence[str]) -> int | None:
+        _quiet_libraries(values)
         rest = argv[1:]
         if verbs:
             _require_verb(name, rest, verbs)
@@ -107,8 +108,14 @@ def log_to_terminal() -> None:
     root = logging.getLogger("tfpipeline")
     root.handlers = [handler]
     root.propagate = False
-    # Libraries say "Load dataset info" and the like; a person needs their errors only.
-    level = logging.INFO if root.isEnabledFor(logging.DEBUG) else logging.ERROR
+
+
+def _quiet_libraries(values: flags.FlagValues) -> None:
+    """They say "Load dataset info" and the like; a person needs their errors only.
+
+    Once flags are read: absl sets its logger's level then.
+    """
+    level = logging.INFO if values["debug"].value else logging.ERROR
     for library in ("absl", "tensorflow"):
         logging.getLogger(library).setLevel(level)
 

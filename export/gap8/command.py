@@ -150,7 +150,7 @@ def _network(given: Given) -> tuple[float_network.FloatNetwork, tuple[str, ...]]
     Raises:
         UsageError: there are integers only.
     """
-    if given.is_read_by_tensorflow:
+    if given.is_of_keras or given.is_read_by_tensorflow:
         # Once for all targets, as it is slow.
         network = given.network
         single_results.require(network.graph, "GAP8")

@@ -237,7 +237,7 @@ def test_gap8_export_commands_run(tmp_path):
         file.write_bytes(png_images.write(pixels))
     # Those that read a float network first.
     for command in sorted(commands, key=lambda each: "--calibration" not in each):
-        command = command.replace("runs/demo_images", str(tmp_path / "images"))
+        command = command.replace("=procedural_objects", f"={tmp_path / 'images'}")
         command = command.replace("runs/demo", str(tmp_path / "run"))
         command = command.replace("runs/gap8", str(tmp_path / "gap8"))
         done = programs.run(*shlex.split(command)[2:])

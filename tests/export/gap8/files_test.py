@@ -185,7 +185,6 @@ def test_command_takes_a_runs_integers_and_its_float_graph(tmp_path):
         ({"weight_bits": 4}, "16 and 8 bits; found --weight_bits=4"),
         ({"calibration": "absent.npz"}, "absent.npz"),
         ({"model": "reid_squeezenet"}, "network without weights"),
-        ({"output": None}, "--output=FOLDER"),
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
 )
