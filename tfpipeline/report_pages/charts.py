@@ -28,17 +28,16 @@ _LONGEST = 34
 
 
 def new(width: float, height: float) -> figure.Figure:
-    """An empty figure of inches, in which `$` is no mathematics."""
-    with matplotlib.rc_context({"text.parse_math": False}):
-        return figure.Figure((width, height), layout="constrained")
+    """An empty figure of inches."""
+    return figure.Figure((width, height), layout="constrained")
 
 
 def short(name: str, most: int = _LONGEST) -> str:
-    """A name that fits beside a figure: its middle is left out."""
-    if len(name) <= most:
-        return name
-    half = (most - 1) // 2
-    return f"{name[:half]}…{name[-half:]}"
+    """A name that fits beside a figure, without its middle; `$` is no mathematics."""
+    if len(name) > most:
+        half = (most - 1) // 2
+        name = f"{name[:half]}…{name[-half:]}"
+    return name.replace("$", r"\$")
 
 
 def color(place: int) -> str:
@@ -77,7 +76,9 @@ def curves(
     for axes, (title, lines) in zip(grid, panels_of.items(), strict=True):
         for place, (name, (x, y)) in enumerate(lines.items()):
             style = {"marker": "."} if len(x) < 40 else {}
-            axes.plot(x, y, label=name, color=color(place), linewidth=1.4, **style)
+            axes.plot(
+                x, y, label=short(name), color=color(place), linewidth=1.4, **style
+            )
         for border in borders:
             axes.axvline(border, color=_GRAY, linestyle=":", linewidth=1)
         if title in logarithmic:
@@ -153,7 +154,7 @@ def intervals(
     axes.axvline(values[0], color=_GRAY, linestyle=":", linewidth=1)
     axes.set_ylim(len(names) - 0.4, -0.6)
     axes.set_yticks(range(len(names)), [short(name) for name in names], fontsize=9)
-    axes.set_xlabel(label)
+    axes.set_xlabel(short(label))
     _plain(axes, "x")
     return drawn
 
@@ -223,8 +224,7 @@ def _rows(steps: Sequence[str]) -> tuple[figure.Figure, Any]:
     names = [short(name) for name in steps]
     height = 0.85 + _ROW * len(names)
     left = 0.15 + 0.068 * max(map(len, names))
-    with matplotlib.rc_context({"text.parse_math": False}):
-        drawn = figure.Figure((_WIDTH, height))
+    drawn = figure.Figure((_WIDTH, height))
     axes = drawn.add_axes(
         (
             left / _WIDTH,
@@ -273,7 +273,9 @@ def calibration(
     axes = drawn.subplots()
     axes.plot((0, 1), (0, 1), color=_GRAY, linestyle=":", label="as sure as right")
     for place, (name, (sure, right)) in enumerate(lines.items()):
-        axes.plot(sure, right, "o-", color=color(place), markersize=4, label=name)
+        axes.plot(
+            sure, right, "o-", color=color(place), markersize=4, label=short(name)
+        )
     axes.set_xlabel("confidence")
     axes.set_ylabel("share that is right")
     axes.set_xlim(0, 1.02)
@@ -326,12 +328,14 @@ def scatter(
     drawn = new(5.6, 4.8)
     axes = drawn.subplots()
     for place, (name, (x, y)) in enumerate(groups.items()):
-        axes.plot(x, y, ".", color=color(place), alpha=0.55, markersize=4, label=name)
+        axes.plot(
+            x, y, ".", color=color(place), alpha=0.55, markersize=4, label=short(name)
+        )
     if diagonal:
         values = [value for pair in groups.values() for side in pair for value in side]
         ends = min(values), max(values)
         axes.plot(ends, ends, color=_GRAY, linestyle=":")
-    axes.set_xlabel(labels[0])
+    axes.set_xlabel(short(labels[0]))
     axes.set_ylabel(labels[1])
     if len(groups) > 1:
         axes.legend(fontsize=8)
@@ -354,8 +358,8 @@ def histograms(
     drawn = new(_WIDTH, 3.2)
     axes = drawn.subplots()
     for place, (name, (edges, counts)) in enumerate(groups.items()):
-        axes.stairs(counts, edges, color=color(place), linewidth=1.5, label=name)
-    axes.set_xlabel(label)
+        axes.stairs(counts, edges, color=color(place), linewidth=1.5, label=short(name))
+    axes.set_xlabel(short(label))
     axes.set_ylabel(counted)
     axes.legend(fontsize=8)
     _plain(axes)
@@ -394,7 +398,7 @@ def network(
             )
         )
         said = f"{short(name, 24)}" + ("" if each is None else f"  ·  {kind}")
-        axes.text(0.93, y, said, fontsize=7.5, va="center", parse_math=False)
+        axes.text(0.93, y, said, fontsize=7.5, va="center")
         if each is None:
             continue
         shape = "x".join(map(str, each["shape"]))

@@ -179,8 +179,8 @@ class TaskKind:
         built_with: traits of the data -> what networks are built with, their number of
             outputs or of classes; None for as many as the outputs have values.
         functions: those that may end the network; () for any.
-        findings: module in `report/findings` that says what a run keeps of the answers and
-            what they tell, and in `report/run_pages` that shows it.
+        findings: module in `report/findings` that says what a run keeps of the answers
+            and what they tell, and in `report/run_pages` that shows it.
         examples: (inputs float32 as the network takes them, targets of the data set,
             traits) -> what outputs are compared with.
         trains_on: (targets of the data set, traits) -> positions to train on; None for
