@@ -6,85 +6,14 @@ import json
 import numpy as np
 import pytest
 
+from tests.report.findings import made_answers
 from tfpipeline.report.findings import answers, evidence, intervals
 from tfpipeline.tasks import catalog as tasks
-from tfpipeline.tasks import head as head_lib
-from tfpipeline.tasks import kind as kinds
-
-COUNT = 60
 
 
-def _classes(random):
-    targets = random.integers(0, 3, COUNT).astype(np.int32)
-    outputs = random.normal(size=(COUNT, 3)) + 2 * np.eye(3)[targets]
-    data = kinds.Data((4,), num_classes=3)
-    return outputs, targets, data, head_lib.Head((3,))
-
-
-def _yes_or_no(random):
-    targets = random.integers(0, 2, COUNT).astype(np.int32)
-    outputs = random.normal(size=(COUNT, 1)) + 2 * targets[:, None] - 1
-    return outputs, targets, kinds.Data((4,), num_classes=2), head_lib.Head((1,))
-
-
-def _labels(random):
-    targets = random.integers(0, 2, (COUNT, 3)).astype(np.float32)
-    outputs = random.normal(size=(COUNT, 3)) + 2 * targets - 1
-    data = kinds.Data((4,), (3,), has_classes=False, is_zero_or_one=True)
-    return outputs, targets, data, head_lib.Head((3,))
-
-
-def _values(random):
-    targets = random.normal(size=(COUNT, 2)).astype(np.float32)
-    outputs = targets + random.normal(size=(COUNT, 2)) / 5
-    data = kinds.Data((4,), (2,), has_classes=False)
-    return outputs, targets, data, head_lib.Head((2,))
-
-
-def _rebuilt(random):
-    targets = random.integers(0, 2, COUNT).astype(np.int32)
-    noise = random.normal(size=(COUNT, 4)) * (0.2 + 0.3 * targets[:, None])
-    data = kinds.Data((4,), num_classes=2)
-    return INPUTS + noise, targets, data, head_lib.Head((4,))
-
-
-def _masks(random):
-    targets = random.integers(0, 3, (COUNT, 4, 4)).astype(np.uint8)
-    outputs = random.normal(size=(COUNT, 4, 4, 3)) + 2 * np.eye(3)[targets]
-    targets[0, 0, 0] = 255
-    data = kinds.Data((4,), (4, 4), num_classes=3, has_masks=True)
-    return outputs, targets, data, head_lib.Head((4, 4, 3))
-
-
-INPUTS = np.random.default_rng(7).normal(size=(COUNT, 4)).astype(np.float32)
-KINDS = {
-    "classification": _classes,
-    "binary": _yes_or_no,
-    "multi_label": _labels,
-    "regression": _values,
-    "reconstruction": _rebuilt,
-    "segmentation": _masks,
-}
-
-
-def _found(name):
-    outputs, targets, data, head = KINDS[name](np.random.default_rng(0))
-    objective = kinds.Objective(tasks.named(name), head, data)
-    examples = objective.examples(INPUTS, targets)
-    module = answers.of_kind(objective.kind)
-    worse = outputs + np.random.default_rng(1).normal(size=outputs.shape)
-    outputs_of = {"float32": outputs, "int8": worse}
-    forms = {
-        form: module.kept(each, examples, objective)
-        for form, each in outputs_of.items()
-    }
-    found = evidence.Evidence(module.targets(examples), forms)
-    return found, objective, outputs_of, examples
-
-
-@pytest.mark.parametrize("name", KINDS)
+@pytest.mark.parametrize("name", made_answers.KINDS)
 def test_the_figure_is_that_of_the_table(name):
-    found, objective, outputs, examples = _found(name)
+    found, objective, outputs, examples = made_answers.found(name)
     record, shown = answers.measure(found, objective.kind, ("a", "b", "c"), "int8")
     for form, each in outputs.items():
         expected = objective.measure(each, examples)[record["figure"]]
@@ -93,15 +22,15 @@ def test_the_figure_is_that_of_the_table(name):
         assert told["value"] == pytest.approx(expected, rel=1e-5)
         low, high = told["interval"]
         assert low < told["value"] < high
-    assert shown and all(0 <= place < COUNT for place in shown)
+    assert shown and all(0 <= place < made_answers.COUNT for place in shown)
     assert json.loads(json.dumps(record, allow_nan=False)) == record
 
 
-@pytest.mark.parametrize("name", KINDS)
+@pytest.mark.parametrize("name", made_answers.KINDS)
 def test_what_is_kept_is_read_again(name, tmp_path):
-    found, *_ = _found(name)
+    found, *_ = made_answers.found(name)
     path = tmp_path / "predictions.npz"
-    inputs = INPUTS[[3, 1]]
+    inputs = made_answers.INPUTS[[3, 1]]
     evidence.write(path, found, (3, 1), inputs)
     again = evidence.read(path)
     assert list(again.forms) == list(found.forms) == ["float32", "int8"]
@@ -111,13 +40,13 @@ def test_what_is_kept_is_read_again(name, tmp_path):
         assert one.keys() == other.keys()
         for part in one:
             np.testing.assert_array_equal(one[part], other[part])
-    np.testing.assert_array_equal(evidence.read_shown(path)[1], INPUTS[1])
+    np.testing.assert_array_equal(evidence.read_shown(path)[1], made_answers.INPUTS[1])
     evidence.write(tmp_path / "again.npz", found, (3, 1), inputs)
     assert (tmp_path / "again.npz").read_bytes() == path.read_bytes()
 
 
 def test_mistakes_are_wrong_and_the_surest_first():
-    found, objective, outputs, examples = _found("classification")
+    found, objective, outputs, examples = made_answers.found("classification")
     record, _ = answers.measure(found, objective.kind, ("a", "b", "c"), "int8")
     logits = outputs["int8"]
     chances = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
@@ -127,11 +56,14 @@ def test_mistakes_are_wrong_and_the_surest_first():
     assert [x["example"] for x in record["mistakes"]] == order[:20].tolist()
     assert [x["answer"] for x in record["mistakes"]] == said[order[:20]].tolist()
     matrix = np.array(record["confusion"]["int8"]["matrix"])
-    assert matrix.sum() == COUNT and matrix.trace() == COUNT - len(wrong)
+    assert (
+        matrix.sum() == made_answers.COUNT
+        and matrix.trace() == made_answers.COUNT - len(wrong)
+    )
     changes = record["changes"]["int8"]
     assert changes["changed"] == int((outputs["float32"].argmax(1) != said).sum())
     forms = record["forms"]
-    lost = COUNT * (forms["float32"]["value"] - forms["int8"]["value"])
+    lost = made_answers.COUNT * (forms["float32"]["value"] - forms["int8"]["value"])
     assert changes["only_a"] - changes["only_b"] == round(lost)
 
 
