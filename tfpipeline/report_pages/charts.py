@@ -3,6 +3,7 @@
 Colors are of a middle lightness, so that they stand out on white and on black.
 """
 
+import dataclasses
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -19,12 +20,29 @@ COLORS = (
     *("#8a6d3b", "#5f6bc9", "#c0392b", "#3f8f8f"),
 )
 _GRAY = "#808890"
+_MARKERS = "os^Dv*PX"
 _WIDTH = 8.4
 # Inches of a line of text.
 _ROW = 0.24
 # More cells than these have no number in them.
 _MOST_NUMBERS = 16
 _LONGEST = 34
+
+
+@dataclasses.dataclass(frozen=True)
+class Cloud:
+    """Points of a panel.
+
+    Attributes:
+        names: of the points.
+        x, y: their places.
+        best: positions of those that a line joins.
+    """
+
+    names: tuple[str, ...]
+    x: tuple[float, ...]
+    y: tuple[float, ...]
+    best: tuple[int, ...]
 
 
 def new(width: float, height: float) -> figure.Figure:
@@ -485,4 +503,34 @@ def decibels(
     axes.set_xlabel("dB")
     axes.legend(fontsize=8)
     _plain(axes)
+    return drawn
+
+
+def pareto(panels_of: Mapping[str, Cloud], labels: tuple[str, str]) -> figure.Figure:
+    """Figures against a cost, a panel a target; a name has one sign in all of them.
+
+    Args:
+        panels_of: target -> its points.
+        labels: of both axes.
+    """
+    drawn, grid = panels(len(panels_of), columns=3)
+    names = list(
+        dict.fromkeys(name for each in panels_of.values() for name in each.names)
+    )
+    handles: dict[str, Any] = {}
+    for axes, (title, cloud) in zip(grid, panels_of.items(), strict=True):
+        best = [(cloud.x[place], cloud.y[place]) for place in cloud.best]
+        axes.plot(*zip(*best, strict=True), color=_GRAY, linewidth=1)
+        for name, x, y in zip(cloud.names, cloud.x, cloud.y, strict=True):
+            place = names.index(name)
+            marker = _MARKERS[place // len(COLORS) % len(_MARKERS)]
+            [handles[name]] = axes.plot(
+                *(x, y, marker), color=color(place), label=short(name), markersize=6
+            )
+        axes.set_title(short(title), fontsize=10)
+        axes.set_xlabel(labels[0], fontsize=8)
+        axes.tick_params(labelsize=8)
+        axes.margins(0.15)
+    grid[0].set_ylabel(labels[1], fontsize=8)
+    drawn.legend(handles=list(handles.values()), loc="outside lower left", ncols=3)
     return drawn
