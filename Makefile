@@ -8,9 +8,9 @@ RUN := runs/demo
 JOBS ?= 2
 # Tests of one file share what they prepare, so a file stays in one process.
 PYTEST = $(BIN)/python -m pytest --numprocesses=$(JOBS) --dist=loadfile
-DEFAULT = -m "not slow and not vendor and not emulated"
+DEFAULT = -m "not slow and not vendor and not emulated and not pages"
 
-.PHONY: help install demo test test-quick test-slow test-vendor test-emulated test-wheel lint format bench clean
+.PHONY: help install demo test test-quick test-slow test-vendor test-emulated test-pages test-wheel lint format bench clean
 
 help:  ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -45,6 +45,9 @@ test-emulated: $(STAMP)  ## tests that run cross-compiled C in an emulator, wher
 
 test-wheel: $(STAMP)  ## the wheel in a fresh environment: demo, estimate, export of an own file
 	@$(BIN)/python -m tests.fresh_wheel
+
+test-pages: $(STAMP)  ## pages of runs in a headless browser, where one is installed; pictures in build/pages
+	@$(BIN)/python -m pytest -m pages $(PYTEST_FLAGS)
 
 lint: $(STAMP)  ## ruff, and mypy: strict where TensorFlow is not
 	@$(BIN)/ruff check .

@@ -41,6 +41,7 @@ from tfpipeline.ir import from_tflite, graph, serialize
 from tfpipeline.models import table
 from tfpipeline.networks import catalog as networks
 from tfpipeline.quantization import storage
+from tfpipeline.report.findings import evidence
 from tfpipeline.report_pages import page
 from tfpipeline.study.measures import records
 from tfpipeline.targets.gap8 import (
@@ -200,6 +201,12 @@ FILES: dict[str, Callable[[pathlib.Path], object]] = {
     ),
     "tfpipeline/report_pages/page.py": lambda folder: page.write(
         folder / "report.html", "Report", ()
+    ),
+    "tfpipeline/report/findings/evidence.py": lambda folder: evidence.write(
+        folder / "predictions.npz",
+        evidence.Evidence({}, {"float32": {"values": np.ones((2, 1), np.float32)}}),
+        (0,),
+        np.ones((1, 2), np.float32),
     ),
     "tfpipeline/run_folder.py": _begin,
     "tfpipeline/study/measures/records.py": lambda folder: records.write(
@@ -443,7 +450,8 @@ _EXCEPTIONS = {
     "tfpipeline/training/progress.py": {
         "create_file_writer": "TensorBoard's files have new names each time"
     },
-    "tfpipeline/report_pages/page.py": {"savefig": _STREAM},
+    "tfpipeline/report/findings/evidence.py": {"savez_compressed": _STREAM},
+    "tfpipeline/report_pages/page.py": {"savefig": _STREAM, "save": _STREAM},
     "tfpipeline/study/measures/records.py": {"savez": _STREAM},
     "tfpipeline/study/running/steps.py": {"mkdir": "a folder that was not there"},
 }

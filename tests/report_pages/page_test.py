@@ -2,14 +2,16 @@
 
 import base64
 import html.parser
+import io
 import math
 
 import numpy as np
 import pytest
 from matplotlib import patches
+from PIL import Image as pillow
 
 from tfpipeline import errors
-from tfpipeline.report_pages import page
+from tfpipeline.report_pages import charts, page
 from tfpipeline.study.measures import agreement, detections
 from tfpipeline.study.reporting import figures
 
@@ -75,14 +77,13 @@ def test_a_page_has_everything_inside(tmp_path):
     text = (tmp_path / "report.html").read_text()
     reader = _read(text)
     assert "script" not in reader.tags and "b" not in reader.tags
-    assert all(a.startswith(("data:image/", "#s")) for a in reader.addresses)
+    assert all(a.startswith(("data:image/png;", "#")) for a in reader.addresses)
     assert "http" not in text and "a < b" in reader.text and "<b>" in reader.text
-    kinds = {a.split(";")[0] for a in reader.addresses if a.startswith("data")}
-    assert kinds == {"data:image/png", "data:image/svg+xml"}
-    for address in reader.addresses:
-        if address.startswith("data:image/svg"):
-            svg = base64.b64decode(address.split(",")[1])
-            assert b"<svg" in svg and b"<dc:date>" not in svg
+    assert reader.tags.count("svg") == len(drawn) - 2
+    assert reader.tags.count("img") == 2
+    assert "<dc:date>" not in text
+    # Drawn in the color of the text, on no ground of its own.
+    assert "#000000" not in text and "#ffffff" not in text.split("</style>")[1]
 
 
 def test_the_same_figure_gives_the_same_bytes():
@@ -93,6 +94,32 @@ def test_the_same_figure_gives_the_same_bytes():
             for each in (first, second)
         )
         assert one == other
+
+
+def test_names_of_a_figure_are_text():
+    drawn = charts.matrix(
+        np.array([[3, 1], [0, 2]]), ["$x_1$", "<b>"], ["$x_1$", "<b>"], ("a", "b")
+    )
+    text = page.render("A run", [page.Section("m", images=(page.image(drawn, "&m"),))])
+    reader = _read(text)
+    assert "b" not in reader.tags and reader.text.count("$x_1$") == 2
+    assert 'aria-label="&amp;m"' in text
+
+
+def test_columns_of_numbers_stand_to_the_right():
+    rows = (("a", "12 KiB", "yes", page.Bar(0.5, "7")), ("b", "-", "no", "-"))
+    table = page.Table(("name", "size", "fits", "cycles"), rows)
+    assert table.classes == ("text", "", "text", "bars")
+    text = page.render("A run", [page.Section("t", tables=(table,))])
+    assert '<span class="bar" style="width: 3.00rem"></span>7' in text
+
+
+def test_small_pictures_are_enlarged_in_whole_steps():
+    pixels = np.arange(12 * 12 * 3).astype(np.uint8).reshape(12, 12, 3)
+    shown = page.picture(pixels, "p").address
+    data = base64.b64decode(shown.split(",")[1])
+    image = np.asarray(pillow.open(io.BytesIO(data)))
+    np.testing.assert_array_equal(image, pixels.repeat(8, axis=0).repeat(8, axis=1))
 
 
 def test_a_file_of_the_user_stays(tmp_path):

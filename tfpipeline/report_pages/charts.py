@@ -3,6 +3,7 @@
 Colors are of a middle lightness, so that they stand out on white and on black.
 """
 
+import dataclasses
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -19,6 +20,7 @@ COLORS = (
     *("#8a6d3b", "#5f6bc9", "#c0392b", "#3f8f8f"),
 )
 _GRAY = "#808890"
+_MARKERS = "os^Dv*PX"
 _WIDTH = 8.4
 # Inches of a line of text.
 _ROW = 0.24
@@ -27,18 +29,33 @@ _MOST_NUMBERS = 16
 _LONGEST = 34
 
 
+@dataclasses.dataclass(frozen=True)
+class Cloud:
+    """Points of a panel.
+
+    Attributes:
+        names: of the points.
+        x, y: their places.
+        best: positions of those that a line joins.
+    """
+
+    names: tuple[str, ...]
+    x: tuple[float, ...]
+    y: tuple[float, ...]
+    best: tuple[int, ...]
+
+
 def new(width: float, height: float) -> figure.Figure:
-    """An empty figure of inches, in which `$` is no mathematics."""
-    with matplotlib.rc_context({"text.parse_math": False}):
-        return figure.Figure((width, height), layout="constrained")
+    """An empty figure of inches."""
+    return figure.Figure((width, height), layout="constrained")
 
 
 def short(name: str, most: int = _LONGEST) -> str:
-    """A name that fits beside a figure: its middle is left out."""
-    if len(name) <= most:
-        return name
-    half = (most - 1) // 2
-    return f"{name[:half]}…{name[-half:]}"
+    """A name that fits beside a figure, without its middle; `$` is no mathematics."""
+    if len(name) > most:
+        half = (most - 1) // 2
+        name = f"{name[:half]}…{name[-half:]}"
+    return name.replace("$", r"\$")
 
 
 def color(place: int) -> str:
@@ -77,7 +94,9 @@ def curves(
     for axes, (title, lines) in zip(grid, panels_of.items(), strict=True):
         for place, (name, (x, y)) in enumerate(lines.items()):
             style = {"marker": "."} if len(x) < 40 else {}
-            axes.plot(x, y, label=name, color=color(place), linewidth=1.4, **style)
+            axes.plot(
+                x, y, label=short(name), color=color(place), linewidth=1.4, **style
+            )
         for border in borders:
             axes.axvline(border, color=_GRAY, linestyle=":", linewidth=1)
         if title in logarithmic:
@@ -153,7 +172,7 @@ def intervals(
     axes.axvline(values[0], color=_GRAY, linestyle=":", linewidth=1)
     axes.set_ylim(len(names) - 0.4, -0.6)
     axes.set_yticks(range(len(names)), [short(name) for name in names], fontsize=9)
-    axes.set_xlabel(label)
+    axes.set_xlabel(short(label))
     _plain(axes, "x")
     return drawn
 
@@ -223,8 +242,7 @@ def _rows(steps: Sequence[str]) -> tuple[figure.Figure, Any]:
     names = [short(name) for name in steps]
     height = 0.85 + _ROW * len(names)
     left = 0.15 + 0.068 * max(map(len, names))
-    with matplotlib.rc_context({"text.parse_math": False}):
-        drawn = figure.Figure((_WIDTH, height))
+    drawn = figure.Figure((_WIDTH, height))
     axes = drawn.add_axes(
         (
             left / _WIDTH,
@@ -273,7 +291,9 @@ def calibration(
     axes = drawn.subplots()
     axes.plot((0, 1), (0, 1), color=_GRAY, linestyle=":", label="as sure as right")
     for place, (name, (sure, right)) in enumerate(lines.items()):
-        axes.plot(sure, right, "o-", color=color(place), markersize=4, label=name)
+        axes.plot(
+            sure, right, "o-", color=color(place), markersize=4, label=short(name)
+        )
     axes.set_xlabel("confidence")
     axes.set_ylabel("share that is right")
     axes.set_xlim(0, 1.02)
@@ -326,12 +346,14 @@ def scatter(
     drawn = new(5.6, 4.8)
     axes = drawn.subplots()
     for place, (name, (x, y)) in enumerate(groups.items()):
-        axes.plot(x, y, ".", color=color(place), alpha=0.55, markersize=4, label=name)
+        axes.plot(
+            x, y, ".", color=color(place), alpha=0.55, markersize=4, label=short(name)
+        )
     if diagonal:
         values = [value for pair in groups.values() for side in pair for value in side]
         ends = min(values), max(values)
         axes.plot(ends, ends, color=_GRAY, linestyle=":")
-    axes.set_xlabel(labels[0])
+    axes.set_xlabel(short(labels[0]))
     axes.set_ylabel(labels[1])
     if len(groups) > 1:
         axes.legend(fontsize=8)
@@ -354,8 +376,8 @@ def histograms(
     drawn = new(_WIDTH, 3.2)
     axes = drawn.subplots()
     for place, (name, (edges, counts)) in enumerate(groups.items()):
-        axes.stairs(counts, edges, color=color(place), linewidth=1.5, label=name)
-    axes.set_xlabel(label)
+        axes.stairs(counts, edges, color=color(place), linewidth=1.5, label=short(name))
+    axes.set_xlabel(short(label))
     axes.set_ylabel(counted)
     axes.legend(fontsize=8)
     _plain(axes)
@@ -394,7 +416,7 @@ def network(
             )
         )
         said = f"{short(name, 24)}" + ("" if each is None else f"  ·  {kind}")
-        axes.text(0.93, y, said, fontsize=7.5, va="center", parse_math=False)
+        axes.text(0.93, y, said, fontsize=7.5, va="center")
         if each is None:
             continue
         shape = "x".join(map(str, each["shape"]))
@@ -481,4 +503,34 @@ def decibels(
     axes.set_xlabel("dB")
     axes.legend(fontsize=8)
     _plain(axes)
+    return drawn
+
+
+def pareto(panels_of: Mapping[str, Cloud], labels: tuple[str, str]) -> figure.Figure:
+    """Figures against a cost, a panel a target; a name has one sign in all of them.
+
+    Args:
+        panels_of: target -> its points.
+        labels: of both axes.
+    """
+    drawn, grid = panels(len(panels_of), columns=3)
+    names = list(
+        dict.fromkeys(name for each in panels_of.values() for name in each.names)
+    )
+    handles: dict[str, Any] = {}
+    for axes, (title, cloud) in zip(grid, panels_of.items(), strict=True):
+        best = [(cloud.x[place], cloud.y[place]) for place in cloud.best]
+        axes.plot(*zip(*best, strict=True), color=_GRAY, linewidth=1)
+        for name, x, y in zip(cloud.names, cloud.x, cloud.y, strict=True):
+            place = names.index(name)
+            marker = _MARKERS[place // len(COLORS) % len(_MARKERS)]
+            [handles[name]] = axes.plot(
+                *(x, y, marker), color=color(place), label=short(name), markersize=6
+            )
+        axes.set_title(short(title), fontsize=10)
+        axes.set_xlabel(labels[0], fontsize=8)
+        axes.tick_params(labelsize=8)
+        axes.margins(0.15)
+    grid[0].set_ylabel(labels[1], fontsize=8)
+    drawn.legend(handles=list(handles.values()), loc="outside lower left", ncols=3)
     return drawn

@@ -207,7 +207,8 @@ table { border-collapse: collapse; margin: 1rem 0; font-variant-numeric: tabular
 th, td { padding: .2rem .7rem; border-bottom: 1px solid var(--line);
   text-align: right; vertical-align: top; }
 th:first-child, td:first-child { text-align: left; padding-left: 0; }
-td { max-width: 34rem; }
+td { max-width: 34rem; white-space: nowrap; }
+td.text, td:first-child { white-space: normal; }
 th.text, td.text, th.bars, td.bars { text-align: left; }
 td.bars { white-space: nowrap; }
 .bar { display: inline-block; height: .8em; margin-right: .4em; background: #2f7fc1;

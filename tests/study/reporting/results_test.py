@@ -63,7 +63,7 @@ def test_a_classifier(tmp_path, network):
         **{"study": "classification", "network": "classifier", "form": "board"},
         **{"metric": "overlap", "value": "0.8", "examples": "20", "seed": "0"},
     }
-    assert "data:image/svg+xml" in page and "board" in page
+    assert "<svg" in page and "board" in page
 
 
 def detected(form, shift, score):

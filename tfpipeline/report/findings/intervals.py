@@ -5,6 +5,7 @@ resampled examples. All forms of a network are resampled alike, so that their
 differences are paired.
 """
 
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -46,7 +47,9 @@ def resampled(
 
     if count < 2:
         return None
-    with np.errstate(invalid="ignore"):
+    with warnings.catch_warnings():
+        # Of draws that cannot give the figure; what is left of them is asked below.
+        warnings.simplefilter("ignore", stats.DegenerateDataWarning)
         found: Any = stats.bootstrap(
             (positions,),
             statistic,

@@ -130,7 +130,7 @@ def _trained(record: Mapping[str, Any]) -> str:
     if not record["epochs"]:
         return "none, the network as it was given"
     return (
-        f"{record['epochs']} epochs, the best was {record['best_epoch']}, "
+        f"epochs {record['epochs']}, the best {record['best_epoch']}, "
         f"{_duration(record['seconds'])}"
     )
 

@@ -1,12 +1,19 @@
 """A finished run as its folder has it, whichever version made it."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from tfpipeline import atomic_files, errors, number_formats, run_folder
 from tfpipeline.ir import serialize
 from tfpipeline.report import costs
-from tfpipeline.report.findings import estimating, histories, networks
-from tfpipeline.report.run_pages import run_page
+from tfpipeline.report.findings import (
+    comparison,
+    estimating,
+    evidence,
+    histories,
+    networks,
+)
+from tfpipeline.report.run_pages import run_page, sections
 from tfpipeline.untrusted import content, json_values
 
 _FINDINGS = "findings"
@@ -83,3 +90,34 @@ def _epochs(folder: run_folder.RunFolder) -> list[dict[str, Any]]:
     lines = content.read_text(folder.metrics).splitlines()
     parsed = [json_values.parse(line, str(folder.metrics)) for line in lines]
     return [each for each in parsed if isinstance(each, dict)]
+
+
+def compared(
+    folders: Sequence[run_folder.RunFolder],
+) -> list[comparison.Compared]:
+    """Finished runs of one kind of task, to be set beside each other.
+
+    Raises:
+        UsageError: a folder holds no finished run, or they are of several kinds.
+        StorageError: a file is damaged.
+    """
+    runs = []
+    for folder, name in zip(folders, comparison.named(folders), strict=True):
+        found = results(folder)
+        if "accuracy" not in found:
+            raise errors.UsageError(
+                f"'{folder.root}' is a run of train_descriptor; its folds are set side "
+                "by side by merge_folds"
+            )
+        record = sections.stored(folder.run_json)
+        kept = None
+        if folder.predictions.exists():
+            kept = evidence.read(folder.predictions)
+        fingerprint = record.get("data", {}).get("fingerprint")
+        runs.append(comparison.Compared(name, found, fingerprint, kept))
+    tasks = dict.fromkeys(run.kind.name for run in runs)
+    if len(tasks) > 1:
+        raise errors.UsageError(
+            f"runs of different tasks have no figure in common: {', '.join(tasks)}"
+        )
+    return runs
