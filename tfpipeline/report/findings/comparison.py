@@ -1,4 +1,4 @@
-"""Runs beside each other: flags that differ, figures, costs, tests on the same examples.
+"""Runs beside each other: flags, figures, costs, tests on the same examples.
 
 A run is what its results.json holds; its answers are those of predictions.npz.
 """

@@ -167,9 +167,9 @@ def _tests(found: Sequence[Mapping[str, Any]], of: kinds.Figure) -> page.Section
     return page.Section(
         "On the same test examples",
         (
-            f"The difference of the test {of.title} {unit}, examples resampled for both "
-            "runs alike; lost and gained: examples that one run alone is right about. A "
-            "small p says that both are more than chance apart.",
+            f"The difference of the test {of.title} {unit}, examples resampled for "
+            "both runs alike; lost and gained: examples that one run alone is right "
+            "about. A small p says that both are more than chance apart.",
             *notes,
         ),
         (page.Table(head, tuple(rows)),),
