@@ -59,9 +59,3 @@ def test_a_missing_combination_is_named():
     some = np.ones(2, bool)
     with pytest.raises(errors.DataError, match=r"int8 \+ float"):
         cascade.grid({("float", "float"): some}, {"float": some, "int8": some})
-
-
-def test_frames_a_second_of_the_source():
-    # 56 and 70 inferences a second: 31.1 pictures with a face, 11.2 with five.
-    assert cascade.frames_a_second(56, 70, 1) == pytest.approx(31.1, abs=0.05)
-    assert cascade.frames_a_second(56, 70, 5) == pytest.approx(11.2, abs=0.05)

@@ -45,15 +45,6 @@ def test_people_that_lost_the_most_come_first():
     assert all(p.change == 0 for p in similarity.by_person(names, after, 0.5))
 
 
-def test_sizes():
-    sizes = np.array([5, 10, 19, 20, 90])
-    right = np.array([True, True, False, True, False])
-    low, high, none = similarity.by_size(sizes, right, (10, 20, 40, 80))
-    assert (low.samples, low.rate, low.high) == (2, 0.5, 20)
-    assert (high.samples, high.rate) == (1, 1)
-    assert none.samples == 0 and np.isnan(none.rate)
-
-
 def test_curves_of_one_kind_are_refused():
     with pytest.raises(errors.DataError, match="found 2 and 0"):
         curves.roc(np.array([0.1, 0.2]), np.array([True, True]))

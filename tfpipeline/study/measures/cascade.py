@@ -104,13 +104,3 @@ def _cell(
         interaction=interaction / samples,
         agreement=agreement.compare(base, cell),
     )
-
-
-def frames_a_second(detector: float, verifier: float, faces: int) -> float:
-    """Pictures a second of both networks one after the other.
-
-    Args:
-        detector, verifier: inferences a second of each.
-        faces: in a picture.
-    """
-    return 1 / (1 / detector + faces / verifier)

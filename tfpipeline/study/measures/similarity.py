@@ -1,7 +1,6 @@
 """Cosines of embeddings: who is like whom, person by person."""
 
 import dataclasses
-import itertools
 from typing import Any
 
 import numpy as np
@@ -129,40 +128,6 @@ def by_person(
             )
         )
     return tuple(sorted(people, key=lambda p: (p.change, p.true_accept_rate, p.name)))
-
-
-@dataclasses.dataclass(frozen=True)
-class Bin:
-    """Samples of one range of sizes.
-
-    Attributes:
-        low, high: of the range; `high` itself lies in the next one.
-        samples: how many there are.
-        rate: share that is right; NaN of none.
-    """
-
-    low: float
-    high: float
-    samples: int
-    rate: float
-
-
-def by_size(
-    sizes: Array, right: npt.NDArray[np.bool_], edges: tuple[float, ...]
-) -> tuple[Bin, ...]:
-    """Shares of right samples by size.
-
-    Args:
-        sizes: [N], such as the longer side of a face in pixels.
-        right: bool [N].
-        edges: ascending; what lies outside of the first and last is left out.
-    """
-    bins = []
-    for low, high in itertools.pairwise(edges):
-        within = (low <= sizes) & (sizes < high)
-        rate = float(right[within].mean()) if within.any() else float("nan")
-        bins.append(Bin(low, high, int(within.sum()), rate))
-    return tuple(bins)
 
 
 def _gap(cosine: Array, same: npt.NDArray[np.bool_]) -> float:
