@@ -246,6 +246,7 @@ CASES: dict[str, Callable[[], Case]] = {
     "a model in the model": lambda: Case(_nested),
     "x + y": lambda: Case(_joined(lambda both: both[0] + both[1])),
     "2 * x - 1": lambda: Case(lambda x: 2.0 * x - 1.0),
+    "x / 2": lambda: Case(lambda x: x / 2.0),
     "tf.nn.relu": lambda: Case(lambda x: tf.nn.relu(x)),
     "LSTM": lambda: Case(L.LSTM(4, name="it"), LINE),
     "GRU": lambda: Case(L.GRU(4, name="it"), LINE),

@@ -88,3 +88,12 @@ def test_what_else_is_read_stays():
     assert front_layers.left_to_host(both)[1].steps == ()
     alone = keras.Model(image, x)
     assert front_layers.left_to_host(alone)[1].steps == ()
+
+
+def test_it_may_stand_in_a_network_inside():
+    inner = keras.Sequential([keras.Input((6, 6, 3)), L.Rescaling(1 / 128, -1)])
+    image = keras.Input((6, 6, 3))
+    model = keras.Model(image, L.Conv2D(2, 3)(inner(image)))
+    rest, scaling = front_layers.left_to_host(model)
+    assert len(scaling.steps) == 1
+    assert [type(layer).__name__ for layer in rest.layers] == ["InputLayer", "Conv2D"]

@@ -1,5 +1,6 @@
 """What a Keras layer or variable is, asked of it in one place."""
 
+from collections.abc import Hashable, Mapping
 from typing import Any
 
 from tfpipeline.compat import keras, tf
@@ -22,6 +23,28 @@ IN_TRAINING_ONLY = (
 """Layers that do nothing in inference."""
 
 
+_ACTIVATIONS = keras.activations
+FUNCTIONS: Mapping[Any, str] = {
+    _ACTIVATIONS.linear: "linear",
+    tf.identity: "linear",
+    _ACTIVATIONS.hard_sigmoid: "hard_sigmoid",
+    _ACTIVATIONS.get("leaky_relu"): "leaky_relu",
+    tf.nn.leaky_relu: "leaky_relu",
+    _ACTIVATIONS.relu: "relu",
+    tf.nn.relu: "relu",
+    tf.nn.relu6: "relu6",
+    _ACTIVATIONS.sigmoid: "sigmoid",
+    tf.nn.sigmoid: "sigmoid",
+    _ACTIVATIONS.softmax: "softmax",
+    tf.nn.softmax: "softmax",
+    _ACTIVATIONS.swish: "swish",
+    tf.nn.silu: "swish",
+    _ACTIVATIONS.tanh: "tanh",
+    tf.nn.tanh: "tanh",
+}
+"""Functions that a layer may have -> their names: Keras' own, and TensorFlow's."""
+
+
 def short_name(variable: tf.Variable) -> str:
     """Returns `kernel` for a variable named `conv/kernel:0`."""
     return variable.name.split(":")[0].split("/")[-1]
@@ -29,8 +52,19 @@ def short_name(variable: tf.Variable) -> str:
 
 def activation_name(layer: Any) -> str:
     """Returns the name of a layer's own activation, `linear` where it has none."""
-    activation = getattr(layer, "activation", keras.activations.linear)
-    return getattr(activation, "__name__", type(activation).__name__)
+    return function_name(getattr(layer, "activation", keras.activations.linear))
+
+
+def function_name(activation: Any) -> str:
+    """The name of an activation; of a layer in its place, the layer's class."""
+    if is_known(activation):
+        return FUNCTIONS[activation]
+    return str(getattr(activation, "__name__", type(activation).__name__))
+
+
+def is_known(activation: Any) -> bool:
+    """Whether it is one of `FUNCTIONS`, whatever it is called."""
+    return isinstance(activation, Hashable) and activation in FUNCTIONS
 
 
 def is_softmax(layer: Any) -> bool:

@@ -65,6 +65,8 @@ def _rule(layer: Any, count: int) -> Callable[[Call, Builder], Any] | None:
         return _chain
     if kind in _WITH_WEIGHTS and _is_outer(layer.activation):
         return _outer_activation
+    if kind is _LAYERS.Activation and isinstance(layer.activation, _LAYERS.Layer):
+        return lambda call, builder: _own_layer(call, builder, call.tensors[0], "")
     if kind is _LAYERS.Activation:
         return _ACTIVATIONS.get(layer_traits.activation_name(layer))
     if kind is _LAYERS.ReLU:
@@ -86,8 +88,7 @@ def _of_relu(layer: Any) -> Callable[[Call, Builder], Any] | None:
 
 
 def _is_outer(activation: Any) -> bool:
-    name = getattr(activation, "__name__", type(activation).__name__)
-    return name not in _INNER_ACTIVATIONS
+    return layer_traits.function_name(activation) not in _INNER_ACTIVATIONS
 
 
 def _separable_2d(call: Call, builder: Builder) -> Any:
@@ -229,21 +230,27 @@ def _activated(call: Call, builder: Builder, x: Any) -> Any:
     if not _is_outer(activation):
         return x
     if isinstance(activation, _LAYERS.Layer):
-        config = activation.get_config()
-        config.pop("name")
-        return builder.apply(
-            call,
-            type(activation),
-            x,
-            part=type(activation).__name__.lower(),
-            weights=activation.get_weights() or None,
-            **config,
-        )
+        return _own_layer(call, builder, x, type(activation).__name__.lower())
     name = layer_traits.activation_name(call.layer)
     steps = _STEPS.get(name)
     if steps is not None:
         return steps(call, builder, x, f"{name}/")
     return builder.apply(call, _LAYERS.Activation, x, part=name, activation=activation)
+
+
+def _own_layer(call: Call, builder: Builder, x: Any, part: str) -> Any:
+    """A layer that is the activation of another one."""
+    activation = call.layer.activation
+    config = activation.get_config()
+    config.pop("name")
+    return builder.apply(
+        call,
+        type(activation),
+        x,
+        part=part,
+        weights=activation.get_weights() or None,
+        **config,
+    )
 
 
 def _swish(call: Call, builder: Builder, x: Any, part: str) -> Any:
@@ -279,7 +286,6 @@ def _leaky(call: Call, builder: Builder, x: Any, part: str) -> Any:
 _STEPS: Mapping[str, Callable[[Call, Builder, Any, str], Any]] = {
     "hard_sigmoid": _hard_sigmoid,
     "leaky_relu": _leaky,
-    "silu": _swish,
     "swish": _swish,
 }
 

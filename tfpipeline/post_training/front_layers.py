@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from tfpipeline.compat import keras
-from tfpipeline.keras_networks import topology
+from tfpipeline.keras_networks import flat, topology
 from tfpipeline.post_training import host_scaling
 
 
@@ -15,9 +15,9 @@ def left_to_host(
     """A Keras network behind its scaling, and that.
 
     Args:
-        model: of one input.
+        model: of one input; networks inside of it are opened.
     """
-    model = topology.require_functional(model)
+    model = topology.require_functional(flat.flattened(model))
     steps: list[host_scaling.Step] = []
     while True:
         architecture = topology.to_dict(model)

@@ -21,6 +21,6 @@ def quantized(
     """
     g = network.graph
     lowering.require_runnable(g, num_bits)
-    magnitudes = calibrate.calibrate(g, network.inputs)
+    magnitudes = calibrate.calibrate(g, network.inputs, network.run)
     raw = network.input_range == input_range.NAMED[input_range.PIXELS]
     return g, quantize.quantize(g, magnitudes, num_bits=num_bits, raw_input=raw)

@@ -4,16 +4,14 @@ from typing import Any
 
 import numpy as np
 
-from tfpipeline.compat import keras, tf
+from tfpipeline.compat import keras
 from tfpipeline.ir import graph
+from tfpipeline.keras_networks import layer_traits
 from tfpipeline.readers import draft as draft_lib
 from tfpipeline.readers import keras_calls
 
 Draft = draft_lib.Draft
 Call = keras_calls.Call
-
-_FUNCTIONS = ("relu", "relu6", "sigmoid", "tanh")
-_KNOWN_ACTIVATIONS = ("linear", *_FUNCTIONS, "hard_sigmoid", "softmax", "swish")
 
 
 def activation_layer(call: Call, draft: Draft) -> str:
@@ -36,16 +34,21 @@ def activate(call: Call, draft: Draft, source: str, activation: Any) -> str:
         return _relu(call, draft, source, activation)
     if isinstance(activation, keras.layers.LeakyReLU):
         return leaky_relu(call, draft, source, float(activation.alpha))
-    name = getattr(activation, "__name__", type(activation).__name__)
-    if name not in _KNOWN_ACTIVATIONS or activation is not _activation(name):
+    name = layer_traits.function_name(activation)
+    if not layer_traits.is_known(activation):
+        known = sorted(set(layer_traits.FUNCTIONS.values()))
+        own = " of your own" if name in known else ""
         raise call.error(
-            f"the activation '{name}' is not supported; supported are "
-            f"{', '.join(_KNOWN_ACTIVATIONS)}"
+            f"the activation '{name}'{own} is not supported; supported are "
+            f"{', '.join(known)}"
         )
     shape = draft.shape(source)
     behind = call.name if source != call.name else f"{call.name}/{name}"
     if name == "linear":
         return source
+    if name == "leaky_relu":
+        # TensorFlow's own slope, where none is given.
+        return leaky_relu(call, draft, source, 0.2)
     if name == "hard_sigmoid":
         return _hard_sigmoid(call, draft, source, behind)
     if name == "softmax":
@@ -68,10 +71,6 @@ def _hard_sigmoid(call: Call, draft: Draft, source: str, name: str) -> str:
     moved = draft.add(graph.Add, f"{call.name}/add", (scaled, half), shape)
     bounded = draft.add(graph.Minimum, f"{call.name}/minimum", (moved, one), shape)
     return draft.add(graph.Activation, name, (bounded,), shape, function="relu")
-
-
-def _activation(name: str) -> Any:
-    return tf.nn.relu6 if name == "relu6" else keras.activations.get(name)
 
 
 def _relu(call: Call, draft: Draft, source: str, layer: Any) -> str:

@@ -3,6 +3,7 @@
 Keras wraps each in a layer of its own class that knows the function's name.
 """
 
+import dataclasses
 from collections.abc import Callable
 from typing import Any
 
@@ -35,6 +36,21 @@ def read(call: Call, draft: Draft) -> str | tuple[str, ...]:
             "the functions that are"
         )
     return reader(call, draft)
+
+
+def _quotient(call: Call, draft: Draft) -> str:
+    """A tensor over a constant, as the product with what that is one part of."""
+    operands = [*call.arguments]
+    operands += [call.keywords[key] for key in ("x", "y") if key in call.keywords]
+    if len(operands) != 2 or isinstance(operands[1], keras_calls.Reference):
+        raise call.error("a tensor must be divided by a constant")
+    divisor = np.asarray(operands[1], np.float64)
+    if not divisor.all():
+        raise call.error("it divides by zero")
+    inverse = dataclasses.replace(
+        call, arguments=(operands[0], 1 / divisor), keywords={}
+    )
+    return _elementwise(inverse, draft, graph.Mul)
 
 
 def _elementwise(
@@ -100,12 +116,14 @@ READERS: dict[str, Callable[[Call, Draft], str | tuple[str, ...]]] = {
     "unstack": keras_moves.unstack,
     "math.abs": lambda c, d: _activation(c, d, "abs"),
     "math.add": lambda c, d: _elementwise(c, d, graph.Add),
+    "math.divide": lambda c, d: _quotient(c, d),
     "math.maximum": lambda c, d: _elementwise(c, d, graph.Maximum),
     "math.minimum": lambda c, d: _elementwise(c, d, graph.Minimum),
     "math.multiply": lambda c, d: _elementwise(c, d, graph.Mul),
     "math.sigmoid": lambda c, d: _activation(c, d, "sigmoid"),
     "math.subtract": lambda c, d: _elementwise(c, d, graph.Sub),
     "math.tanh": lambda c, d: _activation(c, d, "tanh"),
+    "math.truediv": lambda c, d: _quotient(c, d),
     "nn.leaky_relu": _leaky_relu,
     "nn.relu": lambda c, d: _activation(c, d, "relu"),
     "nn.relu6": lambda c, d: _activation(c, d, "relu6"),

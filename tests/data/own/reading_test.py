@@ -260,6 +260,9 @@ class TestTables:
         ("text", "flags", "message"),
         [
             ("x,k\n1,a\n,b\n3,a\n", {}, r"own\.csv line 3 has nothing in column 'x'"),
+            ("x,z,k\n1,1,a\n2,oops,b\n3,3,a\n", {}, r"line 3 has 'oops' in column 'z'"),
+            ("x;z;k\n1;0,5;a\n2;1,5;b\n", {}, "a comma in column 'z', 0,5: write a p"),
+            ("x,k\n1,a\ninf,b\n3,a\n", {}, r"line 3 has inf in column 'x'"),
             ("x,k\n1,a\ninf,b\n3,a\n", {}, "line 3 has .*inf.* in column 'x'"),
             (
                 "x,k\n1,a\n?,b\n3,a\n",

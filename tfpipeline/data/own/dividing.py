@@ -47,9 +47,10 @@ def divide(
         is_taken[_share(members, sizes, fraction, least=1)] = True
     if is_taken.all() or not is_taken.any():
         what = "examples" if groups is None else "groups"
+        alone = len(first) == 1
         raise errors.DataError(
-            f"{len(first)} {what} cannot be divided: a share of {fraction:g} leaves "
-            "one part empty"
+            f"{what} cannot be divided, of which there {'is' if alone else 'are'} "
+            f"{len(first)}: a share of {fraction:g} leaves one part empty; add some"
         )
     return np.flatnonzero(~is_taken[unit]), np.flatnonzero(is_taken[unit])
 

@@ -158,6 +158,8 @@ def numbers(
 
 def unusable(place: str, name: str, value: object) -> str:
     """What to say of a value that is no finite number."""
+    if isinstance(value, np.generic):
+        value = value.item()
     told = "nothing" if pd.isna(value) else errors.brief(value)
     return (
         f"{place} has {told} in column {errors.brief(name)}, which must be a finite "

@@ -17,6 +17,8 @@ from tfpipeline.data import forms, specs, splits
 from tfpipeline.data import request as requests
 from tfpipeline.data.own import examples, labels, stored_inputs, table_files
 
+# Of a column that is taken for numbers with a slip, the part that are numbers.
+_MOSTLY = 0.5
 # Windows without --group are divided in blocks of this many window lengths of rows, so
 # that no row is in two parts, and each part has examples from all along a recording.
 _WINDOWS_A_BLOCK = 8
@@ -177,7 +179,7 @@ def _names(table: Table, reading: Reading) -> list[str]:
     names = list(reading.columns) or [
         name
         for name in table.head.columns
-        if name not in aside and pd.api.types.is_numeric_dtype(table.head[name])
+        if name not in aside and _is_of_numbers(table, name)
     ]
     if not names:
         raise errors.DataError(
@@ -185,6 +187,31 @@ def _names(table: Table, reading: Reading) -> list[str]:
             f"{errors.listed(sorted(filter(None, aside)))}"
         )
     return names
+
+
+def _is_of_numbers(table: Table, name: str) -> bool:
+    """Whether a column holds numbers.
+
+    Raises:
+        DataError: most of it does, and a value is none: nobody would miss the column.
+    """
+    column = table.head[name]
+    if pd.api.types.is_numeric_dtype(column):
+        return True
+    advice = f"; give --columns if {errors.brief(name)} is no input"
+    texts = column.dropna().astype(str)
+    numbers = pd.to_numeric(texts, errors="coerce").notna()
+    if len(texts) and numbers.mean() >= _MOSTLY:
+        row = int(texts.index[~numbers][0])
+        told = table_files.unusable(table.place(row), name, column[row])
+        raise errors.DataError(told + advice)
+    pointed = pd.to_numeric(texts.str.replace(",", "."), errors="coerce").notna()
+    if len(texts) and pointed.mean() >= _MOSTLY:
+        raise errors.DataError(
+            f"{table.paths[0]} has numbers with a comma in column "
+            f"{errors.brief(name)}, {texts.iloc[0][:20]}: write a point{advice}"
+        )
+    return False
 
 
 def _require_numbers(table: Table, name: str) -> None:

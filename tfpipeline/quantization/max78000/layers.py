@@ -161,8 +161,10 @@ def _fault(layer: Any, count: int) -> str:
             "it is not folded; use tfpipeline.keras_networks.batch_norm_folding first"
         )
     if kind not in SUPPORTED_LAYERS:
-        names = sorted(supported.__name__ for supported in SUPPORTED_LAYERS)
-        return f"the MAX78000 scheme has {', '.join(names)} and tf.abs"
+        return (
+            f"the MAX78000 scheme has no {kind.__name__}; docs/layers.md lists the "
+            "layers that it has"
+        )
     if isinstance(layer, SUMS) and count != 2:
         return f"it must have two inputs, as each sum saturates; found {count}"
     if count > 1 and not isinstance(layer, (*SUMS, _LAYERS.Concatenate)):
@@ -170,7 +172,8 @@ def _fault(layer: Any, count: int) -> str:
     if isinstance(layer, _WINDOWED_AVERAGES) and layer.padding != "valid":
         return f"padding of an average must be 'valid'; found {layer.padding!r}"
     if isinstance(layer, _LAYERS.ReLU):
-        limits = (layer.max_value, float(layer.negative_slope), float(layer.threshold))
+        most = None if layer.max_value is None else float(layer.max_value)
+        limits = (most, float(layer.negative_slope), float(layer.threshold))
         if limits != (None, 0.0, 0.0):
             return (
                 "a ReLU must be plain, because ranges are scaled; found max_value, "

@@ -485,7 +485,7 @@ def _check_activation(layer: Any) -> None:
         )
     if not hasattr(layer, "activation"):
         return
-    name = getattr(layer.activation, "__name__", type(layer.activation).__name__)
+    name = layer_traits.activation_name(layer)
     alone = isinstance(layer, _LAYERS.Activation)
     allowed = _ACTIVATIONS if alone else _FUSED_ACTIVATIONS
     if name not in allowed:
@@ -501,7 +501,7 @@ def _keeps_range(layer: Any) -> bool:
     if isinstance(layer, (*_SAME_RANGE_LAYERS, _LAYERS.Softmax)):
         return True
     if isinstance(layer, _LAYERS.Activation):
-        name = layer.activation.__name__
+        name = layer_traits.activation_name(layer)
         return name == "linear" or name in _FIXED_RANGE_ACTIVATIONS
     return False
 
@@ -510,7 +510,7 @@ def _quantizes_for_its_input(wrapper: Any) -> bool:
     """Says whether TensorFlow Lite fuses `wrapper` with the layer before it."""
     layer = getattr(wrapper, "layer", wrapper)
     if isinstance(layer, _LAYERS.Activation):
-        return layer.activation.__name__ in ("relu", "relu6")
+        return layer_traits.activation_name(layer) in ("relu", "relu6")
     return isinstance(layer, (_LAYERS.ReLU, *_JOINING_LAYERS))
 
 

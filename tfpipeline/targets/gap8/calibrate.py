@@ -5,6 +5,7 @@ its ReLU. Sums of two tensors are measured too, which the tool does not.
 """
 
 import dataclasses
+from collections.abc import Callable, Iterator, Mapping
 
 import numpy as np
 
@@ -13,15 +14,20 @@ from tfpipeline.simulate import float_execution
 from tfpipeline.targets.gap8 import quantize
 
 Array = graph.Array
+# (graph, images) -> all activations by name, in batches.
+Run = Callable[[graph.Graph, Array], Iterator[Mapping[str, Array]]]
 
 
-def calibrate(g: graph.Graph, images: Array) -> dict[str, float]:
+def calibrate(
+    g: graph.Graph, images: Array, run: Run = float_execution.batches
+) -> dict[str, float]:
     """What `quantize.quantize` takes as `ranges`.
 
     Args:
         g: a well-formed float graph with its weights.
         images: float `[N, ...]` of the input's shape, N >= 1, from the training split,
             normalized as in training, or 0 to 255 for raw input.
+        run: what runs the graph.
 
     Raises:
         GraphError: layers that cannot be executed.
@@ -31,7 +37,7 @@ def calibrate(g: graph.Graph, images: Array) -> dict[str, float]:
     split = unclamped(g, names)
     found = dict.fromkeys(names, 0.0)
     writers = {layer.output for layer in split.layers}
-    for values in float_execution.batches(split, images):
+    for values in run(split, images):
         for name in names:
             source = _unclamped_name(name)
             measured = values[source if source in writers else name]
