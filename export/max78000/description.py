@@ -108,6 +108,8 @@ def _operation_keys(
     elif layer.operator in ("conv2d", "convtranspose2d"):
         yield "kernel_size", f"{layer.kernel[0]}x{layer.kernel[1]}"
         yield "pad", layer.pad[0]
+    if layer.groups > 1:
+        yield "groups", layer.groups
     if layer.convolves:
         yield "activate", layer.activation
 

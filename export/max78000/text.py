@@ -73,9 +73,12 @@ def readme(found: network.Network, name: str, sample_file: str) -> str:
 
 def report(found: network.Network) -> str:
     """Operations, memory and cycles as the tool prints them, and where things lie."""
+    latency = []
+    if found.lowered.spec.has_latency_model:
+        latency = [tool_report.estimated_latency(found.cost)]
     parts = [
         tool_report.summary(found.cost),
-        tool_report.estimated_latency(found.cost),
+        *latency,
         memory_map(found),
     ]
     if found.notes:

@@ -168,11 +168,8 @@ def _adds_in_flight(
     if type(add) not in (graph.Add, graph.Sub):
         return False
     channels = planes.volume(view.g, add.output)[2]
-    if channels <= spec.processors:
-        return True
-    if channels > _WIDE_OPERANDS * spec.processors:
-        return False
-    return spec.adds_wide_with_bias or _bias(view.g, layer) is None
+    has_room = channels <= _WIDE_OPERANDS * spec.processors
+    return has_room and (spec.adds_with_bias or _bias(view.g, layer) is None)
 
 
 def _convolution(
