@@ -40,6 +40,7 @@ def _float(network, photographs):
     return np.concatenate(parts).reshape(len(photographs), -1)
 
 
+@pytest.mark.default_cases(1)
 @pytest.mark.parametrize(
     ("name", "tolerance"),
     # Of the largest value: 2**-15 and 2**-7 once for each of seven layers, doubled for

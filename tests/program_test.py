@@ -77,6 +77,7 @@ def test_the_demo_is_train_with_flags_that_travel_with_the_package():
     assert found.returncode == 0
 
 
+@pytest.mark.slow
 def test_a_users_export_file_hides_nothing(tmp_path):
     (tmp_path / "export.py").write_text("raise SystemExit('the file of the user')")
     for command in ("tfpipeline", "tfpipeline.estimate"):

@@ -5,7 +5,7 @@ import pathlib
 
 import pytest
 
-from tests import folder_trees
+from tests import folder_trees, room_table
 from tfpipeline import (
     atomic_files,
     descriptor_forms,
@@ -219,11 +219,9 @@ def test_what_counts_as_a_place(code, places):
 
 
 def test_nobody_else_spells_the_places_of_a_run():
-    root = pathlib.Path(run_folder.__file__).parents[1]
     spelled = {
-        path.relative_to(root).as_posix(): places
-        for top in ("tfpipeline", "export")
-        for path in (root / top).rglob("*.py")
-        if (places := _spelled(ast.parse(path.read_text(encoding="utf-8"))))
+        str(source.path): places
+        for source in room_table.read().sources
+        if (places := _spelled(source.tree))
     }
     assert set(spelled) == {"tfpipeline/run_folder.py"}, spelled

@@ -41,6 +41,7 @@ def frames(given, count=4):
     return np.concatenate([loud, quiet, [*extremes, alternating]]).astype(np.int16)
 
 
+@pytest.mark.default_cases(1)
 @pytest.mark.parametrize("given", FRONT_ENDS.values(), ids=FRONT_ENDS)
 def test_rows_are_those_of_the_reference(given):
     framed = frames(given)

@@ -62,6 +62,7 @@ def test_unknown_name_lists_the_choices(load: object) -> None:
         assert name in str(caught.value)
 
 
+@pytest.mark.slow
 def test_limit_says_how_many_examples(objects: splits.Dataset) -> None:
     assert [len(objects.train), len(objects.validation), len(objects.test)] == [
         180,
@@ -74,6 +75,7 @@ def test_limit_says_how_many_examples(objects: splits.Dataset) -> None:
     assert objects.test.targets.max() < 10
 
 
+@pytest.mark.slow
 def test_limit_takes_the_first_examples(
     root: pathlib.Path, objects: splits.Dataset
 ) -> None:
@@ -101,6 +103,7 @@ def test_seed_moves_validation_only(
     np.testing.assert_array_equal(other.test.inputs, objects.test.inputs)
 
 
+@pytest.mark.slow
 def test_face_crops_are_balanced_and_as_many_as_the_limit(
     faces_root: pathlib.Path,
 ) -> None:
@@ -115,6 +118,7 @@ def test_face_crops_are_balanced_and_as_many_as_the_limit(
     assert re.search(r"train: \d+ no_face, \d+ face, \d+ ambig", faces.description)
 
 
+@pytest.mark.slow
 def test_no_scene_is_in_train_and_validation(faces_root: pathlib.Path) -> None:
     faces = catalog.load(
         "procedural_faces", data_dir=faces_root, validation_fraction=0.25, seed=2

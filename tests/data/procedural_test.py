@@ -23,6 +23,7 @@ def _digests(folder: pathlib.Path) -> dict[str, str]:
     }
 
 
+@pytest.mark.default_cases(1)
 @pytest.mark.parametrize("builder", BUILDERS)
 def test_same_seed_gives_same_files_and_another_seed_others(
     builder: type[tfds.core.GeneratorBasedBuilder], tmp_path: pathlib.Path

@@ -12,6 +12,7 @@ from tfpipeline.data import catalog, tfds_source
 pytestmark = pytest.mark.real_data
 
 
+@pytest.mark.default_cases(1)
 @pytest.mark.parametrize("below", ["", "cifar10", "cifar10/3.0.2"])
 def test_cifar10_is_found_at_any_level(shared_data: pathlib.Path, below: str) -> None:
     dataset = catalog.load("cifar10", data_dir=shared_data / "tfds" / below, limit=500)
@@ -70,6 +71,7 @@ def test_order_is_that_of_tfds(shared_data: pathlib.Path) -> None:
     np.testing.assert_array_equal(images, [example["image"] for example in expected])
 
 
+@pytest.mark.slow
 def test_cifar100_subset(shared_data: pathlib.Path) -> None:
     dataset = catalog.load("cifar100", data_dir=shared_data / "tfds_subset")
     assert len(dataset.train) + len(dataset.validation) == 10_000
@@ -107,6 +109,7 @@ def test_wider_face_crops(shared_data: pathlib.Path) -> None:
     assert np.bincount(dataset.test.targets).tolist() == [10, 10]
 
 
+@pytest.mark.slow
 def test_lfw_takes_the_prepared_crops(shared_data: pathlib.Path) -> None:
     dataset = catalog.load("lfw", data_dir=shared_data / "tfds", limit=310)
     assert dataset.input_shape == (128, 128, 3)

@@ -22,6 +22,7 @@ def all_scenes(faces_folder: pathlib.Path) -> dict[str, list[scenes.Scene]]:
     }
 
 
+@pytest.mark.slow
 def test_scenes_hold_what_was_drawn(
     all_scenes: dict[str, list[scenes.Scene]],
 ) -> None:
@@ -81,6 +82,7 @@ def test_scenes_can_be_iterated_twice_and_count(faces_folder: pathlib.Path) -> N
     assert names == ["train_00001.jpg", "train_00005.jpg", "train_00011.jpg"]
 
 
+@pytest.mark.slow
 def test_all_conditions_occur() -> None:
     people = procedural_faces.people(0, procedural.TRAIN)
     faces = [

@@ -15,6 +15,7 @@ def drawn():
     return verification_sets.load("procedural_faces", side=32, photographs=3)
 
 
+@pytest.mark.slow
 def test_made_up_people_are_gray_and_repeatable(drawn):
     again = verification_sets.load("procedural_faces", side=32, photographs=3)
     assert drawn.images.shape == (180, 32, 32, 1)
@@ -22,6 +23,7 @@ def test_made_up_people_are_gray_and_repeatable(drawn):
     assert len(np.unique(drawn.images.reshape(180, -1), axis=0)) == 180
 
 
+@pytest.mark.slow
 def test_made_up_pairs_are_clean_and_of_the_last_people(drawn):
     folds = people.folds_of_people(drawn.labels, drawn.pairs, len(drawn.names))
     assert (folds[:40] == people.NO_FOLD).all()

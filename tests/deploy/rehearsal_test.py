@@ -102,7 +102,7 @@ def _model(function):
     return keras.Model(image, function(image), name="net")
 
 
-@pytest.mark.default_cases(8)
+@pytest.mark.default_cases(4)
 @pytest.mark.parametrize("number_format", FORMATS)
 @pytest.mark.parametrize("late", LATE)
 def test_late_failures_come_early(late, number_format):
@@ -119,7 +119,7 @@ def test_late_failures_come_early(late, number_format):
     assert len(message) < 400
 
 
-@pytest.mark.default_cases(3)
+@pytest.mark.default_cases(1)
 @pytest.mark.parametrize("number_format", ["int8", "max78000", "gap8"])
 @pytest.mark.parametrize("name", REWRITTEN)
 def test_what_can_be_rewritten_is_written(name, number_format):
@@ -171,7 +171,7 @@ def test_registered_networks_pass_where_their_checks_do(name, number_format):
     rehearsal.require(model, name, quantization, choices.Choices(), dataset)
 
 
-@pytest.mark.default_cases(3)
+@pytest.mark.default_cases(2)
 @pytest.mark.parametrize("method", ["qat", "ptq"])
 @pytest.mark.parametrize("number_format", ["int8", "max78000", "gap8"])
 def test_what_can_be_written_passes(number_format, method):

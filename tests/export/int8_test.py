@@ -34,7 +34,7 @@ def micro_outputs(model: bytes) -> tuple[np.ndarray, float]:
     return (outputs.astype(np.float64) - port.zero_points[0]) * scale, scale
 
 
-@pytest.mark.default_cases(2)
+@pytest.mark.default_cases(1)
 @pytest.mark.parametrize("network", tiny_networks.NETWORKS)
 def test_qat_network_computes_what_its_fake_quantizers_do(network):
     model = tiny_networks.build(network)
@@ -49,6 +49,7 @@ def test_qat_network_computes_what_its_fake_quantizers_do(network):
     assert np.mean(error <= 1.01) > 0.9
 
 
+@pytest.mark.default_cases(2)
 @pytest.mark.parametrize("network", tiny_networks.NETWORKS)
 def test_ptq_network_is_full_integer_and_near_the_float_one(network):
     model = tiny_networks.build(network)
@@ -75,6 +76,7 @@ def test_float_operator_is_named_after_ptq():
         int8.convert_ptq(sine_network(), tiny_networks.images(4))
 
 
+@pytest.mark.slow
 def test_float_operator_is_named_after_qat():
     annotate = tfmot.quantization.keras.quantize_annotate_layer
     with tfmot.quantization.keras.quantize_scope({"Sine": Sine}):

@@ -342,6 +342,7 @@ def convolution(family, padding, stride, clamp, *, depthwise=False, dilation=1):
 pairs = strategies.tuples(strategies.integers(0, 3), strategies.integers(0, 3))
 
 
+@pytest.mark.slow
 @hypothesis.settings(deadline=None, max_examples=40)
 @hypothesis.given(
     family=strategies.sampled_from([cases.INT8, cases.INT4, cases.INT16]),

@@ -56,7 +56,7 @@ MODELS = {
 }
 
 
-@pytest.mark.default_cases(1)
+@pytest.mark.slow
 @pytest.mark.parametrize("name", MODELS)
 def test_versions_are_those_of_the_converter(name):
     model = MODELS[name]()

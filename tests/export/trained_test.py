@@ -124,7 +124,7 @@ def assert_biases_are_kept(g, model):
     assert (error <= 0.5 + np.abs(bias / steps) * 2**-24).all()
 
 
-@pytest.mark.default_cases(12)
+@pytest.mark.default_cases(6)
 @pytest.mark.parametrize("constants", CONSTANTS)
 @pytest.mark.parametrize("layer", LAYERS)
 def test_int8_computes_what_was_trained(layer, constants):

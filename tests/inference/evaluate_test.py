@@ -61,6 +61,7 @@ def test_classes_are_those_of_keras(folder):
     assert measured.forms["int8"] == measured.forms["tflm"]
 
 
+@pytest.mark.default_cases(1)
 @pytest.mark.parametrize("threshold", [0.5, 0.6])
 def test_yes_and_no_have_a_threshold_in_every_form(folder, threshold):
     """The MAX78000 has no sigmoid: the host's is part of what is measured."""

@@ -55,6 +55,7 @@ def test_shared_files_of_the_page_name_the_target(target):
             assert target in text, path
 
 
+@pytest.mark.default_cases(1)
 @pytest.mark.parametrize("target", _COMPLETE)
 def test_the_page_leaves_out_nobody_who_reads_a_target(target):
     named = {

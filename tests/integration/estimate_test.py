@@ -202,6 +202,7 @@ def test_unknown_names_list_the_choices(tmp_path):
     assert str(damaged) in _error(f"--model={damaged}")
 
 
+@pytest.mark.slow
 def test_a_network_that_does_not_fit_fails_where_it_was_asked_for(tmp_path):
     builder = graph_builder.Builder((512, 512, 3), "large")
     builder.conv(64)

@@ -71,6 +71,7 @@ def test_wrong_usage_is_one_line(arguments, message, files):
     assert done.stderr.count("\n") == 1
 
 
+@pytest.mark.slow
 def test_files_of_others_stay(files, tmp_path):
     flags = [
         f"--float_model={files / 'float'}",

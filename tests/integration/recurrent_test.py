@@ -122,6 +122,7 @@ def test_the_result_that_the_converter_gives_another_scale_is_refused():
     assert "in front of a CONCATENATION or PACK: put another layer" in reason
 
 
+@pytest.mark.slow
 def test_a_float_lstm_is_not_quantized_after_training_here():
     g = from_keras.read(keras_network())
     observed = ranges.observe(g, np.zeros((1, 8, 4), np.float32))

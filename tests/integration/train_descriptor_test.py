@@ -308,6 +308,7 @@ def test_folds_that_do_not_go_together(fields, message):
         _changed(_SMALL, **fields)
 
 
+@pytest.mark.slow
 def test_a_fold_that_is_not_there(tmp_path):
     config = _changed(_SMALL, test_folds=(5, 6), workdir=str(tmp_path))
     with pytest.raises(errors.UsageError, match=r"has folds 0 to 4; found 5, 6"):

@@ -19,7 +19,7 @@ from export.max78000 import network as max78000_network
 from export.tflite import float32, verify
 from export.tflm import bundle
 from export.tflm import files as tflm_files
-from tests import folder_trees, graph_builder
+from tests import folder_trees, graph_builder, room_table
 from tests.export import commands
 from tests.export.c import random_graphs
 from tests.export.gap8 import programs
@@ -483,9 +483,7 @@ def _names(function: ast.expr) -> tuple[str, str]:
 @functools.cache
 def _modules() -> dict[str, tuple[set[str], set[str]]]:
     return {
-        path.relative_to(ROOT).as_posix(): _calls(ast.parse(path.read_text("utf-8")))
-        for top in ("tfpipeline", "export")
-        for path in sorted((ROOT / top).rglob("*.py"))
+        str(source.path): _calls(source.tree) for source in room_table.read().sources
     }
 
 

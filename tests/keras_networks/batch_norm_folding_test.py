@@ -10,7 +10,7 @@ from tfpipeline.keras_networks import batch_norm_folding
 layers = keras.layers
 
 
-@pytest.mark.default_cases(2)
+@pytest.mark.default_cases(1)
 @pytest.mark.parametrize("name", ["plain", "residual", "branches", "pooled"])
 def test_folded_network_computes_the_same(name, prepared, images):
     network = prepared(name)

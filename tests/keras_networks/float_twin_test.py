@@ -6,7 +6,7 @@ import pytest
 from tfpipeline.keras_networks import float_twin, topology
 
 
-@pytest.mark.default_cases(2)
+@pytest.mark.default_cases(1)
 @pytest.mark.parametrize("name", ["plain", "residual", "branches", "pooled"])
 def test_the_twin_is_the_folded_network(name, prepared, images):
     network = prepared(name)

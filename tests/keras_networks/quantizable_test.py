@@ -113,6 +113,7 @@ def test_another_function_is_found(monkeypatch):
         quantizable.fold(layer_networks.build("Average"))
 
 
+@pytest.mark.slow
 def test_a_shared_normalization_becomes_one_shared_layer():
     image = keras.Input((4, 4, 3), name="image")
     norm = L.BatchNormalization(name="norm")

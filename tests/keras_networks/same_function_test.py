@@ -56,6 +56,7 @@ def test_what_is_not_finite_proves_nothing():
         same_function.require(network(factor=np.nan), network(factor=np.nan))
 
 
+@pytest.mark.slow
 def test_the_network_inside_the_wrappers_is_what_counts(prepared):
     pooled, plain = prepared("pooled"), prepared("plain")
     same_function.require_float_twin(pooled.qat, pooled.folded)

@@ -80,6 +80,7 @@ def test_results_of_the_outline(name):
     assert [g.tensors[output].shape for output in g.outputs] == expected
 
 
+@pytest.mark.default_cases(2)
 @pytest.mark.parametrize(
     "name",
     [
@@ -250,6 +251,7 @@ def _views(g: graph.Graph) -> dict[str, tuple[int, float, int]]:
     return views
 
 
+@pytest.mark.default_cases(1)
 @pytest.mark.parametrize("name", ["lffd_mcu", "mobilefacenet_mcu", "lffd_head17"])
 def test_smallest_side_of_networks_with_steps_of_all_kinds(name):
     side = specs.MODELS[name].min_side

@@ -90,7 +90,7 @@ def test_every_network_has_published_figures():
     assert set(LAYER_MACS) == set(TOTALS) == set(NAMES)
 
 
-@pytest.mark.default_cases(5)
+@pytest.mark.default_cases(2)
 @pytest.mark.parametrize("name", NAMES)
 def test_macs_of_each_layer(deployed, name):
     assert tuple(layer.macs for layer in deployed[name].layers) == LAYER_MACS[name]

@@ -72,6 +72,7 @@ def test_forward_on_zeros_gives_finite_logits(model):
     assert np.isfinite(logits).all()
 
 
+@pytest.mark.default_cases(4)
 def test_logits_depend_on_the_image_and_have_no_softmax(model):
     shape = specs.MODELS[model.name].input_shape
     images = np.random.default_rng(3).uniform(-1, 127 / 128, (4, *shape))
@@ -130,6 +131,7 @@ def test_layer_names_of_a_checkpoint_stay_what_they_are():
     ]
 
 
+@pytest.mark.default_cases(3)
 @pytest.mark.parametrize(
     ("name", "input_shape", "num_classes"),
     [

@@ -58,7 +58,7 @@ def built(network):
     return keras.Model(image, network(image))
 
 
-@pytest.mark.default_cases(3)
+@pytest.mark.default_cases(1)
 @pytest.mark.parametrize(
     ("scheme", "network"),
     [
@@ -74,6 +74,7 @@ def test_the_quantized_network_is_the_float_one(scheme, network, images):
     assert error < 0.1 * np.abs(model(images)).max()
 
 
+@pytest.mark.slow
 def test_max78000_divides_it_by_a_constant(images):
     model = built(first_of_another)
     found = max78000.prepare_qat(model, images)(images, training=False).numpy()

@@ -39,6 +39,7 @@ def test_a_quantized_network_comes_back_identical(name, prepared, images, tmp_pa
     assert len(ranges.find(loaded)) == len(ranges.find(model)) > 0
 
 
+@pytest.mark.slow
 def test_the_input_range_comes_back(prepared, tmp_path):
     model = tflite_int8.build(prepared("plain").folded, input_ranges.UNSIGNED)
     storage.save(model, tmp_path)
@@ -46,6 +47,7 @@ def test_the_input_range_comes_back(prepared, tmp_path):
     assert found == input_ranges.UNSIGNED
 
 
+@pytest.mark.slow
 def test_a_float_network_comes_back_identical(prepared, images, tmp_path):
     model = prepared("residual").float_model
     storage.save(model, tmp_path)

@@ -92,7 +92,7 @@ def normal(model):
     return model
 
 
-@pytest.mark.default_cases(2)
+@pytest.mark.default_cases(1)
 @pytest.mark.parametrize("network", tiny_networks.NETWORKS, ids=lambda n: n.__name__)
 def test_tiny_network_equals_its_conversion(network):
     model = tiny_networks.build(network)
@@ -151,7 +151,7 @@ def rounded_twice():
     return keras.Model(image, L.Add()([total, y]))
 
 
-@pytest.mark.default_cases(1)
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "network",
     [scales_that_differ, fixed_scales, rounded_twice],
@@ -185,6 +185,7 @@ def test_a_relu6_of_its_own_reads_what_it_writes():
     )
 
 
+@pytest.mark.slow
 def test_requantize_stands_where_scales_differ():
     g = from_keras.read(fake_quantized(normal(scales_that_differ())))
     assert sum(isinstance(layer, graph.Requantize) for layer in g.layers) >= 5
@@ -214,11 +215,12 @@ def unusual():
     return qat_model
 
 
+@pytest.mark.slow
 def test_unusual_ranges_equal_their_conversion():
     assert_equals_conversion_but_for_cut_off_biases(unusual())
 
 
-@pytest.mark.default_cases(1)
+@pytest.mark.slow
 @pytest.mark.parametrize("variant", dead_networks.VARIANTS)
 def test_dead_layers_equal_their_conversion(variant):
     model = dead_networks.build(dead_networks.VARIANTS[variant])
@@ -280,6 +282,7 @@ def of_tfmot(*layers):
     return model
 
 
+@pytest.mark.slow
 def test_tfmots_scheme_equals_its_conversion():
     assert_equals_conversion(
         of_tfmot(

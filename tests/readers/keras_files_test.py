@@ -37,6 +37,7 @@ def test_file_reads_as_the_model(model, tmp_path, name):
     assert from_keras.read_file(path, name="other").name == "other"
 
 
+@pytest.mark.slow
 def test_folders_of_a_run_read_as_the_models(model, tmp_path):
     qat_model = tiny_networks.fake_quantized(tiny_networks.build(tiny_networks.plain))
     for stage in (model, qat_model):

@@ -74,6 +74,7 @@ def test_layers_that_keep_a_state_are_those_of_tflite_micro(name):
     np.testing.assert_allclose(found, expected, atol=2e-6)
 
 
+@pytest.mark.slow
 def test_an_lstm_is_that_of_keras():
     model = keras_networks.CONVERTED["recurrent"]()
     random = np.random.default_rng(5)

@@ -66,6 +66,7 @@ def test_no_decay_is_no_average():
     assert _averages(_network(), 0.0) is None
 
 
+@pytest.mark.slow
 def test_training_validates_and_keeps_the_averages(tmp_path):
     stage = loop_test._stage(ema_decay=0.8)
     network, model, result = loop_test._train(tmp_path / "averaged", stage)

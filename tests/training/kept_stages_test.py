@@ -63,6 +63,7 @@ def test_what_is_kept_is_found(tmp_path):
     }
 
 
+@pytest.mark.slow
 def test_records_of_earlier_stages_stand_before(tmp_path):
     folder = run_folder.RunFolder(tmp_path)
     first = _train(folder)
@@ -97,7 +98,7 @@ def test_a_stage_cut_before_its_history_is_written_ends_with_the_same(tmp_path):
     assert (again.best_epoch, again.history) == (trained.best_epoch, trained.history)
 
 
-@pytest.mark.default_cases(1)
+@pytest.mark.default_cases(2)
 @pytest.mark.parametrize(
     ("name", "content"),
     [("history.json", b"[]"), ("weights.npz", b""), ("architecture.json", None)],

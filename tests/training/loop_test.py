@@ -141,6 +141,7 @@ def test_any_nest_of_targets_any_sums_and_any_number_of_batches(tmp_path):
     assert (before != after).any()
 
 
+@pytest.mark.slow
 def test_what_is_kept_is_found_wherever_it_stands_in_the_model(tmp_path):
     network, model, result = _train(tmp_path, better=task_lib.latest)
     # The head stands in front of the network's last layer in the model's order.
@@ -166,6 +167,7 @@ def test_a_task_of_any_shape_resumes_to_the_same_bits(tmp_path):
     assert _untimed(whole_result.history) == _untimed(resumed_result.history)
 
 
+@pytest.mark.slow
 def test_the_number_of_steps_a_call_changes_nothing(tmp_path, monkeypatch):
     found = []
     for steps in (2, 20):
@@ -176,6 +178,7 @@ def test_the_number_of_steps_a_call_changes_nothing(tmp_path, monkeypatch):
     assert _untimed(two_result.history) == _untimed(result.history)
 
 
+@pytest.mark.slow
 def test_frozen_variables_stay_also_under_weight_decay(tmp_path):
     for mode in ("l2", "decoupled"):
         network, model = _networks()
@@ -194,6 +197,7 @@ def test_frozen_variables_stay_also_under_weight_decay(tmp_path):
         assert model.get_layer("value").get_weights()[1] != 0
 
 
+@pytest.mark.slow
 def test_a_teacher_stands_behind_the_loss(tmp_path):
     stages.set_up_tensorflow(0)
     teacher = keras.Sequential([keras.Input((4,)), _LAYERS.Dense(2)])
@@ -242,6 +246,7 @@ def test_patience_counts_epochs_that_are_not_better(tmp_path):
     assert (result.best_epoch, len(result.history)) == (2, 4)
 
 
+@pytest.mark.default_cases(1)
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
 def test_a_figure_that_is_not_finite_stops_the_training(tmp_path, value):
     figures = iter([0.5, value])
@@ -266,6 +271,7 @@ def test_dropout_of_networks_in_a_network_is_restarted():
     assert (found[0] != found[1]).any()
 
 
+@pytest.mark.slow
 def test_a_worker_that_is_not_the_chief_writes_nothing(tmp_path):
     network, model = _networks()
     loop.train(

@@ -220,6 +220,7 @@ def test_training_with_a_teacher_resumes_to_the_same_bits(tmp_path):
     assert whole_result.history[0]["loss"] != alone.history[0]["loss"]
 
 
+@pytest.mark.slow
 def test_a_teacher_with_all_of_the_weight_is_believed(tmp_path):
     config = supervised_test._config(
         augmentation=recipe.Augmentation(), taught=_taught(weight=1.0, temperature=1.0)

@@ -95,6 +95,7 @@ def test_a_whole_network_is_the_chip_bit_for_bit(num_bits):
     same(prepared(folded, images, num_bits), images[:8])
 
 
+@pytest.mark.default_cases(1)
 @pytest.mark.parametrize("function", ["sigmoid", "tanh"])
 def test_what_ends_a_network_is_left_to_the_host(function):
     model = networks.build("conv_3x3")
@@ -111,6 +112,7 @@ def test_what_ends_a_network_is_left_to_the_host(function):
     np.testing.assert_array_equal(qat(images), expected)
 
 
+@pytest.mark.slow
 def test_accumulators_that_wrap_do_so_in_the_model_as_well():
     model = networks.build("conv_3x3")
     images = networks.images(model)
@@ -142,6 +144,7 @@ def test_without_sums_it_is_post_training_quantization():
             np.testing.assert_array_equal(layer.bias, other.bias)
 
 
+@pytest.mark.slow
 def test_places_of_a_concatenation_are_pushed_into_the_branch():
     model = networks.build("concatenate")
     left = model.get_layer("left")
@@ -155,6 +158,7 @@ def test_places_of_a_concatenation_are_pushed_into_the_branch():
     same(qat, images)
 
 
+@pytest.mark.slow
 def test_a_maximum_behind_a_concatenation_is_computed_in_its_parts():
     image = layers.Input((6, 6, 4), name="image")
     parts = [
@@ -220,6 +224,7 @@ def test_training_moves_weights_and_stays_the_chip(num_bits):
     same(qat, images)
 
 
+@pytest.mark.slow
 def test_a_kernel_that_grows_takes_another_format():
     model = networks.build("conv_3x3")
     images = networks.images(model)
@@ -246,6 +251,7 @@ def test_float32_differs_from_the_chip_by_a_step_at_most():
     assert steps.max() <= 4
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("num_bits", [16, pytest.param(8, marks=pytest.mark.slow)])
 def test_a_stored_model_comes_back_with_its_formats(tmp_path, num_bits):
     model = networks.build("residual")
@@ -267,6 +273,7 @@ def test_the_float_network_inside_is_the_one_that_was_given():
     np.testing.assert_array_equal(twin(images), model(images))
 
 
+@pytest.mark.slow
 def test_a_raw_input_is_taken_as_it_is():
     model = networks.build("conv_3x3")
     pixels = np.random.default_rng(4).integers(0, 256, (8, 6, 6, 4)).astype(np.float32)

@@ -62,6 +62,7 @@ def test_forward_pass_is_the_device_bit_for_bit(kind, bits):
     np.testing.assert_array_equal(qat(images, training=True), found)
 
 
+@pytest.mark.default_cases(2)
 @pytest.mark.parametrize("bits", _ENDS_OF_WIDTHS)
 @pytest.mark.parametrize("kind", WIDE_KINDS)
 def test_wide_outputs_are_the_sums_themselves(kind, bits):
@@ -75,6 +76,7 @@ def test_wide_outputs_are_the_sums_themselves(kind, bits):
     np.testing.assert_array_equal(found / scale, np.round(found / scale))
 
 
+@pytest.mark.slow
 def test_a_quantile_and_mixed_widths():
     bits = {"stem": 1, "body": 4, "behind": 2}
     model = networks.build("residual")
@@ -143,6 +145,7 @@ def test_a_whole_network_is_the_device_bit_for_bit(bits):
     same(networks.without_softmax(qat), images[:8], wide_output=True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "seed", [0, *(pytest.param(x, marks=pytest.mark.slow) for x in (1, 2))]
 )
@@ -242,6 +245,7 @@ def test_first_training_step_has_the_accuracy_of_the_float_network(trained, bits
     assert _accuracy(saturated, images, labels) < expected - 0.15
 
 
+@pytest.mark.slow
 def test_a_stored_model_comes_back_identical(tmp_path):
     model = networks.build_classifier()
     images = networks.images(model)

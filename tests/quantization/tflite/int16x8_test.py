@@ -71,7 +71,7 @@ def _move_ranges(model):
 NETWORKS = (*conftest.BUILDERS, "joins")
 
 
-@pytest.mark.default_cases(2)
+@pytest.mark.default_cases(1)
 @pytest.mark.parametrize("name", NETWORKS)
 def test_scales_of_the_file_are_the_trained_ranges(name, made):
     model, g, data = made(name)
@@ -98,7 +98,7 @@ def test_scales_of_the_file_are_the_trained_ranges(name, made):
     assert set(zero_points) == {0}
 
 
-@pytest.mark.default_cases(2)
+@pytest.mark.default_cases(1)
 @pytest.mark.parametrize("name", NETWORKS)
 def test_micro_computes_what_we_do_and_training_promised(name, made, images):
     model, g, data = made(name)
@@ -115,6 +115,7 @@ def test_micro_computes_what_we_do_and_training_promised(name, made, images):
     assert error < 1e-7
 
 
+@pytest.mark.slow
 def test_a_global_maximum_is_an_operator_that_micro_has(made):
     names = [o.name for o in flatbuffer.read(made("pooled")[2]).operators]
     assert "REDUCE_MAX" not in names and "MAX_POOL_2D" in names
@@ -133,6 +134,7 @@ def test_pixels_reach_the_network_exactly(pixels, real, made):
     np.testing.assert_array_equal(reference.quantize_input(data, images), fed)
 
 
+@pytest.mark.slow
 def test_ranges_start_from_the_calibration_images(images):
     folded = _folded("plain")
     model = tflite_int16x8.prepare_qat(folded, images)
@@ -180,6 +182,7 @@ def test_a_range_never_vanishes():
     assert weights["max_var"].numpy() == tflite_int16x8.SMALLEST_LIMIT
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["residual", "branches"])
 def test_a_network_comes_back_from_disk_identical(name, made, images, tmp_path):
     model = made(name)[0]

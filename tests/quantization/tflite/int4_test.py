@@ -46,6 +46,7 @@ def _weighted(g):
     return [layer for layer in g.layers if isinstance(layer, graph.Weighted)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SLOW)
 def test_kernels_of_the_file_are_the_trained_ones(name, made):
     model, g, data = made(name)

@@ -27,7 +27,7 @@ def _logits(model, images):
     return model(images, training=False).numpy()
 
 
-@pytest.mark.default_cases(2)
+@pytest.mark.default_cases(1)
 @pytest.mark.parametrize("name", NETWORKS)
 def test_everything_is_quantized_with_a_measured_range(name, prepared):
     qat = prepared(name).qat
@@ -46,6 +46,7 @@ def test_every_supported_layer_is_in_a_network_that_is_tested(prepared):
     assert expected <= used
 
 
+@pytest.mark.slow
 def test_the_plain_tfmot_scheme_leaves_weights_in_float(prepared):
     quantize = tf.autograph.experimental.do_not_convert(
         tfmot.quantization.keras.quantize_model
@@ -73,7 +74,7 @@ def test_branches_are_rounded_once_behind_their_concatenation(prepared):
     assert not {("right", "post_activation"), ("left_relu", "output")} & found
 
 
-@pytest.mark.default_cases(2)
+@pytest.mark.default_cases(1)
 @pytest.mark.parametrize("name", NETWORKS)
 def test_the_deployed_network_computes_the_fake_quantized_one(
     name, prepared, deployed, images
@@ -105,6 +106,7 @@ def _logit_scale(qat):
     return float(entry.maximum - entry.minimum) / 255
 
 
+@pytest.mark.default_cases(2)
 @pytest.mark.parametrize(
     ("name", "requantizations"),
     # An average pool has the range of what it reads, as TensorFlow Lite needs it.

@@ -44,6 +44,7 @@ def test_activation_ranges_are_the_extremes_of_the_float_network(images):
     np.testing.assert_allclose(high, max(logits.max(), 0.0), rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_a_new_model_has_only_initial_ranges_until_they_are_set(images):
     folded = _network()
     qat = tflite_int8.build(folded)

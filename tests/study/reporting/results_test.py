@@ -139,6 +139,7 @@ def pair_records():
 NAMES = sorted({name for _, one, other, _ in asked() for name in (one, other)})
 
 
+@pytest.mark.slow
 def test_a_verifier_alone(tmp_path, network):
     folder = tmp_path / "study"
     write(folder, "truth.npz", pair_records())

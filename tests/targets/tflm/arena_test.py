@@ -31,6 +31,7 @@ def test_found_arena_runs_and_the_next_smaller_does_not(name):
         interpreter.predict(model, images, arena_bytes=report.arena_bytes - 16)
 
 
+@pytest.mark.slow
 def test_crashes_are_stepped_over(monkeypatch):
     monkeypatch.setattr(pool, "WORKER", "tests.targets.tflm.misbehaving_worker")
     report = arena.find_arena((GOLDEN / "plain_qat.tflite").read_bytes())

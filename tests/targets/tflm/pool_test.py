@@ -55,6 +55,7 @@ def test_failure_carries_the_last_message():
     assert reply.failure == "failed with exit code 1: KeyError: 'no such task'"
 
 
+@pytest.mark.slow
 def test_time_limit_ends_the_child(misbehaving):
     start = time.monotonic()
     replies = pool.run([pool.Job("sleep", MODEL)] * 3, timeout_seconds=1.0)

@@ -164,6 +164,7 @@ def test_validation_chooses_the_epoch_and_the_weights_are_its(tmp_path):
     _assert_equal(result.best_weights, seen[1])
 
 
+@pytest.mark.slow
 def test_training_stops_when_validation_does_not_improve(tmp_path):
     figures = [{"val_accuracy": value} for value in (0.5, 0.4, 0.5, 0.9)]
     stage = _stage(epochs=4, patience=2)
@@ -171,6 +172,7 @@ def test_training_stops_when_validation_does_not_improve(tmp_path):
     assert (result.best_epoch, len(result.history)) == (1, 3)
 
 
+@pytest.mark.slow
 def test_a_float32_twin_gets_what_bfloat16_trains(tmp_path):
     twin = _network()
     with precision.computing_in("bfloat16"):
@@ -201,12 +203,14 @@ def test_devices_share_people_evenly():
     assert task.epoch(0).examples == task.epoch(0).steps * 16
 
 
+@pytest.mark.slow
 def test_checkpoint_of_another_loss_is_refused(tmp_path):
     _train(tmp_path, _stage(epochs=1), _config("arcface"))
     with pytest.raises(errors.StorageError, match="another network or optimizer"):
         _train(tmp_path, _stage(epochs=2), _config("lifted"))
 
 
+@pytest.mark.slow
 def test_a_checkpoint_of_an_earlier_version_is_resumed(tmp_path):
     shutil.copytree(_CHECKPOINTS, tmp_path / "one")
     shutil.copytree(_CHECKPOINTS, tmp_path / "two")
@@ -225,6 +229,7 @@ def test_a_checkpoint_of_an_earlier_version_is_resumed(tmp_path):
         assert [list(each) for each in result.history] == [list(stored.history[0])] * 3
 
 
+@pytest.mark.slow
 def test_a_loss_that_is_not_finite_stops_with_its_step(tmp_path):
     optimizer = recipe.Optimizer(name="sgd", learning_rate=1e30)
     with pytest.raises(errors.TrainingError, match="at epoch 1, step"):
@@ -242,6 +247,7 @@ def test_more_people_than_there_are(tmp_path):
         _train(tmp_path, config=_config(people=7))
 
 
+@pytest.mark.slow
 def test_what_is_frozen_stays_and_the_rest_moves(tmp_path):
     network = _network()
     before = network.get_weights()
@@ -253,6 +259,7 @@ def test_what_is_frozen_stays_and_the_rest_moves(tmp_path):
     assert (before[2] != after[2]).any()
 
 
+@pytest.mark.slow
 def test_a_given_head_is_what_training_starts_with(tmp_path):
     network = _network()
     head = [np.full((6, _PEOPLE), 0.5, np.float32), np.ones(_PEOPLE, np.float32)]

@@ -113,6 +113,7 @@ def test_weights_of_classes_are_those_of_keras(smoothing):
     assert found == pytest.approx(expected, rel=1e-6)
 
 
+@pytest.mark.default_cases(1)
 @pytest.mark.parametrize("weights", [None, (0.5, 3.0, 1.25, 0.75)])
 @pytest.mark.parametrize("name", ["classification", "binary", "multi_label"])
 def test_the_loss_of_a_mixed_example_is_the_mixture_of_two_losses(name, weights):

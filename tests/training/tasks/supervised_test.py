@@ -182,7 +182,7 @@ def test_targets_without_shares_are_not_mixed():
         recipe.Augmentation(mixup_alpha=0.01)
 
 
-@pytest.mark.default_cases(1)
+@pytest.mark.slow
 @pytest.mark.parametrize("devices", [None, ["CPU:0"]], ids=["default", "mirrored"])
 def test_resumed_run_ends_with_the_same_weights(tmp_path, devices):
     strategy = devices and tf.distribute.MirroredStrategy(devices)
@@ -231,6 +231,7 @@ def test_learns_and_reports(tmp_path):
         assert part in text
 
 
+@pytest.mark.slow
 def test_best_epoch_has_the_lowest_validation_loss(tmp_path):
     model, result = _train(_stage(), tmp_path)
     losses = [record["val_loss"] for record in result.history]
@@ -240,6 +241,7 @@ def test_best_epoch_has_the_lowest_validation_loss(tmp_path):
     assert len(result.best_weights) == len(model.get_weights())
 
 
+@pytest.mark.slow
 def test_early_stopping_counts_epochs_without_a_lower_validation_loss(tmp_path):
     frozen = recipe.Optimizer(name="sgd", learning_rate=0.0)
 
@@ -255,6 +257,7 @@ def test_early_stopping_counts_epochs_without_a_lower_validation_loss(tmp_path):
     assert (result.best_epoch, len(result.history)) == (1, 4)
 
 
+@pytest.mark.slow
 def test_infinite_loss_stops_with_epoch_step_and_checkpoint(tmp_path):
     _train(_stage(epochs=1), tmp_path)
     broken = dataclasses.replace(
@@ -268,6 +271,7 @@ def test_infinite_loss_stops_with_epoch_step_and_checkpoint(tmp_path):
     assert checkpoints.load_newest(tmp_path / "checkpoints").epoch == 1
 
 
+@pytest.mark.slow
 def test_checkpoint_of_another_network_is_refused(tmp_path):
     _train(_stage(epochs=1), tmp_path)
     other = dataclasses.replace(_stage().optimizer, name="adam", nesterov=False)
@@ -280,6 +284,7 @@ def test_fewer_images_than_a_batch_is_refused(tmp_path):
         _train(_stage(), tmp_path, _config(batch_size=97))
 
 
+@pytest.mark.slow
 def test_bfloat16_trains_a_float32_twin(tmp_path):
     twin, trained = _model(), _model("mixed_bfloat16")
     _, result = _train(
@@ -295,6 +300,7 @@ def test_bfloat16_trains_a_float32_twin(tmp_path):
     assert result.history[-1]["val_accuracy"] > 0.8
 
 
+@pytest.mark.slow
 def test_a_checkpoint_of_an_earlier_version_is_resumed(tmp_path):
     folder = tmp_path / "checkpoints"
     shutil.copytree(_CHECKPOINTS, folder)
