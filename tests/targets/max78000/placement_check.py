@@ -46,8 +46,11 @@ def _data(lowered: lowering.Lowered, placed: placement.Placement) -> Iterator[st
                 break
         writes = list(_written(lowered, placed, index))
         yield from _outside(step.name, writes, size)
-        read = {place for place, _ in reads}
-        if any(place in read for place, _ in writes):
+        lasts = _last_uses(step.layer)
+        read = {place: lasts[word[1]] for place, word in reads}
+        if not placed.data.overlaps:
+            read = dict.fromkeys(read, math.prod(step.layer.out_dim))
+        if any(read.get(place, -1) >= word[1] for place, word in writes):
             yield f"{step.name}: overwrites what it reads"
         memory |= dict(writes)
     for index in lowered.outputs:
@@ -67,6 +70,30 @@ def _outside(
         yield f"{name}: beyond the memory"
     if len({place for place, _ in words}) < len(words):
         yield f"{name}: a word in the place of another"
+
+
+def _last_uses(layer: accelerator_layer.AcceleratorLayer) -> list[int]:
+    """For each pixel (or word of pixels) of the input, the last output made of it."""
+    end = math.prod(layer.out_dim)
+    if layer.operands > 1 or layer.flatten or layer.operator == "convtranspose2d":
+        return [end] * math.prod(layer.in_dim)
+    lasts = [-1] * math.prod(layer.in_dim)
+    (_, columns), (height, width) = layer.out_dim, layer.pooled_dim
+    for output in range(end):
+        place = divmod(output, columns)
+        for tap in itertools.product(*map(range, layer.kernel)):
+            row, column = (
+                place[i] - layer.pad[i] + tap[i] * layer.dilation[i] for i in (0, 1)
+            )
+            if not (0 <= row < height and 0 <= column < width):
+                continue
+            for inside in itertools.product(*map(range, layer.pool)):
+                down, across = (
+                    (row, column)[i] * layer.pool_stride[i] + inside[i] for i in (0, 1)
+                )
+                pixel = down * layer.in_dim[1] + across
+                lasts[pixel] = max(lasts[pixel], output)
+    return lasts
 
 
 def _processors(bits: int) -> list[int]:
