@@ -58,6 +58,8 @@ def _keys(
         yield "write_gap", region.write_gap
     if index == 0:
         yield "data_format", lowered.input_format
+    if layer.streaming:
+        yield "streaming", "true"
     yield from _source_keys(lowered, index)
     yield from _operation_keys(layer)
     if layer.convolves:

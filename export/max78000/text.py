@@ -49,6 +49,8 @@ def command_options(found: network.Network, name: str, sample_file: str) -> list
         "--timer 0",
         "--compact-data",
     ]
+    if found.lowered.layers[0].streaming:
+        options.append("--fifo")
     if found.placed.data.overlaps:
         options.append("--overlap-data")
     if found.lowered.layers[-1].output_width == 32:

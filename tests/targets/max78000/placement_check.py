@@ -2,7 +2,8 @@
 
 This knows the device's addresses and nothing of how a place was found: the host writes
 the input, each layer in turn must find its operands' words where it will read them, and
-then writes its own. Whatever was overwritten too early, or lies elsewhere than the
+then writes its own. Layers that stream are one writer, whose buffers must lie apart
+from one another and from its output. Whatever was overwritten too early, or lies elsewhere than the
 reader expects, is a word of another tensor, pixel, pass or processor.
 
 A layer that is given several operands reads, of pixel p, pass s and operand o, word
@@ -35,11 +36,16 @@ def violations(
 def _data(lowered: lowering.Lowered, placed: placement.Placement) -> Iterator[str]:
     memory: dict[tuple[int, int], _Word] = {}
     size = lowered.spec.memory_instance_bytes
-    loads = list(_loaded(lowered, placed))
-    yield from _outside("input", loads, size)
-    memory |= dict(loads)
+    streaming = sum(step.layer.streaming for step in lowered.steps)
+    yield from _streams(placed, streaming, size)
+    if not streaming:
+        loads = list(_loaded(lowered, placed))
+        yield from _outside("input", loads, size)
+        memory |= dict(loads)
     for index, step in enumerate(lowered.steps):
-        reads = list(_read(lowered, placed, index))
+        if index < streaming - 1:
+            continue
+        reads = list(_read(lowered, placed, index)) if index >= streaming else []
         for place, word in reads:
             if memory.get(place) != word:
                 yield f"{step.name}: reads {memory.get(place)} at {place}, not {word}"
@@ -57,6 +63,18 @@ def _data(lowered: lowering.Lowered, placed: placement.Placement) -> Iterator[st
         writes = list(_written(lowered, placed, index))
         if any(memory[place] != word for place, word in writes):
             yield f"{lowered.steps[index].name}: an output that does not last"
+
+
+def _streams(placed: placement.Placement, count: int, size: int) -> Iterator[str]:
+    """Buffers of the layers that stream, and the output of the last, all at once."""
+    regions = (placed.data.input, *placed.data.outputs)[: count + 1] if count else ()
+    for one, other in itertools.combinations(regions, 2):
+        shared = {*_instances(one.processors)} & {*_instances(other.processors)}
+        apart = one.end_byte <= other.offset or other.end_byte <= one.offset
+        if shared and not apart:
+            yield f"buffers of a stream over one another: {one} and {other}"
+    if any(region.end_byte > size for region in regions):
+        yield "a buffer beyond the memory"
 
 
 _Words = Iterator[tuple[tuple[int, int], _Word]]

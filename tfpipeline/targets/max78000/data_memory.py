@@ -10,7 +10,8 @@ those it writes, so that the operands of an element-wise operation interleave:
 and so do the parts of a concatenation of several passes, a part a pass. Other layers
 cannot read data with gaps, which is what the copies of `joins` are for.
 
-Where nothing else fits, a layer writes over what it has read (`overlap`).
+Where nothing else fits, a layer writes over what it has read (`overlap`), or the first
+layers stream (`streams`): their inputs are buffers, all of them needed at once.
 
 Source: ai8x-synthesis ab4f4c0, izer/backend/max7800x.py, load.py and unload.py.
 """
@@ -26,6 +27,7 @@ from tfpipeline.targets.max78000 import (
     geometry,
     overlap,
     shortage,
+    streams,
 )
 from tfpipeline.targets.max78000 import spec as specs
 
@@ -209,14 +211,25 @@ def _tensors(
         last_steps |= dict.fromkeys(itertools.chain.from_iterable(each), step)
     last_steps |= dict.fromkeys(outputs, len(layers))
 
+    streaming = streams.count(layers)
+
     def tensor(
         index: int, processors: int, words: int, around: tuple[int, int]
     ) -> None:
         instances = _instances(processors, spec)
+        first_step = index
+        if index + 1 < streaming:
+            words = streams.buffer_words(layers, index + 1, spec)
+            last_steps[index] = streaming - 1
+        elif index + 1 == streaming > 0:
+            # The tool wants what follows apart from its buffers.
+            words = max(words + 1, streams.buffer_words(layers, index + 1, spec))
+        if index < streaming:
+            first_step = INPUT
         found.append(
             _Tensor(
                 *(index, processors, instances, words, *around),
-                *(index, last_steps[index]),
+                *(first_step, last_steps[index]),
             )
         )
 

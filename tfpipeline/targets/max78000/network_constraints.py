@@ -187,7 +187,9 @@ def _stream_start(
 
 def _stream_end(network: draft.Network, spec: specs.Spec) -> Iterator[violation.Breach]:
     streaming = [layer for layer in network.layers if layer.streaming]
-    if streaming and streaming[-1].padding == draft.NO_PADDING:
+    # A 1x1 kernel streams as a padded 3x3 one.
+    is_point = bool(streaming) and streaming[-1].kernel == (1, 1)
+    if streaming and streaming[-1].padding == draft.NO_PADDING and not is_point:
         yield streaming[-1].subject, "no padding"
 
 
