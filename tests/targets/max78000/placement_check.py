@@ -3,8 +3,9 @@
 This knows the device's addresses and nothing of how a place was found: the host writes
 the input, each layer in turn must find its operands' words where it will read them, and
 then writes its own. Layers that stream are one writer, whose buffers must lie apart
-from one another and from its output. Whatever was overwritten too early, or lies elsewhere than the
-reader expects, is a word of another tensor, pixel, pass or processor.
+from one another and from its output. Whatever was overwritten too early, or lies
+elsewhere than the reader expects, is a word of another tensor, pixel, pass or
+processor.
 
 A layer that is given several operands reads, of pixel p, pass s and operand o, word
 `(p * passes + s) * operands + o` behind its offset. Source: ai8x-synthesis ab4f4c0,
