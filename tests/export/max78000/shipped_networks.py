@@ -7,6 +7,7 @@ of its trained checkpoints or, where it has none, of its models (ai8x-training 2
 from tests import graph_builder
 from tfpipeline.ir import graph
 from tfpipeline.targets.max78000 import policy
+from tfpipeline.targets.max78000 import spec as specs
 
 Builder = graph_builder.Builder
 
@@ -152,3 +153,15 @@ def mobilefacenet() -> graph.Graph:
     net.pool(7, stride=1, kind=graph.AveragePool)
     net.conv(64, 1, **plain)
     return net.build()
+
+
+NETWORKS = {
+    network.__name__: network
+    for network in (cats_dogs, faceid, faceid_112, facedet, camvid, mobilefacenet)
+}
+BITS = {"faceid_112": FACEID_112_BITS}
+
+
+def spec(name: str) -> specs.Spec:
+    """The device that a network is for."""
+    return specs.MAX78002 if name == "mobilefacenet" else specs.MAX78000

@@ -53,7 +53,7 @@ def _data(lowered: lowering.Lowered, placed: placement.Placement) -> Iterator[st
                 break
         writes = list(_written(lowered, placed, index))
         yield from _outside(step.name, writes, size)
-        lasts = _last_uses(step.layer)
+        lasts = last_uses(step.layer)
         read = {place: lasts[word[1]] for place, word in reads}
         if not placed.data.overlaps:
             read = dict.fromkeys(read, math.prod(step.layer.out_dim))
@@ -91,7 +91,7 @@ def _outside(
         yield f"{name}: a word in the place of another"
 
 
-def _last_uses(layer: accelerator_layer.AcceleratorLayer) -> list[int]:
+def last_uses(layer: accelerator_layer.AcceleratorLayer) -> list[int]:
     """For each pixel (or word of pixels) of the input, the last output made of it."""
     end = math.prod(layer.out_dim)
     if layer.operands > 1 or layer.flatten or layer.operator == "convtranspose2d":
