@@ -108,7 +108,7 @@ def plan(
         reach = _reach(_place(blocks, *tried).values())
         return max(spec.memory_instance_bytes, reach)
 
-    choices = [({}, order) for order in _ORDERS]
+    choices: list[tuple[_Margins, _Order]] = [({}, order) for order in _ORDERS]
     fits = any(excess(each) == spec.memory_instance_bytes for each in choices)
     if margins and not fits:
         # An input of several passes lies at 0, see `_by_size`.

@@ -297,6 +297,10 @@ def _passthrough(view: graph_view.View, layer: graph.Layer) -> draft.Layer:
     is_sum = isinstance(layer, graph.Elementwise)
     runs = is_sum or isinstance(layer, graph.Activation)
     runs = runs or (isinstance(layer, _POOLS) and planes.window(g, layer) is not None)
+    is_view = isinstance(layer, graph.Reshape) and planes.keeps_pixels(g, layer)
+    if is_view:
+        # A copy that reads its pixels as other rows and columns.
+        rows, columns, runs = out_rows, out_columns, True
     asked = draft.Layer(
         kind=layer.kind,
         name=layer.name,
