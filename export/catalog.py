@@ -12,7 +12,7 @@ ALL: tuple[Target, ...] = (
     tflite.INT8,
     tflite.INT16X8,
     tflm.TARGET,
-    max78000.TARGET,
+    *max78000.TARGETS,
     gap8.TARGET,
     c.TARGET,
 )

@@ -1,4 +1,4 @@
-"""`python -m export --targets=max78000`: what the vendor's synthesis tool takes."""
+"""`--targets=max78000` and `max78002`: what the vendor's synthesis tool takes."""
 
 import dataclasses
 import functools
@@ -18,8 +18,9 @@ from tfpipeline.cost import macs
 from tfpipeline.ir import global_pools, graph, single_results
 from tfpipeline.metadata import model_metadata
 from tfpipeline.post_training import loss
-from tfpipeline.targets.max78000 import lost_weights, quantize
+from tfpipeline.targets.max78000 import cost, lost_weights, quantize
 from tfpipeline.targets.max78000 import policy as policies
+from tfpipeline.targets.max78000 import spec as specs
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,10 +47,11 @@ class Flags(fields.Config):
     ] = None
 
 
-def prepare(given: Given, flags: Flags) -> Prepared:
+def _prepare(spec: specs.Spec, given: Given, flags: Flags) -> Prepared:
     """The files of a network, with a known answer for every layer.
 
     Args:
+        spec: the device.
         given: a graph, a Keras file or the folder of a run; with calibration data a
             float one, whose ranges are brought in.
         flags: of the target.
@@ -58,38 +60,38 @@ def prepare(given: Given, flags: Flags) -> Prepared:
         PipelineError: as `model_source.load`, `sample.read` and `network.prepare`.
     """
     if given.calibration is not None:
-        return _after_training(given, flags)
+        return _after_training(spec, given, flags)
     # The device gives its input a scale of its own; what scales it is not a kernel's.
     source = given.source(scaled_inputs=True)
-    single_results.require(source.graph, "MAX78000")
+    single_results.require(source.graph, spec.name.upper())
     g = global_pools.as_pools(source.graph)
     weights = _policy(flags, g, source.weight_bits)
     image = _sample(flags, g)
-    prepared = network.prepare(g, image, weights=weights)
+    prepared = network.prepare(g, image, weights=weights, spec=spec)
     is_float = all(tensor.dtype == "float32" for tensor in g.tensors.values())
     if is_float and not given.no_calibration:
         raise errors.UsageError(
-            f"'{given.model}' is a float network, and the MAX78000's activations reach "
-            "from -1 to 127/128: what lies beyond would saturate unseen. Give "
-            "--calibration=DATA, inputs like those of the field, or insist by "
-            "--no_calibration"
+            f"'{given.model}' is a float network, and activations of the "
+            f"{spec.name.upper()} reach from -1 to 127/128: what lies beyond would "
+            "saturate unseen. Give --calibration=DATA, inputs like those of the field, "
+            "or insist by --no_calibration"
         )
     return _prepared(prepared, g.name, metadata=given.metadata)
 
 
-def _after_training(given: Given, flags: Flags) -> Prepared:
+def _after_training(spec: specs.Spec, given: Given, flags: Flags) -> Prepared:
     # Three seconds of imports that nobody else should wait for.
     from tfpipeline.post_training import max78000
 
-    single_results.require(given.network.graph, "MAX78000")
+    single_results.require(given.network.graph, spec.name.upper())
     weights = _policy(flags, given.network.graph) or policies.Policy()
-    quantized = max78000.quantized(given.network, weights)
+    quantized = max78000.quantized(given.network, weights, spec)
     image = _sample(flags, quantized.graph)
     if image is None:
         image = quantize.quantize_activations(quantized.inputs[0])
-    prepared = network.prepare(quantized.graph, image)
+    prepared = network.prepare(quantized.graph, image, spec=spec)
     form = loss.Form(
-        name="MAX78000",
+        name=spec.name.upper(),
         reference=quantized.float_graph,
         inputs=quantized.inputs,
         run=given.network.run,
@@ -97,12 +99,12 @@ def _after_training(given: Given, flags: Flags) -> Prepared:
         outputs=quantized.graph.outputs,
         says_classes=_ends_with_classes(given),
     )
-    cost = loss.measure(form, macs.graph_count(quantized.float_graph).macs)
+    measured = loss.measure(form, macs.graph_count(quantized.float_graph).macs)
     lost = lost_weights.notes(quantized.float_graph, weights)
     prepared = dataclasses.replace(
         prepared, notes=(*quantized.notes, *lost, *prepared.notes)
     )
-    return _prepared(prepared, given.name, cost, given.metadata)
+    return _prepared(prepared, given.name, measured, given.metadata)
 
 
 def _policy(
@@ -138,10 +140,20 @@ def _sample(flags: Flags, g: graph.Graph) -> npt.NDArray[np.int8] | None:
     return sample.read(flags.sample, g.tensors[g.inputs[0]].shape[1:])
 
 
+def _latency(device: cost.Cost) -> list[str]:
+    """The vendor has no model of the MAX78002's."""
+    if "ai8x" not in device.latency_cycles:
+        return []
+    cycles, seconds = device.latency_cycles["ai8x"], device.latency_seconds("ai8x")
+    return [
+        f"latency    {cycles:,.0f} cycles, {1e3 * seconds:.3f} ms by the vendor's model"
+    ]
+
+
 def _prepared(
     found: network.Network,
     name: str,
-    cost: loss.Loss | None = None,
+    lost: loss.Loss | None = None,
     metadata: model_metadata.Metadata | None = None,
 ) -> Prepared:
     found = dataclasses.replace(found, metadata=metadata)
@@ -152,19 +164,22 @@ def _prepared(
             f"model      {len(found.lowered.steps)} layers, "
             f"{device.weight_bytes:,} bytes of weights, {device.bias_bytes:,} of "
             "biases",
-            f"latency    {device.latency_cycles['ai8x']:,.0f} cycles, "
-            f"{1e3 * device.latency_seconds('ai8x'):.3f} ms by the vendor's model",
+            *_latency(device),
             *(f"note       {note}" for note in found.notes),
             f"written    {output}; {files.README_FILE} has the vendor's command",
         ]
 
-    return Prepared(files.contents(found, name), report, cost)
+    return Prepared(files.contents(found, name), report, lost)
 
 
-TARGET = Target(
-    name="max78000",
-    title="files of ai8x-synthesis",
-    takes="a graph.json or a Keras file",
-    flags=Flags(),
-    prepare=prepare,
+TARGETS = tuple(
+    Target(
+        name=spec.name,
+        title=f"files of ai8x-synthesis for the {spec.name.upper()}",
+        takes="a graph.json or a Keras file",
+        flags=Flags(),
+        prepare=functools.partial(_prepare, spec),
+    )
+    for spec in specs.SPECS.values()
 )
+"""One for each device."""

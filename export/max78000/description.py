@@ -58,6 +58,8 @@ def _keys(
         yield "write_gap", region.write_gap
     if index == 0:
         yield "data_format", lowered.input_format
+    if layer.streaming:
+        yield "streaming", "true"
     yield from _source_keys(lowered, index)
     yield from _operation_keys(layer)
     if layer.convolves:
@@ -108,6 +110,8 @@ def _operation_keys(
     elif layer.operator in ("conv2d", "convtranspose2d"):
         yield "kernel_size", f"{layer.kernel[0]}x{layer.kernel[1]}"
         yield "pad", layer.pad[0]
+    if layer.groups > 1:
+        yield "groups", layer.groups
     if layer.convolves:
         yield "activate", layer.activation
 

@@ -22,6 +22,7 @@ from tfpipeline.targets.max78000 import (
     quantize,
     simulate,
 )
+from tfpipeline.targets.max78000 import spec as specs
 
 # Of the stand-in for an image that nobody gave.
 _SEED = 1
@@ -57,6 +58,7 @@ def prepare(
     sample: npt.NDArray[np.int8] | None = None,
     *,
     weights: policy.Policy | None = None,
+    spec: specs.Spec = specs.MAX78000,
 ) -> Network:
     """Quantizes where needed, lowers, places and simulates a network.
 
@@ -64,6 +66,7 @@ def prepare(
         g: float, or of the MAX78000's integers.
         sample: int8 of the graph's input, without its batch. Random without one.
         weights: bits of the weights of a float graph.
+        spec: the device.
 
     Raises:
         UsageError: bits for weights that are integers already.
@@ -77,7 +80,7 @@ def prepare(
     if _is_float(g):
         weights = weights or policy.Policy()
         # The device's own reasons come before those of the quantization, and all.
-        place(lowering.lower(g, weight_bits=_bits(g, weights)))
+        place(lowering.lower(g, spec, weight_bits=_bits(g, weights)))
         notes += lost_weights.notes(g, weights)
         g = quantize.quantize(g, weights)
         notes.append(
@@ -91,7 +94,7 @@ def prepare(
             )
         notes += lost_integers.notes(g)
     is_wide = any(g.tensors[name].dtype == "int32" for name in g.outputs)
-    lowered = lowering.lower(g, wide_output=is_wide)
+    lowered = lowering.lower(g, spec, wide_output=is_wide)
     placed = place(lowered)
     assembled = assemble.assemble(lowered, g)
     shape = g.tensors[g.inputs[0]].shape[1:]

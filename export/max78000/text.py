@@ -49,6 +49,10 @@ def command_options(found: network.Network, name: str, sample_file: str) -> list
         "--timer 0",
         "--compact-data",
     ]
+    if found.lowered.layers[0].streaming:
+        options.append("--fifo")
+    if found.placed.data.overlaps:
+        options.append("--overlap-data")
     if found.lowered.layers[-1].output_width == 32:
         options.append("--softmax")
     return options
@@ -73,9 +77,12 @@ def readme(found: network.Network, name: str, sample_file: str) -> str:
 
 def report(found: network.Network) -> str:
     """Operations, memory and cycles as the tool prints them, and where things lie."""
+    latency = []
+    if found.lowered.spec.has_latency_model:
+        latency = [tool_report.estimated_latency(found.cost)]
     parts = [
         tool_report.summary(found.cost),
-        tool_report.estimated_latency(found.cost),
+        *latency,
         memory_map(found),
     ]
     if found.notes:

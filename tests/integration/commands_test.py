@@ -56,7 +56,7 @@ _EXPORTS = [c for c in _COMMANDS if c.startswith("python -m export ")]
 
 
 def test_every_export_command_is_run():
-    names = {"int8", "int16x8", "max78000", "gap8", "c", "tflm"}
+    names = {"int8", "int16x8", "max78000", "max78002", "gap8", "c", "tflm"}
     for command in _EXPORTS:
         flagfile = re.search(r"--flagfile=(\S+)", command)
         text = f" {(_ROOT / flagfile[1]).read_text()}" if flagfile else command

@@ -22,6 +22,7 @@ from tfpipeline.quantization.max78000 import range_equalization, rewrites, schem
 from tfpipeline.readers import from_keras, from_max78000
 from tfpipeline.targets.max78000 import constant_scalings, lowering, quantize
 from tfpipeline.targets.max78000 import policy as policies
+from tfpipeline.targets.max78000 import spec as specs
 
 # At the end of a network these are the host's.
 HOST_FUNCTIONS = ("softmax", "sigmoid", "tanh")
@@ -70,7 +71,9 @@ def prepared(
 
 
 def quantized(
-    network: float_network.FloatNetwork, policy: policies.Policy
+    network: float_network.FloatNetwork,
+    policy: policies.Policy,
+    spec: specs.Spec = specs.MAX78000,
 ) -> Quantized:
     """The integers of a network.
 
@@ -78,13 +81,14 @@ def quantized(
         network: float, with inputs. Without its Keras model nothing is rescaled, and
             what is out of range saturates.
         policy: bits of the weights.
+        spec: the device.
 
     Raises:
         TargetError: what the device cannot run, all of it.
         QuantizationError: a layer that the scheme does not have.
     """
     if network.model is None:
-        return _as_it_is(network, policy)
+        return _as_it_is(network, policy, spec)
     given, scaling = front_layers.left_to_host(network.model)
     folded = quantizable.fold(given, rewrites.TARGET)
     model = _without_last_function(folded)
@@ -101,23 +105,23 @@ def quantized(
             f"input is divided by {factor:.9g}: the host loads round(128 * value / "
             f"{factor:.9g}), from -128 to 127"
         )
-    _require_runnable(from_keras.read(model, name=network.graph.name), policy)
-    prepared_model = prepared(model, inputs, scheme.Scheme(policy))
     name = network.graph.name
+    _require_runnable(from_keras.read(model, name=name), policy, spec)
+    prepared_model = prepared(model, inputs, scheme.Scheme(policy))
     g, options = from_max78000.float_network(prepared_model, name=name)
     integers = quantize.quantize(g, options.policy, wide_output=options.wide_output)
     return Quantized(g, integers, inputs, scaling, factor, tuple(notes))
 
 
 def _as_it_is(
-    network: float_network.FloatNetwork, policy: policies.Policy
+    network: float_network.FloatNetwork, policy: policies.Policy, spec: specs.Spec
 ) -> Quantized:
     g, notes = constant_scalings.without_the_devices_own(network.graph)
     scaling = host_scaling.Scaling()
     if notes:
         own = host_scaling.Step("input", np.array(1 / 128), np.array(-1.0))
         scaling = host_scaling.Scaling((own,))
-    _require_runnable(g, policy)
+    _require_runnable(g, policy, spec)
     return Quantized(
         g,
         quantize.quantize(g, policy),
@@ -128,11 +132,13 @@ def _as_it_is(
     )
 
 
-def _require_runnable(g: graph.Graph, policy: policies.Policy) -> None:
+def _require_runnable(
+    g: graph.Graph, policy: policies.Policy, spec: specs.Spec
+) -> None:
     """The device's own reasons, which come before those of the scheme."""
     names = [layer.name for layer in g.layers if isinstance(layer, graph.Weighted)]
     bits = {name: policy.bits(name) for name in names}
-    lowered = lowering.lower(g, weight_bits=bits)
+    lowered = lowering.lower(g, spec, weight_bits=bits)
     if lowered.violations:
         lead = f"'{g.name[:60]}' cannot run on {lowered.spec.name}: "
         reasons = [str(each) for each in lowered.violations]

@@ -1,12 +1,20 @@
-"""Random networks for the vendor's tool, by number: joins of every kind, thin maps."""
+"""Random networks for the vendor's tool, by number: joins of every kind, thin maps.
 
+Every third begins with a chain of convolutions of larger maps, and has a memory that
+does not hold it but for streams and layers that write over what they have read.
+"""
+
+import dataclasses
 import math
 
 import numpy as np
 
+from export.max78000 import network
 from tests import graph_builder
 from tests.export.max78000 import vendor_networks
+from tfpipeline import errors
 from tfpipeline.ir import graph
+from tfpipeline.targets.max78000 import spec as specs
 
 _CHANNELS = (4, 8, 12, 16, 24, 64)
 
@@ -17,6 +25,21 @@ class _Maker:
     def __init__(self, seed: int) -> None:
         self.rng = np.random.default_rng(seed)
         self.net = graph_builder.Builder(self._shape(), f"random_{seed}")
+        self.tensors = [self.net.last]
+
+    def begin_with_a_chain(self) -> None:
+        """Two to four convolutions, some of them pooled, mostly without a bias."""
+        sides = [int(n) for n in self.rng.integers(16, 29, 2)]
+        channels = int(self.rng.choice((1, 3, 4, 12, 16)))
+        self.net = graph_builder.Builder((*sides, channels), self.net.name)
+        for _ in range(self.rng.integers(2, 5)):
+            if self.rng.random() < 0.4 and min(self.net.shape()[1:3]) > 7:
+                self.net.pool()
+            self.net.conv(
+                int(self.rng.choice((4, 8, 12, 16, 32))),
+                int(self.rng.choice((1, 3, 3))),
+                bias=(False, 1.0)[int(self.rng.random() < 0.1)],
+            )
         self.tensors = [self.net.last]
 
     def graph(self) -> graph.Graph:
@@ -138,4 +161,36 @@ def _drop_unread(net: graph_builder.Builder, outputs: list[str]) -> None:
 
 def make(seed: int) -> graph.Graph:
     """The network of a number, with random kernels and biases."""
-    return _Maker(seed).graph()
+    maker = _Maker(seed)
+    if is_large(seed):
+        maker.begin_with_a_chain()
+    return maker.graph()
+
+
+def is_large(seed: int) -> bool:
+    """Whether a network begins with a chain of larger maps."""
+    return seed % 3 == 2
+
+
+def prepare(seed: int, spec: specs.Spec = specs.MAX78000) -> network.Network:
+    """The network of a number, ready to be written.
+
+    Of those that begin with a chain, for the least memory of ten that holds it.
+
+    Raises:
+        TargetError: what the device cannot run.
+    """
+    g = make(seed)
+    found = network.prepare(g, spec=spec)
+    if not is_large(seed):
+        return found
+    data = found.placed.data
+    reach = max(region.end_byte for region in (data.input, *data.outputs))
+    for tenths in range(1, 10):
+        size = reach * tenths // 40 * 4
+        small = dataclasses.replace(spec, memory_instance_bytes=size)
+        try:
+            return network.prepare(g, spec=small)
+        except errors.TargetError:
+            continue
+    return found

@@ -11,6 +11,7 @@ from tests.targets.max78000 import graph_networks
 from tfpipeline.ir import graph
 from tfpipeline.networks import catalog
 from tfpipeline.targets.max78000 import folding, policy
+from tfpipeline.targets.max78000 import spec as specs
 
 Builder = graph_builder.Builder
 
@@ -150,9 +151,27 @@ def _flattened() -> graph.Graph:
     return net.build()
 
 
+def _depthwise() -> graph.Graph:
+    """Inverted residuals of more channels than processors."""
+    net = Builder((24, 20, 3), "depthwise")
+    net.conv(16)
+    net.pool()
+    net.conv(96, 1)
+    net.depthwise()
+    first = net.conv(24, 1, clamp=graph.NO_CLAMP)
+    net.conv(96, 1)
+    net.depthwise(bias=False)
+    net.join(graph.Add, net.conv(24, 1, clamp=graph.NO_CLAMP), source=first)
+    net.pool(2, kind=graph.AveragePool)
+    net.conv(64, 1)
+    net.mean()
+    net.dense(10)
+    return net.build()
+
+
 @dataclasses.dataclass(frozen=True)
 class Case:
-    """A network and the bits of its weights.
+    """A network, the bits of its weights and the device.
 
     The tool logs all layers' outputs, or fails where two share a kernel.
     """
@@ -160,6 +179,7 @@ class Case:
     build: Callable[[], graph.Graph]
     weights: policy.Policy = dataclasses.field(default_factory=policy.Policy)
     logs_all: bool = True
+    spec: specs.Spec = specs.MAX78000
 
     def graph(self) -> graph.Graph:
         """The float graph with random weights."""
@@ -191,5 +211,7 @@ CASES = {
     "dilated": Case(_dilated),
     "outputs": Case(_outputs),
     "flattened": Case(_flattened),
+    "depthwise_78002": Case(_depthwise, spec=specs.MAX78002),
+    "wide_78002": Case(_wide, spec=specs.MAX78002),
     "shared": Case(_shared, logs_all=False),
 }

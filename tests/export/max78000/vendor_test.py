@@ -16,7 +16,7 @@ _CASES = pytest.mark.parametrize("case", vendor_networks.CASES)
 _MISSING = vendor_tool.missing()
 
 
-def _summary(report: str) -> str:
+def summary(report: str) -> str:
     return report.split("\nMEMORY MAP")[0]
 
 
@@ -29,7 +29,7 @@ def test_known_answers_are_those_that_the_tool_found(case):
     if not vendor_networks.CASES[case].logs_all:
         digests = digests[-1:]
     assert digests == golden["outputs"]
-    assert _summary(text.report(found)).splitlines() == golden["summary"]
+    assert summary(text.report(found)).splitlines() == golden["summary"]
     assert placement_check.violations(found.lowered, found.placed) == ()
 
 
@@ -47,4 +47,4 @@ def test_the_tool_takes_the_files_and_finds_the_same(case, tmp_path):
     for values, ours in zip(result.outputs, expected, strict=True):
         np.testing.assert_array_equal(values.reshape(ours.shape), ours)
     report = (folder / files.REPORT_FILE).read_text(encoding="utf-8")
-    assert result.summary == _summary(report)
+    assert result.summary == summary(report)

@@ -41,7 +41,7 @@ class Result:
                 ("ESTIMATED LATENCY", "Total "),
             )
         ]
-        return "\n".join(match[0] for match in found)
+        return "\n".join(match[0] for match in found if match)
 
 
 def missing() -> str | None:

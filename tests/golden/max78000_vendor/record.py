@@ -34,7 +34,7 @@ def digest(values: np.ndarray) -> str:
 def prepare(case: str) -> network.Network:
     """A network of the list, ready to be written."""
     found = vendor_networks.CASES[case]
-    return network.prepare(found.graph(), weights=found.weights)
+    return network.prepare(found.graph(), weights=found.weights, spec=found.spec)
 
 
 def _record(case: str) -> None:

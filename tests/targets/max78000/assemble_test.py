@@ -67,6 +67,22 @@ def test_dense_reads_rows_columns_and_channels(wide):
     assert found.dtype == (np.int32 if wide else np.int8)
 
 
+def test_pixels_are_read_as_other_rows_and_columns():
+    reshaped, plain = (graph_builder.Builder(shape) for shape in ((4, 6, 3), (8, 3, 3)))
+    reshaped.reshape(8, 3, 3)
+    for net in (reshaped, plain):
+        net.conv(5, name="conv")
+    q = quantized(reshaped)
+    same = dataclasses.replace(quantized(plain), constants=q.constants)
+    same = dataclasses.replace(
+        same, tensors={**q.tensors, **{n: same.tensors[n] for n in same.inputs}}
+    )
+    images, found = run(q)
+    p = assemble.assemble(lowering.lower(same), same)
+    expected = simulate.predict(p, images.reshape(3, 8, 3, 3))
+    np.testing.assert_array_equal(found, expected)
+
+
 def test_transposed_kernels_are_added_where_a_pixel_is():
     net = graph_builder.Builder((3, 4, 2))
     net.transposed(5, cut=(1, 0), relu=False)

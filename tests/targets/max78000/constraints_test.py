@@ -296,9 +296,9 @@ CASES = {
         "3",
     ),
     "ELT-06": lambda s: (
-        _sum(in_channels=64, bias="bias"),
-        _sum(in_channels=65, bias="bias"),
-        "65 channels and a bias",
+        _sum(in_channels=65),
+        _sum(in_channels=8, bias="bias"),
+        "a bias",
     ),
     "CONCAT-01": lambda s: (_joined(8, 8), _joined(3, 3), "parts of 3, 3"),
     "CONCAT-02": lambda s: (

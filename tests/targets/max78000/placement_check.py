@@ -2,8 +2,10 @@
 
 This knows the device's addresses and nothing of how a place was found: the host writes
 the input, each layer in turn must find its operands' words where it will read them, and
-then writes its own. Whatever was overwritten too early, or lies elsewhere than the
-reader expects, is a word of another tensor, pixel, pass or processor.
+then writes its own. Layers that stream are one writer, whose buffers must lie apart
+from one another and from its output. Whatever was overwritten too early, or lies
+elsewhere than the reader expects, is a word of another tensor, pixel, pass or
+processor.
 
 A layer that is given several operands reads, of pixel p, pass s and operand o, word
 `(p * passes + s) * operands + o` behind its offset. Source: ai8x-synthesis ab4f4c0,
@@ -35,25 +37,45 @@ def violations(
 def _data(lowered: lowering.Lowered, placed: placement.Placement) -> Iterator[str]:
     memory: dict[tuple[int, int], _Word] = {}
     size = lowered.spec.memory_instance_bytes
-    loads = list(_loaded(lowered, placed))
-    yield from _outside("input", loads, size)
-    memory |= dict(loads)
+    streaming = sum(step.layer.streaming for step in lowered.steps)
+    yield from _streams(placed, streaming, size)
+    if not streaming:
+        loads = list(_loaded(lowered, placed))
+        yield from _outside("input", loads, size)
+        memory |= dict(loads)
     for index, step in enumerate(lowered.steps):
-        reads = list(_read(lowered, placed, index))
+        if index < streaming - 1:
+            continue
+        reads = list(_read(lowered, placed, index)) if index >= streaming else []
         for place, word in reads:
             if memory.get(place) != word:
                 yield f"{step.name}: reads {memory.get(place)} at {place}, not {word}"
                 break
         writes = list(_written(lowered, placed, index))
         yield from _outside(step.name, writes, size)
-        read = {place for place, _ in reads}
-        if any(place in read for place, _ in writes):
+        lasts = last_uses(step.layer)
+        read = {place: lasts[word[1]] for place, word in reads}
+        if not placed.data.overlaps:
+            read = dict.fromkeys(read, math.prod(step.layer.out_dim))
+        if any(read.get(place, -1) >= word[1] for place, word in writes):
             yield f"{step.name}: overwrites what it reads"
         memory |= dict(writes)
     for index in lowered.outputs:
         writes = list(_written(lowered, placed, index))
         if any(memory[place] != word for place, word in writes):
             yield f"{lowered.steps[index].name}: an output that does not last"
+
+
+def _streams(placed: placement.Placement, count: int, size: int) -> Iterator[str]:
+    """Buffers of the layers that stream, and the output of the last, all at once."""
+    regions = (placed.data.input, *placed.data.outputs)[: count + 1] if count else ()
+    for one, other in itertools.combinations(regions, 2):
+        shared = {*_instances(one.processors)} & {*_instances(other.processors)}
+        apart = one.end_byte <= other.offset or other.end_byte <= one.offset
+        if shared and not apart:
+            yield f"buffers of a stream over one another: {one} and {other}"
+    if any(region.end_byte > size for region in regions):
+        yield "a buffer beyond the memory"
 
 
 _Words = Iterator[tuple[tuple[int, int], _Word]]
@@ -67,6 +89,30 @@ def _outside(
         yield f"{name}: beyond the memory"
     if len({place for place, _ in words}) < len(words):
         yield f"{name}: a word in the place of another"
+
+
+def last_uses(layer: accelerator_layer.AcceleratorLayer) -> list[int]:
+    """For each pixel (or word of pixels) of the input, the last output made of it."""
+    end = math.prod(layer.out_dim)
+    if layer.operands > 1 or layer.flatten or layer.operator == "convtranspose2d":
+        return [end] * math.prod(layer.in_dim)
+    lasts = [-1] * math.prod(layer.in_dim)
+    (_, columns), (height, width) = layer.out_dim, layer.pooled_dim
+    for output in range(end):
+        place = divmod(output, columns)
+        for tap in itertools.product(*map(range, layer.kernel)):
+            row, column = (
+                place[i] - layer.pad[i] + tap[i] * layer.dilation[i] for i in (0, 1)
+            )
+            if not (0 <= row < height and 0 <= column < width):
+                continue
+            for inside in itertools.product(*map(range, layer.pool)):
+                down, across = (
+                    (row, column)[i] * layer.pool_stride[i] + inside[i] for i in (0, 1)
+                )
+                pixel = down * layer.in_dim[1] + across
+                lasts[pixel] = max(lasts[pixel], output)
+    return lasts
 
 
 def _processors(bits: int) -> list[int]:

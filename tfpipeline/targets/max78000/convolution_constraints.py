@@ -113,7 +113,7 @@ CONSTRAINTS = (
         applies_to="conv2d, conv1d",
         rule="a convolution must not have groups, and a depthwise one is one",
         fix="use a plain convolution of as many channels; the MAX78002 has depthwise "
-        "ones, which is estimated here and not exported for",
+        "ones (--targets=max78002)",
         source=violation.TOOL,
         check=violation.each_layer(_groups, *_CONVOLUTIONS),
         devices=("max78000",),

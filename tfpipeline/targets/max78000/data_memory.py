@@ -10,6 +10,9 @@ those it writes, so that the operands of an element-wise operation interleave:
 and so do the parts of a concatenation of several passes, a part a pass. Other layers
 cannot read data with gaps, which is what the copies of `joins` are for.
 
+Where nothing else fits, a layer writes over what it has read (`overlap`), or the first
+layers stream (`streams`): their inputs are buffers, all of them needed at once.
+
 Source: ai8x-synthesis ab4f4c0, izer/backend/max7800x.py, load.py and unload.py.
 """
 
@@ -19,7 +22,13 @@ import math
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 from tfpipeline import errors
-from tfpipeline.targets.max78000 import accelerator_layer, geometry, shortage
+from tfpipeline.targets.max78000 import (
+    accelerator_layer,
+    geometry,
+    overlap,
+    shortage,
+    streams,
+)
 from tfpipeline.targets.max78000 import spec as specs
 
 # The index that stands for the network's input, among those of layers.
@@ -60,12 +69,14 @@ class Plan:
         outputs: region of each layer's output.
         in_offsets: where each layer begins to read.
         shortages: the tensor that reaches farthest, where that is beyond the memory.
+        overlaps: whether a layer writes over what it has read.
     """
 
     input: Region
     outputs: tuple[Region, ...]
     in_offsets: tuple[int, ...]
     shortages: tuple[shortage.Shortage, ...]
+    overlaps: bool
 
 
 def plan(
@@ -90,11 +101,22 @@ def plan(
     """
     tensors = _tensors(layers, operands, outputs, input_format, spec)
     blocks = _blocks(tensors, _slots(layers, operands, spec))
-    # The first order that fits; if none does, the one that comes closest.
-    regions = min(
-        (_place(blocks, order) for order in _ORDERS),
-        key=lambda found: max(spec.memory_instance_bytes, _reach(found.values())),
-    )
+    margins = _margins(layers, operands, tensors, blocks, input_format, spec)
+
+    # The first that fits; if none does, the one that comes closest.
+    def excess(tried: tuple[_Margins, _Order]) -> int:
+        reach = _reach(_place(blocks, *tried).values())
+        return max(spec.memory_instance_bytes, reach)
+
+    choices: list[tuple[_Margins, _Order]] = [({}, order) for order in _ORDERS]
+    fits = any(excess(each) == spec.memory_instance_bytes for each in choices)
+    if margins and not fits:
+        # An input of several passes lies at 0, see `_by_size`.
+        is_free = geometry.passes(layers[0].in_channels, spec) == 1
+        orders = (*_ORDERS, *_UPWARDS) if is_free else _ORDERS
+        choices += [(margins, order) for order in orders]
+    chosen = min(choices, key=excess)
+    regions = _place(blocks, *chosen)
     farthest = max(regions, key=lambda index: regions[index].end_byte)
     needed, available = regions[farthest].end_byte, spec.memory_instance_bytes
     too_far = shortage.Shortage(spec.name, shortage.DATA, farthest, needed, available)
@@ -106,6 +128,7 @@ def plan(
             for each in operands
         ),
         shortages=(too_far,) if needed > available else (),
+        overlaps=bool(chosen[0]),
     )
 
 
@@ -189,6 +212,9 @@ class _Slot:
 # Tensors whose places are tied together.
 _Block = Sequence[tuple[_Tensor, _Slot]]
 _Placed = list[tuple[_Tensor, Region]]
+# By the layer that writes over what it reads and the index of that, the bytes by which
+# its output must begin before it.
+_Margins = Mapping[tuple[int, int], int]
 
 
 def _tensors(
@@ -204,14 +230,25 @@ def _tensors(
         last_steps |= dict.fromkeys(itertools.chain.from_iterable(each), step)
     last_steps |= dict.fromkeys(outputs, len(layers))
 
+    streaming = streams.count(layers)
+
     def tensor(
         index: int, processors: int, words: int, around: tuple[int, int]
     ) -> None:
         instances = _instances(processors, spec)
+        first_step = index
+        if index + 1 < streaming:
+            words = streams.buffer_words(layers, index + 1, spec)
+            last_steps[index] = streaming - 1
+        elif index + 1 == streaming > 0:
+            # The tool wants what follows apart from its buffers.
+            words = max(words + 1, streams.buffer_words(layers, index + 1, spec))
+        if index < streaming:
+            first_step = INPUT
         found.append(
             _Tensor(
                 *(index, processors, instances, words, *around),
-                *(index, last_steps[index]),
+                *(first_step, last_steps[index]),
             )
         )
 
@@ -335,30 +372,81 @@ def _by_size(block: _Block) -> tuple[int, ...]:
     return (step[0] != INPUT, -size, *step)
 
 
+def _by_size_alone(block: _Block) -> tuple[int, ...]:
+    return _by_size(block)[1:]
+
+
+def _backwards(block: _Block) -> tuple[int, ...]:
+    return (-_by_step(block)[0],)
+
+
 _Order = Callable[[_Block], tuple[int, ...]]
 _ORDERS: tuple[_Order, ...] = (_by_size, _by_step)
+# Where layers write over what they read, the input may have to lie above others.
+_UPWARDS: tuple[_Order, ...] = (_by_size_alone, _backwards)
 
 
-def _place(blocks: Iterable[_Block], order: _Order) -> dict[int, Region]:
+def _margins(
+    layers: Layers,
+    operands: Operands,
+    tensors: Sequence[_Tensor],
+    blocks: Iterable[_Block],
+    input_format: str,
+    spec: specs.Spec,
+) -> dict[tuple[int, int], int]:
+    """Of the layers that are the only and last readers of a tensor without gaps."""
+    alone = {block[0][0].index for block in blocks if len(block) == 1}
+    found = {}
+    for index, layer in enumerate(layers):
+        sources = [part for parts in operands[index] for part in parts]
+        source = sources[0]
+        is_last = tensors[source + 1].last_step == index
+        in_words = source != INPUT or input_format == "HWC"
+        if len(sources) > 1 or not {source, index} <= alone or not is_last:
+            continue
+        if in_words and overlap.is_possible(layer):
+            words = overlap.margin_words(layer, spec)
+            found[index, source] = WORD_BYTES * words
+    return found
+
+
+def _place(
+    blocks: Iterable[_Block], margins: _Margins, order: _Order
+) -> dict[int, Region]:
     """Each block in turn at the lowest place that is free while it is needed."""
     placed: _Placed = []
     for block in sorted(blocks, key=order):
-        placed += _lowest(block, placed)
+        placed += _lowest(block, placed, margins)
     return {tensor.index: region for tensor, region in placed}
 
 
-def _lowest(block: _Block, placed: _Placed) -> _Placed:
+def _lowest(block: _Block, placed: _Placed, margins: _Margins) -> _Placed:
     base = -min(region.first_byte for _, region in _at(block, 0))
     while True:
         found = _at(block, base)
         missing = [
-            taken.end_byte - region.first_byte
+            _missing(tensor.index, region, other.index, taken, margins)
             for tensor, region in found
             for other, taken in placed
             if tensor.meets(other)
-            and region.first_byte < taken.end_byte
-            and taken.first_byte < region.end_byte
         ]
-        if not missing:
+        if max(missing, default=0) == 0:
             return found
         base += max(missing)
+
+
+def _missing(
+    index: int, region: Region, other: int, taken: Region, margins: _Margins
+) -> int:
+    """Bytes that a region must move up to be free of one that is taken."""
+    beside = taken.end_byte - region.first_byte
+    if beside <= 0 or taken.first_byte >= region.end_byte:
+        return 0
+    if (index, other) in margins:
+        # What is written must begin before what is taken, or lie beyond.
+        before = taken.offset - region.offset >= margins[index, other]
+        return 0 if before else beside
+    if (other, index) in margins:
+        lacking = taken.offset + margins[other, index] - region.offset
+        return max(0, min(beside, lacking))
+    return beside

@@ -168,11 +168,8 @@ def _adds_in_flight(
     if type(add) not in (graph.Add, graph.Sub):
         return False
     channels = planes.volume(view.g, add.output)[2]
-    if channels <= spec.processors:
-        return True
-    if channels > _WIDE_OPERANDS * spec.processors:
-        return False
-    return spec.adds_wide_with_bias or _bias(view.g, layer) is None
+    has_room = channels <= _WIDE_OPERANDS * spec.processors
+    return has_room and (spec.adds_with_bias or _bias(view.g, layer) is None)
 
 
 def _convolution(
@@ -300,6 +297,10 @@ def _passthrough(view: graph_view.View, layer: graph.Layer) -> draft.Layer:
     is_sum = isinstance(layer, graph.Elementwise)
     runs = is_sum or isinstance(layer, graph.Activation)
     runs = runs or (isinstance(layer, _POOLS) and planes.window(g, layer) is not None)
+    is_view = isinstance(layer, graph.Reshape) and planes.keeps_pixels(g, layer)
+    if is_view:
+        # A copy that reads its pixels as other rows and columns.
+        rows, columns, runs = out_rows, out_columns, True
     asked = draft.Layer(
         kind=layer.kind,
         name=layer.name,

@@ -12,6 +12,7 @@ izer.py), so that copies turn them beforehand.
 
 import collections
 import dataclasses
+import math
 from collections.abc import Iterator, Mapping
 
 from tfpipeline.targets.max78000 import draft
@@ -83,10 +84,11 @@ def _with_equal_sources(network: draft.Network, output: str) -> draft.Network:
     layer = next(each for each in network.layers if each.output == output)
     dims = [shapes[name][1] for name in layer.operands]
     is_single = len(layer.operands) == 1 and layer.operands[0] not in parts
-    is_turned = all(sorted(dim) == sorted(layer.in_dim) for dim in dims)
+    is_turned = all(math.prod(dim) == math.prod(layer.in_dim) for dim in dims)
     if is_single or not is_turned or {*dims} == {layer.in_dim}:
         return network
-    if not layer.convolves and not layer.pools and len({*dims}) == 1:
+    is_sum = layer.eltwise is not None and not layer.convolves
+    if is_sum and not layer.pools and len({*dims}) == 1:
         changed = dataclasses.replace(layer, in_dim=dims[0], out_dim=dims[0])
         layers = [changed if each is layer else each for each in network.layers]
         return dataclasses.replace(network, layers=tuple(layers))

@@ -21,6 +21,7 @@ from tfpipeline.targets.max78000 import (
     joins,
     memory,
     processor_maps,
+    streams,
 )
 from tfpipeline.targets.max78000 import spec as specs
 
@@ -122,9 +123,17 @@ def lower(
     network = fusion.draft_network(
         g, spec, weight_bits=weight_bits, wide_output=wide_output
     )
-    network = joins.with_copies(_with_input_format(network, spec), spec)
+    whole = joins.with_copies(network, spec)
+    network = _with_input_format(whole, spec)
     violations = constraints.check(network, spec)
-    steps, outputs = _steps(network, spec, may_fit=not violations)
+    steps, outputs, lacking = _steps(network, spec, may_fit=not violations)
+    for count in range(1, specs.MAX_STREAMING_LAYERS + 1):
+        stream = streams.streamed(whole, count, spec) if lacking else None
+        if stream is None or constraints.check(stream, spec):
+            continue
+        found = _steps(stream, spec, may_fit=True)
+        if not found[-1]:
+            network, (steps, outputs, lacking) = stream, found
     return Lowered(
         name=g.name,
         spec=spec,
@@ -132,8 +141,15 @@ def lower(
         outputs=outputs,
         violations=violations,
         input_format=network.input_format,
-        notes=(*left_out, *network.notes),
+        notes=(*left_out, *network.notes, *_stream_notes(network)),
     )
+
+
+def _stream_notes(network: draft.Network) -> tuple[str, ...]:
+    count = sum(layer.streaming for layer in network.layers)
+    what = "layer streams" if count == 1 else f"{count} layers stream"
+    note = f"the first {what}: the host gives the input by the FIFO"
+    return (note,) if count else ()
 
 
 def _with_input_format(network: draft.Network, spec: specs.Spec) -> draft.Network:
@@ -151,8 +167,11 @@ def _with_input_format(network: draft.Network, spec: specs.Spec) -> draft.Networ
 
 def _steps(
     network: draft.Network, spec: specs.Spec, *, may_fit: bool
-) -> tuple[tuple[LoweredLayer, ...], tuple[int, ...]]:
-    """The layers on the first processors that hold all, and which are outputs."""
+) -> tuple[tuple[LoweredLayer, ...], tuple[int, ...], int]:
+    """The layers on the first processors that hold all, which are outputs, shortages.
+
+    Places where no layer writes over what it has read come first.
+    """
     written = _written(network)
     outputs = tuple(i for name in network.outputs for i in written.get(name, ()))
     choices = []
@@ -160,12 +179,13 @@ def _steps(
         maps = processor_maps.assign(network, spec, strategy).maps
         steps = tuple(_placed(network, maps, written))
         if not steps or not may_fit:
-            return steps, outputs
+            return steps, outputs, 0
         lacking = _shortages(network, steps, outputs, spec)
-        if not lacking:
-            return steps, outputs
+        if lacking == (0, False):
+            return steps, outputs, 0
         choices.append((lacking, steps))
-    return min(choices, key=lambda choice: choice[0])[1], outputs
+    (count, _), steps = min(choices, key=lambda choice: choice[0])
+    return steps, outputs, count
 
 
 def _shortages(
@@ -173,9 +193,9 @@ def _shortages(
     steps: Sequence[LoweredLayer],
     outputs: Sequence[int],
     spec: specs.Spec,
-) -> int:
-    """How many layers find no place for kernels or data."""
-    layers = [step.layer for step in steps]
+) -> tuple[int, bool]:
+    """How many find no place for kernels or data; whether layers write over inputs."""
+    layers = accelerator_layer.emulate_streaming([step.layer for step in steps])
     data = data_memory.plan(
         layers,
         [step.operands for step in steps],
@@ -183,7 +203,8 @@ def _shortages(
         input_format=network.input_format,
         spec=spec,
     )
-    return len(data.shortages) + len(memory.place_kernels(layers, spec).shortages)
+    kernels = memory.place_kernels(layers, spec).shortages
+    return len(data.shortages) + len(kernels), data.overlaps
 
 
 def _written(network: draft.Network) -> dict[str, tuple[int, ...]]:

@@ -86,11 +86,10 @@ def _pooled_sum(layer: draft.Layer, spec: specs.Spec) -> str | None:
     return str(len(layer.operands))
 
 
-def _wide_sum_with_bias(layer: draft.Layer, spec: specs.Spec) -> str | None:
-    is_wide = layer.eltwise is not None and layer.in_channels > spec.processors
-    if not is_wide or layer.bias is None or spec.adds_wide_with_bias:
+def _sum_with_bias(layer: draft.Layer, spec: specs.Spec) -> str | None:
+    if layer.eltwise is None or layer.bias is None or spec.adds_with_bias:
         return None
-    return f"{layer.in_channels} channels and a bias"
+    return "a bias"
 
 
 def _parts(network: draft.Network, spec: specs.Spec) -> Iterator[violation.Breach]:
@@ -188,7 +187,9 @@ def _stream_start(
 
 def _stream_end(network: draft.Network, spec: specs.Spec) -> Iterator[violation.Breach]:
     streaming = [layer for layer in network.layers if layer.streaming]
-    if streaming and streaming[-1].padding == draft.NO_PADDING:
+    # A 1x1 kernel streams as a padded 3x3 one.
+    is_point = bool(streaming) and streaming[-1].kernel == (1, 1)
+    if streaming and streaming[-1].padding == draft.NO_PADDING and not is_point:
         yield streaming[-1].subject, "no padding"
 
 
@@ -315,10 +316,10 @@ CONSTRAINTS = (
     violation.Constraint(
         id="ELT-06",
         applies_to="element-wise",
-        rule="a convolution of operands of more than 64 channels must have no bias",
+        rule="a convolution of operands must have no bias",
         fix="use use_bias=False, or give the sum a layer of its own",
         source="tool",
-        check=violation.each_layer(_wide_sum_with_bias),
+        check=violation.each_layer(_sum_with_bias),
         devices=("max78002",),
     ),
     violation.Constraint(

@@ -3,6 +3,7 @@
 import dataclasses
 
 from tfpipeline.targets.max78000 import (
+    accelerator_layer,
     data_memory,
     limits,
     lowering,
@@ -34,7 +35,8 @@ def plan(lowered: lowering.Lowered) -> Placement:
     Kernels and biases are placed as the vendor's tool does it, which cannot be told
     otherwise. The data memory is ours to plan.
     """
-    layers, spec = lowered.layers, lowered.spec
+    spec = lowered.spec
+    layers = accelerator_layer.emulate_streaming(lowered.layers)
     data = data_memory.plan(
         layers,
         [step.operands for step in lowered.steps],

@@ -53,6 +53,13 @@ def is_pointwise(g: graph.Graph, layer: graph.Layer) -> bool:
     return rows * columns > 1 and g.tensors[layer.weights].shape[1] == channels
 
 
+def keeps_pixels(g: graph.Graph, layer: graph.Layer) -> bool:
+    """Whether a layer's result has as many pixels and channels as it reads."""
+    before, after = volume(g, layer.inputs[0]), volume(g, layer.output)
+    pixels = before[0] * before[1] == after[0] * after[1]
+    return pixels and before[2] == after[2]
+
+
 def broadcasts(g: graph.Graph, layer: graph.Layer) -> bool:
     shapes = {g.tensors[name].shape for name in layer.inputs}
     return len(shapes) > 1 or any(name in g.constants for name in layer.inputs)

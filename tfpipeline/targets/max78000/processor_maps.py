@@ -236,10 +236,12 @@ def _lives(network: draft.Network, spec: specs.Spec) -> dict[str, _Life]:
         pixels = math.ceil(pixels / spec.processors_per_memory)
     name = network.inputs[0]
     lives[name] = life(name, 0, pixels, network.in_channels, 8)
+    # Of what streams, only a few rows are there.
+    passing = {layer.operands[0] for layer in network.layers if layer.streaming}
     for step, layer in enumerate(network.layers, start=1):
         pixels, name = math.prod(layer.out_dim), layer.output
         lives[name] = life(name, step, pixels, layer.out_channels, layer.output_width)
-    return lives
+    return {name: found for name, found in lives.items() if name not in passing}
 
 
 def _kernel_bits(network: draft.Network, spec: specs.Spec) -> collections.Counter[str]:

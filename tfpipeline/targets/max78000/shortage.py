@@ -33,7 +33,8 @@ DATA = Memory(
     "MEM-03",
     "data memory of four processors",
     "bytes",
-    "fold the input, pool earlier, or stream the first layers",
+    "fold the input, pool earlier, or begin with padded convolutions without biases, "
+    "which can stream",
 )
 MEMORIES = (WEIGHTS, BIASES, DATA)
 

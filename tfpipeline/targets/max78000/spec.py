@@ -70,7 +70,7 @@ class Spec:
     has_depthwise: bool
     pads_wide_1d: bool
     pools_wide_passthrough: bool
-    adds_wide_with_bias: bool
+    adds_with_bias: bool
     features: tuple[str, ...]
 
     @property
@@ -121,7 +121,7 @@ MAX78000 = Spec(
     has_depthwise=False,  # tool refuses groups
     pads_wide_1d=True,  # tool
     pools_wide_passthrough=False,  # tool: more than 64 channels only pooled to 1x1
-    adds_wide_with_bias=True,  # tool
+    adds_with_bias=True,  # tool
     features=(),  # tool refuses read_gap
 )
 
@@ -152,7 +152,7 @@ MAX78002 = Spec(
     has_depthwise=True,  # tool
     pads_wide_1d=False,  # manual: conv1d of more than 64 channels
     pools_wide_passthrough=True,  # manual
-    adds_wide_with_bias=False,  # tool: multi-pass element-wise and bias
+    adds_with_bias=False,  # tool, whatever the passes
     features=FEATURES,  # manual
 )
 
