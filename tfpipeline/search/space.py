@@ -13,8 +13,8 @@
 
 A flag of `tfpipeline train` has a range or a list of values; `model_options.NAME` is an
 option of an own network's function. `metric` is the most telling figure of the
-validation split, of the form that is deployed; costs are those that runs are compared by
-(`report.findings.comparison`).
+validation split, of the form that is deployed; costs are those that runs are compared
+by (`report.findings.comparison`).
 """
 
 import dataclasses
@@ -32,6 +32,7 @@ METRIC = "metric"
 _OPTIONS = "model_options"
 # Flags that say where a run is, or what it is asked about; a search has one of each.
 _FIXED = ("workdir", "data_dir", "strategy", "dataset", "task")
+_KEYS = {"flags", "objectives", "constraints"}
 Value = str | int | float | bool
 
 
@@ -117,8 +118,7 @@ def parse(text: str, what: str) -> Space:
     """
     value = yaml_values.parse(text, what)
     _require(
-        isinstance(value, dict)
-        and not value.keys() - {"flags", "objectives", "constraints"},
+        isinstance(value, dict) and value.keys() <= _KEYS,
         what,
         "it has `flags`, `objectives` and `constraints`, and nothing else",
     )
@@ -222,6 +222,6 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def _require(holds: bool, what: str, rule: str) -> None:
+def _require(holds: Any, what: str, rule: str) -> None:
     if not holds:
         raise errors.UsageError(f"{what}: {rule}")

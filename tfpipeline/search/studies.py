@@ -11,6 +11,7 @@ from typing import Any
 import optuna
 from optuna import distributions, storages, trial
 from optuna.storages import journal
+from optuna.study import StudyDirection
 
 from tfpipeline import errors
 from tfpipeline.configs.run import Run
@@ -78,8 +79,9 @@ def opened(
         higher: whether a higher metric is the better one.
     """
     optuna.logging.set_verbosity(optuna.logging.ERROR)
-    best = "maximize" if higher else "minimize"
-    directions = [best if x == spaces.METRIC else "minimize" for x in space.objectives]
+    least, most = StudyDirection.MINIMIZE, StudyDirection.MAXIMIZE
+    best = most if higher else least
+    directions = [best if x == spaces.METRIC else least for x in space.objectives]
     study = optuna.create_study(
         storage=kept, study_name=name, directions=directions, load_if_exists=True
     )

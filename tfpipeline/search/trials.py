@@ -59,7 +59,9 @@ class Costs:
         for target, record in records.items():
             if record["violations"]:
                 raise Refused(f"{target}: {record['violations'][0]}")
-        found = {name: comparison.costs(each) for name, each in records.items()}
+        found: dict[str, Mapping[str, float | None]] = {
+            name: comparison.costs(each) for name, each in records.items()
+        }
         for bound in self._space.constraints:
             value = measured(found, bound.of)
             if value > bound.most:
