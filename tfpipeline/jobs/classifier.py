@@ -65,8 +65,8 @@ def _run(config: Run, held: contextlib.ExitStack) -> dict[str, Any]:
     folder = run_folder.of(config.workdir)
     stages.set_up_tensorflow(config.seed)
     strategy = strategies.create(config.strategy)
-    dataset = _load(config)
-    objective = _objective(config, dataset)
+    dataset = load(config)
+    objective = objective_of(config, dataset)
     choices = choices_lib.Choices(
         preprocessing=_preprocessing(config, dataset, objective),
         weight_bits=config.quantization.weight_bits,
@@ -155,7 +155,8 @@ def _metadata(
     )
 
 
-def _load(config: Run) -> splits.Dataset:
+def load(config: Run) -> splits.Dataset:
+    """The data of a run, as its task reads them."""
     given = config.images
     shape = _own_input_shape(config)
     if config.task.name == tasks.AUTO:
@@ -234,7 +235,8 @@ def _scheme_of_bits(
     return deployments.of(other.name).training(choices)
 
 
-def _objective(config: Run, dataset: splits.Dataset) -> kinds.Objective:
+def objective_of(config: Run, dataset: splits.Dataset) -> kinds.Objective:
+    """What the network of a run learns."""
     options = config.task.options(
         config.classes.label_smoothing, balances_classes=config.balances_classes
     )

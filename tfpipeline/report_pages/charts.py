@@ -531,6 +531,8 @@ def pareto(panels_of: Mapping[str, Cloud], labels: tuple[str, str]) -> figure.Fi
         axes.set_xlabel(labels[0], fontsize=8)
         axes.tick_params(labelsize=8)
         axes.margins(0.15)
-    grid[0].set_ylabel(labels[1], fontsize=8)
+        axes.xaxis.set_major_locator(ticker.MaxNLocator(4))
+    for axes in grid[::3]:
+        axes.set_ylabel(labels[1], fontsize=8)
     drawn.legend(handles=list(handles.values()), loc="outside lower left", ncols=3)
     return drawn

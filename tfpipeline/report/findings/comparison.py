@@ -105,7 +105,7 @@ def tests(runs: Sequence[Compared]) -> list[dict[str, Any]]:
     McNemar's test where answers are right or wrong, and the interval of the difference
     of the most telling figure, examples resampled for both alike.
     """
-    found = []
+    found: list[dict[str, Any]] = []
     for run in runs[1:]:
         for form, base in (
             (run.rows[0]["network"], runs[0].rows[0]["network"]),

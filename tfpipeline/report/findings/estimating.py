@@ -9,20 +9,29 @@ from tfpipeline.report import costs
 from tfpipeline.targets import catalog as targets
 
 
-def of_format(g: graph.Graph, name: str) -> list[estimate.Estimate]:
+def of_format(
+    g: graph.Graph,
+    name: str,
+    weight_bits: int | None = None,
+    among: Sequence[str] = targets.NAMES,
+) -> list[estimate.Estimate]:
     """A network on the targets that run its integers; on all for a float graph.
 
     Args:
         g: of it.
         name: of its number format.
+        weight_bits: of a network that has no integers yet.
+        among: names of the targets that are asked for.
     """
     if name == number_formats.FLOAT:
-        return targets.estimate_all(g, targets.NAMES, estimate.Options())
+        return targets.estimate_all(g, among, estimate.Options())
     number_format = number_formats.named(name)
-    options = estimate.Options(activation_bits=number_format.activation_bits)
+    options = estimate.Options(
+        activation_bits=number_format.activation_bits, weight_bits=weight_bits
+    )
     starts = number_format.targets or ("",)
-    names = tuple(each for each in targets.NAMES if each.startswith(starts))
-    return targets.estimate_all(g, names, options)
+    names = tuple(each for each in among if each.startswith(starts))
+    return targets.estimate_all(g, names, options) if names else []
 
 
 def text(estimates: Sequence[estimate.Estimate]) -> str:

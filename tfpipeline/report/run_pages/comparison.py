@@ -144,7 +144,7 @@ def _tests(found: Sequence[Mapping[str, Any]], of: kinds.Figure) -> page.Section
         *("run", "form", "than", "difference", "95 %", "lost", "gained", "McNemar p"),
     )
     rows = []
-    notes = {}
+    notes: dict[str, None] = {}
     for each in found:
         start = (each["run"], each["form"], f"{each['than']}, {each['base']}")
         if "reason" in each:

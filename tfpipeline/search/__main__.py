@@ -1,0 +1,128 @@
+"""Searches for a better network: trains candidates of a space within bounds.
+
+    python -m tfpipeline.search --space=FILE.yaml --flagfile=FLAGS --workdir=DIR
+
+What a candidate costs is known before it is trained; what does not fit its targets, or
+breaks a constraint, is refused. The same command resumes. Needs Optuna: pip install
+tfpipeline[search].
+"""
+
+import contextlib
+import dataclasses
+import pathlib
+from typing import Annotated, Any
+
+from tfpipeline import atomic_files, entry, errors, marked_folder, run_lock
+from tfpipeline.configs import fields
+from tfpipeline.configs.fields import Flag
+from tfpipeline.configs.run import Run
+from tfpipeline.search import space as spaces
+from tfpipeline.untrusted import content
+
+_SAMPLERS = ("tpe", "nsgaii")
+# Below the folder of the search, and of the marker there.
+_REPORT, _PAGE, _RESULTS, _WRITER = "report", "search.html", "results.json", "search"
+
+
+@dataclasses.dataclass(frozen=True)
+class Command(fields.Config):
+    """What the command line says; all other flags are those of train."""
+
+    space: Annotated[
+        str | None, Flag("YAML file of flags, objectives and constraints.")
+    ] = None
+    trials: Annotated[int, Flag("Candidates to train, earlier starts' too.", low=1)] = (
+        20
+    )
+    sampler: Annotated[str, Flag("Of Optuna.", choices=_SAMPLERS)] = "tpe"
+    storage: Annotated[
+        str | None,
+        Flag(
+            "Database that several machines share, postgresql://... or mysql://...; "
+            "each runs this command. Default: a journal in --workdir, of one process."
+        ),
+    ] = None
+    run: Run = Run()  # noqa: RUF009 a frozen value
+
+
+def main(command: Command) -> None:
+    """Searches, prints the front and writes its page."""
+    if command.space is None:
+        raise errors.UsageError("say what is searched: --space=FILE.yaml")
+    if not command.run.workdir:
+        raise errors.UsageError("--workdir=DIR is missing: the folder of the search")
+    text = content.read_text(command.space)
+    space = spaces.parse(text, command.space)
+    try:
+        from tfpipeline.search import studies
+    except ModuleNotFoundError as error:
+        if error.name != "optuna":
+            raise
+        raise errors.UsageError(
+            "a search needs Optuna: pip install optuna (the extra `search`)"
+        ) from error
+    _search(command, text, space, studies)
+
+
+def _search(command: Command, text: str, space: spaces.Space, studies: Any) -> None:
+    from tfpipeline.report_pages import page
+    from tfpipeline.search import page as pages
+    from tfpipeline.search import trials
+
+    root = pathlib.Path(str(command.run.workdir))
+    is_shared = command.storage is not None
+    with contextlib.ExitStack() as held:
+        if not is_shared:
+            held.enter_context(run_lock.held(root))
+        _begin(root, command, text, studies)
+        costs = trials.Costs(command.run, space)
+        higher = costs.is_better_higher
+        study = studies.opened(
+            studies.storage(root, command.storage),
+            root.resolve().name,
+            space,
+            command.sampler,
+            command.run.seed,
+            higher=higher,
+        )
+        if not is_shared and (left := studies.resume(study)):
+            print(f"resuming {left} of an earlier start", flush=True)
+        studies.run(
+            *(study, command.run, space, root, costs, command.trials),
+            lambda line: print(errors.one_line(line), flush=True),
+        )
+        found = studies.record(study, space)
+        parts = pages.sections(found, space, higher=higher)
+        html = page.render(f"Search: {command.run.network.model}", parts)
+        contents = {_PAGE: html, _RESULTS: atomic_files.json_text(found)}
+        named = {name: each.encode("utf-8") for name, each in contents.items()}
+        marked_folder.write(root / _REPORT, named, _WRITER)
+        print(pages.to_text(found, space), end="")
+        print(f"written    {root / _REPORT / _PAGE}")
+
+
+def _begin(root: pathlib.Path, command: Command, text: str, studies: Any) -> None:
+    """Records what is searched, or checks that the folder is of the same search.
+
+    Raises:
+        UsageError: it is of another one, or of none.
+    """
+    path = root / "search.json"
+    record = {"flags": command.run.identity(), "space": text}
+    if path.exists():
+        if atomic_files.read_json(path) != record:
+            raise errors.UsageError(
+                f"{root} holds another search. Choose another --workdir, or give the "
+                "same flags and space to resume"
+            )
+        return
+    if (root / studies.JOURNAL).exists():
+        raise errors.UsageError(
+            f"{root} holds a {studies.JOURNAL} and no search.json: choose another "
+            "--workdir. Nothing was changed"
+        )
+    atomic_files.write_json(path, record)
+
+
+if __name__ == "__main__":
+    entry.start(main, "search", Command())
