@@ -2,12 +2,15 @@
 
     python experiments/cascade/at_size.py IN.h5 OUT.keras HEIGHT WIDTH
 
-Weights stay; a Reshape to rows of cells takes as many as there are then.
+IN may be the folder of a run's stage, such as runs/lffd_mcu/float. Weights stay; a
+Reshape to rows of cells takes as many as there are then.
 """
 
+import pathlib
 import sys
 
 from tfpipeline.compat import keras
+from tfpipeline.readers import keras_files
 
 
 def at_size(model: keras.Model, height: int, width: int) -> keras.Model:
@@ -27,7 +30,7 @@ def at_size(model: keras.Model, height: int, width: int) -> keras.Model:
 
 def main(source: str, target: str, height: str, width: str) -> None:
     """Reads, rebuilds and writes."""
-    model = keras.models.load_model(source, compile=False)
+    model = keras_files.load(pathlib.Path(source))
     at_size(model, int(height), int(width)).save(target)
 
 

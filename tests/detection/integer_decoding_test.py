@@ -5,9 +5,12 @@ import pytest
 
 from tfpipeline import errors
 from tfpipeline.detection import branches, decoding, integer_decoding
+from tfpipeline.models import specs
+
+LFFD_V2 = branches.of(specs.MODELS["lffd_v2"].branches)
 
 SIZE = (96, 128)
-BRANCHES = branches.LFFD_V2[:2]
+BRANCHES = LFFD_V2[:2]
 CELLS = [(23, 31), (11, 15)]
 SCALES = [
     integer_decoding.Quantization(0.05, 0.02, -7),

@@ -9,6 +9,11 @@ from hypothesis import strategies as st
 
 from tfpipeline import errors
 from tfpipeline.detection import branches, decoding, targets
+from tfpipeline.models import specs
+
+LFFD_HEAD17 = branches.of(specs.MODELS["lffd_head17"].branches)
+LFFD_V1 = branches.of(specs.MODELS["lffd_v1"].branches)
+LFFD_V2 = branches.of(specs.MODELS["lffd_v2"].branches)
 
 BRANCH = branches.Branch(stride=8, first_center=7, smallest=20, largest=40)
 CELLS = (5, 6)
@@ -67,7 +72,7 @@ def test_the_cases_of_the_rule_occur():
     assert assigned.state[0, 2] == targets.GRAY and not assigned.has_box[0, 2]
 
 
-@pytest.mark.parametrize("branch", branches.LFFD_V1)
+@pytest.mark.parametrize("branch", LFFD_V1)
 def test_decoding_gives_the_encoded_box_back(branch):
     side = (branch.smallest + branch.largest) / 2
     box = np.array([20.25, 33.5, 20.25 + side, 33.5 + side / 2])
@@ -78,13 +83,13 @@ def test_decoding_gives_the_encoded_box_back(branch):
 
 
 def test_branches_are_those_of_the_published_networks():
-    assert [b.stride for b in branches.LFFD_V1] == [4, 4, 8, 8, 16, 32, 32, 32]
-    assert [b.first_center for b in branches.LFFD_V2] == [3, 7, 15, 31, 63]
-    for table in (branches.LFFD_V1, branches.LFFD_V2, branches.LFFD_HEAD17):
+    assert [b.stride for b in LFFD_V1] == [4, 4, 8, 8, 16, 32, 32, 32]
+    assert [b.first_center for b in LFFD_V2] == [3, 7, 15, 31, 63]
+    for table in (LFFD_V1, LFFD_V2, LFFD_HEAD17):
         for lower, upper in itertools.pairwise(table):
             assert lower.largest == upper.smallest
     # 1.1 * 110 lies above 121 in floats; the source rounds it up, and so do we.
-    assert branches.LFFD_V1[4].gray_largest == 122
+    assert LFFD_V1[4].gray_largest == 122
 
 
 def test_a_branch_without_sizes_is_refused():

@@ -1,13 +1,14 @@
 """Branches of a one-stage detector: each looks for objects of one range of sizes.
 
 A branch is a map of cells. A cell's receptive field has a center in the image, and what
-the network says in the cell is of an object around that center. The tables are those of
-LFFD (He et al. 2019; its public configurations of July 2019), whose branches are told
-apart by the longer side of an object.
+the network says in the cell is of an object around that center. As in LFFD (He et al.
+2019), branches are told apart by the longer side of an object.
 """
 
 import dataclasses
 import math
+from collections.abc import Iterable
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -62,26 +63,22 @@ class Branch:
         return self.first_center + self.stride * np.arange(cells, dtype=np.float64)
 
 
-def _branches(*rows: tuple[int, int, int, int]) -> tuple[Branch, ...]:
-    return tuple(Branch(*row) for row in rows)
+class _Sized(Protocol):
+    """What a network's specification says of a branch."""
+
+    @property
+    def stride(self) -> int: ...
+    @property
+    def center(self) -> float: ...
+    @property
+    def smallest(self) -> int: ...
+    @property
+    def largest(self) -> int: ...
 
 
-# Stride, first center, smallest and largest side.
-LFFD_V1 = _branches(
-    (4, 3, 10, 15),
-    (4, 3, 15, 20),
-    (8, 7, 20, 40),
-    (8, 7, 40, 70),
-    (16, 15, 70, 110),
-    (32, 31, 110, 250),
-    (32, 31, 250, 400),
-    (32, 31, 400, 560),
-)
-LFFD_V2 = _branches(
-    (4, 3, 10, 20),
-    (8, 7, 20, 40),
-    (16, 15, 40, 80),
-    (32, 31, 80, 160),
-    (64, 63, 160, 320),
-)
-LFFD_HEAD17 = LFFD_V2[:4]
+def of(specified: Iterable[_Sized]) -> tuple[Branch, ...]:
+    """Those of a network, of `models.specs.ModelSpec.branches`."""
+    return tuple(
+        Branch(each.stride, each.center, each.smallest, each.largest)
+        for each in specified
+    )

@@ -93,10 +93,7 @@ def of_detector(
     maps = layouts.Layout(
         height,
         width,
-        tuple(
-            branches_lib.Branch(x.stride, x.center, x.smallest, x.largest)
-            for x in branches
-        ),
+        branches_lib.of(branches),
         # Of the scores; each has a box map of the same cells behind it.
         tuple(tuple(output.shape[1:3]) for output in model.outputs[0::2]),
     )

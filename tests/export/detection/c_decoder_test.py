@@ -8,9 +8,12 @@ import pytest
 from export.detection import c_decoder
 from tests.export.c import compiler
 from tfpipeline.detection import branches, integer_decoding
+from tfpipeline.models import specs
+
+LFFD_V2 = branches.of(specs.MODELS["lffd_v2"].branches)
 
 SIZE = (96, 128)
-BRANCHES = branches.LFFD_V2[:3]
+BRANCHES = LFFD_V2[:3]
 CELLS = [(23, 31), (11, 15), (5, 7)]
 IMAGES = 40
 

@@ -13,6 +13,7 @@ import numpy.typing as npt
 from tfpipeline import errors
 from tfpipeline.detection import branches as branches_lib
 from tfpipeline.detection import decoding, yunet
+from tfpipeline.models import specs
 from tfpipeline.tasks import head
 
 AUTO = "auto"
@@ -116,9 +117,11 @@ def _chance(values: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
 
 DECODERS = {
     "yunet": Decoder(12, _yunet),
-    "lffd_v1": _of_branches(branches_lib.LFFD_V1),
-    "lffd_v2": _of_branches(branches_lib.LFFD_V2),
-    "lffd_head17": _of_branches(branches_lib.LFFD_HEAD17),
+    **{
+        spec.name: _of_branches(branches_lib.of(spec.branches))
+        for spec in specs.MODELS.values()
+        if spec.branches
+    },
 }
 
 
