@@ -248,6 +248,9 @@ CASES: dict[str, Callable[[], Case]] = {
     "2 * x - 1": lambda: Case(lambda x: 2.0 * x - 1.0),
     "x / 2": lambda: Case(lambda x: x / 2.0),
     "tf.nn.relu": lambda: Case(lambda x: tf.nn.relu(x)),
+    "TimeDistributed Dense": lambda: Case(
+        L.TimeDistributed(L.Dense(4, activation="tanh"), name="it"), LINE
+    ),
     "LSTM": lambda: Case(L.LSTM(4, name="it"), LINE),
     "GRU": lambda: Case(L.GRU(4, name="it"), LINE),
     "SimpleRNN": lambda: Case(L.SimpleRNN(4, name="it"), LINE),

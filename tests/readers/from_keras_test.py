@@ -246,7 +246,7 @@ def test_all_faults_are_named_at_once():
     )
     message = error_of(model)
     for part in (
-        "layer 'up' (LayerNormalization): not supported; docs/",
+        "layer 'up' (LayerNormalization): not supported; use BatchNormalization; d",
         "layer 'own' (Lambda): not supported; write the function as Keras layers",
         "layer 'conv' (Conv2D): the activation 'selu' is not supported",
         "; and 1 more",

@@ -56,3 +56,17 @@ def test_a_quotient_is_a_product():
     for other in (values / (values + 1), 1 / values):
         with pytest.raises(errors.GraphError, match="must be divided by a constant"):
             from_keras.read(keras.Model(values, other))
+
+
+@pytest.mark.parametrize("function", ["relu", "tanh"])
+def test_a_dense_of_each_row_is_a_dense(function):
+    rows = keras.Input((3, 6))
+    inner = L.Dense(4, activation=function)
+    model = keras.Model(rows, L.TimeDistributed(inner)(rows))
+    values = VALUES[:, None] * np.array([1, 0.5, -1], np.float32)[:, None]
+    expected = model(values).numpy()
+    found = float_execution.predict(from_keras.read(model), values)
+    np.testing.assert_allclose(found, expected, atol=1e-6)
+    folded = quantizable.fold(model)
+    int8.require_supported(folded, "int8")
+    np.testing.assert_allclose(folded(values).numpy(), expected, atol=1e-6)

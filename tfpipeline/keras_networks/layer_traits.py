@@ -67,6 +67,11 @@ def is_known(activation: Any) -> bool:
     return isinstance(activation, Hashable) and activation in FUNCTIONS
 
 
+def is_dense_of_rows(layer: Any) -> bool:
+    """Says whether a layer is a Dense for each row, which a Dense is without that."""
+    return type(layer) is _LAYERS.TimeDistributed and type(layer.layer) is _LAYERS.Dense
+
+
 def is_softmax(layer: Any) -> bool:
     """Says whether a layer is a softmax and nothing else."""
     if isinstance(layer, keras.layers.Activation):

@@ -13,6 +13,7 @@
 The part that has the weights keeps the layer's name; other parts have it in front.
 """
 
+import dataclasses
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -61,6 +62,8 @@ def _rule(layer: Any, count: int) -> Callable[[Call, Builder], Any] | None:
     kind = type(layer)
     if kind in _ALWAYS:
         return _ALWAYS[kind]
+    if layer_traits.is_dense_of_rows(layer):
+        return _dense_of_rows
     if kind in _CHAINS and count > 2:
         return _chain
     if kind in _WITH_WEIGHTS and _is_outer(layer.activation):
@@ -222,6 +225,21 @@ def _outer_activation(call: Call, builder: Builder) -> Any:
         **{**config, "activation": "linear", "dtype": "float32"},
     )
     return _activated(call, builder, x)
+
+
+def _dense_of_rows(call: Call, builder: Builder) -> Any:
+    """What TimeDistributed does with a Dense, a Dense does of itself."""
+    inner = dataclasses.replace(call, layer=call.layer.layer)
+    if _is_outer(inner.layer.activation):
+        return _outer_activation(inner, builder)
+    config = inner.layer.get_config()
+    for key in ("name", "trainable"):
+        config.pop(key, None)
+    weights = inner.layer.get_weights()
+    config["dtype"] = "float32"
+    return builder.apply(
+        inner, _LAYERS.Dense, call.tensors[0], weights=weights, **config
+    )
 
 
 def _activated(call: Call, builder: Builder, x: Any) -> Any:

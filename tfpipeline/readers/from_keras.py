@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from tfpipeline import errors
 from tfpipeline.compat import keras, tf
 from tfpipeline.ir import graph, verify
+from tfpipeline.keras_networks import layer_traits
 from tfpipeline.readers import (
     converter_order,
     fake_quantizers,
@@ -166,6 +167,8 @@ def _input_shape(call: keras_calls.Call) -> tuple[int, ...]:
 def _emit_call(
     call: keras_calls.Call, written: Mapping[str, str], draft: draft_lib.Draft
 ) -> tuple[str, ...]:
+    if layer_traits.is_dense_of_rows(call.layer):
+        call = dataclasses.replace(call, layer=call.layer.layer)
     reader = keras_layers.READERS.get(type(call.layer))
     if keras_functions.is_function(call.layer):
         reader = keras_functions.read
@@ -197,7 +200,18 @@ def _emit_call(
     return results
 
 
+# What to write in the place of some layers.
+_ADVICE: dict[type, str] = {
+    keras.layers.Bidirectional: "use the layer in it, forwards; ",
+    keras.layers.ELU: "use LeakyReLU; ",
+    keras.layers.Embedding: "give the network the vectors; ",
+    keras.layers.LayerNormalization: "use BatchNormalization; ",
+    keras.layers.TimeDistributed: "of a Dense it is; ",
+}
+
+
 def _advice(call: keras_calls.Call) -> str:
     if isinstance(call.layer, keras.layers.Lambda):
         return "write the function as Keras layers"
-    return "docs/layers.md lists the layers that are"
+    advice = _ADVICE.get(type(call.layer), "")
+    return f"{advice}docs/layers.md lists the layers that are"
