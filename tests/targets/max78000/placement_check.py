@@ -57,7 +57,7 @@ def _data(lowered: lowering.Lowered, placed: placement.Placement) -> Iterator[st
         read = {place: lasts[word[1]] for place, word in reads}
         if not placed.data.overlaps:
             read = dict.fromkeys(read, math.prod(step.layer.out_dim))
-        if any(read.get(place, -1) >= word[1] for place, word in writes):
+        if any(place in read and read[place] >= word[1] for place, word in writes):
             yield f"{step.name}: overwrites what it reads"
         memory |= dict(writes)
     for index in lowered.outputs:

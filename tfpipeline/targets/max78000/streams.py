@@ -77,10 +77,11 @@ def buffer_words(layers: Layers, index: int, spec: specs.Spec) -> int:
 
     Args:
         layers: as the device runs them (`accelerator_layer.emulate_streaming`).
-        index: of a layer that streams, or of the first that does not.
+        index: of a layer that streams, or of the first that does not, if there is one.
         spec: the device.
     """
-    own = _rollover(layers, index, spec) if layers[index].streaming else 0
+    is_last = index == len(layers) or not layers[index].streaming
+    own = 0 if is_last else _rollover(layers, index, spec)
     before = _rollover(layers, index - 1, spec) if index else 0
     return max(own, before) + 1
 
