@@ -88,9 +88,18 @@ def begin(
 
 
 def finish(
-    folder: run_folder.RunFolder, results: dict[str, Any], summary: str
+    folder: run_folder.RunFolder,
+    results: dict[str, Any],
+    summary: str,
+    write_page: Callable[[run_folder.RunFolder, dict[str, Any]], None] | None = None,
 ) -> dict[str, Any]:
     """Keeps a run's results, their summary and their page.
+
+    Args:
+        folder: of the run.
+        results: what results.json says, but for the run's files.
+        summary: of them.
+        write_page: writes the page of the results, where there is one.
 
     Returns:
         The results with the digests of the run's files, as results.json has them.
@@ -98,13 +107,12 @@ def finish(
     Raises:
         StorageError: they cannot be written.
     """
-    # Matplotlib, which a wrong command line need not wait for.
-    from tfpipeline.report.run_pages import run_page
-
     digests = run_artifacts.digests(folder)
     results = {
         **results,
-        run_page.SIZES: {name: (folder.root / name).stat().st_size for name in digests},
+        run_artifacts.SIZES: {
+            name: (folder.root / name).stat().st_size for name in digests
+        },
         run_artifacts.ENTRY: {
             **digests,
             folder.summary.name: disk.digest(summary.encode("utf-8")),
@@ -113,6 +121,7 @@ def finish(
     atomic_files.write_json(folder.results_json, results)
     # Written last: its presence says that the run is complete.
     atomic_files.write_text(folder.summary, summary)
-    # It can be made again from the others.
-    run_page.write(folder, results)
+    if write_page is not None:
+        # It can be made again from the others.
+        write_page(folder, results)
     return results

@@ -14,6 +14,8 @@ from typing import Any
 from tfpipeline import atomic_files, disk, errors, marked_folder, markers, run_folder
 
 ENTRY = "artifacts"
+# File -> bytes, of the same files.
+SIZES = "sizes"
 _LOG = logging.getLogger(__name__)
 
 

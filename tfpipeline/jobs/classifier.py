@@ -36,6 +36,7 @@ from tfpipeline.post_training import float_network
 from tfpipeline.readers import from_keras
 from tfpipeline.report import summary
 from tfpipeline.report.findings import estimating
+from tfpipeline.report.run_pages import run_page
 from tfpipeline.tasks import catalog as tasks
 from tfpipeline.tasks import head
 from tfpipeline.tasks import kind as kinds
@@ -112,7 +113,8 @@ def _run(config: Run, held: contextlib.ExitStack) -> dict[str, Any]:
     results = {"flags": config.identity(), **_evaluate_and_export(job, given)}
     results["seconds_this_start"] = time.monotonic() - started
     kept_stages.restore_metrics(folder, [trained.stage, *_qat_stages(config)])
-    return driver.finish(folder, results, summary.render(results, folder))
+    text = summary.render(results, folder)
+    return driver.finish(folder, results, text, run_page.write)
 
 
 def _preprocessing(

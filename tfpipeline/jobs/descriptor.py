@@ -32,6 +32,7 @@ from tfpipeline.report import costs
 from tfpipeline.report import verification as tables
 from tfpipeline.report.findings import estimating, evidence, histories, networks
 from tfpipeline.report.findings import pairs as pair_findings
+from tfpipeline.report.run_pages import run_page
 from tfpipeline.study.measures import verification
 from tfpipeline.targets.gap8 import program, program_file
 from tfpipeline.training import (
@@ -143,7 +144,7 @@ def _run(config: DescriptorRun, held: contextlib.ExitStack) -> dict[str, Any]:
     results["findings"] = _findings(job, distances)
     trained_stages = [forms.stored_name(form) for form in forms.TRAINED]
     kept_stages.restore_metrics(folder, [job.trained.stage, *trained_stages])
-    return driver.finish(folder, results, _summary(results))
+    return driver.finish(folder, results, _summary(results), run_page.write)
 
 
 def _load(config: DescriptorRun) -> people.People:

@@ -65,6 +65,7 @@ def main(command: Command) -> None:
 
 
 def _search(command: Command, text: str, space: spaces.Space, studies: Any) -> None:
+    entry.log_to_terminal()
     from tfpipeline.report_pages import page
     from tfpipeline.search import page as pages
     from tfpipeline.search import trials

@@ -1,5 +1,6 @@
 """A candidate: what it costs before it is trained, and its training in a process."""
 
+import logging
 import multiprocessing
 import pathlib
 from collections.abc import Mapping
@@ -134,6 +135,8 @@ def figure(results: Mapping[str, Any]) -> tuple[Any, float]:
 
 def _work(config: Run, pipe: Any) -> None:
     """In the child: trains, and says why it failed; nothing where it did not."""
+    # A line a candidate is enough; what libraries say would stand between them.
+    logging.getLogger("absl").setLevel(logging.ERROR)
     try:
         from tfpipeline import train as command
 

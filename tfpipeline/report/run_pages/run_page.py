@@ -9,7 +9,7 @@ import importlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tfpipeline import descriptor_forms, run_folder
+from tfpipeline import descriptor_forms, run_artifacts, run_folder
 from tfpipeline.configs import command_lines, descriptor, run
 from tfpipeline.report.findings import evidence
 from tfpipeline.report.run_pages import (
@@ -25,8 +25,6 @@ from tfpipeline.report_pages import charts, page
 from tfpipeline.tasks import catalog as tasks
 from tfpipeline.tasks import kind as kinds
 
-# Entry of results.json: file -> bytes.
-SIZES = "sizes"
 _PAIRS = "verification"
 
 
@@ -266,10 +264,10 @@ def _answers(record: Mapping[str, Any], shown: inputs.Shown) -> list[page.Sectio
 
 
 def _files(folder: run_folder.RunFolder, results: Mapping[str, Any]) -> page.Section:
-    sizes = results.get(SIZES, {})
+    sizes = results.get(run_artifacts.SIZES, {})
     rows = tuple(
         (name, f"{sizes[name]:,}" if name in sizes else "-", digest)
-        for name, digest in sorted(results.get("artifacts", {}).items())
+        for name, digest in sorted(results.get(run_artifacts.ENTRY, {}).items())
     )
     return page.Section(
         "Files",

@@ -3,7 +3,13 @@
 from collections.abc import Sequence
 from typing import Any
 
-from tfpipeline import atomic_files, errors, number_formats, run_folder
+from tfpipeline import (
+    atomic_files,
+    errors,
+    number_formats,
+    run_artifacts,
+    run_folder,
+)
 from tfpipeline.ir import serialize
 from tfpipeline.report import costs
 from tfpipeline.report.findings import (
@@ -13,7 +19,7 @@ from tfpipeline.report.findings import (
     histories,
     networks,
 )
-from tfpipeline.report.run_pages import run_page, sections
+from tfpipeline.report.run_pages import sections
 from tfpipeline.untrusted import content, json_values
 
 _FINDINGS = "findings"
@@ -42,10 +48,10 @@ def results(folder: run_folder.RunFolder) -> dict[str, Any]:
         and ("accuracy" in found or _DESCRIPTOR in found)
     ):
         raise errors.DamagedFileError(f"{folder.results_json} is not that of a run")
-    if run_page.SIZES not in found:
-        found[run_page.SIZES] = {
+    if run_artifacts.SIZES not in found:
+        found[run_artifacts.SIZES] = {
             name: (folder.root / name).stat().st_size
-            for name in found.get("artifacts", {})
+            for name in found.get(run_artifacts.ENTRY, {})
             if (folder.root / name).is_file()
         }
     if _FINDINGS not in found:
