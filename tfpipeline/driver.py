@@ -108,7 +108,6 @@ def finish(
         StorageError: they cannot be written.
     """
     digests = run_artifacts.digests(folder)
-    sizes = {name: (folder.root / name).stat().st_size for name in digests}
     results = {
         **results,
         run_artifacts.SIZES: {
