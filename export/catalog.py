@@ -12,7 +12,8 @@ ALL: tuple[Target, ...] = (
     tflite.INT8,
     tflite.INT16X8,
     tflm.TARGET,
-    *max78000.TARGETS,
+    max78000.TARGET,
+    max78000.MAX78002,
     gap8.TARGET,
     c.TARGET,
 )

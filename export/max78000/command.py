@@ -172,14 +172,26 @@ def _prepared(
     return Prepared(files.contents(found, name), report, lost)
 
 
-TARGETS = tuple(
-    Target(
-        name=spec.name,
-        title=f"files of ai8x-synthesis for the {spec.name.upper()}",
-        takes="a graph.json or a Keras file",
-        flags=Flags(),
-        prepare=functools.partial(_prepare, spec),
-    )
-    for spec in specs.SPECS.values()
+def prepare(given: Given, flags: Flags) -> Prepared:
+    """As `_prepare`, for the MAX78000."""
+    return _prepare(specs.MAX78000, given, flags)
+
+
+def prepare_78002(given: Given, flags: Flags) -> Prepared:
+    """As `_prepare`, for the MAX78002."""
+    return _prepare(specs.MAX78002, given, flags)
+
+
+TARGET = Target(
+    name=specs.MAX78000.name,
+    title="files of ai8x-synthesis",
+    takes="a graph.json or a Keras file",
+    flags=Flags(),
+    prepare=prepare,
 )
-"""One for each device."""
+MAX78002 = dataclasses.replace(
+    TARGET,
+    name=specs.MAX78002.name,
+    title="files of ai8x-synthesis for the MAX78002",
+    prepare=prepare_78002,
+)

@@ -64,7 +64,7 @@ def test_each_target_has_a_room_with_its_flags():
             assert f"{leaf.name}" in text
             # Help says by its group whose a flag is.
             assert not leaf.flag.help.startswith(f"{target.name}:")
-    assert text.count("--weight_bits=N") == 3 and text.count("--sample=TEXT") == 2
+    assert text.count("--weight_bits=N") == 4 and text.count("--sample=TEXT") == 3
 
 
 def test_a_flag_of_several_targets_is_one():
