@@ -266,4 +266,4 @@ def test_a_detector_is_refused_for_data_without_boxes():
     with pytest.raises(
         errors.UsageError, match="targets of digits are numbers of 4 cl"
     ):
-        classifier._objective(config, data)
+        classifier.objective_of(config, data)

@@ -21,8 +21,26 @@ TARGET = {
     "totals": dict,
     "latency": dict,
     "memory": dict,
+    "maps": list,
     "violations": list,
     "notes": list,
+}
+MAP = {
+    "title": str,
+    "steps": list,
+    "blocks": list,
+    "lanes": list,
+    "bound_bytes": (int, type(None)),
+    "available_bytes": (int, type(None)),
+    "peak_bytes": int,
+}
+BLOCK = {
+    "name": str,
+    "offset": int,
+    "bytes": int,
+    "first": int,
+    "last": int,
+    "is_weights": bool,
 }
 LATENCY = {
     "cycles": (int, float),
@@ -44,6 +62,10 @@ def require_schema(value):
         for latency in target["latency"].values():
             _require(latency, LATENCY)
         assert all(type(size) is int for size in target["memory"].values())
+        for each in target["maps"]:
+            _require(each, MAP)
+            for block in each["blocks"]:
+                _require(block, BLOCK)
         assert all(type(line) is str for line in target["violations"])
 
 

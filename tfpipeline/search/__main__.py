@@ -21,7 +21,7 @@ from tfpipeline.untrusted import content
 
 _SAMPLERS = ("tpe", "nsgaii")
 # Below the folder of the search, and of the marker there.
-_REPORT, _PAGE, _RESULTS, _WRITER = "report", "search.html", "results.json", "search"
+_REPORT, _PAGE, _RESULTS, _WRITER = "report", "search.html", "search.json", "search"
 
 
 @dataclasses.dataclass(frozen=True)

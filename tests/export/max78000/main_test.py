@@ -89,7 +89,6 @@ def test_an_integer_graph_as_it_is(tmp_path):
     [
         ([f"--model={TFLITE}", "--output={out}"], "integers of another scheme"),
         (["--model={graph}", "--output={out}"], "and 1 more"),
-        (["--model={graph}"], "--output=FOLDER"),
         (["--model=facenet_v1", "--output={out}"], "network without weights"),
         (["--model={graph}", "--output={out}", "--sample=a.jpg"], "must be one of"),
         (["--model={graph}", "--output={out}", "--weight_bits=3"], "one of 1, 2, 4, 8"),
