@@ -92,6 +92,7 @@ def _in_source_order(dataset: splits.Dataset) -> np.ndarray:
     return images[np.argsort(positions)]
 
 
+@pytest.mark.slow
 def test_seed_moves_validation_only(
     root: pathlib.Path, objects: splits.Dataset
 ) -> None:
@@ -146,6 +147,7 @@ def test_no_scene_is_in_train_and_validation(faces_root: pathlib.Path) -> None:
     assert opened[2] == set(range(8))
 
 
+@pytest.mark.slow
 def test_scenes_are_limited_and_read_lazily(faces_root: pathlib.Path) -> None:
     found = catalog.load_scenes(
         "procedural_faces", "test", data_dir=faces_root, limit=3

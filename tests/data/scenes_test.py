@@ -44,6 +44,7 @@ def test_scenes_hold_what_was_drawn(
         assert scene.name == f"train_{index:05d}.jpg"
 
 
+@pytest.mark.slow
 def test_faces_lie_inside_and_apart_and_appear_once(
     all_scenes: dict[str, list[scenes.Scene]],
 ) -> None:

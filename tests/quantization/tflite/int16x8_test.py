@@ -194,6 +194,7 @@ def test_a_network_comes_back_from_disk_identical(name, made, images, tmp_path):
     )
 
 
+@pytest.mark.slow
 def test_int8_is_not_taken_for_it(prepared):
     assert not tflite_int16x8.is_of_scheme(prepared("plain").qat)
 
@@ -217,6 +218,7 @@ def test_widths_are_not_mixed(made, monkeypatch):
         from_keras.read(model)
 
 
+@pytest.mark.slow
 def test_a_training_step_moves_ranges_and_passes_gradients(made, images):
     model = made("branches")[0]
     saved = model.get_weights()

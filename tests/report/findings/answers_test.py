@@ -11,6 +11,7 @@ from tfpipeline.report.findings import answers, evidence, intervals
 from tfpipeline.tasks import catalog as tasks
 
 
+@pytest.mark.default_cases(3)
 @pytest.mark.parametrize("name", made_answers.KINDS)
 def test_the_figure_is_that_of_the_table(name):
     found, objective, outputs, examples = made_answers.found(name)

@@ -75,6 +75,7 @@ def test_other_data_are_not_paired(tmp_path):
     assert "other data" in page.render("c", pages.sections(runs))
 
 
+@pytest.mark.slow
 def test_the_table_file_has_every_figure(tmp_path):
     runs = stored_runs.compared(_two(tmp_path, "regression"))
     rows = list(csv.DictReader(io.StringIO(pages.to_csv(runs))))

@@ -19,7 +19,7 @@ def _page(folder):
     return folder.report.read_text()
 
 
-@pytest.mark.default_cases(2)
+@pytest.mark.default_cases(1)
 @pytest.mark.parametrize("name", made_runs.KINDS)
 def test_a_page_has_everything_inside(name, tmp_path):
     folder = made_runs.write(tmp_path, name)

@@ -60,6 +60,7 @@ def test_every_number_is_the_reference_s(residuals):
     assert compared == 48
 
 
+@pytest.mark.slow
 def test_page_has_the_tables_that_the_code_renders():
     text = PAGE.read_text(encoding="utf-8")
     assert text == page.replace_table(text, catalog.load), page.__doc__

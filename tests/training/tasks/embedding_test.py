@@ -152,6 +152,7 @@ def test_a_killed_training_resumes_to_the_same_weights(tmp_path, devices):
     assert [r["loss"] for r in resumed.history] == [r["loss"] for r in whole.history]
 
 
+@pytest.mark.slow
 def test_validation_chooses_the_epoch_and_the_weights_are_its(tmp_path):
     network, seen = _network(), []
 
