@@ -8,7 +8,7 @@ import zipfile
 
 import pytest
 
-from tests import programs
+from tests import fresh_wheel
 from tfpipeline import program
 
 pytestmark = pytest.mark.slow
@@ -16,34 +16,9 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory):
-    """A folder with the content of the wheel, of a copy of what is in version control.
-
-    A copy, since setuptools builds inside the tree that it is given.
-    """
+    """A folder with the content of the wheel."""
     folder = tmp_path_factory.mktemp("wheel")
-    listed = subprocess.run(
-        ("git", "ls-files", "tfpipeline", "export", "*.cfg", "*.toml", "README.md"),
-        cwd=programs.ROOT,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    for name in listed.stdout.splitlines():
-        source, copy = programs.ROOT / name, folder / "source" / name
-        if source.is_file():
-            copy.parent.mkdir(parents=True, exist_ok=True)
-            copy.write_bytes(source.read_bytes())
-    subprocess.run(
-        (
-            sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps",
-            "--no-build-isolation", "--disable-pip-version-check",
-            "--wheel-dir", folder, folder / "source",
-        ),
-        check=True,
-        cwd=folder,
-    )  # fmt: skip
-    [wheel] = folder.glob("*.whl")
-    with zipfile.ZipFile(wheel) as archive:
+    with zipfile.ZipFile(fresh_wheel.wheel(folder)) as archive:
         archive.extractall(folder / "site")
     return folder / "site"
 

@@ -102,7 +102,8 @@ def _deploy(
     _LOG.info("%s: post-training quantization, for comparison", name)
     deployed = convert_ptq(job)
     outputs = _predict(job, deployed, number_format.ptq)
-    rows = [job.row(number_format.ptq, _real(deployed, outputs), len(deployed))]
+    size = len(_described(job, deployed))
+    rows = [job.row(number_format.ptq, _real(deployed, outputs), size)]
     fake_quant_logits = None
     real_model = job.trained.model
     if name in job.quantized:
@@ -113,7 +114,8 @@ def _deploy(
         deployed = trained.convert(model, name=job.network)
         outputs = _predict(job, deployed, number_format.qat)
         real = _real(deployed, outputs)
-        rows.append(job.row(number_format.qat, real, len(deployed)))
+        size = len(_described(job, deployed))
+        rows.append(job.row(number_format.qat, real, size))
         consistency.require(
             f"{name} on the validation split",
             real["validation"],
@@ -124,12 +126,17 @@ def _deploy(
         )
     export = None
     if name in job.quantization.exports:
-        described = metadata_entry.added(deployed, job.metadata, job.network)
+        described = _described(job, deployed)
         export = _export(job, name, described, outputs["test"], fake_quant_logits)
     g = from_tflite.read(deployed, name=job.network)
     float_graph = from_keras.read(real_model, name=job.network)
     notes = lost_weights.notes(g)
     return deployment.Deployed(tuple(rows), g, export, float_graph, notes)
+
+
+def _described(job: jobs.Job, model: bytes) -> bytes:
+    """The file as it is written: with how it is fed and what it says."""
+    return metadata_entry.added(model, job.metadata, job.network)
 
 
 def _predict(job: jobs.Job, model: bytes, what: str) -> dict[str, np.ndarray]:

@@ -211,4 +211,5 @@ def _file_lines(results: dict[str, Any], folder: run_folder.RunFolder) -> list[s
         for name in results.get("other_estimates", {})
     ]
     entries.append((folder.results_json, "the figures above"))
+    entries.append((folder.report, "all of it as a page for a browser"))
     return [f"  {path}  ({what})" for path, what in entries]
