@@ -206,7 +206,7 @@ def export(
     Args:
         model: what `--model` takes, a Keras model, or `Results`.
         targets: names.
-        output: folder of the files.
+        output: folder of the files; None: where the command puts them.
         calibration: what `--calibration` takes, or inputs `[N, ...]` of a float
             network as it reads them.
         **flags: of the command.

@@ -19,7 +19,6 @@ from tfpipeline.configs.run import Run
 from tfpipeline.search import space as spaces
 from tfpipeline.untrusted import content
 
-_SAMPLERS = ("tpe", "nsgaii")
 # Below the folder of the search, and of the marker there.
 _REPORT, _PAGE, _RESULTS, _WRITER = "report", "search.html", "search.json", "search"
 
@@ -34,7 +33,7 @@ class Command(fields.Config):
     trials: Annotated[int, Flag("Candidates to train, earlier starts' too.", low=1)] = (
         20
     )
-    sampler: Annotated[str, Flag("Of Optuna.", choices=_SAMPLERS)] = "tpe"
+    sampler: Annotated[str, Flag("Of Optuna.", choices=spaces.SAMPLERS)] = "tpe"
     storage: Annotated[
         str | None,
         Flag(

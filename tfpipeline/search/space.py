@@ -29,6 +29,8 @@ from tfpipeline.targets import catalog as targets
 from tfpipeline.untrusted import yaml_values
 
 METRIC = "metric"
+# Of Optuna; named here, where it need not be installed.
+SAMPLERS = ("tpe", "nsgaii")
 _OPTIONS = "model_options"
 # Flags that say where a run is, or what it is asked about; a search has one of each.
 _FIXED = ("workdir", "data_dir", "strategy", "dataset", "task")

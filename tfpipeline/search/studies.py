@@ -19,7 +19,6 @@ from tfpipeline.search import space as spaces
 from tfpipeline.search import trials
 
 JOURNAL = "search.journal"
-SAMPLERS = ("tpe", "nsgaii")
 # Attributes of a trial.
 REFUSED, MESSAGE, COSTS, FOLDER, SAME = "refused", "message", "costs", "folder", "same"
 # So many refused candidates behind each other end a search: nothing fits, or nearly so.
@@ -74,7 +73,7 @@ def opened(
         kept: of `storage`.
         name: of the study in it.
         space: of the search.
-        sampler: of `SAMPLERS`.
+        sampler: of `spaces.SAMPLERS`.
         seed: of the first start; later ones draw anew.
         higher: whether a higher metric is the better one.
     """

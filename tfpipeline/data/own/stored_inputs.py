@@ -174,21 +174,22 @@ def _write(
         markers.write(folder, markers.Marker(_WRITER))
     temporary = folder / f"{leftovers.prefix(path.name)}new.tmp"
     digest = hashlib.sha256()
-    try:
-        with open(temporary, "xb") as stream:
+    # Opened before what removes it: a name that is taken is another's file.
+    with open(temporary, "xb") as stream:
+        try:
             for chunk in chunks:
                 data = np.ascontiguousarray(chunk).data
                 digest.update(data)
                 stream.write(data)
             stream.flush()
             os.fsync(stream.fileno())
-        # Listed first, so that a crash leaves no file of ours unknown.
-        files = {path.name: (digest.hexdigest(),)}
-        markers.write(folder, markers.Marker(_WRITER, files))
-        os.replace(temporary, path)
-    finally:
-        with contextlib.suppress(OSError):
-            temporary.unlink()
+            # Listed first, so that a crash leaves no file of ours unknown.
+            files = {path.name: (digest.hexdigest(),)}
+            markers.write(folder, markers.Marker(_WRITER, files))
+            os.replace(temporary, path)
+        finally:
+            with contextlib.suppress(OSError):
+                temporary.unlink()
     disk.sync_folder(folder)
 
 
