@@ -99,6 +99,9 @@ for (const file of pages) {
     await page.close();
   }
 }
+// The profile is written to until the browser has ended, by its helpers a little longer.
+const ended = new Promise((resolve) => child.once("exit", resolve));
 await browser.close();
-rmSync(profile, { recursive: true, force: true, maxRetries: 20 });
+await ended;
+rmSync(profile, { recursive: true, force: true, maxRetries: 20, retryDelay: 250 });
 console.log(JSON.stringify(found, null, 1));

@@ -22,7 +22,7 @@ def sections(record: Mapping[str, Any], shown: inputs.Shown) -> list[page.Sectio
         )
     ]
     if record["curves"]:
-        found.append(classes.curves(record["curves"], record["deployed"]))
+        found.append(classes.curves(record["curves"], record["deployed"], "scores"))
     if record["mistakes"]:
         captions, rows = [], []
         for each in record["mistakes"]:

@@ -113,12 +113,15 @@ def _calibration(record: Mapping[str, Any]) -> page.Section:
     )
 
 
-def curves(of: Mapping[str, Mapping[str, Any]], deployed: str) -> page.Section:
+def curves(
+    of: Mapping[str, Mapping[str, Any]], deployed: str, by: str = "probabilities"
+) -> page.Section:
     """ROC and precision-recall.
 
     Args:
         of: name -> points and areas.
         deployed: the form that they are of.
+        by: what the threshold is of.
     """
     roc = {name: (x["false_rates"], x["true_rates"]) for name, x in of.items()}
     precision = {name: (x["recall"], x["precision"]) for name, x in of.items()}
@@ -134,7 +137,7 @@ def curves(of: Mapping[str, Mapping[str, Any]], deployed: str) -> page.Section:
     )
     return page.Section(
         "At other thresholds",
-        (f"Each one against all others, by the probabilities of {deployed}.",),
+        (f"Each one against all others, by the {by} of {deployed}.",),
         (page.Table(("class", "AUC", "average precision"), rows),),
         (page.image(drawn, f"ROC and precision-recall curves of {deployed}"),),
     )

@@ -30,5 +30,5 @@ def sections(record: Mapping[str, Any]) -> list[page.Section]:
     ]
     lines = {name: each["curves"] for name, each in forms.items() if "curves" in each}
     if lines:
-        found.append(classes.curves(lines, "each form"))
+        found.append(classes.curves(lines, "each form", "distances"))
     return found
