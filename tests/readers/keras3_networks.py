@@ -78,6 +78,28 @@ def sequences():
     return model
 
 
+def augmented():
+    """Layers that act in training only, and functions that Keras 2 has not."""
+    return keras.Sequential(
+        [
+            L.Input((8, 8, 3)),
+            L.RandomFlip("horizontal"),
+            L.RandomRotation(0.1),
+            L.RandomZoom((-0.1, 0.2), fill_mode="nearest"),
+            L.RandomTranslation(0.1, 0.1),
+            L.RandomContrast(0.2, value_range=(0, 1)),
+            L.RandomBrightness(0.1, value_range=(0, 1)),
+            L.RandomHue(0.1),
+            L.RandomErasing(),
+            L.Conv2D(4, 3, activation="hard_silu"),
+            L.Activation("hard_sigmoid"),
+            L.DepthwiseConv2D(3, activation="hard_sigmoid"),
+            L.Flatten(),
+            L.Dense(3, activation="hard_swish"),
+        ]
+    )
+
+
 def graph():
     """Operations between layers, nested and shared networks, several ends."""
     image, vector = L.Input((8, 8, 3), name="image"), L.Input((5,), name="vector")
@@ -93,6 +115,7 @@ def graph():
     x = keras.ops.reshape(x, (-1, 2, 2))
     x = keras.ops.sigmoid(keras.ops.transpose(x, (0, 2, 1)))
     x = keras.ops.reshape(x, (-1, 4))
+    x = keras.ops.hard_sigmoid(x) + keras.ops.hard_silu(x)
     x = L.Concatenate(name="joined")([x, vector])
     ends = [L.Dense(2, name="first")(x), L.Dense(3, name="second")(x)]
     return keras.Model([image, vector], ends)
@@ -104,6 +127,7 @@ FILES = {
     "convolutions.h5": convolutions,
     "without_an_input.keras": without_an_input,
     "sequences.keras": sequences,
+    "augmented.keras": augmented,
     "graph.keras": graph,
 }
 
@@ -113,7 +137,9 @@ def not_carried_over():
     words = L.Input((6, 8))
     return {
         "attention": keras.Model(words, L.MultiHeadAttention(2, 4)(words, words)),
-        "hard_silu": keras.Sequential([L.Input((4,)), L.Dense(3, "hard_silu")]),
+        "hard_gates": keras.Sequential(
+            [L.Input((4, 3)), L.LSTM(3, recurrent_activation="hard_sigmoid")]
+        ),
         "lambda": keras.Sequential([L.Input((4,)), L.Lambda(lambda x: 2 * x)]),
         "unbuilt": keras.Sequential([L.Conv2D(4, 3)], name="unbuilt"),
     }

@@ -5,6 +5,7 @@ of Keras 3 is imported here.
 """
 
 import inspect
+import itertools
 from collections.abc import Collection, Mapping
 from typing import Any
 
@@ -137,7 +138,10 @@ def _require_object(entry: Mapping[str, Any], name: str) -> None:
     # Entries of `.h5` say no module.
     if is_model and module in (None, *known.MODEL_MODULES):
         return
-    if kind in known.LAYERS and module in (None, *known.LAYER_MODULES):
+    if kind in (known.LAYERS | known.AUGMENTING) and module in (
+        None,
+        *known.LAYER_MODULES,
+    ):
         return
     if (module, kind) in known.OPERATIONS or (module, kind) == _POLICY:
         return
@@ -166,19 +170,28 @@ class _Building:
 
     def _sequential(self, config: Mapping[str, Any], prefix: Names) -> keras.Model:
         entries = list(config["layers"])
-        shape = config.get("build_input_shape")
-        model = keras.Sequential(name=config["name"])
+        name, shape = config["name"], config.get("build_input_shape")
         if not entries or entries[0]["class_name"] != "InputLayer":
             if shape is None and not prefix:
                 raise errors.GraphError(
-                    f"the Sequential network '{config['name']}' has no input shape: "
+                    f"the Sequential network '{name}' has no input shape: "
                     "begin it with keras.Input(shape), and save it again"
                 )
-            if shape is not None:
-                model.add(keras.Input(tuple(shape[1:])))
-        for each in entries:
-            model.add(self._layer(each, prefix))
-        return model
+            first = [] if shape is None else [keras.Input(tuple(shape[1:]))]
+        else:
+            first = [self._layer(entries.pop(0), prefix).output]
+        callees = [self._callee(each, prefix) for each in entries]
+        if all(isinstance(each, keras.layers.Layer) for each in callees):
+            return keras.Sequential([*first, *callees], name=name)
+        if not first:
+            raise errors.GraphError(
+                f"the Sequential network '{name}' inside has no input shape: begin it "
+                "with keras.Input(shape), and save it again"
+            )
+        x = first[0]
+        for callee in callees:
+            x = callee(x)
+        return keras.Model(first, x, name=name)
 
     def _functional(self, config: Mapping[str, Any], prefix: Names) -> keras.Model:
         tensors: dict[tuple[str, int, int], Any] = {}
@@ -214,10 +227,31 @@ class _Building:
             (str(entry.get("module")), entry["class_name"])
         )
         if operation is None:
-            return self._layer(entry, prefix)
+            return self._with_steps(entry, prefix)
         name, config = entry["name"], {**entry["config"]}
         del config["name"]
         return lambda *inputs, **more: operation(name, *inputs, **config, **more)
+
+    def _with_steps(self, entry: Mapping[str, Any], prefix: Names) -> Any:
+        """A layer; with the steps of its function behind it where it has such a one."""
+        function = entry["config"].get("activation")
+        steps = known.STEPS.get(function) if isinstance(function, str) else None
+        if steps is None:
+            return self._layer(entry, prefix)
+        name = entry["config"]["name"]
+        if entry["class_name"] == "Activation":
+            return lambda x: steps(name, x)
+        config = {**entry["config"], "activation": "linear"}
+        layer = self._layer({**entry, "config": config}, prefix)
+        calls = itertools.count()
+
+        def call(*inputs: Any, **more: Any) -> Any:
+            # A layer may be called twice, and so are layers of other names then.
+            number = next(calls)
+            part = f"{name}/{function}{number or ''}"
+            return steps(part, layer(*inputs, **more))
+
+        return call
 
     def _layer(self, entry: Mapping[str, Any], prefix: Names) -> Any:
         name = entry["config"]["name"]
@@ -249,7 +283,9 @@ def _call(
         }
     except _AbsentError:
         return False
-    keywords.pop("mask", None)
+    # A network of Keras 3 tells its layers itself whether it trains.
+    for keyword in ("mask", "training"):
+        keywords.pop(keyword, None)
     results = tf.nest.flatten(callee(*arguments, **keywords))
     for place, tensor in enumerate(results):
         tensors[name, number, place] = tensor
@@ -294,6 +330,8 @@ def _references(ends: Any) -> list[tuple[str, int, int]]:
 
 
 def _layer(entry: Mapping[str, Any]) -> Any:
+    if entry["class_name"] in known.AUGMENTING:
+        return keras.layers.Identity(name=entry["config"]["name"])
     kind = getattr(keras.layers, entry["class_name"])
     parameters = inspect.signature(kind.__init__).parameters
     config = {}
@@ -330,8 +368,8 @@ def _activation(entry: Mapping[str, Any], value: Any) -> Any:
         return _layer(value)
     if value in known.ACTIVATIONS:
         return value
-    advice = known.ADVICE.get(value, "write it as layers") if value else ""
-    raise _error(entry, f"the activation {errors.brief(value)}", advice)
+    what = f"the activation {errors.brief(value)}"
+    raise _error(entry, what, "write it as layers")
 
 
 def _object(kind: str, value: Mapping[str, Any]) -> Any:

@@ -12,6 +12,7 @@ from tfpipeline.compat import keras, tf
 # Name of the operation, its inputs, keyword arguments of its configuration -> result.
 Operation = Callable[..., Any]
 
+L = keras.layers
 _NUMPY, _NN = "keras.src.ops.numpy", "keras.src.ops.nn"
 _SPATIAL = (1, 2)
 
@@ -78,12 +79,23 @@ def _gelu(name: str, x: Any, approximate: bool = True) -> Any:
     return tf.nn.gelu(x, approximate=approximate)
 
 
+def hard_sigmoid(name: str, x: Any) -> Any:
+    """`relu6(x + 3) / 6`, as Keras 3 has it; Keras 2 has another one of that name."""
+    moved = L.Rescaling(1.0, offset=3.0, name=f"{name}/offset")(x)
+    bounded = L.ReLU(6.0, name=f"{name}/bound")(moved)
+    return L.Rescaling(1.0 / 6.0, name=name)(bounded)
+
+
+def hard_silu(name: str, x: Any) -> Any:
+    """`x * hard_sigmoid(x)`."""
+    return L.Multiply(name=name)([x, hard_sigmoid(f"{name}/gate", x)])
+
+
 def _getitem(name: str, x: Any, key: Any) -> Any:
     del name
     return x[tuple(key) if isinstance(key, list) else key]
 
 
-L = keras.layers
 # Module and class in Keras 3 -> the operation.
 TABLE: dict[tuple[str, str], Operation] = {
     (_NUMPY, "Absolute"): _function(tf.math.abs),
@@ -115,6 +127,8 @@ TABLE: dict[tuple[str, str], Operation] = {
     (_NUMPY, "TrueDivide"): _function(tf.math.truediv),
     (_NN, "Elu"): lambda name, x, alpha=1.0: L.ELU(alpha, name=name)(x),
     (_NN, "Gelu"): _gelu,
+    (_NN, "HardSigmoid"): hard_sigmoid,
+    (_NN, "HardSilu"): hard_silu,
     (_NN, "LeakyRelu"): _leaky_relu,
     (_NN, "Relu"): lambda name, x: L.ReLU(name=name)(x),
     (_NN, "Relu6"): lambda name, x: L.ReLU(6.0, name=name)(x),
@@ -123,4 +137,11 @@ TABLE: dict[tuple[str, str], Operation] = {
     (_NN, "Softmax"): _softmax,
     (_NN, "Softplus"): _activation("softplus"),
     (_NN, "Tanh"): _activation("tanh"),
+}
+
+# Functions of a layer that tf_keras has not, or another one of that name -> its steps.
+ACTIVATIONS: dict[str, Operation] = {
+    "hard_sigmoid": hard_sigmoid,
+    "hard_silu": hard_silu,
+    "hard_swish": hard_silu,
 }

@@ -16,20 +16,12 @@ MODEL_MODULES = frozenset(
 )
 LAYER_MODULES = frozenset({"keras.layers"})
 
-# Of `permitted.LAYERS`: whose configuration means another thing, draws at random, or
-# that Keras 3 has not.
+# Of `permitted.LAYERS`: whose configuration means another thing, or that Keras 3 has not.
 _ONLY_KERAS_2 = frozenset(
     {
-        *("BatchNormalizationV1", "BatchNormalizationV2", "RandomBrightness"),
-        *(
-            "RandomContrast",
-            "RandomCrop",
-            "RandomFlip",
-            "RandomHeight",
-            "RandomRotation",
-        ),
-        *("RandomTranslation", "RandomWidth", "RandomZoom", "ThresholdedReLU"),
-        *("SlicingOpLambda", "TFOpLambda"),
+        *("BatchNormalizationV1", "BatchNormalizationV2", "RandomCrop"),
+        *("RandomHeight", "RandomWidth", "SlicingOpLambda", "TFOpLambda"),
+        "ThresholdedReLU",
     }
 )
 # Layers of both, which their names and configurations mean the same in.
@@ -38,13 +30,20 @@ LAYERS = (
     - _ONLY_KERAS_2
 )
 
-# Of one input, and the same function in both. `hard_sigmoid` is another one in each.
-ACTIVATIONS = permitted.ACTIVATIONS - {"hard_sigmoid"}
-ADVICE = {
-    "hard_sigmoid": "write it as relu6(x + 3) / 6",
-    "hard_silu": "write it as x * relu6(x + 3) / 6",
-    "hard_swish": "write it as x * relu6(x + 3) / 6",
-}
+# Layers of Keras 3 alone that change pictures in training and nothing in inference.
+AUGMENTING = frozenset(
+    {
+        *("RandomColorDegeneration", "RandomColorJitter", "RandomElasticTransform"),
+        *("RandomErasing", "RandomGaussianBlur", "RandomGrayscale", "RandomHue"),
+        *("RandomInvert", "RandomPerspective", "RandomPosterization"),
+        *("RandomSaturation", "RandomSharpness", "RandomShear"),
+    }
+)
+
+# Functions of a layer that become layers behind it.
+STEPS = keras3_operations.ACTIVATIONS
+# Of one input, and the same function in both.
+ACTIVATIONS = permitted.ACTIVATIONS - STEPS.keys()
 
 INITIALIZERS = frozenset(
     name for group in permitted.INITIALIZERS for name in group.classes

@@ -191,8 +191,8 @@ def _array(file: pathlib.Path) -> arrays.Array:
     if len(stored) == 1:
         return next(iter(stored.values()))
     raise errors.DataError(
-        f"{file} must hold one array, or one called 'images'; it has "
-        f"{errors.listed(stored) or 'none'}"
+        f"{file} must hold one array, or one called 'images', or be a data set with "
+        f"'x' or 'x_train'; it has {errors.listed(stored) or 'none'}"
     )
 
 

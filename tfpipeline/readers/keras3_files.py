@@ -22,7 +22,7 @@ import numpy as np
 import tfpipeline
 from tfpipeline import errors, leftovers
 from tfpipeline.compat import keras
-from tfpipeline.keras_networks import keras3_networks, same_function
+from tfpipeline.keras_networks import keras3_networks, layer_traits, same_function
 from tfpipeline.readers import custom_objects
 from tfpipeline.untrusted import archives, arrays, content, damage, json_values
 
@@ -206,6 +206,9 @@ def _set_weights(
 
 
 def _set_layer(layer: Any, weights: list[Array]) -> None:
+    if isinstance(layer, layer_traits.IN_TRAINING_ONLY) and not weights:
+        # Keras 2 counts the state of a random generator in.
+        return
     expected = [tuple(weight.shape) for weight in layer.weights]
     # Keras 3 counts nothing in a Normalization.
     if isinstance(layer, keras.layers.Normalization) and len(weights) == 2:

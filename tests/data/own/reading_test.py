@@ -130,6 +130,24 @@ class TestArrays:
         assert dataset.num_classes == 1
         assert dataset.class_names == ()
 
+    def test_one_hot_rows_are_classes(self, tmp_path):
+        x = np.arange(40).reshape(20, 2)
+        y = np.eye(4)[np.arange(20) % 4]
+        path = self._saved(tmp_path, x_train=x, y_train=y, x_test=x, y_test=y)
+        dataset = _load(path)
+        assert dataset.class_names == ("0", "1", "2", "3")
+        np.testing.assert_array_equal(dataset.test.targets, np.arange(20) % 4)
+        assert _load(path, targets="numbers").train.targets.shape[1:] == (4,)
+
+    def test_rows_of_any_number_of_ones_are_labels(self, tmp_path):
+        x = np.arange(40).reshape(20, 2)
+        y = np.eye(4)[np.arange(20) % 4]
+        both = np.maximum(y, y[::-1])
+        path = self._saved(tmp_path, x_train=x, y_train=y, x_test=x, y_test=both)
+        dataset = _load(path)
+        assert dataset.class_names == ()
+        np.testing.assert_array_equal(dataset.test.targets, both)
+
     def test_whole_numbers_as_numbers(self, tmp_path):
         x = np.arange(40).reshape(20, 2)
         path = self._saved(tmp_path, x=x, y=x[:, 0])

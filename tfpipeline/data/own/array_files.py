@@ -74,6 +74,10 @@ def from_arrays(
             "x_train, y_train, x_test and y_test"
         )
     kind = asked.reading.targets
+    if kind == labels.AUTO and all(
+        labels.are_one_hot(given[y]) for _, y in pairs.values()
+    ):
+        kind = labels.CLASSES
     parts, known = {}, tuple(names)
     for part, (x, y) in pairs.items():
         parts[part], found = _examples(given, part, x, y, kind, known, what)

@@ -18,7 +18,7 @@ def targets(
         values: numbers or texts [N] or [N, K]; [N, 1] counts as [N]. Whole numbers
             [N, H, W] are masks.
         kind: AUTO, CLASSES or NUMBERS; AUTO: classes for texts and whole numbers in one
-            column, numbers otherwise.
+            column, numbers otherwise. CLASSES takes one-hot rows too.
         what: names the labels in an error.
         names: of classes, where they are known; values are indices then.
 
@@ -42,9 +42,14 @@ def targets(
         return _numbers(values, what), tuple(names)
     if kind == AUTO and values.ndim > 1:
         return _numbers(values, what), tuple(names)
+    if are_one_hot(values):
+        count = values.shape[1]
+        known = tuple(names) or tuple(map(str, range(count)))
+        return values.argmax(axis=1).astype(np.int32), known
     if values.ndim > 1:
         raise errors.DataError(
-            f"{what} has {values.shape[1]} numbers an example; classes have one"
+            f"{what} has {values.shape[1]} numbers an example; classes have one, or "
+            "one-hot rows"
         )
     if is_text:
         texts = values.astype(str)
@@ -58,6 +63,16 @@ def targets(
             f"{what} has the label {low if low < 0 else high}: labels count from 0"
         )
     return values.astype(np.int32), tuple(names)
+
+
+def are_one_hot(values: np.ndarray) -> bool:
+    """Whether targets [N, K] are class numbers as Keras' `to_categorical` writes them:
+    in each row a single 1, zeros else.
+    """
+    if values.ndim != 2 or values.shape[1] < 2 or values.dtype.kind not in "biuf":
+        return False
+    ones = values == 1
+    return bool(np.all(ones | (values == 0)) and np.all(ones.sum(axis=1) == 1))
 
 
 def _masks(values: np.ndarray, what: str) -> np.ndarray:
