@@ -16,7 +16,7 @@ MODEL_MODULES = frozenset(
 )
 LAYER_MODULES = frozenset({"keras.layers"})
 
-# Of `permitted.LAYERS`: whose configuration means another thing, or that Keras 3 has not.
+# Of `permitted.LAYERS`: what Keras 3 has not, or means another thing by.
 _ONLY_KERAS_2 = frozenset(
     {
         *("BatchNormalizationV1", "BatchNormalizationV2", "RandomCrop"),
