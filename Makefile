@@ -10,7 +10,7 @@ JOBS ?= 2
 PYTEST = $(BIN)/python -m pytest --numprocesses=$(JOBS) --dist=loadfile
 DEFAULT = -m "not slow and not vendor and not emulated and not pages"
 
-.PHONY: help install demo test test-quick test-slow test-vendor test-emulated test-pages test-wheel lint format bench clean
+.PHONY: help install demo test test-quick test-slow test-vendor test-emulated test-pages test-docs test-wheel lint format bench clean
 
 help:  ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -48,6 +48,9 @@ test-wheel: $(STAMP)  ## the wheel in a fresh environment: demo, estimate, expor
 
 test-pages: $(STAMP)  ## pages of runs in a headless browser, where one is installed; pictures in build/pages
 	@$(BIN)/python -m pytest -m pages $(PYTEST_FLAGS)
+
+test-docs: $(STAMP)  ## the commands of README and docs in order, what they print beside what is shown
+	@$(BIN)/python -m tests.walk $(PAGES)
 
 lint: $(STAMP)  ## ruff, and mypy: strict where TensorFlow is not
 	@$(BIN)/ruff check .

@@ -1,0 +1,58 @@
+"""What a page shows beside what was printed."""
+
+import dataclasses
+import re
+from collections.abc import Iterable, Sequence
+
+_LEFT_OUT = "..."
+# With the sign, separators and exponent; `1,024`, `2.68e-07`, `-0.5`.
+_NUMBER = re.compile(r"[-+]?\d[\d,.]*(e[-+]?\d+)?")
+# What widths of columns depend on.
+_SPACE = re.compile(r"\s+|[-─═━]{2,}")
+
+
+@dataclasses.dataclass(frozen=True)
+class Compared:
+    """Lines that a page shows, by their numbers in it.
+
+    Attributes:
+        absent: not printed, in this order, whatever the numbers in them.
+        other: printed with other numbers or widths: what was printed.
+    """
+
+    absent: dict[int, str]
+    other: dict[int, str]
+
+
+def compare(shown: Iterable[tuple[int, str]], printed: Sequence[str]) -> Compared:
+    """Looks for each line among those printed after the one before.
+
+    Args:
+        shown: (number, line); `...` stands for any lines.
+        printed: all lines, in order.
+    """
+    absent, other = {}, {}
+    place = 0
+    for number, line in shown:
+        if line.strip() in ("", _LEFT_OUT):
+            continue
+        text = line.rstrip()
+        found = next(
+            (
+                index
+                for index in range(place, len(printed))
+                if _masked(printed[index]) == _masked(text)
+            ),
+            None,
+        )
+        if found is None:
+            absent[number] = text
+            continue
+        place = found + 1
+        if printed[found].rstrip() != text:
+            other[number] = printed[found].rstrip()
+    return Compared(absent, other)
+
+
+def _masked(line: str) -> str:
+    return _SPACE.sub(" ", _NUMBER.sub("#", line)).strip()
