@@ -38,8 +38,11 @@ class _Costs:
             raise trials.Refused("max78000 weights and biases, KiB: above 100")
         return {"max78000": {"latency": width**2, "flash": 50.0, "ram": None}}
 
+    metric = "val_accuracy"
 
-def _train(config):
+
+def _train(config, watch):
+    del watch
     if config.network.width < 0.25:
         raise trials.Failed("the loss is not finite")
     return 1 - 0.1 / config.network.width - 0.01 * (config.optimizer.name == "sgd")
@@ -50,6 +53,12 @@ def _study(root):
     return studies.opened(kept, "s", _SPACE, "tpe", 0, higher=True)
 
 
+def _search(root, tell, costs=None, space=_SPACE, pruner="none"):
+    kept = studies.storage(root, None)
+    study = studies.opened(kept, "s", space, "tpe", 0, pruner=pruner, higher=True)
+    return studies.Search(study, kept, Run(), space, root, costs or _Costs(), tell)
+
+
 @pytest.fixture
 def searched(tmp_path, monkeypatch):
     """Runs a search to so many trials; gives the lines it told."""
@@ -57,11 +66,9 @@ def searched(tmp_path, monkeypatch):
 
     def run(count, costs=None):
         lines = []
-        study = _study(tmp_path)
-        studies.run(
-            *(study, Run(), _SPACE, tmp_path, costs or _Costs(), count), lines.append
-        )
-        return study, lines
+        search = _search(tmp_path, lines.append, costs)
+        studies.run(search, count)
+        return search.study, lines
 
     return run
 
@@ -91,7 +98,7 @@ def test_a_search_refuses_fails_and_finds_the_front(searched):
 
 
 def test_a_failed_trial_keeps_its_message(searched, monkeypatch):
-    def fail(config):
+    def fail(config, watch):
         raise trials.Failed("its process ended with code -9")
 
     monkeypatch.setattr(trials, "train", fail)
@@ -121,6 +128,44 @@ def test_what_was_interrupted_is_asked_again_in_its_folder(searched, tmp_path):
     [done] = studies.ended(study)
     assert done.params == asked.params and done.number != asked.number
     assert done.user_attrs[studies.FOLDER] == asked.number
+
+
+@pytest.mark.parametrize("pruner", ["median", "hyperband"])
+def test_candidates_that_lag_behind_are_stopped(pruner, tmp_path, monkeypatch):
+    space = spaces.parse("flags: {width: {low: 0.3, high: 1.5}}", "space.yaml")
+
+    def train(config, watch):
+        assert watch.metric == "val_accuracy"
+        for epoch in range(1, 9):
+            if watch.is_hopeless(epoch, config.network.width * epoch):
+                raise trials.Stopped(f"behind epoch {epoch}")
+        return config.network.width
+
+    monkeypatch.setattr(trials, "train", train)
+    lines = []
+    search = _search(tmp_path, lines.append, space=space, pruner=pruner)
+    studies.run(search, 16)
+    found = studies.record(search.study, space)
+    assert len(found["stopped"]) + len(found["trained"]) == 16 == len(lines)
+    assert found["stopped"] and not found["refused"]
+    best = max(x["values"][0] for x in found["trained"])
+    assert all(x["flags"]["width"] < best for x in found["stopped"])
+    assert f"{len(found['stopped'])} stopped, 0 failed" in pages.to_text(found, space)
+
+
+def test_epochs_are_looked_at_once(tmp_path):
+    path = tmp_path / "metrics.jsonl"
+    seen = []
+    watch = trials.Watch("val_a", lambda *given: seen.append(given) or len(seen) == 3)
+    assert trials._looked(path, 0, watch) == 0
+    path.write_text('{"val_a": 0.5}\n{"loss": 1}\n')
+    assert trials._looked(path, 0, watch) == 2
+    path.write_text(path.read_text() + '{"val_a": 0.25}\n')
+    assert trials._looked(path, 2, watch) == 3
+    path.write_text(path.read_text() + '{"val_a": 0.125}\n')
+    with pytest.raises(trials.Stopped, match=r"behind epoch 4, at 0\.125"):
+        trials._looked(path, 3, watch)
+    assert seen == [(1, 0.5), (3, 0.25), (4, 0.125)]
 
 
 def test_nothing_that_fits_ends_the_search(searched, monkeypatch):

@@ -34,6 +34,14 @@ class Command(fields.Config):
         20
     )
     sampler: Annotated[str, Flag("Of Optuna.", choices=spaces.SAMPLERS)] = "tpe"
+    pruner: Annotated[
+        str,
+        Flag(
+            "Of Optuna: stops candidates that lag behind others, epoch by epoch. With "
+            "`metric` as the only objective.",
+            choices=spaces.PRUNERS,
+        ),
+    ] = spaces.NO_PRUNER
     storage: Annotated[
         str | None,
         Flag(
@@ -52,6 +60,12 @@ def main(command: Command) -> None:
         raise errors.UsageError("--workdir=DIR is missing: the folder of the search")
     text = content.read_text(command.space)
     space = spaces.parse(text, command.space)
+    if command.pruner != spaces.NO_PRUNER and len(space.objectives) > 1:
+        raise errors.UsageError(
+            f"--pruner={command.pruner} compares candidates by one figure: leave "
+            f"`metric` as the only objective of {command.space} and bound costs by "
+            "`constraints`, or leave --pruner out"
+        )
     try:
         from tfpipeline.search import studies
     except ModuleNotFoundError as error:
@@ -74,23 +88,28 @@ def _search(command: Command, text: str, space: spaces.Space, studies: Any) -> N
     with contextlib.ExitStack() as held:
         if not is_shared:
             held.enter_context(run_lock.held(root))
-        _begin(root, command, text, studies)
+        record = _begin(root, command, text, studies)
         costs = trials.Costs(command.run, space)
         higher = costs.is_better_higher
+        kept = studies.storage(root, command.storage)
         study = studies.opened(
-            studies.storage(root, command.storage),
+            kept,
             root.resolve().name,
             space,
             command.sampler,
             command.run.seed,
+            pruner=command.pruner,
             higher=higher,
         )
-        if not is_shared and (left := studies.resume(study)):
+        if is_shared:
+            studies.require_same(study, record)
+        elif left := studies.resume(study):
             print(f"resuming {left} of an earlier start", flush=True)
-        studies.run(
-            *(study, command.run, space, root, costs, command.trials),
+        search = studies.Search(
+            *(study, kept, command.run, space, root, costs),
             lambda line: print(errors.one_line(line), flush=True),
         )
+        studies.run(search, command.trials)
         found = studies.record(study, space)
         parts = pages.sections(found, space, higher=higher)
         html = page.render(f"Search: {command.run.network.model}", parts)
@@ -101,8 +120,13 @@ def _search(command: Command, text: str, space: spaces.Space, studies: Any) -> N
         print(f"written    {root / _REPORT / _PAGE}")
 
 
-def _begin(root: pathlib.Path, command: Command, text: str, studies: Any) -> None:
+def _begin(
+    root: pathlib.Path, command: Command, text: str, studies: Any
+) -> dict[str, Any]:
     """Records what is searched, or checks that the folder is of the same search.
+
+    Returns:
+        The record.
 
     Raises:
         UsageError: it is of another one, or of none.
@@ -115,13 +139,14 @@ def _begin(root: pathlib.Path, command: Command, text: str, studies: Any) -> Non
                 f"{root} holds another search. Choose another --workdir, or give the "
                 "same flags and space to resume"
             )
-        return
+        return record
     if (root / studies.JOURNAL).exists():
         raise errors.UsageError(
             f"{root} holds a {studies.JOURNAL} and no search.json: choose another "
             "--workdir. Nothing was changed"
         )
     atomic_files.write_json(path, record)
+    return record
 
 
 if __name__ == "__main__":

@@ -24,7 +24,7 @@ def sections(
         page.Section(
             "What was asked",
             (
-                f"{len(trained)} candidates trained, {len(record['failed'])} failed, "
+                f"{len(trained)} candidates trained, {_not_ended(record)}"
                 f"{len(record['refused'])} refused before training, "
                 f"{100 * record['refused_share']:.0f} % of all.",
             ),
@@ -52,7 +52,7 @@ def sections(
             )
         )
     tables = [_table(trained, record, space, f"{len(trained)} trained")]
-    for name in ("failed", "refused"):
+    for name in ("failed", "stopped", "refused"):
         rows = tuple(
             (
                 str(x["number"]),
@@ -79,11 +79,17 @@ def to_text(record: Mapping[str, Any], space: spaces.Space) -> str:
         for row in cells
     ]
     lines.append(
-        f"{len(record['trained'])} trained, {len(record['failed'])} failed, "
+        f"{len(record['trained'])} trained, {_not_ended(record)}"
         f"{len(record['refused'])} refused before training "
         f"({100 * record['refused_share']:.0f} % of all)"
     )
     return "\n".join(lines) + "\n"
+
+
+def _not_ended(record: Mapping[str, Any]) -> str:
+    stopped = len(record["stopped"])
+    told = f"{stopped} stopped, " if stopped else ""
+    return f"{told}{len(record['failed'])} failed, "
 
 
 def _asked(space: spaces.Space) -> page.Table:

@@ -31,6 +31,8 @@ from tfpipeline.untrusted import yaml_values
 METRIC = "metric"
 # Of Optuna; named here, where it need not be installed.
 SAMPLERS = ("tpe", "nsgaii")
+NO_PRUNER = "none"
+PRUNERS = (NO_PRUNER, "median", "hyperband")
 _OPTIONS = "model_options"
 # Flags that say where a run is, or what it is asked about; a search has one of each.
 _FIXED = ("workdir", "data_dir", "strategy", "dataset", "task")

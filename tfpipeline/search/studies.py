@@ -1,11 +1,18 @@
 """A search as Optuna runs it: asks for candidates, refuses, trains, and remembers.
 
 The memory is Optuna's: a journal in the search's folder, which one process at a time
-appends to, or a database that many machines share.
+appends to, or a database that many machines share. Who shares one says every so often
+that a candidate's process lives; a candidate whose process has fallen silent is asked
+again of another one.
 """
 
+import contextlib
+import dataclasses
 import pathlib
-from collections.abc import Callable, Mapping
+import threading
+import time
+import warnings
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import optuna
@@ -19,15 +26,46 @@ from tfpipeline.search import space as spaces
 from tfpipeline.search import trials
 
 JOURNAL = "search.journal"
-# Attributes of a trial.
+# Attributes of a trial, and of a study.
 REFUSED, MESSAGE, COSTS, FOLDER, SAME = "refused", "message", "costs", "folder", "same"
+STOPPED, SEARCH = "stopped", "search"
 # So many refused candidates behind each other end a search: nothing fits, or nearly so.
 _MOST_REFUSED = 500
-# Seconds until a trial of a process that says nothing any more is given to another.
+# Seconds between signs of life, and until a trial without any is given to another.
 _HEARTBEAT, _GRACE = 30, 120
+# So often is a candidate asked again whose process was killed; it may be the reason.
+_MOST_RETRIES = 2
 
 Tell = Callable[[str], None]
 State = trial.TrialState
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Search:
+    """A search that goes on.
+
+    Attributes:
+        study: of `opened`.
+        kept: of `storage`.
+        base: what all candidates have in common.
+        space: that they are of.
+        root: folder of the search.
+        costs: of its candidates.
+        tell: is called with a line a candidate.
+    """
+
+    study: optuna.Study
+    kept: storages.BaseStorage
+    base: Run
+    space: spaces.Space
+    root: pathlib.Path
+    costs: trials.Costs
+    tell: Tell
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether other processes take trials of it."""
+        return isinstance(self.kept, storages.RDBStorage)
 
 
 def storage(root: pathlib.Path, url: str | None) -> storages.BaseStorage:
@@ -45,17 +83,28 @@ def storage(root: pathlib.Path, url: str | None) -> storages.BaseStorage:
         backend = journal.JournalFileBackend(str(root / JOURNAL))
         return storages.JournalStorage(backend)
     try:
-        return storages.RDBStorage(
-            url,
-            heartbeat_interval=_HEARTBEAT,
-            grace_period=_GRACE,
-            failed_trial_callback=storages.RetryFailedTrialCallback(),
-        )
+        with _experimental():
+            return storages.RDBStorage(
+                url,
+                heartbeat_interval=_HEARTBEAT,
+                grace_period=_GRACE,
+                heartbeat_stale_trial_callback=storages.RetryHeartbeatStaleTrialCallback(
+                    _MOST_RETRIES
+                ),
+            )
     except Exception as error:
         first = str(error).strip().splitlines()
         raise errors.UsageError(
             f"--storage cannot be opened: {first[0] if first else type(error).__name__}"
         ) from error
+
+
+@contextlib.contextmanager
+def _experimental() -> Iterator[None]:
+    """Around what Optuna may still change: signs of life, since 2.9."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        yield
 
 
 def opened(
@@ -65,6 +114,7 @@ def opened(
     sampler: str,
     seed: int,
     *,
+    pruner: str = spaces.NO_PRUNER,
     higher: bool,
 ) -> optuna.Study:
     """The study of a search, new or as it was left.
@@ -74,7 +124,9 @@ def opened(
         name: of the study in it.
         space: of the search.
         sampler: of `spaces.SAMPLERS`.
-        seed: of the first start; later ones draw anew.
+        seed: of the first start; later ones draw anew, and so does each of many
+            processes that share a database.
+        pruner: of `spaces.PRUNERS`.
         higher: whether a higher metric is the better one.
     """
     optuna.logging.set_verbosity(optuna.logging.ERROR)
@@ -84,12 +136,40 @@ def opened(
     study = optuna.create_study(
         storage=kept, study_name=name, directions=directions, load_if_exists=True
     )
-    drawn = seed + len(study.get_trials(deepcopy=False))
+    is_shared = isinstance(kept, storages.RDBStorage)
+    drawn = None if is_shared else seed + len(study.get_trials(deepcopy=False))
     if sampler == "tpe":
-        study.sampler = optuna.samplers.TPESampler(seed=drawn)
+        with _experimental():
+            # Others' running trials count as bad ones, so that they are not repeated.
+            study.sampler = optuna.samplers.TPESampler(
+                seed=drawn, constant_liar=is_shared
+            )
     else:
         study.sampler = optuna.samplers.NSGAIISampler(seed=drawn)
+    study.pruner = _PRUNERS[pruner]()
     return study
+
+
+_PRUNERS: Mapping[str, Callable[[], optuna.pruners.BasePruner]] = {
+    spaces.NO_PRUNER: optuna.pruners.NopPruner,
+    "median": optuna.pruners.MedianPruner,
+    "hyperband": optuna.pruners.HyperbandPruner,
+}
+
+
+def require_same(study: optuna.Study, record: Mapping[str, Any]) -> None:
+    """Checks that whoever began a study searches the same; the first one says it.
+
+    Raises:
+        UsageError: it is another search.
+    """
+    if SEARCH not in study.user_attrs:
+        study.set_user_attr(SEARCH, dict(record))
+    if study.user_attrs[SEARCH] != record:
+        raise errors.UsageError(
+            f"the study '{study.study_name}' of --storage is another search: give the "
+            "same flags and space, or a --workdir of another name"
+        )
 
 
 def resume(study: optuna.Study) -> int:
@@ -105,95 +185,135 @@ def resume(study: optuna.Study) -> int:
     return len(running)
 
 
-def run(
-    study: optuna.Study,
-    base: Run,
-    space: spaces.Space,
-    root: pathlib.Path,
-    costs: trials.Costs,
-    count: int,
-    tell: Tell,
-) -> None:
+def run(search: Search, count: int) -> None:
     """Trains candidates until so many of the study have ended.
 
     Args:
-        study: of `opened`.
-        base: what all candidates have in common.
-        space: that they are of.
-        root: folder of the search.
-        costs: of its candidates.
-        count: of trained candidates, failed ones among them.
-        tell: is called with a line a candidate.
+        search: that goes on.
+        count: of trained candidates, failed and stopped ones among them.
 
     Raises:
         UsageError: nearly everything is refused, or a cost is unmeasured.
     """
     refused = 0
-    while len(ended(study)) < count:
-        asked = study.ask(_distributions(space))
+    while _is_another_wanted(search, count):
+        asked = search.study.ask(_distributions(search.space))
+        outcome = "trained"
         try:
-            values = _tried(study, asked, base, space, root, costs)
+            with _beating(search, asked):
+                values = _tried(search, asked)
+            search.study.tell(asked, values)
+            shown = ", ".join(f"{value:.5g}" for value in values)
         except trials.Refused as error:
-            asked.set_user_attr(REFUSED, str(error))
-            study.tell(asked, state=State.PRUNED)
-            refused += 1
-            tell(f"{asked.number:5d}  refused  {_told(asked.params)}: {error}")
-            if refused >= _MOST_REFUSED:
-                raise errors.UsageError(
-                    f"{refused} candidates behind each other were refused, the last "
-                    f"because of {error}: is anything in the space within the bounds?"
-                ) from error
-            continue
+            outcome, shown = "refused", str(error)
+            asked.set_user_attr(REFUSED, shown)
+            search.study.tell(asked, state=State.PRUNED)
+        except trials.Stopped as error:
+            outcome, shown = "stopped", str(error)
+            asked.set_user_attr(STOPPED, shown)
+            search.study.tell(asked, state=State.PRUNED)
         except trials.Failed as error:
-            asked.set_user_attr(MESSAGE, str(error))
-            study.tell(asked, state=State.FAIL)
-            tell(f"{asked.number:5d}  failed   {_told(asked.params)}: {error}")
-            refused = 0
-            continue
-        study.tell(asked, values)
-        refused = 0
-        shown = ", ".join(f"{value:.5g}" for value in values)
-        tell(f"{asked.number:5d}  trained  {_told(asked.params)}: {shown}")
+            outcome, shown = "failed", str(error)
+            asked.set_user_attr(MESSAGE, shown)
+            search.study.tell(asked, state=State.FAIL)
+        search.tell(f"{asked.number:5d}  {outcome:7}  {_told(asked.params)}: {shown}")
+        refused = refused + 1 if outcome == "refused" else 0
+        if refused >= _MOST_REFUSED:
+            raise errors.UsageError(
+                f"{refused} candidates behind each other were refused, the last "
+                f"because of {shown}: is anything in the space within the bounds?"
+            )
+
+
+def _is_another_wanted(search: Search, count: int) -> bool:
+    """Whether a candidate more is to be trained, once that is known.
+
+    While others train the last ones it waits: they may be killed.
+    """
+    is_told = False
+    while True:
+        if search.is_shared:
+            with _experimental():
+                storages.fail_stale_trials(search.study)
+        left = count - len(ended(search.study))
+        running = search.study.get_trials(deepcopy=False, states=(State.RUNNING,))
+        if left <= 0 or len(running) < left or not search.is_shared:
+            return left > 0
+        if not is_told:
+            search.tell(f"waiting for {len(running)} candidates of other processes")
+            is_told = True
+        time.sleep(min(_HEARTBEAT, 5))
+
+
+@contextlib.contextmanager
+def _beating(search: Search, asked: optuna.Trial) -> Iterator[None]:
+    """Says every so often that the process of a trial lives, where others may ask."""
+    kept, study = search.kept, search.study
+    if not isinstance(kept, storages.RDBStorage):
+        yield
+        return
+    of_study = kept.get_study_id_from_name(study.study_name)
+    number = kept.get_trial_id_from_study_id_trial_number(of_study, asked.number)
+    ends = threading.Event()
+    kept.record_heartbeat(number)
+
+    def beat() -> None:
+        while not ends.wait(_HEARTBEAT):
+            kept.record_heartbeat(number)
+
+    thread = threading.Thread(target=beat, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ends.set()
+        thread.join()
 
 
 def ended(study: optuna.Study) -> list[trial.FrozenTrial]:
-    """Trials that were trained, failed ones among them."""
+    """Trials that were trained, failed and stopped ones among them."""
     every = study.get_trials(deepcopy=False)
     return [
         each
         for each in every
         if each.state is State.COMPLETE
         or (each.state is State.FAIL and MESSAGE in each.user_attrs)
+        or (each.state is State.PRUNED and STOPPED in each.user_attrs)
     ]
 
 
-def _tried(
-    study: optuna.Study,
-    asked: optuna.Trial,
-    base: Run,
-    space: spaces.Space,
-    root: pathlib.Path,
-    costs: trials.Costs,
-) -> list[float]:
+def _tried(search: Search, asked: optuna.Trial) -> list[float]:
     """Values of the objectives of a candidate."""
     number = asked.user_attrs.get(FOLDER, asked.number)
-    folder = trials.place(root, number)
+    folder = trials.place(search.root, number)
     asked.set_user_attr(FOLDER, number)
     try:
-        config = spaces.applied(base, asked.params, str(folder))
+        config = spaces.applied(search.base, asked.params, str(folder))
     except errors.PipelineError as error:
         raise trials.Refused(str(error)) from error
-    found = costs.of(config)
+    found = search.costs.of(config)
     asked.set_user_attr(COSTS, found)
-    earlier = _same(study, asked)
+    earlier = _same(search.study, asked)
     if earlier is not None:
         asked.set_user_attr(SAME, earlier.number)
         return list(earlier.values)
-    metric = trials.train(config)
+    metric = trials.train(config, _watch(search, asked))
     return [
         metric if each == spaces.METRIC else trials.measured(found, _as_cost(each))
-        for each in space.objectives
+        for each in search.space.objectives
     ]
+
+
+def _watch(search: Search, asked: optuna.Trial) -> trials.Watch | None:
+    """What stops a candidate that lags behind; None where nothing does."""
+    if isinstance(search.study.pruner, optuna.pruners.NopPruner):
+        return None
+
+    def is_hopeless(epoch: int, value: float) -> bool:
+        asked.report(value, epoch)
+        return asked.should_prune()
+
+    return trials.Watch(search.costs.metric, is_hopeless)
 
 
 def _as_cost(objective: str | spaces.Cost) -> spaces.Cost:
@@ -243,24 +363,27 @@ def record(study: optuna.Study, space: spaces.Space) -> dict[str, Any]:
     trained = [each for each in every if each.state is State.COMPLETE]
     refused = [each for each in every if REFUSED in each.user_attrs]
     failed = [each for each in every if MESSAGE in each.user_attrs]
-    asked = len(trained) + len(refused) + len(failed)
+    stopped = [each for each in every if STOPPED in each.user_attrs]
+    asked = len(trained) + len(refused) + len(failed) + len(stopped)
     return {
         "objectives": [
             each if isinstance(each, str) else each.title for each in space.objectives
         ],
         "trained": [_candidate(each) for each in trained],
         "front": [each.number for each in study.best_trials],
-        "refused": [
-            {"number": x.number, "flags": x.params, "why": x.user_attrs[REFUSED]}
-            for x in refused
-        ],
+        "refused": _ended_early(refused, REFUSED),
         "refused_share": len(refused) / asked if asked else 0.0,
-        "failed": [
-            {"number": x.number, "flags": x.params, "why": x.user_attrs[MESSAGE]}
-            for x in failed
-        ],
+        "failed": _ended_early(failed, MESSAGE),
+        "stopped": _ended_early(stopped, STOPPED),
         "importance": _importance(study, space, trained),
     }
+
+
+def _ended_early(some: list[trial.FrozenTrial], attribute: str) -> list[dict[str, Any]]:
+    return [
+        {"number": x.number, "flags": x.params, "why": x.user_attrs[attribute]}
+        for x in some
+    ]
 
 
 def _candidate(each: trial.FrozenTrial) -> dict[str, Any]:

@@ -1,9 +1,11 @@
 """A candidate: what it costs before it is trained, and its training in a process."""
 
+import dataclasses
+import json
 import logging
 import multiprocessing
 import pathlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from tfpipeline import atomic_files, errors, run_folder
@@ -22,6 +24,28 @@ class Refused(Failed):
     """A candidate that is not trained: it does not fit, or breaks a constraint."""
 
 
+class Stopped(Failed):
+    """A candidate that lagged behind others; the message says when."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Watch:
+    """Who looks at a training while it goes on.
+
+    Attributes:
+        metric: name of the figure in metrics.jsonl.
+        is_hopeless: (epoch of all stages from 1, the figure of validation) -> whether
+            to stop.
+    """
+
+    metric: str
+    is_hopeless: Callable[[int, float], bool]
+
+
+# Seconds between looks at a training.
+_LOOK_SECONDS = 1.0
+
+
 class Costs:
     """What candidates cost; the data set is read once."""
 
@@ -36,6 +60,11 @@ class Costs:
     def is_better_higher(self) -> bool:
         """Whether a higher value of the most telling figure is the better one."""
         return self._graphs.figure.is_better_higher
+
+    @property
+    def metric(self) -> str:
+        """Name of the most telling figure of validation in metrics.jsonl."""
+        return f"val_{self._graphs.figure.name}"
 
     def of(self, config: Run) -> dict[str, Mapping[str, float | None]]:
         """Target -> costs of a candidate in its first number format.
@@ -82,16 +111,18 @@ def measured(found: Mapping[str, Mapping[str, float | None]], of: spaces.Cost) -
     return value
 
 
-def train(config: Run) -> float:
+def train(config: Run, watch: Watch | None = None) -> float:
     """Trains a candidate in a process of its own, or resumes it.
 
     Args:
         config: of the candidate, with its folder.
+        watch: is asked behind each epoch.
 
     Returns:
         The most telling figure of the validation split, of the deployed form.
 
     Raises:
+        Stopped: `watch` gave it up.
         Failed: the training ended with an error, or was killed.
     """
     folder = run_folder.of(config.workdir)
@@ -100,8 +131,11 @@ def train(config: Run) -> float:
     child = context.Process(target=_work, args=(config, theirs))
     child.start()
     theirs.close()
-    message = None
+    message, seen = None, 0
     try:
+        while not ours.poll(_LOOK_SECONDS):
+            if watch is not None:
+                seen = _looked(folder.metrics, seen, watch)
         message = ours.recv()
     except EOFError:
         # Killed before it could say anything.
@@ -115,6 +149,23 @@ def train(config: Run) -> float:
     if message:
         raise Failed(message)
     return figure(atomic_files.read_json(folder.results_json))[1]
+
+
+def _looked(path: pathlib.Path, seen: int, watch: Watch) -> int:
+    """How many epochs were looked at.
+
+    Raises:
+        Stopped: behind the last of them.
+    """
+    if not path.exists():
+        return seen
+    # A line that has no end yet is being written.
+    records = path.read_text(encoding="utf-8").rpartition("\n")[0].splitlines()
+    for epoch, line in enumerate(records[seen:], start=seen + 1):
+        value = json.loads(line).get(watch.metric)
+        if value is not None and watch.is_hopeless(epoch, float(value)):
+            raise Stopped(f"behind epoch {epoch}, at {float(value):.5g}")
+    return len(records)
 
 
 def figure(results: Mapping[str, Any]) -> tuple[Any, float]:
