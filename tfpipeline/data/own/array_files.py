@@ -74,15 +74,18 @@ def from_arrays(
             "x_train, y_train, x_test and y_test"
         )
     kind = asked.reading.targets
-    if kind == labels.AUTO and all(
-        labels.are_one_hot(given[y]) for _, y in pairs.values()
-    ):
+    targets = [given[y] for _, y in pairs.values()]
+    if kind == labels.AUTO and all(map(_are_one_hot, targets)):
         kind = labels.CLASSES
     parts, known = {}, tuple(names)
     for part, (x, y) in pairs.items():
         parts[part], found = _examples(given, part, x, y, kind, known, what)
         known = known or found
     return examples.dataset(spec, asked, parts, known)
+
+
+def _are_one_hot(values: np.ndarray | streams.Streamed) -> bool:
+    return isinstance(values, np.ndarray) and labels.are_one_hot(values)
 
 
 def _pairs(given: Mapping[str, Any]) -> dict[str, tuple[str, str]]:
