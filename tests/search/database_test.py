@@ -96,7 +96,8 @@ def test_what_a_killed_process_left_is_trained_by_others(url, study, tmp_path):
     assert [process.returncode for process in others] == [0] * len(others)
     shared = study("shared")
     ended = studies.ended(shared)
-    assert len(ended) == _COUNT
+    # Two may ask for the last one at once.
+    assert _COUNT <= len(ended) < _COUNT + len(others)
     every = shared.get_trials()
     [silent] = [
         each

@@ -15,7 +15,7 @@ from tfpipeline.search import studies, trials
 def main(url: str, folder: str, count: str, seconds: str) -> None:
     """Takes trials until `count` of all processes have ended; prints a line a trial."""
     # Seconds that a test does not have.
-    studies._HEARTBEAT, studies._GRACE = 1, 3
+    studies._HEARTBEAT, studies._GRACE = 1, 10
 
     def train(config, watch):
         print("training", flush=True)

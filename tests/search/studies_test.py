@@ -130,6 +130,19 @@ def test_what_was_interrupted_is_asked_again_in_its_folder(searched, tmp_path):
     assert done.user_attrs[studies.FOLDER] == asked.number
 
 
+def test_a_search_begins_with_what_it_is_told(tmp_path, monkeypatch):
+    monkeypatch.setattr(trials, "train", _train)
+    search = _search(tmp_path, lambda line: None)
+    first = [{"width": 0.5}, {"width": 1.2}]
+    studies.begin_with(search, first)
+    studies.run(search, 3)
+    # Another start has begun before.
+    studies.begin_with(search, [{"width": 0.7}])
+    studies.run(search, 4)
+    widths = [each.params["width"] for each in search.study.get_trials()]
+    assert widths[:2] == [0.5, 1.2] and 0.7 not in widths
+
+
 @pytest.mark.parametrize("pruner", ["median", "hyperband"])
 def test_candidates_that_lag_behind_are_stopped(pruner, tmp_path, monkeypatch):
     space = spaces.parse("flags: {width: {low: 0.3, high: 1.5}}", "space.yaml")

@@ -21,6 +21,8 @@ from tfpipeline.untrusted import content
 
 # Below the folder of the search, and of the marker there.
 _REPORT, _PAGE, _RESULTS, _WRITER = "report", "search.html", "search.json", "search"
+# What is searched, beside the trials.
+_SEARCH = "search.json"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,18 +81,18 @@ def main(command: Command) -> None:
 
 def _search(command: Command, text: str, space: spaces.Space, studies: Any) -> None:
     entry.log_to_terminal()
-    from tfpipeline.report_pages import page
-    from tfpipeline.search import page as pages
     from tfpipeline.search import trials
 
     root = pathlib.Path(str(command.run.workdir))
-    is_shared = command.storage is not None
+    record = {"flags": command.run.identity(), "space": text}
     with contextlib.ExitStack() as held:
-        if not is_shared:
+        if command.storage is None:
             held.enter_context(run_lock.held(root))
-        record = _begin(root, command, text, studies)
+        _require_same(root, record, studies)
         costs = trials.Costs(command.run, space)
-        higher = costs.is_better_higher
+        space, first = _layers(command, space, costs)
+        # Only a search that can begin is recorded: a slip in its space is mended there.
+        atomic_files.write_json(root / _SEARCH, record)
         kept = studies.storage(root, command.storage)
         study = studies.opened(
             kept,
@@ -99,9 +101,9 @@ def _search(command: Command, text: str, space: spaces.Space, studies: Any) -> N
             command.sampler,
             command.run.seed,
             pruner=command.pruner,
-            higher=higher,
+            higher=costs.is_better_higher,
         )
-        if is_shared:
+        if command.storage is not None:
             studies.require_same(study, record)
         elif left := studies.resume(study):
             print(f"resuming {left} of an earlier start", flush=True)
@@ -109,44 +111,61 @@ def _search(command: Command, text: str, space: spaces.Space, studies: Any) -> N
             *(study, kept, command.run, space, root, costs),
             lambda line: print(errors.one_line(line), flush=True),
         )
+        studies.begin_with(search, first)
         studies.run(search, command.trials)
-        found = studies.record(study, space)
-        parts = pages.sections(found, space, higher=higher)
-        html = page.render(f"Search: {command.run.network.model}", parts)
-        contents = {_PAGE: html, _RESULTS: atomic_files.json_text(found)}
-        named = {name: each.encode("utf-8") for name, each in contents.items()}
-        marked_folder.write(root / _REPORT, named, _WRITER)
-        print(pages.to_text(found, space), end="")
-        print(f"written    {root / _REPORT / _PAGE}")
+        _write(command, search, studies)
 
 
-def _begin(
-    root: pathlib.Path, command: Command, text: str, studies: Any
-) -> dict[str, Any]:
-    """Records what is searched, or checks that the folder is of the same search.
+def _layers(
+    command: Command, space: spaces.Space, costs: Any
+) -> tuple[spaces.Space, list[dict[str, spaces.Value]]]:
+    """The space with bits of every layer that is meant, and the first candidates."""
+    from tfpipeline.search import layer_bits
 
-    Returns:
-        The record.
+    if not any(map(layer_bits.is_of_layer, space.flags)):
+        return space, []
+    names = costs.layers_with_weights(command.run)
+    space = layer_bits.expanded(space, command.run, names)
+    if space.sensitivity is None:
+        return space, []
+    table = content.read_text(space.sensitivity)
+    return space, layer_bits.first_candidates(space, table, space.sensitivity)
+
+
+def _write(command: Command, search: Any, studies: Any) -> None:
+    """Writes and prints what was found."""
+    from tfpipeline.report_pages import page
+    from tfpipeline.search import page as pages
+
+    space = search.space
+    found = studies.record(search.study, space)
+    parts = pages.sections(found, space, higher=search.costs.is_better_higher)
+    html = page.render(f"Search: {command.run.network.model}", parts)
+    contents = {_PAGE: html, _RESULTS: atomic_files.json_text(found)}
+    named = {name: each.encode("utf-8") for name, each in contents.items()}
+    marked_folder.write(search.root / _REPORT, named, _WRITER)
+    print(pages.to_text(found, space), end="")
+    print(f"written    {search.root / _REPORT / _PAGE}")
+
+
+def _require_same(root: pathlib.Path, record: dict[str, Any], studies: Any) -> None:
+    """Checks that the folder is of this search, or of none.
 
     Raises:
-        UsageError: it is of another one, or of none.
+        UsageError: it is of another one, or of something else.
     """
-    path = root / "search.json"
-    record = {"flags": command.run.identity(), "space": text}
+    path = root / _SEARCH
     if path.exists():
         if atomic_files.read_json(path) != record:
             raise errors.UsageError(
                 f"{root} holds another search. Choose another --workdir, or give the "
                 "same flags and space to resume"
             )
-        return record
-    if (root / studies.JOURNAL).exists():
+    elif (root / studies.JOURNAL).exists():
         raise errors.UsageError(
-            f"{root} holds a {studies.JOURNAL} and no search.json: choose another "
+            f"{root} holds a {studies.JOURNAL} and no {_SEARCH}: choose another "
             "--workdir. Nothing was changed"
         )
-    atomic_files.write_json(path, record)
-    return record
 
 
 if __name__ == "__main__":

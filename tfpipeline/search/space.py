@@ -12,9 +12,11 @@
       - {target: max78000, cost: flash, most: 432}
 
 A flag of `tfpipeline train` has a range or a list of values; `model_options.NAME` is an
-option of an own network's function. `metric` is the most telling figure of the
-validation split, of the form that is deployed; costs are those that runs are compared
-by (`report.findings.comparison`).
+option of an own network's function, `weight_bits.LAYER` the width of a layer's weights
+(`weight_bits.*` of each other one; lists, with a scheme that has them). `sensitivity`
+names a `layer_error.csv` whose order the first candidates of these follow. `metric` is
+the most telling figure of the validation split, of the form that is deployed; costs are
+those that runs are compared by (`report.findings.comparison`).
 """
 
 import dataclasses
@@ -26,6 +28,7 @@ from tfpipeline.configs import fields
 from tfpipeline.configs.run import Run
 from tfpipeline.report.findings import comparison
 from tfpipeline.targets import catalog as targets
+from tfpipeline.targets.max78000 import policy as policies
 from tfpipeline.untrusted import yaml_values
 
 METRIC = "metric"
@@ -33,10 +36,10 @@ METRIC = "metric"
 SAMPLERS = ("tpe", "nsgaii")
 NO_PRUNER = "none"
 PRUNERS = (NO_PRUNER, "median", "hyperband")
-_OPTIONS = "model_options"
+_OPTIONS, WEIGHT_BITS = "model_options", "weight_bits"
 # Flags that say where a run is, or what it is asked about; a search has one of each.
 _FIXED = ("workdir", "data_dir", "strategy", "dataset", "task")
-_KEYS = {"flags", "objectives", "constraints"}
+_KEYS = {"flags", "objectives", "constraints", "sensitivity"}
 Value = str | int | float | bool
 
 
@@ -95,11 +98,13 @@ class Space:
         flags: name -> its values.
         objectives: METRIC or a cost, each.
         constraints: what candidates must keep.
+        sensitivity: a `layer_error.csv`, for the first candidates of bits by layer.
     """
 
     flags: Mapping[str, Range | tuple[Value, ...]]
     objectives: tuple[str | Cost, ...]
     constraints: tuple[Bound, ...]
+    sensitivity: str | None = None
 
     @property
     def targets(self) -> tuple[str, ...]:
@@ -124,7 +129,8 @@ def parse(text: str, what: str) -> Space:
     _require(
         isinstance(value, dict) and value.keys() <= _KEYS,
         what,
-        "it has `flags`, `objectives` and `constraints`, and nothing else",
+        "it has `flags`, `objectives`, `constraints` and `sensitivity`, and nothing "
+        "else",
     )
     flags = value.get("flags")
     _require(isinstance(flags, dict) and flags, what, "`flags` names what is varied")
@@ -140,6 +146,15 @@ def parse(text: str, what: str) -> Space:
             for each in objectives
         ),
         tuple(_bound(each, what) for each in constraints),
+        value.get("sensitivity"),
+    )
+    has_file = isinstance(space.sensitivity, str) and any(
+        name.startswith(f"{WEIGHT_BITS}.") for name in space.flags
+    )
+    _require(
+        has_file or space.sensitivity is None,
+        what,
+        f"`sensitivity` names a layer_error.csv, for flags `{WEIGHT_BITS}.LAYER`",
     )
     _require(METRIC in space.objectives, what, f"one of the objectives is `{METRIC}`")
     _require(
@@ -163,27 +178,48 @@ def applied(base: Run, chosen: Mapping[str, Any], workdir: str) -> Run:
     """
     options = dict(each.partition("=")[::2] for each in base.network.model_options)
     flags: dict[str, Any] = {"workdir": workdir}
+    bits: dict[str, int] = {}
     for name, value in chosen.items():
         head, _, option = name.partition(".")
-        if option:
+        if option and head == WEIGHT_BITS:
+            bits[option] = int(value)
+        elif option:
             options[option] = str(value)
             flags[head] = [f"{key}={each}" for key, each in options.items()]
         else:
             flags[name] = value
-    return fields.replaced(base, flags)
+    config = fields.replaced(base, flags)
+    if not bits:
+        return config
+    given = config.quantization
+    policy = policies.Policy(
+        weight_bits=given.weight_bits, start_epoch=config.float_epochs
+    )
+    if given.policy is not None:
+        policy = policies.parse(given.policy)
+    overrides = {**policy.overrides, **bits}
+    text = policies.to_text(dataclasses.replace(policy, overrides=overrides))
+    return fields.replaced(config, {"quantization_policy": text})
 
 
 def _values(name: str, value: Any, what: str) -> Range | tuple[Value, ...]:
     leaves = {leaf.name: leaf for leaf, _ in fields.leaves(Run())}
     head, _, option = name.partition(".")
-    known = (head == _OPTIONS and bool(option)) or (
+    known = (head in (_OPTIONS, WEIGHT_BITS) and bool(option)) or (
         name in leaves and name not in _FIXED and name != _OPTIONS
     )
     _require(known, what, f"'{name}' is no flag of `train` that can be varied")
     if isinstance(value, list):
         plain = all(isinstance(each, str | int | float | bool) for each in value)
         _require(bool(value) and plain, what, f"'{name}' has a list of plain values")
+        whole = all(isinstance(each, int) for each in value)
+        _require(
+            not (option and head == WEIGHT_BITS) or whole,
+            what,
+            f"'{name}' has a list of whole numbers",
+        )
         return tuple(value)
+    _require(head != WEIGHT_BITS or not option, what, f"'{name}' has a list of widths")
     allowed = {"low", "high", "step", "log"}
     is_range = isinstance(value, dict) and {"low", "high"} <= value.keys() <= allowed
     _require(is_range, what, f"'{name}' has a list, or `low` and `high`")

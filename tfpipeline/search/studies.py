@@ -12,7 +12,7 @@ import pathlib
 import threading
 import time
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import optuna
@@ -101,9 +101,13 @@ def storage(root: pathlib.Path, url: str | None) -> storages.BaseStorage:
 
 @contextlib.contextmanager
 def _experimental() -> Iterator[None]:
-    """Around what Optuna may still change: signs of life, since 2.9."""
+    """Around what Optuna may still change: signs of life, since 2.9.
+
+    Nor need it say that its own loop gives them: here a thread does.
+    """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        warnings.filterwarnings("ignore", "Heartbeat of storage", UserWarning)
         yield
 
 
@@ -185,6 +189,19 @@ def resume(study: optuna.Study) -> int:
     return len(running)
 
 
+def begin_with(search: Search, candidates: Sequence[Mapping[str, Any]]) -> None:
+    """Asks for candidates first, unless the study has begun.
+
+    Args:
+        search: that begins.
+        candidates: some of the flags' values, each.
+    """
+    if search.study.get_trials(deepcopy=False):
+        return
+    for each in candidates:
+        search.study.enqueue_trial(dict(each), skip_if_exists=True)
+
+
 def run(search: Search, count: int) -> None:
     """Trains candidates until so many of the study have ended.
 
@@ -197,7 +214,8 @@ def run(search: Search, count: int) -> None:
     """
     refused = 0
     while _is_another_wanted(search, count):
-        asked = search.study.ask(_distributions(search.space))
+        with _experimental():
+            asked = search.study.ask(_distributions(search.space))
         outcome = "trained"
         try:
             with _beating(search, asked):

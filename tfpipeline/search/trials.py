@@ -10,9 +10,11 @@ from typing import Any
 
 from tfpipeline import atomic_files, errors, run_folder
 from tfpipeline.configs.run import Run
+from tfpipeline.ir import graph
 from tfpipeline.report import costs as cost_tables
 from tfpipeline.report.findings import comparison, estimating
 from tfpipeline.search import space as spaces
+from tfpipeline.targets.max78000 import policy as policies
 from tfpipeline.tasks import catalog as tasks
 
 
@@ -66,6 +68,15 @@ class Costs:
         """Name of the most telling figure of validation in metrics.jsonl."""
         return f"val_{self._graphs.figure.name}"
 
+    def layers_with_weights(self, config: Run) -> list[str]:
+        """Names of those of a run's network.
+
+        Raises:
+            PipelineError: it cannot be built, or not be read as a graph.
+        """
+        layers = self._graphs.of(config).layers
+        return [each.name for each in layers if isinstance(each, graph.Weighted)]
+
     def of(self, config: Run) -> dict[str, Mapping[str, float | None]]:
         """Target -> costs of a candidate in its first number format.
 
@@ -77,8 +88,14 @@ class Costs:
         name = config.quantization.number_formats[0].name
         try:
             g = self._graphs.of(config)
+            given = config.quantization
+            policy = None if given.policy is None else policies.parse(given.policy)
             estimates = estimating.of_format(
-                g, name, config.quantization.weight_bits, self._space.targets
+                g,
+                name,
+                given.weight_bits if policy is None else policy.weight_bits,
+                self._space.targets,
+                layer_bits={} if policy is None else policy.overrides,
             )
         except errors.PipelineError as error:
             raise Refused(str(error)) from error

@@ -1,6 +1,6 @@
 """What a run's network costs, in the number format that it is deployed in."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from tfpipeline import number_formats
 from tfpipeline.cost import estimate
@@ -14,6 +14,8 @@ def of_format(
     name: str,
     weight_bits: int | None = None,
     among: Sequence[str] = targets.NAMES,
+    *,
+    layer_bits: Mapping[str, int] | None = None,
 ) -> list[estimate.Estimate]:
     """A network on the targets that run its integers; on all for a float graph.
 
@@ -22,12 +24,15 @@ def of_format(
         name: of its number format.
         weight_bits: of a network that has no integers yet.
         among: names of the targets that are asked for.
+        layer_bits: of layers whose weights have another width.
     """
     if name == number_formats.FLOAT:
         return targets.estimate_all(g, among, estimate.Options())
     number_format = number_formats.named(name)
     options = estimate.Options(
-        activation_bits=number_format.activation_bits, weight_bits=weight_bits
+        activation_bits=number_format.activation_bits,
+        weight_bits=weight_bits,
+        layer_bits=layer_bits or {},
     )
     starts = number_format.targets or ("",)
     names = tuple(each for each in among if each.startswith(starts))

@@ -14,6 +14,8 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
+import yaml
+
 from tfpipeline import errors
 from tfpipeline.targets.max78000 import spec as specs
 from tfpipeline.untrusted import yaml_values
@@ -74,6 +76,24 @@ class Policy:
                 f"weight bits for '{unknown[0]}', which is no layer with weights of "
                 f"'{network}'; it has {errors.listed(names)}"
             )
+
+
+def to_text(policy: Policy) -> str:
+    """The text of the vendor's file, which `parse` reads back.
+
+    Args:
+        policy: with a `start_epoch`.
+    """
+    overrides = {
+        name: {"weight_bits": bits} for name, bits in sorted(policy.overrides.items())
+    }
+    values = {
+        "start_epoch": policy.start_epoch,
+        "weight_bits": policy.weight_bits,
+        "shift_quantile": policy.shift_quantile,
+        "overrides": overrides,
+    }
+    return yaml.safe_dump(values, sort_keys=False)
 
 
 def parse(text: str) -> Policy:
