@@ -89,7 +89,7 @@ def first_candidates(
     candidates: list[dict[str, spaces.Value]] = []
     for share in _SHARES:
         narrow = set(ordered[: round(share * len(ordered))])
-        chosen = {
+        chosen: dict[str, spaces.Value] = {
             name: (min if name in narrow else max)(_widths(space, name))
             for name in varied
         }

@@ -11,10 +11,9 @@ The file is the vendor's (ai8x-training c3d4eb1, policies/*.yaml):
 """
 
 import dataclasses
+import json
 from collections.abc import Mapping
 from typing import Any
-
-import yaml
 
 from tfpipeline import errors
 from tfpipeline.targets.max78000 import spec as specs
@@ -84,16 +83,17 @@ def to_text(policy: Policy) -> str:
     Args:
         policy: with a `start_epoch`.
     """
-    overrides = {
-        name: {"weight_bits": bits} for name, bits in sorted(policy.overrides.items())
-    }
-    values = {
-        "start_epoch": policy.start_epoch,
-        "weight_bits": policy.weight_bits,
-        "shift_quantile": policy.shift_quantile,
-        "overrides": overrides,
-    }
-    return yaml.safe_dump(values, sort_keys=False)
+    lines = [
+        f"start_epoch: {policy.start_epoch}",
+        f"weight_bits: {policy.weight_bits}",
+        f"shift_quantile: {policy.shift_quantile}",
+    ]
+    if policy.overrides:
+        lines.append("overrides:")
+    for name, bits in sorted(policy.overrides.items()):
+        # A text in JSON is one in YAML.
+        lines += [f"  {json.dumps(name)}:", f"    weight_bits: {bits}"]
+    return "\n".join(lines) + "\n"
 
 
 def parse(text: str) -> Policy:
