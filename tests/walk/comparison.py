@@ -7,6 +7,10 @@ from collections.abc import Iterable, Sequence
 _LEFT_OUT = "..."
 # With the sign, separators and exponent; `1,024`, `2.68e-07`, `-0.5`.
 _NUMBER = re.compile(r"[-+]?\d[\d,.]*(e[-+]?\d+)?")
+# Which layer is the worst one depends on a training too.
+_NAME = re.compile(r"'[^' ]*'")
+# A list of any length: `'a' 1 dB, 'b' 2 dB` once both are masked.
+_REPEATED = re.compile(r"('' # \w+)(, \1)+")
 # What widths of columns depend on.
 _SPACE = re.compile(r"\s+|[-─═━]{2,}")
 
@@ -16,8 +20,8 @@ class Compared:
     """Lines that a page shows, by their numbers in it.
 
     Attributes:
-        absent: not printed, in this order, whatever the numbers in them.
-        other: printed with other numbers or widths: what was printed.
+        absent: not printed, in this order, whatever the numbers and names in them.
+        other: printed with other numbers, names in quotes or widths: what was printed.
     """
 
     absent: dict[int, str]
@@ -55,4 +59,5 @@ def compare(shown: Iterable[tuple[int, str]], printed: Sequence[str]) -> Compare
 
 
 def _masked(line: str) -> str:
-    return _SPACE.sub(" ", _NUMBER.sub("#", line)).strip()
+    masked = _SPACE.sub(" ", _NUMBER.sub("#", _NAME.sub("''", line))).strip()
+    return _REPEATED.sub(r"\1", masked)

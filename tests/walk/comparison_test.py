@@ -10,6 +10,7 @@ _PRINTED = [
     "----------------",
     "accuracy  77.10 %",
     "written   runs/a",
+    "falls most at 'conv2d_1' 9 dB",
 ]
 
 
@@ -26,6 +27,8 @@ def test_other_numbers_and_widths_are_told():
     compared = _compared("latency  1,898.1 ms +-20 %", "-----", "accuracy  77.10 %")
     assert compared.absent == {}
     assert compared.other == {0: _PRINTED[1], 1: _PRINTED[2]}
+    worst = _compared("falls most at 'dense' 12.5 dB, 'b' 3 dB")
+    assert worst == comparison.Compared({}, {0: _PRINTED[-1]})
 
 
 @pytest.mark.parametrize(
