@@ -2,6 +2,7 @@
 
 import dataclasses
 import itertools
+from collections.abc import Mapping
 from typing import Annotated
 
 from tfpipeline import errors, number_formats
@@ -169,6 +170,28 @@ class Quantization(fields.Config):
         return None if self.policy is None else policies.parse(self.policy).start_epoch
 
     @property
+    def given_policy(self) -> policies.Policy:
+        """The bits of weights by layer; one width for all without a file."""
+        if self.policy is None:
+            return policies.Policy(weight_bits=self.weight_bits)
+        return policies.parse(self.policy)
+
+    def with_layer_bits(
+        self, bits: Mapping[str, int], float_epochs: int
+    ) -> "Quantization":
+        """The same with other widths of some layers, as a policy.
+
+        Args:
+            bits: by layer.
+            float_epochs: of the run, which a policy says too.
+        """
+        given = self.given_policy
+        changed = dataclasses.replace(
+            given, overrides={**given.overrides, **bits}, start_epoch=float_epochs
+        )
+        return dataclasses.replace(self, policy=policies.to_text(changed))
+
+    @property
     def exports(self) -> tuple[str, ...]:
         """What --export says, or the scheme's first format."""
         if self.export:
@@ -221,7 +244,7 @@ class Quantization(fields.Config):
             )
         for each in self.number_formats:
             allowed = number_formats.trainable_bits(each)
-            own = self.weight_bits if self._has_policy else each.weight_bits
+            own = self.weight_bits if self.has_policy else each.weight_bits
             if bits[-1] != own or not set(bits) <= set(allowed):
                 raise errors.UsageError(
                     f"--qat_bits_schedule of {each.name} must end with its {own} bits "
@@ -230,7 +253,8 @@ class Quantization(fields.Config):
                 )
 
     @property
-    def _has_policy(self) -> bool:
+    def has_policy(self) -> bool:
+        """Whether each layer may have a width of its own."""
         return number_formats.scheme_named(self.scheme).has_policy
 
     def _check_after_training(self) -> None:

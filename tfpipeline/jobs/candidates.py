@@ -32,3 +32,12 @@ class Graphs:
         """
         model = stages.build(config.network, self._dataset, self._outputs)
         return from_keras.read(model, name=config.network.name)
+
+    def layers_with_weights(self, config: Run) -> list[str]:
+        """Names of those of a run's network.
+
+        Raises:
+            PipelineError: as `of`.
+        """
+        layers = self.of(config).layers
+        return [each.name for each in layers if isinstance(each, graph.Weighted)]

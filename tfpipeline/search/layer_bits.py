@@ -12,7 +12,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from tfpipeline import errors, number_formats
+from tfpipeline import errors
 from tfpipeline.configs.run import Run
 from tfpipeline.search import space as spaces
 
@@ -40,11 +40,11 @@ def expanded(space: spaces.Space, base: Run, names: Sequence[str]) -> spaces.Spa
     given = [name for name in space.flags if is_of_layer(name)]
     if not given:
         return space
-    scheme = number_formats.scheme_named(base.quantization.scheme)
-    if not scheme.has_policy:
+    if not base.quantization.has_policy:
         raise errors.UsageError(
-            f"bits by layer go with a scheme that has them; --scheme={scheme.name} has "
-            "one width for all: leave `weight_bits.` out of the space"
+            "bits by layer go with a scheme that has them; "
+            f"--scheme={base.quantization.scheme} has one width for all: leave "
+            "`weight_bits.` out of the space"
         )
     layers = {_layer_of(name) for name in given} - {"*"}
     unknown = sorted(layers - set(names))

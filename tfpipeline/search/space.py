@@ -28,7 +28,6 @@ from tfpipeline.configs import fields
 from tfpipeline.configs.run import Run
 from tfpipeline.report.findings import comparison
 from tfpipeline.targets import catalog as targets
-from tfpipeline.targets.max78000 import policy as policies
 from tfpipeline.untrusted import yaml_values
 
 METRIC = "metric"
@@ -191,15 +190,8 @@ def applied(base: Run, chosen: Mapping[str, Any], workdir: str) -> Run:
     config = fields.replaced(base, flags)
     if not bits:
         return config
-    given = config.quantization
-    policy = policies.Policy(
-        weight_bits=given.weight_bits, start_epoch=config.float_epochs
-    )
-    if given.policy is not None:
-        policy = policies.parse(given.policy)
-    overrides = {**policy.overrides, **bits}
-    text = policies.to_text(dataclasses.replace(policy, overrides=overrides))
-    return fields.replaced(config, {"quantization_policy": text})
+    changed = config.quantization.with_layer_bits(bits, config.float_epochs)
+    return dataclasses.replace(config, quantization=changed)
 
 
 def _values(name: str, value: Any, what: str) -> Range | tuple[Value, ...]:

@@ -10,11 +10,9 @@ from typing import Any
 
 from tfpipeline import atomic_files, errors, run_folder
 from tfpipeline.configs.run import Run
-from tfpipeline.ir import graph
 from tfpipeline.report import costs as cost_tables
 from tfpipeline.report.findings import comparison, estimating
 from tfpipeline.search import space as spaces
-from tfpipeline.targets.max78000 import policy as policies
 from tfpipeline.tasks import catalog as tasks
 
 
@@ -74,8 +72,7 @@ class Costs:
         Raises:
             PipelineError: it cannot be built, or not be read as a graph.
         """
-        layers = self._graphs.of(config).layers
-        return [each.name for each in layers if isinstance(each, graph.Weighted)]
+        return self._graphs.layers_with_weights(config)
 
     def of(self, config: Run) -> dict[str, Mapping[str, float | None]]:
         """Target -> costs of a candidate in its first number format.
@@ -88,14 +85,13 @@ class Costs:
         name = config.quantization.number_formats[0].name
         try:
             g = self._graphs.of(config)
-            given = config.quantization
-            policy = None if given.policy is None else policies.parse(given.policy)
+            widths = config.quantization.given_policy
             estimates = estimating.of_format(
                 g,
                 name,
-                given.weight_bits if policy is None else policy.weight_bits,
+                widths.weight_bits,
                 self._space.targets,
-                layer_bits={} if policy is None else policy.overrides,
+                layer_bits=widths.overrides,
             )
         except errors.PipelineError as error:
             raise Refused(str(error)) from error
