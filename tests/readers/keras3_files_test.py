@@ -24,13 +24,23 @@ _FILES = (
 )
 
 
+# What tests read that do not go through them.
+_READ = ("convolutions.keras", "without_an_input.keras", "graph.keras")
+
+
 @pytest.fixture(scope="session")
-def folder(tmp_path_factory):
-    """Files of Keras 3 and the replies of the child process, by one process for all."""
+def folder(request, tmp_path_factory):
+    """Files of Keras 3 that the asked tests read, and the replies of the child process.
+
+    One process writes all.
+    """
+    calls = [getattr(item, "callspec", None) for item in request.session.items]
+    asked = {call.params.get("file") for call in calls if call is not None}
+    files = [name for name in _FILES if name in asked or name in _READ]
     path = tmp_path_factory.mktemp("keras3")
     environment = {k: v for k, v in os.environ.items() if k != "TF_USE_LEGACY_KERAS"}
     subprocess.run(
-        [sys.executable, "-m", "tests.readers.keras3_networks", str(path)],
+        [sys.executable, "-m", "tests.readers.keras3_networks", str(path), *files],
         cwd=_ROOT,
         env={**environment, "TF_CPP_MIN_LOG_LEVEL": "3"},
         check=True,

@@ -1,6 +1,6 @@
 """Writes networks of Keras 3, and what the child process makes of them.
 
-    python -m tests.readers.keras3_networks FOLDER
+    python -m tests.readers.keras3_networks FOLDER FILE ...
 
 A program of its own: it needs the Keras 3 that the tests' process cannot have.
 """
@@ -154,9 +154,10 @@ def _randomized(model):
     return model
 
 
-def main(folder: pathlib.Path) -> None:
-    """Writes all networks into `folder`, and replies beside them."""
-    for file, make in FILES.items():
+def main(folder: pathlib.Path, *files: str) -> None:
+    """Writes networks into `folder`, and replies beside them."""
+    for file in files:
+        make = FILES[file]
         place = folder / file.replace(".", "_")
         place.mkdir()
         path = place / f"model{pathlib.Path(file).suffix}"
@@ -168,4 +169,4 @@ def main(folder: pathlib.Path) -> None:
 
 
 if __name__ == "__main__":
-    main(pathlib.Path(sys.argv[1]))
+    main(pathlib.Path(sys.argv[1]), *sys.argv[2:])
