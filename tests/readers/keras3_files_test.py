@@ -19,11 +19,9 @@ from tfpipeline.readers import from_keras, keras3_files, keras_files
 _ROOT = pathlib.Path(__file__).resolve().parents[2]
 # As `keras3_networks` writes them, which cannot be imported here.
 _FILES = (
-    *("convolutions.keras", "convolutions.h5", "without_an_input.keras"),
-    *("sequences.keras", "augmented.keras", "graph.keras"),
+    *("convolutions.keras", "convolutions.h5", "sequences.keras", "augmented.keras"),
+    *("without_an_input.keras", "graph.keras"),
 )
-
-
 # What tests read that do not go through them.
 _READ = ("convolutions.keras", "without_an_input.keras", "graph.keras")
 
