@@ -63,12 +63,15 @@ class Latency:
         seconds: at the clock that was asked for.
         relative_error: a share, `None` where nobody compared with hardware.
         joules: energy, `None` where the target was never measured.
+        evidence: how the model is known, in a word or two for tables; empty where the
+            target has one kind only, which its page tells.
     """
 
     cycles: float
     seconds: float
     relative_error: float | None = None
     joules: float | None = None
+    evidence: str = ""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -13,7 +13,7 @@ def of_format(
     g: graph.Graph,
     name: str,
     weight_bits: int | None = None,
-    among: Sequence[str] = targets.NAMES,
+    among: Sequence[str] = targets.SURVEYED,
 ) -> list[estimate.Estimate]:
     """A network on the targets that run its integers; on all for a float graph.
 
@@ -29,8 +29,12 @@ def of_format(
     options = estimate.Options(
         activation_bits=number_format.activation_bits, weight_bits=weight_bits
     )
-    starts = number_format.targets or ("",)
-    names = tuple(each for each in among if each.startswith(starts))
+    names = tuple(
+        each
+        for each in among
+        if not number_format.targets
+        or targets.TARGETS[each].integers in number_format.targets
+    )
     return targets.estimate_all(g, names, options) if names else []
 
 
