@@ -13,8 +13,8 @@ from tfpipeline import errors
 from tfpipeline.cost import estimate
 from tfpipeline.ir import from_tflite
 from tfpipeline.simulate import execution
-from tfpipeline.targets.stm32 import estimate as stm32
 from tfpipeline.targets.stm32 import board_files
+from tfpipeline.targets.stm32 import estimate as stm32
 from tfpipeline.targets.tflm import flatbuffer
 
 MODEL = converted_ends.model()

@@ -7,8 +7,8 @@ import pytest
 from tests import graph_builder
 from tfpipeline.cost import estimate
 from tfpipeline.ir import graph
-from tfpipeline.targets.stm32 import estimate as stm32
 from tfpipeline.targets.stm32 import board_files, scratch
+from tfpipeline.targets.stm32 import estimate as stm32
 
 # What builds the layer behind 8x8x4 -> bytes beside int8, and beside int16.
 CASES = {

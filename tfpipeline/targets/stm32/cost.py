@@ -14,9 +14,9 @@ values of a pool; the constants are fitted to the paper's layers and give its to
 `cmsis-nn-s8`: today's int8 kernels. Cycles are instructions, from a fit over emulated
 kernels, times the core's cycles an instruction measured on silicon (`spec.py`). A board
 whose file has terms of its own (`board_files`) names them by the kernels that they are
-of. The band of error is part of the result. Against MLPerf Tiny v1.0 with CMSIS-NN the four
-networks are within -13 to +8 % on an STM32L4R5 (Cortex-M4, cycles an instruction from
-another board) and -7 to +10 % on an nRF5340 (Cortex-M33, from these very rows).
+of. The band of error is part of the result. Against MLPerf Tiny v1.0 with CMSIS-NN the
+four networks are within -13 to +8 % on an STM32L4R5 (Cortex-M4, cycles an instruction
+from another board) and -7 to +10 % on an nRF5340 (Cortex-M33, from these very rows).
 
 Operations are counted as in the paper: 2 a MAC, 1 a compared value of a pool.
 """
