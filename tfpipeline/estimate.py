@@ -7,7 +7,9 @@ SavedModels).
 """
 
 import dataclasses
+import functools
 import json
+import pathlib
 from collections.abc import Sequence
 from typing import Annotated
 
@@ -18,6 +20,7 @@ from tfpipeline.cost import estimate
 from tfpipeline.report import costs
 from tfpipeline.targets import catalog
 from tfpipeline.targets.max78000 import policy as policies
+from tfpipeline.untrusted import content
 
 _BOTH = "both"
 _LATENCY_MODELS = ("ai8x", "kernel_parallel", _BOTH)
@@ -163,7 +166,20 @@ def _options(command: Command, source: model_source.Source) -> estimate.Options:
         latency_models=()
         if command.latency_model == _BOTH
         else (command.latency_model,),
+        to_tflite=functools.partial(_file, command, source),
     )
+
+
+def _file(command: Command, source: model_source.Source) -> bytes:
+    """The network as a `.tflite`: the user's own, or what its graph becomes."""
+    assert command.model is not None
+    path = pathlib.Path(command.model)
+    if path.suffix.lower() == ".tflite" and path.is_file():
+        return content.read(path)
+    # Imports that only a target with a compiler needs.
+    from export.tflite import from_graph
+
+    return from_graph.to_bytes(source.graph)
 
 
 def _render(model: str, estimates: Sequence[estimate.Estimate], form: str) -> str:

@@ -4,7 +4,7 @@ A target fills it in; who prints or compares it needs to know no target.
 """
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from tfpipeline.cost import activations, occupancy, operations, weights
 from tfpipeline.ir import graph
@@ -23,6 +23,8 @@ class Options:
         split_kernels: whether kernels that are too large become several 3x3 (MAX78000).
         clock_hz: instead of the target's own clock.
         latency_models: names of the models wanted; empty for all.
+        to_tflite: gives the network as a file, for targets with a compiler that takes
+            one; `None` where there is a graph only.
     """
 
     weight_bits: int | None = None
@@ -32,6 +34,7 @@ class Options:
     split_kernels: bool = False
     clock_hz: float | None = None
     latency_models: tuple[str, ...] = ()
+    to_tflite: Callable[[], bytes] | None = None
 
     def wants(self, model: str) -> bool:
         """Whether the latency model of this name is to be reported."""

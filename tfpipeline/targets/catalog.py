@@ -6,6 +6,7 @@ from tfpipeline import errors
 from tfpipeline.cost import estimate
 from tfpipeline.cost.target import Target
 from tfpipeline.ir import graph
+from tfpipeline.targets.ethosu import estimate as ethosu
 from tfpipeline.targets.gap8 import estimate as gap8
 from tfpipeline.targets.max78000 import estimate as max78000
 from tfpipeline.targets.powervr import estimate as powervr
@@ -20,11 +21,14 @@ TARGETS: dict[str, Target] = {
         *gap8.TARGETS,
         *powervr.TARGETS,
         *tflm.TARGETS,
+        *ethosu.TARGETS,
     )
 }
 NAMES = tuple(TARGETS)
 # What is estimated where no target is named.
 SURVEYED = tuple(name for name, each in TARGETS.items() if each.is_surveyed)
+# What a graph alone can be estimated on.
+OF_GRAPHS = tuple(name for name, each in TARGETS.items() if not each.needs_file)
 
 
 def require_known(names: Sequence[str]) -> None:
