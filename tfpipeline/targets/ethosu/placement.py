@@ -4,6 +4,7 @@ Vela's tables name parts by tensors, with ends of its own. A copy of the file wh
 tensors are named by their numbers is compiled instead, so that each name says which.
 """
 
+import collections
 import dataclasses
 import re
 from collections.abc import Mapping
@@ -99,9 +100,8 @@ def place(model: bytes, config: spec.Config) -> Placement:
     program = tflite_file.parse(model)
     compiled = vela.compile_file(_marked(model), config)
     cycles: dict[int, int] = {}
-    for row in compiled.rows:
+    for row, index in zip(compiled.rows, _operators_of(compiled, program), strict=True):
         if row.is_on_npu:
-            index = _operator_of(row, program)
             cycles[index] = cycles.get(index, 0) + row.cycles
     left = _left(compiled.model, program)
     reasons = {
@@ -137,7 +137,57 @@ def _left(model: bytes, program: tflite_file.Program) -> set[int]:
     }
 
 
+def _operators_of(
+    compiled: vela.Compiled, program: tflite_file.Program
+) -> list[int]:
+    """The operator that each row is a part of, in the order of execution."""
+    found: list[int] = []
+    begun: collections.Counter[str] = collections.Counter()
+    for row in compiled.rows:
+        if _MARK.match(row.name) is None:
+            # A constant of its own, which the steps before and after share.
+            found.append(found[-1] if found else program.operators[0].index)
+            continue
+        begun[row.name] += _letters(row.made) == _letters(row.original)
+        matching = _matching(row, program)
+        found.append(matching[min(max(begun[row.name], 1), len(matching)) - 1])
+    return found
+
+
+def _matching(row: vela.Row, program: tflite_file.Program) -> list[int]:
+    """The operators that a row may be a part of, one or more.
+
+    Steps are named after what the operator writes. Where that is written by an operator
+    of another kind than the row says, it is one that reads it, if the name goes on, as
+    those of a softmax do; else one that is before it: what writes into a part of a
+    concatenation, or has a function behind it, is named after the end of both.
+    """
+    tensor = _tensor_of(row.name)
+    own = _letters(row.original)
+    writer = _writer(row.name, program)
+    if _letters(program.operators[writer].name) == own:
+        return [writer]
+    needed = program.operators[writer].inputs
+    sources = [
+        each.index
+        for each in program.operators
+        if set(each.outputs) & set(needed) and _letters(each.name) == own
+    ]
+    readers = [
+        each.index
+        for each in _readers(tensor, program)
+        if _letters(each.name) == own
+    ]
+    goes_on = row.name != f"@{tensor}@"
+    return (readers if goes_on else []) or sources or readers or [writer]
+
+
 def _tensor_of(name: str) -> int:
+    """The number that a name of Vela's begins with.
+
+    Raises:
+        ExportError: it begins with none.
+    """
     found = _MARK.match(name)
     if found is None:
         raise errors.ExportError(
@@ -154,26 +204,6 @@ def _writer(name: str, program: tflite_file.Program) -> int:
         if tensor in operator.outputs:
             return operator.index
     return _readers(tensor, program)[0].index
-
-
-def _operator_of(row: vela.Row, program: tflite_file.Program) -> int:
-    """The operator that a row is a part of.
-
-    Steps are named after what the operator writes; those of a softmax after what it
-    reads, and one that another is merged into after what that one writes.
-    """
-    index = _writer(row.name, program)
-    writer = program.operators[index]
-    sources = [
-        each
-        for each in program.operators
-        if set(each.outputs) & set(writer.inputs)
-    ]
-    own = _letters(row.original)
-    for each in (writer, *_readers(_tensor_of(row.name), program), *sources):
-        if _letters(each.name) == own:
-            return each.index
-    return index
 
 
 def _readers(tensor: int, program: tflite_file.Program) -> list[tflite_file.Operator]:
