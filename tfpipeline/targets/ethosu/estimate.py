@@ -1,4 +1,4 @@
-"""What a network costs on an Ethos-U, by Arm's compiler: the target's part of estimates.
+"""What a network costs on an Ethos-U: the target's part of `tfpipeline.estimate`.
 
 Vela compiles the network's `.tflite`; cycles and memory are its own figures. What it
 leaves to the CPU is priced as on a Cortex-M55 with CMSIS-NN (`targets/stm32`), at the
@@ -170,9 +170,8 @@ def told(found: placement.Placement, g: graph.Graph) -> list[str]:
     for each in found.on_cpu:
         name = layers[each.operator.index]
         reason = each.reason or "Vela does not put this operator on the NPU"
-        lines.append(
-            f"{kinds[name]} '{name}' ({each.operator.name}) is left to the CPU: {reason}"
-        )
+        layer = f"{kinds[name]} '{name}' ({each.operator.name})"
+        lines.append(f"{layer} is left to the CPU: {reason}")
     return lines
 
 

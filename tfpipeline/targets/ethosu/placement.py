@@ -78,7 +78,9 @@ class Placement:
         """
         names = tflite_names.tensor_names(self.program.tensors)
         writers = {
-            name: layer.name for layer in g.layers for name in graph.written_names(layer)
+            name: layer.name
+            for layer in g.layers
+            for name in graph.written_names(layer)
         }
         found: dict[int, str] = {}
         following = g.layers[-1].name
@@ -137,9 +139,7 @@ def _left(model: bytes, program: tflite_file.Program) -> set[int]:
     }
 
 
-def _operators_of(
-    compiled: vela.Compiled, program: tflite_file.Program
-) -> list[int]:
+def _operators_of(compiled: vela.Compiled, program: tflite_file.Program) -> list[int]:
     """The operator that each row is a part of, in the order of execution."""
     found: list[int] = []
     begun: collections.Counter[str] = collections.Counter()
@@ -174,9 +174,7 @@ def _matching(row: vela.Row, program: tflite_file.Program) -> list[int]:
         if set(each.outputs) & set(needed) and _letters(each.name) == own
     ]
     readers = [
-        each.index
-        for each in _readers(tensor, program)
-        if _letters(each.name) == own
+        each.index for each in _readers(tensor, program) if _letters(each.name) == own
     ]
     goes_on = row.name != f"@{tensor}@"
     return (readers if goes_on else []) or sources or readers or [writer]

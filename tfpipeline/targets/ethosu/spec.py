@@ -67,9 +67,7 @@ CONFIGS = {
     config.name: config
     for family, sizes, system, mode in _FAMILIES
     for config in (
-        Config(
-            name=f"ethos-{family}-{macs}", system_config=system, memory_mode=mode
-        )
+        Config(name=f"ethos-{family}-{macs}", system_config=system, memory_mode=mode)
         for macs in sizes
     )
 }

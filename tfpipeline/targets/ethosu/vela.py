@@ -169,9 +169,7 @@ def _table(path: pathlib.Path) -> list[dict[str, str]]:
     """The lines of a table, of which no cell holds a comma: our names have none."""
     data = content.read(path, _MAX_TABLE_BYTES).decode("utf-8", "replace")
     head, *lines = data.splitlines()
-    return [
-        dict(zip(head.split(","), line.split(","), strict=False)) for line in lines
-    ]
+    return [dict(zip(head.split(","), line.split(","), strict=False)) for line in lines]
 
 
 def _rows(path: pathlib.Path) -> Iterator[Row]:
