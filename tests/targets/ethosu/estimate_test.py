@@ -18,7 +18,14 @@ def _options(model, **changes):
     return estimate.Options(to_tflite=lambda: model, **changes)
 
 
-def test_a_network_that_the_npu_runs_whole():
+def _compiled_before(monkeypatch, name):
+    """Lets estimates take what tests compile once."""
+    found = networks.placed(name)
+    monkeypatch.setattr(ethosu.placement, "place", lambda model, config: found)
+
+
+def test_a_network_that_the_npu_runs_whole(monkeypatch):
+    _compiled_before(monkeypatch, "mlperf_int8/squeeze")
     model = (networks.GOLDEN / "mlperf_int8/squeeze.tflite").read_bytes()
     g = from_tflite.read(model)
     found = catalog.TARGETS["ethos-u55-128"].estimate(g, _options(model))
@@ -38,7 +45,8 @@ def test_a_network_that_the_npu_runs_whole():
     assert half.latency["vela"].seconds == 2 * latency.seconds
 
 
-def test_what_is_left_to_the_cpu_costs_as_on_a_cortex_m55():
+def test_what_is_left_to_the_cpu_costs_as_on_a_cortex_m55(monkeypatch):
+    _compiled_before(monkeypatch, "refused")
     model = networks.refused_file()
     g = from_tflite.read(model)
     found = ethosu.estimate_graph(g, _options(model), networks.U55)

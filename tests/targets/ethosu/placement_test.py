@@ -20,7 +20,7 @@ _FILES = sorted(
 )
 
 
-@pytest.mark.default_cases(3)
+@pytest.mark.default_cases(1)
 @pytest.mark.parametrize("name", _FILES)
 def test_no_operator_is_lost_and_no_cycle(name):
     found = networks.placed(name)
