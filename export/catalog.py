@@ -1,6 +1,7 @@
 """The targets that a network can be exported for."""
 
 from export.c import command as c
+from export.ethosu import command as ethosu
 from export.gap8 import command as gap8
 from export.max78000 import command as max78000
 from export.target import Target
@@ -16,6 +17,7 @@ ALL: tuple[Target, ...] = (
     max78000.MAX78002,
     gap8.TARGET,
     c.TARGET,
+    ethosu.TARGET,
 )
 
 

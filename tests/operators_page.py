@@ -78,7 +78,7 @@ def _chip(kind: type[graph.Layer], target: str) -> str:
     g = _example(kind)
     if g is None:
         return "yes"
-    found = catalog.ESTIMATORS[target](g, estimate.Options())
+    found = catalog.TARGETS[target].estimate(g, estimate.Options())
     if found.violations:
         return "-"
     left = [note for note in found.notes if "left to the host" in note]

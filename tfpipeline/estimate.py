@@ -7,7 +7,9 @@ SavedModels).
 """
 
 import dataclasses
+import functools
 import json
+import pathlib
 from collections.abc import Sequence
 from typing import Annotated
 
@@ -18,6 +20,7 @@ from tfpipeline.cost import estimate
 from tfpipeline.report import costs
 from tfpipeline.targets import catalog
 from tfpipeline.targets.max78000 import policy as policies
+from tfpipeline.untrusted import content
 
 _BOTH = "both"
 _LATENCY_MODELS = ("ai8x", "kernel_parallel", _BOTH)
@@ -31,7 +34,20 @@ class Command(fields.Config):
     model_options: network.ModelOptions = ()
     custom_objects: network.CustomObjects = None
     target: Annotated[
-        tuple[str, ...], Flag("Targets, all if not given.", choices=catalog.NAMES)
+        tuple[str, ...],
+        Flag(
+            f"Targets; if neither these nor boards are given "
+            f"{', '.join(catalog.SURVEYED)}.",
+            choices=catalog.NAMES,
+        ),
+    ] = ()
+    board: Annotated[
+        tuple[str, ...],
+        Flag(
+            "Files that describe boards of your own, as `tfpipeline boards NAME` "
+            "prints those that are known.",
+            repeats=True,
+        ),
     ] = ()
     latency_model: Annotated[
         str,
@@ -113,18 +129,22 @@ def run(command: Command) -> tuple[str, list[estimate.Estimate]]:
             "say what to estimate: --model=NAME_OR_PATH. Networks: "
             f"{', '.join(model_source.names())}"
         )
-    targets = tuple(dict.fromkeys(command.target)) or catalog.NAMES
+    boards = catalog.of_files(command.board)
+    named = [catalog.TARGETS[name] for name in dict.fromkeys(command.target)]
+    surveyed = [catalog.TARGETS[name] for name in catalog.SURVEYED]
     source = model_source.load(
         command.model,
         partly=True,
         model_options=command.model_options,
         custom_objects=command.custom_objects,
     )
+    options = _options(command, source)
+    estimates = [
+        each.estimate(source.graph, options) for each in (named + boards or surveyed)
+    ]
     return source.graph.name, [
         dataclasses.replace(each, notes=(*source.notes, *each.notes))
-        for each in catalog.estimate_all(
-            source.graph, targets, _options(command, source)
-        )
+        for each in estimates
     ]
 
 
@@ -146,7 +166,20 @@ def _options(command: Command, source: model_source.Source) -> estimate.Options:
         latency_models=()
         if command.latency_model == _BOTH
         else (command.latency_model,),
+        to_tflite=functools.partial(_file, command, source),
     )
+
+
+def _file(command: Command, source: model_source.Source) -> bytes:
+    """The network as a `.tflite`: the user's own, or what its graph becomes."""
+    assert command.model is not None
+    path = pathlib.Path(command.model)
+    if path.suffix.lower() == ".tflite" and path.is_file():
+        return content.read(path)
+    # Imports that only a target with a compiler needs.
+    from export.tflite import from_graph
+
+    return from_graph.to_bytes(source.graph)
 
 
 def _render(model: str, estimates: Sequence[estimate.Estimate], form: str) -> str:
@@ -160,7 +193,8 @@ def _render(model: str, estimates: Sequence[estimate.Estimate], form: str) -> st
 def _require_fit(command: Command, estimates: Sequence[estimate.Estimate]) -> None:
     """Fails for what was asked by name; in the survey of all, some may not fit."""
     failing = [each for each in estimates if each.violations]
-    if not failing or (not command.target and len(failing) < len(estimates)):
+    is_asked = command.target or command.board
+    if not failing or (not is_asked and len(failing) < len(estimates)):
         return
     raise errors.TargetError(
         f"'{command.model}' does not fit "

@@ -48,8 +48,8 @@ class NumberFormat:
         fake_quantized: in tables, the network of its quantization-aware training.
         stage: name of that training, and of its folders.
         file: in the export's folder; its presence says that the export is there.
-        targets: how the names of the targets start whose estimate is of these
-            integers; empty: every target.
+        targets: what a target says to run where its estimate is of these integers,
+            `cost.target.Target.integers`; empty: every target.
     """
 
     name: str
@@ -120,7 +120,7 @@ ALL = (
         title="int16x8",
         fake_quantized="int16x8 fake-quantized",
         stage="qat_int16x8",
-        targets=("stm32", "tflm"),
+        targets=("tflite",),
     ),
     NumberFormat(
         name="int4",
@@ -130,7 +130,7 @@ ALL = (
         title="int4",
         fake_quantized="int4 fake-quantized",
         stage="qat_int4",
-        targets=("stm32", "tflm"),
+        targets=("tflite",),
     ),
     NumberFormat(
         name="max78000",
@@ -141,7 +141,7 @@ ALL = (
         fake_quantized="QAT, fake-quantized",
         stage="qat",
         file="network.yaml",
-        targets=("max78000", "max78002"),
+        targets=("max78000",),
     ),
     NumberFormat(
         name="gap8",

@@ -90,7 +90,7 @@ def prepare_int8(given: givens.Given, flags: Int8Flags) -> Prepared:
     """
     if given.calibration is not None:
         return _after_training(given.int8, "int8", flags, given)
-    file = _read(given, "int8", unpack=flags.compress)
+    file = read(given, "int8", unpack=flags.compress)
     network = normal_form.normal(file)
     if flags.weights_change:
         float_graph = _float_graph(flags)
@@ -104,7 +104,7 @@ def prepare_int16x8(given: givens.Given, flags: Int16x8Flags) -> Prepared:
     """As `prepare_int8`, for 16-bit activations beside 8-bit weights."""
     if given.calibration is not None:
         return _after_training(given.int16x8, "int16", flags, given)
-    network = normal_form.normal(_read(given, "int16x8"))
+    network = normal_form.normal(read(given, "int16x8"))
     return _verified(network, "int16", flags.offline_plan)
 
 
@@ -206,13 +206,16 @@ def _of_small(
     )
 
 
-def _read(given: givens.Given, number_format: str, *, unpack: bool = False) -> bytes:
+def read(given: givens.Given, number_format: str, *, unpack: bool = False) -> bytes:
     """The bytes of a `.tflite`, or of what a graph becomes.
 
     Args:
         given: a file, a graph, or the folder of a run.
         number_format: of a run's export.
         unpack: whether weights of a graph of fewer than 8 bits are to have 8.
+
+    Raises:
+        PipelineError: the network is float, or cannot be read.
     """
     given.require_integers(number_format)
     file = pathlib.Path(given.model)

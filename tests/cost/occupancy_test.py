@@ -24,7 +24,7 @@ _SOME = ("cmsisnet", "nascifarnet", "facenet_v7")
 @pytest.mark.parametrize("target", ["max78000", *_PEAKS])
 @pytest.mark.parametrize("network", _SOME)
 def test_nothing_lies_on_anything_else(network, target):
-    found = catalog.ESTIMATORS[target](networks.load(network), estimate.Options())
+    found = catalog.TARGETS[target].estimate(networks.load(network), estimate.Options())
     [occupancy] = found.maps
     for step in range(len(occupancy.steps)):
         alive = [x for x in occupancy.blocks if x.first <= step <= x.last]

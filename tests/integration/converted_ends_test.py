@@ -13,8 +13,8 @@ from tfpipeline import errors
 from tfpipeline.cost import estimate
 from tfpipeline.ir import from_tflite
 from tfpipeline.simulate import execution
+from tfpipeline.targets.stm32 import board_files
 from tfpipeline.targets.stm32 import estimate as stm32
-from tfpipeline.targets.stm32 import spec
 from tfpipeline.targets.tflm import flatbuffer
 
 MODEL = converted_ends.model()
@@ -79,5 +79,7 @@ def test_an_int16_network_is_none_of_int8_for_its_borders():
 
 
 def test_its_time_is_that_of_int8_kernels():
-    found = stm32.estimate_graph(GRAPH, estimate.Options(), spec.BOARDS["stm32f746"])
+    found = stm32.estimate_graph(
+        GRAPH, estimate.Options(), board_files.load("stm32f746")
+    )
     assert not any("with int16 activations" in note for note in found.notes)

@@ -52,7 +52,7 @@ def test_bundled_in_the_arena_predicted(name):
 
 def test_priced_where_it_runs_and_refused_where_not():
     g = from_tflite.read(MODELS["lstm"])
-    for each in catalog.estimate_all(g, catalog.NAMES, estimate.Options()):
+    for each in catalog.estimate_all(g, catalog.SURVEYED, estimate.Options()):
         if each.target in ("gap8", "max78000", "max78002"):
             assert "keeps a state from run to run" in each.violations[0]
         else:
@@ -79,7 +79,7 @@ def test_a_float_network_of_keras_is_priced_on_every_target(tmp_path):
     kinds = {layer.kind for layer in g.layers}
     assert {"Lstm", "Split", "Unpack", "Pack", "Concat", "StridedSlice"} <= kinds
     macs = 8 * 4 * 6 * (4 + 6) + 8 * 4 * 5 * (6 + 5) + 3 * 5
-    for each in catalog.estimate_all(g, catalog.NAMES, estimate.Options()):
+    for each in catalog.estimate_all(g, catalog.SURVEYED, estimate.Options()):
         if each.target in ("gap8", "max78000", "max78002"):
             assert any("keeps a state" in reason for reason in each.violations)
         else:

@@ -66,7 +66,7 @@ def _line(*, reduced):
 @pytest.mark.parametrize("target", ["max78000", "max78002", "gap8"])
 def test_chips_say_the_same_of_both_ways_in(target):
     one, other = (
-        catalog.ESTIMATORS[target](_line(reduced=reduced), estimate.Options())
+        catalog.TARGETS[target].estimate(_line(reduced=reduced), estimate.Options())
         for reduced in (True, False)
     )
     assert one.violations == other.violations

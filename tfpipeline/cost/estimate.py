@@ -4,7 +4,7 @@ A target fills it in; who prints or compares it needs to know no target.
 """
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from tfpipeline.cost import activations, occupancy, operations, weights
 from tfpipeline.ir import graph
@@ -23,6 +23,8 @@ class Options:
         split_kernels: whether kernels that are too large become several 3x3 (MAX78000).
         clock_hz: instead of the target's own clock.
         latency_models: names of the models wanted; empty for all.
+        to_tflite: gives the network as a file, for targets with a compiler that takes
+            one; `None` where there is a graph only.
     """
 
     weight_bits: int | None = None
@@ -32,6 +34,7 @@ class Options:
     split_kernels: bool = False
     clock_hz: float | None = None
     latency_models: tuple[str, ...] = ()
+    to_tflite: Callable[[], bytes] | None = None
 
     def wants(self, model: str) -> bool:
         """Whether the latency model of this name is to be reported."""
@@ -63,12 +66,15 @@ class Latency:
         seconds: at the clock that was asked for.
         relative_error: a share, `None` where nobody compared with hardware.
         joules: energy, `None` where the target was never measured.
+        evidence: how the model is known, in a word or two for tables; empty where the
+            target has one kind only, which its page tells.
     """
 
     cycles: float
     seconds: float
     relative_error: float | None = None
     joules: float | None = None
+    evidence: str = ""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

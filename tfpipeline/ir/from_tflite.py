@@ -89,6 +89,15 @@ def read(model: bytes, *, name: str = "tflite") -> graph.Graph:
     return _read(model, name, partly=False).graph
 
 
+def read_partly(model: bytes, *, name: str = "tflite") -> Partly:
+    """As `read`, for what may leave out operators without a kind.
+
+    Raises:
+        GraphError: as `read_file_partly`.
+    """
+    return _read(model, name, partly=True)
+
+
 def _read(model: bytes, name: str, *, partly: bool) -> Partly:
     stored = tflite_rewrites.without_shapes(
         tflite_rewrites.without_border(tflite_file.parse(model))

@@ -80,7 +80,7 @@ def comparison(estimates: Sequence[estimate.Estimate]) -> str:
         for found in estimates
         if found.violations
     ]
-    return "\n".join([_table(header, rows, 2), *reasons])
+    return "\n".join([table(header, rows, 2), *reasons])
 
 
 def first_reason(found: estimate.Estimate) -> str:
@@ -114,9 +114,9 @@ def _comparison_rows(found: estimate.Estimate) -> list[tuple[str, ...]]:
 
 def _milliseconds(latency: estimate.Latency) -> str:
     text = f"{1e3 * latency.seconds:,.3f} ms"
-    if latency.relative_error is None:
-        return text
-    return f"{text} +-{100 * latency.relative_error:.0f} %"
+    if latency.relative_error is not None:
+        text += f" +-{100 * latency.relative_error:.0f} %"
+    return f"{text} {latency.evidence}".rstrip()
 
 
 def _target_dict(found: estimate.Estimate) -> dict[str, Any]:
@@ -129,6 +129,7 @@ def _target_dict(found: estimate.Estimate) -> dict[str, Any]:
                 "seconds": latency.seconds,
                 "relative_error": latency.relative_error,
                 "joules": latency.joules,
+                "evidence": latency.evidence,
             }
             for name, latency in found.latency.items()
         },
@@ -189,7 +190,7 @@ def _layer_table(found: estimate.Estimate) -> str:
         )
         for line in lines
     ]
-    return _table(header, rows, 2)
+    return table(header, rows, 2)
 
 
 def _memory_lines(memory: Mapping[str, int]) -> list[str]:
@@ -200,8 +201,11 @@ def _memory_lines(memory: Mapping[str, int]) -> list[str]:
     ]
 
 
-def _table(header: Sequence[str], rows: Sequence[Sequence[str]], left: int) -> str:
-    """Columns as wide as they need; the first `left` and the last of words aligned."""
+def table(header: Sequence[str], rows: Sequence[Sequence[str]], left: int) -> str:
+    """Columns as wide as they need; the first `left` and the last of words aligned.
+
+    No trailing newline.
+    """
     columns = list(zip(header, *rows, strict=True))
     widths = [max(map(len, column)) for column in columns]
     lines = []

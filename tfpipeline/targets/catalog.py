@@ -1,43 +1,34 @@
 """All targets that a graph can be estimated on, by name."""
 
-import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from tfpipeline import errors
 from tfpipeline.cost import estimate
+from tfpipeline.cost.target import Target
 from tfpipeline.ir import graph
+from tfpipeline.targets.ethosu import estimate as ethosu
 from tfpipeline.targets.gap8 import estimate as gap8
-from tfpipeline.targets.gap8 import spec as gap8_spec
 from tfpipeline.targets.max78000 import estimate as max78000
-from tfpipeline.targets.max78000 import spec as max78000_spec
 from tfpipeline.targets.powervr import estimate as powervr
-from tfpipeline.targets.powervr import spec as powervr_spec
 from tfpipeline.targets.stm32 import estimate as stm32
-from tfpipeline.targets.stm32 import spec as stm32_spec
 from tfpipeline.targets.tflm import estimate as tflm
 
-Estimator = Callable[[graph.Graph, estimate.Options], estimate.Estimate]
-
-
-def _estimators() -> dict[str, Estimator]:
-    found: dict[str, Estimator] = {
-        name: functools.partial(max78000.estimate_graph, spec=spec)
-        for name, spec in max78000_spec.SPECS.items()
-    }
-    found |= {
-        name: functools.partial(stm32.estimate_graph, board=board)
-        for name, board in stm32_spec.BOARDS.items()
-    }
-    found[gap8_spec.NAME] = gap8.estimate_graph
-    found |= {
-        name: functools.partial(powervr.estimate_graph, core=core)
-        for name, core in powervr_spec.CORES.items()
-    }
-    return found | {tflm.TARGET: tflm.estimate_graph}
-
-
-ESTIMATORS = _estimators()
-NAMES = tuple(ESTIMATORS)
+TARGETS: dict[str, Target] = {
+    each.name: each
+    for each in (
+        *max78000.TARGETS,
+        *stm32.TARGETS,
+        *gap8.TARGETS,
+        *powervr.TARGETS,
+        *tflm.TARGETS,
+        *ethosu.TARGETS,
+    )
+}
+NAMES = tuple(TARGETS)
+# What is estimated where no target is named.
+SURVEYED = tuple(name for name, each in TARGETS.items() if each.is_surveyed)
+# What a graph alone can be estimated on.
+OF_GRAPHS = tuple(name for name, each in TARGETS.items() if not each.needs_file)
 
 
 def require_known(names: Sequence[str]) -> None:
@@ -46,7 +37,7 @@ def require_known(names: Sequence[str]) -> None:
     Raises:
         UsageError: naming what is unknown, and all targets.
     """
-    unknown = [name for name in names if name not in ESTIMATORS]
+    unknown = [name for name in names if name not in TARGETS]
     if unknown or not names:
         found = ", ".join(f"'{name}'" for name in unknown) or "none"
         raise errors.UsageError(
@@ -63,4 +54,23 @@ def estimate_all(
         UsageError: an unknown target, or an option that does not fit one.
     """
     require_known(names)
-    return [ESTIMATORS[name](g, options) for name in names]
+    return [TARGETS[name].estimate(g, options) for name in names]
+
+
+def of_files(paths: Sequence[str]) -> list[Target]:
+    """The boards that files describe.
+
+    Raises:
+        PipelineError: a file cannot be read, or describes no board.
+        UsageError: a name that a target or another file has.
+    """
+    found: dict[str, Target] = {}
+    for path in paths:
+        board = stm32.of_file(path)
+        if board.name in TARGETS or board.name in found:
+            raise errors.UsageError(
+                f"{path}: name must be another than '{board.name}', which a "
+                f"{'target' if board.name in TARGETS else 'board given before'} has"
+            )
+        found[board.name] = board
+    return list(found.values())

@@ -10,14 +10,19 @@ from tests import graph_builder
 from tfpipeline import errors
 from tfpipeline.cost import estimate
 from tfpipeline.ir import from_tflite
-from tfpipeline.targets.stm32 import cost, spec
+from tfpipeline.targets.stm32 import board_files, cost, spec
 from tfpipeline.targets.stm32 import estimate as stm32
 
 OPTIONS = estimate.Options()
-F746 = spec.BOARDS["stm32f746"]
+F746 = board_files.load("stm32f746")
 ROOT = pathlib.Path(__file__).parents[3]
 SAVES = ROOT / "tests/golden/offline_plan/saves_memory.tflite"
-L4R5 = spec.BOARDS["stm32l4r5"]
+L4R5 = board_files.load("stm32l4r5")
+
+
+def _with_ram(board, *sizes):
+    regions = [spec.Region(name=f"r{n}", num_bytes=n) for n in sizes]
+    return dataclasses.replace(board, ram=tuple(regions))
 
 
 def _paper():
@@ -104,11 +109,11 @@ def test_what_does_not_fit_is_said_in_bytes():
 def test_our_plan_is_advised_where_it_fits():
     g = from_tflite.read_file(SAVES)
     needed = stm32.estimate_graph(g, OPTIONS, F746).memory["ram_bytes"]
-    board = dataclasses.replace(F746, ram_bytes=needed - 1)
+    board = _with_ram(F746, needed - 1)
     [ram] = stm32.estimate_graph(g, OPTIONS, board).violations
     plan = offline_plan.make(SAVES.read_bytes())
     assert f"{plan.head_bytes:,} bytes: export with --offline_plan" in ram
-    small = dataclasses.replace(F746, ram_bytes=plan.head_bytes - 1)
+    small = _with_ram(F746, plan.head_bytes - 1)
     [ram] = stm32.estimate_graph(g, OPTIONS, small).violations
     assert "--offline_plan" not in ram
 
@@ -134,3 +139,44 @@ def test_names_and_kinds_are_the_graph_s():
         *("Reshape", "Dense", "Softmax"),
     ]
     assert found.layers[0].comp == 32 * 32 * 32
+
+
+def test_an_arena_lies_in_one_region():
+    needed = stm32.estimate_graph(_paper(), OPTIONS, L4R5).memory["ram_bytes"]
+    board = _with_ram(L4R5, needed - 1, 64)
+    found = stm32.estimate_graph(_paper(), OPTIONS, board)
+    assert found.memory["ram_available_bytes"] == needed + 63
+    [ram] = found.violations
+    assert ram.startswith(
+        f"RAM: activations need {needed:,} bytes in one piece; the largest region of "
+        f"stm32l4r5, 'r{needed - 1}', has {needed - 1:,}, 1 too few"
+    )
+    assert not stm32.estimate_graph(
+        _paper(), OPTIONS, _with_ram(L4R5, needed)
+    ).violations
+
+
+def test_what_is_known_of_a_board_is_told():
+    def told(name):
+        board = board_files.load(name)
+        found = stm32.estimate_graph(_paper(), OPTIONS, board)
+        [note] = [note for note in found.notes if note.startswith(f"{name} is ")]
+        return found.latency[board.kernels].evidence, note
+
+    assert told("stm32l4r5") == (
+        "measured",
+        "stm32l4r5 is measured: the model is off by -13 to +8 % on the published "
+        "figures of microTVM with CMSIS-NN",
+    )
+    evidence, note = told("xg24")
+    assert evidence == "unmeasured"
+    assert "with the kernels that the model is of; it is off by +76 to +317 %" in note
+    assert told("rp2350") == (
+        "unmeasured",
+        "rp2350 is unmeasured: no published figures are known",
+    )
+    q7 = stm32.estimate_graph(_paper(), OPTIONS, F746).latency
+    assert {name: each.evidence for name, each in q7.items()} == {
+        cost.S8: "unmeasured",
+        cost.Q7_2018: "measured",
+    }

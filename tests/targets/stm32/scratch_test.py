@@ -7,8 +7,8 @@ import pytest
 from tests import graph_builder
 from tfpipeline.cost import estimate
 from tfpipeline.ir import graph
+from tfpipeline.targets.stm32 import board_files, scratch
 from tfpipeline.targets.stm32 import estimate as stm32
-from tfpipeline.targets.stm32 import scratch, spec
 
 # What builds the layer behind 8x8x4 -> bytes beside int8, and beside int16.
 CASES = {
@@ -131,7 +131,7 @@ def test_int16_beside_int32_biases_runs_in_the_reference_kernel():
 def test_the_arena_holds_it():
     builder = graph_builder.Builder((16, 16, 16))
     builder.transposed(16)
-    board = spec.BOARDS["stm32f746"]
+    board = board_files.load("stm32f746")
     memory = stm32.estimate_graph(builder.build(), estimate.Options(), board).memory
     # Input, output, 33 columns of 16 channels in 3 rows of int32.
     assert memory["ram_bytes"] == 4_096 + 16_384 + 6_336

@@ -13,7 +13,7 @@ def of_format(
     g: graph.Graph,
     name: str,
     weight_bits: int | None = None,
-    among: Sequence[str] = targets.NAMES,
+    among: Sequence[str] = targets.SURVEYED,
     *,
     layer_bits: Mapping[str, int] | None = None,
 ) -> list[estimate.Estimate]:
@@ -34,8 +34,12 @@ def of_format(
         weight_bits=weight_bits,
         layer_bits=layer_bits or {},
     )
-    starts = number_format.targets or ("",)
-    names = tuple(each for each in among if each.startswith(starts))
+    names = tuple(
+        each
+        for each in among
+        if not number_format.targets
+        or targets.TARGETS[each].integers in number_format.targets
+    )
     return targets.estimate_all(g, names, options) if names else []
 
 

@@ -4,7 +4,7 @@ import dataclasses
 from collections import Counter
 from collections.abc import Mapping
 
-from tfpipeline.cost import estimate, occupancy, operations
+from tfpipeline.cost import estimate, occupancy, operations, target
 from tfpipeline.ir import global_pools, graph, single_results
 from tfpipeline.targets.gap8 import (
     buffers,
@@ -208,3 +208,6 @@ def _warnings(breaches: tuple[constraints.Violation, ...]) -> tuple[str, ...]:
     return tuple(
         f"warning: {breach}" for breach in breaches if breach.level == violation.WARNING
     )
+
+
+TARGETS = (target.Target(name=spec.NAME, integers="gap8", estimate=estimate_graph),)

@@ -1,9 +1,10 @@
 """What a graph costs on the accelerator: the target's part of `tfpipeline.estimate`."""
 
 import dataclasses
+import functools
 from collections.abc import Sequence
 
-from tfpipeline.cost import estimate, occupancy
+from tfpipeline.cost import estimate, occupancy, target
 from tfpipeline.ir import global_pools, graph, single_results
 from tfpipeline.targets.max78000 import (
     cost,
@@ -183,3 +184,13 @@ def _sections(
     if latency.MODELS[0] in models:
         text = f"{report.estimated_latency(result)}\n{text}"
     return {"as the vendor's tool prints it": text}
+
+
+TARGETS = tuple(
+    target.Target(
+        name=name,
+        integers="max78000",
+        estimate=functools.partial(estimate_graph, spec=spec),
+    )
+    for name, spec in specs.SPECS.items()
+)

@@ -1,6 +1,8 @@
 """What a graph costs on a PowerVR core: the target's part of `tfpipeline.estimate`."""
 
-from tfpipeline.cost import estimate, weights
+import functools
+
+from tfpipeline.cost import estimate, target, weights
 from tfpipeline.ir import graph
 from tfpipeline.targets.powervr import cost, lowering, spec
 
@@ -71,3 +73,13 @@ def _notes(g: graph.Graph, bits: int, models: tuple[str, ...]) -> tuple[str, ...
             "work and weights of operators that are not supported are left out"
         )
     return tuple(notes)
+
+
+TARGETS = tuple(
+    target.Target(
+        name=name,
+        integers="powervr",
+        estimate=functools.partial(estimate_graph, core=core),
+    )
+    for name, core in spec.CORES.items()
+)

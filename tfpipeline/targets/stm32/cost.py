@@ -12,10 +12,11 @@ values of a pool; the constants are fitted to the paper's layers and give its to
     4.6875 x compares   pool
 
 `cmsis-nn-s8`: today's int8 kernels. Cycles are instructions, from a fit over emulated
-kernels, times the core's cycles an instruction measured on silicon (`spec.py`). The
-band of error is part of the result. Against MLPerf Tiny v1.0 with CMSIS-NN the four
-networks are within -13 to +8 % on an STM32L4R5 (Cortex-M4, cycles an instruction from
-another board) and -7 to +10 % on an nRF5340 (Cortex-M33, from these very rows).
+kernels, times the core's cycles an instruction measured on silicon (`spec.py`). A board
+whose file has terms of its own (`board_files`) names them by the kernels that they are
+of. The band of error is part of the result. Against MLPerf Tiny v1.0 with CMSIS-NN the
+four networks are within -13 to +8 % on an STM32L4R5 (Cortex-M4, cycles an instruction
+from another board) and -7 to +10 % on an nRF5340 (Cortex-M33, from these very rows).
 
 Operations are counted as in the paper: 2 a MAC, 1 a compared value of a pool.
 """
@@ -29,7 +30,7 @@ from tfpipeline import errors
 from tfpipeline.targets.stm32 import spec
 
 Q7_2018 = "cmsis-nn-q7-2018"
-S8 = "cmsis-nn-s8"
+S8 = spec.CMSIS_NN_S8
 
 CONV = "conv"
 DEPTHWISE = "depthwise"
@@ -181,17 +182,19 @@ def estimate_q7(layers: Sequence[Layer], *, clock_hz: float) -> Latency:
 def estimate_s8(
     layers: Sequence[Layer], board: spec.Board, *, clock_hz: float | None = None
 ) -> Latency:
-    """Estimates the profile `cmsis-nn-s8` on `board`, at its clock unless given.
+    """Estimates the profile of the board's kernels, at its clock unless given.
 
     Raises:
         UsageError: no layer takes any time.
     """
-    core = spec.CORES[board.core]
+    core = board.core
     cycles = tuple(
         count_instructions(layer, core) * core.cycles_per_instruction
         for layer in layers
     )
-    return _latency(S8, layers, cycles, clock_hz or board.clock_hz, core.relative_error)
+    return _latency(
+        board.kernels, layers, cycles, clock_hz or board.clock_hz, core.relative_error
+    )
 
 
 def energy_joules(latency: Latency, board: spec.Board) -> float | None:

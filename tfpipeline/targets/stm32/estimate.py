@@ -1,4 +1,4 @@
-"""What a graph costs on an STM32 board: the target's part of `tfpipeline.estimate`."""
+"""What a graph costs on a board: the target's part of `tfpipeline.estimate`."""
 
 import functools
 from collections.abc import Mapping, Sequence
@@ -12,13 +12,18 @@ from tfpipeline.cost import (
     kernel_scratch,
     liveness,
     occupancy,
+    target,
     weights,
 )
 from tfpipeline.ir import graph
-from tfpipeline.targets.stm32 import cost, lowering, scratch, spec
+from tfpipeline.targets.stm32 import board_files, cost, lowering, scratch, spec
 
 # The only board of the 2018 paper; its cycles hold for this core and memory.
 _Q7_BOARD = "stm32f746"
+
+# What the survey of all targets has: the four of before boards were files. Others are
+# asked for by name.
+_SURVEYED = ("stm32f746", "stm32l4r5", "stm32h7a3", "stm32u575")
 
 _NOTES = (
     "RAM is the arena of activations and kernel scratch by TFLite Micro's own plan; "
@@ -38,7 +43,12 @@ def estimate_graph(
     layers = lowering.lower(g)
     clock_hz = options.clock_hz or board.clock_hz
     found = [cost.estimate_s8(layers, board, clock_hz=clock_hz)]
-    notes = [*_NOTES, *lowering.stand_ins(g), *_width_notes(g, options)]
+    notes = [
+        *_NOTES,
+        _known(board),
+        *lowering.stand_ins(g),
+        *_width_notes(g, options),
+    ]
     buffers = activations.find_buffers(
         g,
         bits=options.activation_bits,
@@ -65,6 +75,7 @@ def estimate_graph(
                 seconds=each.seconds,
                 relative_error=each.relative_error,
                 joules=_joules(each, board),
+                evidence=_evidence(each, board),
             )
             for each in found
         },
@@ -83,8 +94,30 @@ def estimate_graph(
 
 
 def _joules(latency: cost.Latency, board: spec.Board) -> float | None:
-    # Boards were measured with the s8 kernels only.
-    return cost.energy_joules(latency, board) if latency.profile == cost.S8 else None
+    # Boards were measured with today's kernels only.
+    is_own = latency.profile == board.kernels
+    return cost.energy_joules(latency, board) if is_own else None
+
+
+def _evidence(latency: cost.Latency, board: spec.Board) -> str:
+    # The paper's profile is fitted to the paper's measurement.
+    return board.evidence if latency.profile == board.kernels else spec.MEASURED
+
+
+def _known(board: spec.Board) -> str:
+    """How far the model was from what is published of the board."""
+    against = ", ".join(dict.fromkeys(each.software for each in board.compared))
+    if board.is_measured:
+        return (
+            f"{board.name} is measured: the model is off by {board.error_text} on the "
+            f"published figures of {against}"
+        )
+    if board.compared:
+        return (
+            f"{board.name} is unmeasured with the kernels that the model is of; it is "
+            f"off by {board.error_text} on the published figures of {against}"
+        )
+    return f"{board.name} is unmeasured: no published figures are known"
 
 
 def _memory(
@@ -157,6 +190,14 @@ def _violations(
                     f"the same network with our plan of the arena, {planned:,} bytes: "
                     f"export with --offline_plan; else {fix}"
                 )
+        largest = max(board.ram, key=lambda region: region.num_bytes)
+        if what == "ram" and largest.num_bytes < needed <= available:
+            found.append(
+                f"RAM: activations need {needed:,} bytes in one piece; the largest "
+                f"region of {board.name}, '{largest.name}', has "
+                f"{largest.num_bytes:,}, {needed - largest.num_bytes:,} too few. What "
+                f"would fit: {fix}"
+            )
         if needed > available:
             found.append(
                 f"{what.upper() if what == 'ram' else what}: {name} need {needed:,} "
@@ -185,3 +226,34 @@ def _width_notes(g: graph.Graph, options: estimate.Options) -> tuple[str, ...]:
             f"{options.weight_bits}-bit weights in this estimate"
         )
     return tuple(notes)
+
+
+def _of_board(
+    name: str, g: graph.Graph, options: estimate.Options
+) -> estimate.Estimate:
+    return estimate_graph(g, options, board_files.load(name))
+
+
+def of_file(path: str) -> target.Target:
+    """The board that a user's file describes.
+
+    Raises:
+        PipelineError: as `board_files.read`.
+    """
+    board = board_files.read(path)
+    return target.Target(
+        name=board.name,
+        integers=target.TFLITE,
+        estimate=functools.partial(estimate_graph, board=board),
+    )
+
+
+TARGETS = tuple(
+    target.Target(
+        name=name,
+        integers=target.TFLITE,
+        estimate=functools.partial(_of_board, name),
+        is_surveyed=name in _SURVEYED,
+    )
+    for name in dict.fromkeys((*_SURVEYED, *board_files.names()))
+)

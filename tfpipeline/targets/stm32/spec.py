@@ -1,4 +1,6 @@
-"""Cortex-M cores and boards, as constants with their sources.
+"""Cortex-M cores as constants with their sources, and what a board is.
+
+The boards themselves are data: `boards/*.yaml` beside this file.
 
 Sources, named in the comments:
   emulated  instructions of CMSIS-NN 99f736a (s8) counted in QEMU 7.2 with -icount,
@@ -12,6 +14,11 @@ Sources, named in the comments:
 """
 
 import dataclasses
+
+# The kernels that the cores' fits are of, and the name of their latency model.
+CMSIS_NN_S8 = "cmsis-nn-s8"
+MEASURED = "measured"
+UNMEASURED = "unmeasured"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -53,15 +60,89 @@ class Core:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Board:
-    """One target; `power_watts` only where a board was measured under inference."""
+class Region:
+    """Memory of consecutive addresses, in bytes."""
 
     name: str
-    core: str
+    num_bytes: int
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Measurement:
+    """How far the model is from published figures of a board.
+
+    Attributes:
+        software: that ran there.
+        kernels: of that software; the board's own where the model is of them.
+        error_percent: the model's, of the lowest and the highest network, rounded.
+        source: where the figures stand.
+    """
+
+    software: str
+    kernels: str
+    error_percent: tuple[int, int]
+    source: str
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Board:
+    """One target.
+
+    Attributes:
+        name: of --target.
+        title: in words.
+        core: what it computes with, its cycles an instruction being this board's.
+        kernels: whose instructions the core's fit counts; name of the latency model.
+        clock_hz: of that core.
+        flash_bytes: for code and weights.
+        ram: where an arena may lie, in one of them.
+        power_watts: under inference, only where it was measured; the board's.
+        supply_volts: at which that was.
+        measured: the model's errors; empty where nothing is published.
+        sources: of all figures, a line each.
+    """
+
+    name: str
+    title: str
+    core: Core
+    kernels: str = CMSIS_NN_S8
     clock_hz: int
     flash_bytes: int
-    ram_bytes: int
-    power_watts: float | None
+    ram: tuple[Region, ...]
+    power_watts: float | None = None
+    supply_volts: float | None = None
+    measured: tuple[Measurement, ...] = ()
+    sources: tuple[str, ...] = ()
+
+    @property
+    def ram_bytes(self) -> int:
+        """Of all regions."""
+        return sum(region.num_bytes for region in self.ram)
+
+    @property
+    def is_measured(self) -> bool:
+        """Whether figures with the kernels that the model is of are published."""
+        return any(each.kernels == self.kernels for each in self.measured)
+
+    @property
+    def compared(self) -> tuple[Measurement, ...]:
+        """Errors with the model's own kernels; where there are none, with others."""
+        own = tuple(each for each in self.measured if each.kernels == self.kernels)
+        return own or self.measured
+
+    @property
+    def evidence(self) -> str:
+        """Whether the model was compared with this board: a word for tables."""
+        return MEASURED if self.is_measured else UNMEASURED
+
+    @property
+    def error_text(self) -> str:
+        """The lowest and the highest error of `compared`; empty without any."""
+        if not self.compared:
+            return ""
+        low = min(each.error_percent[0] for each in self.compared)
+        high = max(each.error_percent[1] for each in self.compared)
+        return f"{low:+d} to {high:+d} %"
 
 
 CORES = {
@@ -156,49 +237,6 @@ CORES = {
             cycles_per_instruction=0.93,
             cycles_per_instruction_range=(0.85, 1.00),
             relative_error=0.50,
-        ),
-    )
-}
-
-BOARDS = {
-    board.name: board
-    for board in (
-        # The board and the clock of the paper. Sizes: datasheet of STM32F746ZG, RAM
-        # without the instruction memory. No public energy.
-        Board(
-            name="stm32f746",
-            core="cortex-m7",
-            clock_hz=216_000_000,
-            flash_bytes=1024 * 1024,
-            ram_bytes=320 * 1024,
-            power_watts=None,
-        ),
-        # Clocks: results. Sizes: datasheets. Power: energy over latency of results, the
-        # same within 2 % for the four networks on L4R5 (OctoML v1.0, CMSIS-NN), and
-        # with ST's own software (v1.2, image classification) on H7A3 and U575.
-        Board(
-            name="stm32l4r5",
-            core="cortex-m4",
-            clock_hz=120_000_000,
-            flash_bytes=2048 * 1024,
-            ram_bytes=640 * 1024,
-            power_watts=20_236e-6 / 389.6e-3,
-        ),
-        Board(
-            name="stm32h7a3",
-            core="cortex-m7",
-            clock_hz=280_000_000,
-            flash_bytes=2048 * 1024,
-            ram_bytes=1184 * 1024,
-            power_watts=5_090e-6 / 40.8e-3,
-        ),
-        Board(
-            name="stm32u575",
-            core="cortex-m33",
-            clock_hz=160_000_000,
-            flash_bytes=2048 * 1024,
-            ram_bytes=768 * 1024,
-            power_watts=2_579e-6 / 111.1e-3,
         ),
     )
 }

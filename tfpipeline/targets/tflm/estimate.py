@@ -11,6 +11,7 @@ from tfpipeline.cost import (
     kernel_scratch,
     memory_map,
     occupancy,
+    target,
     weights,
 )
 from tfpipeline.ir import graph
@@ -57,3 +58,6 @@ def estimate_graph(g: graph.Graph, options: estimate.Options) -> estimate.Estima
             ),
         ),
     )
+
+
+TARGETS = (target.Target(name=TARGET, integers=target.TFLITE, estimate=estimate_graph),)
