@@ -61,11 +61,12 @@ def prepare(given: Given, flags: Flags) -> Prepared:
     stored = _stored(given, flags.weight_bits)
     if stored is None:
         return _from_float(given, flags)
+    beside = _beside(given)
     prepared = network.from_program(
         stored,
         precision=PRECISIONS[flags.precision],
-        g=_beside(given),
-        images=_images(given, stored.input.shape),
+        g=beside,
+        images=_images(given, stored, beside),
     )
     prepared = dataclasses.replace(prepared, metadata=_metadata(given))
     return Prepared(files.contents(prepared), functools.partial(_report, prepared))
@@ -204,8 +205,14 @@ def _form(
 
     def compute(inputs: graph.Array) -> dict[str, graph.Array]:
         values = network.reals(p, inputs)
-        # A flattened tensor lies in another order here.
-        return {name: each for name, each in values.items() if name not in moved}
+        # A flattened tensor lies in another order here; lines have one row on the chip.
+        return {
+            name: each.reshape(len(each), *g.tensors[name].shape[1:])
+            if name in g.tensors
+            else each
+            for name, each in values.items()
+            if name not in moved
+        }
 
     return loss.Form(
         f"GAP8, {p.num_bits} bits",
@@ -218,15 +225,20 @@ def _form(
     )
 
 
-def _images(given: Given, shape: program.Shape) -> graph.Array | None:
+def _images(
+    given: Given, p: program.Program, g: graph.Graph | None
+) -> graph.Array | None:
     if given.calibration is None:
         return None
-    channels, rows, columns = shape
+    channels, rows, columns = p.input.shape
+    shape: tuple[int, ...] = (rows, columns, channels)
+    if g is not None:  # Which knows a line or a vector from a plane.
+        shape = g.tensors[g.inputs[0]].shape[1:]
     quantized = given.gap_quantized
     is_raw = quantized is not None and quantized.takes_pixels
     usual = input_range.PIXELS if is_raw else input_range.SIGNED
     pixels = input_range.parse(given.input_range) or input_range.NAMED[usual]
-    return given.calibration_source.read((rows, columns, channels), pixels)
+    return given.calibration_source.read(shape, pixels)
 
 
 def _report(found: network.Network, output: pathlib.Path | None) -> list[str]:

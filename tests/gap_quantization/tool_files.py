@@ -6,18 +6,9 @@ import numpy as np
 
 from export.gap8 import layer_records
 from tests import graph_builder
+from tests.targets.gap8 import float_networks
 from tfpipeline.ir import graph
 from tfpipeline.targets.gap8 import calibrate, quantize
-
-
-def random_weights(g, seed=0):
-    """The graph with kernels and biases of random values."""
-    random = np.random.default_rng(seed)
-    constants = {
-        name: random.normal(0, 0.4, values.shape).astype(np.float32)
-        for name, values in g.constants.items()
-    }
-    return graph.Graph(g.name, g.tensors, constants, g.layers, g.inputs, g.outputs)
 
 
 def every_kind():
@@ -34,14 +25,12 @@ def every_kind():
     net.join(graph.Add, skip, clamp=graph.RELU)
     net.flatten()
     net.dense(5, relu=False)
-    return random_weights(net.build())
+    return float_networks.with_values(net.build())
 
 
 def program_of(g, num_bits=16):
     """The integers of a graph, by our own calibration."""
-    random = np.random.default_rng(1)
-    shape = (4, *g.tensors[g.inputs[0]].shape[1:])
-    images = random.uniform(-1, 1, shape).astype(np.float32)
+    images = float_networks.images(g, 4)
     return quantize.quantize(g, calibrate.calibrate(g, images), num_bits=num_bits)
 
 
