@@ -10,6 +10,7 @@ from tfpipeline import atomic_files, errors, model_source, run_folder
 from tfpipeline.audio import front_end as front_ends
 from tfpipeline.configs import images, network
 from tfpipeline.data import preprocessing, specs
+from tfpipeline.gap_quantization import network as gap_quantization
 from tfpipeline.ir import graph
 from tfpipeline.metadata import flags, model_metadata
 from tfpipeline.models import forms
@@ -319,6 +320,15 @@ class Given:
         except errors.GraphError as error:
             raise errors.GraphError(f"{self.model}: {error}") from error
 
+    @functools.cached_property
+    def gap_quantized(self) -> gap_quantization.Quantized | None:
+        """The integers that gap_quantization wrote, if the network is of these.
+
+        Raises:
+            PipelineError: as `gap_quantization.network.find`.
+        """
+        return gap_quantization.find(self.model)
+
     def source(self, *, scaled_inputs: bool = False) -> model_source.Source:
         """The network as a graph, with its weights.
 
@@ -328,6 +338,8 @@ class Given:
         Raises:
             PipelineError: as `model_source.load`.
         """
+        if self.gap_quantized is not None:
+            return model_source.of_quantized(self.gap_quantized)
         return model_source.with_weights(
             self.model,
             scaled_inputs=scaled_inputs,

@@ -5,6 +5,7 @@ import pathlib
 from collections.abc import Sequence
 
 from tfpipeline import errors, number_formats, run_folder
+from tfpipeline.gap_quantization import network as gap_quantization
 from tfpipeline.ir import from_tflite, graph, serialize
 from tfpipeline.models import forms
 from tfpipeline.networks import catalog
@@ -90,7 +91,17 @@ def load(
         case forms.Kind.SAVED_MODEL:
             return _saved_model(form, partly)
     path = pathlib.Path(model)
+    quantized = gap_quantization.find(path)
+    if quantized is not None:
+        return of_quantized(quantized)
     return _file(_in_folder(path) if path.is_dir() else path, partly)
+
+
+def of_quantized(quantized: gap_quantization.Quantized) -> Source:
+    """The network that gap_quantization wrote, in real numbers."""
+    return Source(
+        quantized.graph, activation_bits=quantized.num_bits, notes=quantized.notes
+    )
 
 
 def _file(path: pathlib.Path, partly: bool) -> Source:

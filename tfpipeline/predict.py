@@ -29,7 +29,14 @@ from tfpipeline.untrusted import content
 
 _TOP = 3
 _OWN, _READING = networks.Own(), images.Reading()
-_FORMS = (runners.FLOAT, runners.INT8, runners.INT16X8, runners.TFLM, runners.C)
+_FORMS = (
+    runners.FLOAT,
+    runners.INT8,
+    runners.INT16X8,
+    runners.TFLM,
+    runners.C,
+    runners.GAP8,
+)
 # Inputs that are computed at a time.
 _TOGETHER = 256
 # Tasks whose outputs are values, which are told in their order.
@@ -43,7 +50,8 @@ class Command(fields.Config):
     model: Annotated[
         str | None,
         Flag(
-            "A .keras, .h5 or .tflite file, file.py:function, or the folder of a run."
+            "A .keras, .h5 or .tflite file, file.py:function, the folder of a run, or "
+            "a quant.json."
         ),
     ] = None
     source: Annotated[
@@ -139,6 +147,9 @@ def _pixels(
     """What the network reads of a pixel."""
     if text == input_ranges.AUTO and known is not None and known.is_of_pixels:
         return known.preprocessing
+    quantized = given.gap_quantized
+    if text == input_ranges.AUTO and quantized is not None and quantized.takes_pixels:
+        text = input_ranges.PIXELS
     g, model, _ = given.loaded()
     limits = float_network.pixels_of(text, g, model)
     return preprocessing.of_bytes(limits.low, limits.high)

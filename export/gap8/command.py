@@ -50,33 +50,37 @@ def prepare(given: Given, flags: Flags) -> Prepared:
 
     Args:
         given: the folder of a run, a graph, a `.tflite` or a Keras file, of floats; or
-            a `program.npz`, or the folder of a run or an export that holds one.
+            a `program.npz`, or the folder of a run or an export that holds one; or what
+            gap_quantization wrote.
         flags: of the target.
 
     Raises:
         UsageError: what does not go together, or is missing.
         PipelineError: as `network.from_float`.
     """
-    path = pathlib.Path(given.model)
-    stored = _stored(path, flags.weight_bits)
+    stored = _stored(given, flags.weight_bits)
     if stored is None:
         return _from_float(given, flags)
+    beside = _beside(given)
     prepared = network.from_program(
         stored,
         precision=PRECISIONS[flags.precision],
-        g=_beside(path),
-        images=_images(given, stored.input.shape),
+        g=beside,
+        images=_images(given, stored, beside),
     )
     prepared = dataclasses.replace(prepared, metadata=_metadata(given))
     return Prepared(files.contents(prepared), functools.partial(_report, prepared))
 
 
-def _stored(path: pathlib.Path, weight_bits: int | None) -> program.Program | None:
-    """The program that a path holds, if it does; of a run, of the width that is asked.
+def _stored(given: Given, weight_bits: int | None) -> program.Program | None:
+    """The program that a network is, if it is; of a run, of the width that is asked.
 
     Raises:
         UsageError: a program of another width was named itself.
     """
+    path = pathlib.Path(given.model)
+    if given.gap_quantized is not None:
+        return _of_width(given.gap_quantized.program, weight_bits, path)
     name = program_file.FILE_NAME
     own = [path, path / name]
     run, formats = run_folder.RunFolder(path), number_formats.of_scheme("gap8")
@@ -84,19 +88,28 @@ def _stored(path: pathlib.Path, weight_bits: int | None) -> program.Program | No
         if place.suffix != ".npz" or not place.is_file():
             continue
         p = program_file.read(place)
+        if place in own:
+            return _of_width(p, weight_bits, path)
         if weight_bits in (None, p.num_bits):
             return p
-        if place in own:
-            raise errors.UsageError(
-                f"'{path}' has integers of {p.num_bits} bits already: leave out "
-                "--weight_bits"
-            )
     return None
 
 
-def _beside(path: pathlib.Path) -> graph.Graph | None:
-    """The float graph of a run, which its program is of."""
-    folder = run_folder.RunFolder(path).graph
+def _of_width(
+    p: program.Program, weight_bits: int | None, path: pathlib.Path
+) -> program.Program:
+    if weight_bits in (None, p.num_bits):
+        return p
+    raise errors.UsageError(
+        f"'{path}' has integers of {p.num_bits} bits already: leave out --weight_bits"
+    )
+
+
+def _beside(given: Given) -> graph.Graph | None:
+    """The float graph of a run, which its program is of, or of given integers."""
+    if given.gap_quantized is not None:
+        return given.gap_quantized.graph
+    folder = run_folder.RunFolder(pathlib.Path(given.model)).graph
     if not (folder / serialize.FILE_NAME).is_file():
         return None
     g = serialize.read(folder)
@@ -192,8 +205,14 @@ def _form(
 
     def compute(inputs: graph.Array) -> dict[str, graph.Array]:
         values = network.reals(p, inputs)
-        # A flattened tensor lies in another order here.
-        return {name: each for name, each in values.items() if name not in moved}
+        # A flattened tensor lies in another order here; lines have one row on the chip.
+        return {
+            name: each.reshape(len(each), *g.tensors[name].shape[1:])
+            if name in g.tensors
+            else each
+            for name, each in values.items()
+            if name not in moved
+        }
 
     return loss.Form(
         f"GAP8, {p.num_bits} bits",
@@ -206,13 +225,20 @@ def _form(
     )
 
 
-def _images(given: Given, shape: program.Shape) -> graph.Array | None:
+def _images(
+    given: Given, p: program.Program, g: graph.Graph | None
+) -> graph.Array | None:
     if given.calibration is None:
         return None
-    channels, rows, columns = shape
-    declared = input_range.parse(given.input_range)
-    pixels = declared or input_range.NAMED[input_range.SIGNED]
-    return given.calibration_source.read((rows, columns, channels), pixels)
+    channels, rows, columns = p.input.shape
+    shape: tuple[int, ...] = (rows, columns, channels)
+    if g is not None:  # Which knows a line or a vector from a plane.
+        shape = g.tensors[g.inputs[0]].shape[1:]
+    quantized = given.gap_quantized
+    is_raw = quantized is not None and quantized.takes_pixels
+    usual = input_range.PIXELS if is_raw else input_range.SIGNED
+    pixels = input_range.parse(given.input_range) or input_range.NAMED[usual]
+    return given.calibration_source.read(shape, pixels)
 
 
 def _report(found: network.Network, output: pathlib.Path | None) -> list[str]:
@@ -235,7 +261,8 @@ def _report(found: network.Network, output: pathlib.Path | None) -> list[str]:
 TARGET = Target(
     name="gap8",
     title="AutoTiler and NNTool",
-    takes="a .tflite file, a graph.json or a Keras file, of floats, or a program.npz",
+    takes="a .tflite file, a graph.json or a Keras file, of floats, a program.npz, or "
+    "the layers of gap_quantization",
     flags=Flags(),
     prepare=prepare,
 )

@@ -250,6 +250,15 @@ def test_gap8_takes_it_with_the_same_flags(export, tmp_path):
     assert p.num_bits == 16
 
 
+@pytest.mark.parametrize("num_bits", [16, pytest.param(8, marks=_SLOW)])
+def test_gap8_takes_one_axis_as_one_row(export, given, tmp_path, num_bits):
+    lines = export("gap8", "accelerometer.keras", "windows.npy", weight_bits=num_bits)
+    (told,) = (line for line in lines if line.startswith("loss "))
+    assert float(told.split()[1]) > {16: 40, 8: 15}[num_bits]
+    p = program_file.read(tmp_path / "gap8" / program_file.FILE_NAME)
+    assert p.input.shape == (3, 1, 32)
+
+
 @pytest.mark.default_cases(1)
 @pytest.mark.parametrize("target", ["int8", "int16x8", "tflm", "c"])
 def test_without_data_the_way_is_named(export, target, tmp_path):

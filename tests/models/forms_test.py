@@ -81,7 +81,10 @@ def test_digests_are_of_the_file(folder):
         ("strangers.nets.tiny.more:make", "no Python module is called"),
         ("saved", "a SavedModel holds operations but no layers: estimate takes it"),
         ("net.tflite", "holds operators but no layers"),
-        ("graph.json", "it is a graph.json; training takes the name of a network, a"),
+        (
+            "graph.json",
+            "it is a graph.json or quant.json; training takes the name of",
+        ),
         ("a\0b", "no network and no file"),
     ],
 )

@@ -134,6 +134,8 @@ class Network:
         path = pathlib.Path(self.given.model)
         if form == C:
             host.require(host.COMPILER)
+        if form == GAP8 and self.given.gap_quantized is not None:
+            return _of_program(self.given.gap_quantized.program)
         if form == MAX78000 and (device := _devices_own(path)) is not None:
             return _of_device(device, self.given.loaded()[0])
         stored = self._stored(path, INT8 if form in (TFLM, C) else form)
@@ -192,6 +194,8 @@ class Network:
 
     def form(self) -> str:
         """The form that the network itself is: the integers of a file, else float."""
+        if self.given.gap_quantized is not None:
+            return GAP8
         if pathlib.Path(self.given.model).suffix.lower() != ".tflite":
             return FLOAT
         integers = {"int8": INT8, "int16": INT16X8}

@@ -33,7 +33,7 @@ class Kind(enum.Enum):
     FUNCTION = "file.py:function or package.module:function"
     TFLITE_FILE = "a .tflite file"
     SAVED_MODEL = "the folder of a SavedModel"
-    GRAPH = "a graph.json"
+    GRAPH = "a graph.json or quant.json"
     FOLDER = "the folder of a run or graph"
 
 

@@ -55,10 +55,25 @@ def summed(num_bits):
     return net.build("summed")
 
 
+def line(num_bits):
+    """One row, as one-dimensional layers are run."""
+    net = programs.Builder((3, 1, 47), num_bits, 11)
+    net.conv(4, (1, 3), strides=(2, 2), padding=((0, 0), (1, 1)), relu=True)
+    net.conv(5, (1, 5), padding=((0, 0), (2, 2)))
+    net.conv(5, (1, 3), groups=5, strides=(2, 2), padding=((0, 0), (0, 1)))
+    net.conv(6, (1, 4))
+    net.pool("max", (1, 2), (2, 2), relu=True)
+    net.conv(4, (1, 2), dilation=(1, 2))
+    net.linear(5)
+    return net.build("line")
+
+
 @pytest.mark.parametrize("precision", kernels.PRECISIONS)
 @pytest.mark.parametrize("num_bits", [16, 8])
 @pytest.mark.parametrize(
-    "build", [programs.fire, shapes, deep, summed], ids=lambda build: build.__name__
+    "build",
+    [programs.fire, shapes, deep, summed, line],
+    ids=lambda build: build.__name__,
 )
 def test_sdk_computes_what_the_simulation_does(
     build, num_bits, precision, built, tmp_path

@@ -8,23 +8,32 @@ status and what was printed. Every run is a process of its own, forked from this
 import importlib
 import json
 import os
+import signal
 import sys
 import tempfile
 import traceback
 
+# Of one run; the largest network takes a minute.
+TIMEOUT_SECONDS = 600
+
 
 def _run(arguments):
-    """Exit status and text of one run."""
+    """Exit status and text of one run; that of the signal where it takes too long."""
     with tempfile.TemporaryFile() as printed:
         child = os.fork()
         if child == 0:
             os.dup2(printed.fileno(), 1)
             os.dup2(printed.fileno(), 2)
+            # Which ends the process by its own.
+            signal.alarm(TIMEOUT_SECONDS)
             os._exit(_status(arguments))
         _, status = os.waitpid(child, 0)
         printed.seek(0)
         text = printed.read().decode("utf-8", "replace")
-    return os.waitstatus_to_exitcode(status), text
+    status = os.waitstatus_to_exitcode(status)
+    if status == -signal.SIGALRM:
+        text += f"\nended, because it took over {TIMEOUT_SECONDS} s"
+    return status, text
 
 
 def _status(arguments):

@@ -29,6 +29,9 @@ KINDS = (
     "max_pool",
     "average_pool",
     "global_average",
+    "global_maximum",
+    "conv_1d",
+    "line_network",
     "add",
     "residual",
     "concatenate",
@@ -59,6 +62,8 @@ def same(qat, images):
     found = model(images.astype(np.float64), training=False).numpy()
     if found.ndim == 2:
         found = found[:, None, None, :]
+    elif found.ndim == 3:
+        found = found[:, None]
     steps = found.transpose(0, 3, 1, 2) * 2.0 ** p.tensors[p.outputs[0]].q
     np.testing.assert_array_equal(steps, integers)
     return integers

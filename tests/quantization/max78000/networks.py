@@ -98,6 +98,18 @@ def conv_1d(x):
     return layers.Conv1D(5, 3, padding="same", name="second")(x)
 
 
+def line_network(x):
+    """What a network of sound has: strides, padding, a sum, a flattened line."""
+    x = layers.Conv1D(6, 3, strides=2, padding="same", name="stem")(x)
+    body = layers.ReLU(name="relu")(x)
+    body = layers.ZeroPadding1D((2, 0), name="before")(body)
+    body = layers.Conv1D(6, 3, padding="valid", name="body")(body)
+    x = layers.Add(name="sum")([x, body])
+    x = layers.Concatenate(name="both")([x, layers.Conv1D(2, 1, name="more")(x)])
+    x = layers.Flatten()(layers.MaxPooling1D(2)(x))
+    return layers.Dense(7, name="dense")(x)
+
+
 def transposed(x):
     x = layers.Conv2DTranspose(8, 3, strides=2, padding="valid", name="up")(x)
     return layers.Cropping2D(((1, 0), (1, 0)), name="crop")(x)
@@ -163,12 +175,18 @@ KINDS = {
         transposed,
     )
 }
+# Only where padding may stand on one side.
+OTHERS = {"line_network": line_network}
+
+
+# Of one row of pixels.
+LINES = ("conv_1d", "line_network")
 
 
 def build(kind, seed=0):
     """A float model of one kind with the weights of `set_extreme_weights`."""
-    image = _line() if kind == "conv_1d" else _image()
-    model = keras.Model(image, KINDS[kind](image), name=kind)
+    image = _line() if kind in LINES else _image()
+    model = keras.Model(image, (KINDS | OTHERS)[kind](image), name=kind)
     set_extreme_weights(model, np.random.default_rng(seed))
     return model
 

@@ -154,9 +154,9 @@ CASES = {
     ),
     "NET-01": (_two_results(), _given_back(), "a result that no layer computes"),
     "DATA-01": (
-        net(lambda n: n.conv(2), (1, 8, 4)),
         net(lambda n: n.conv(2), (8, 4)),
-        "8 x 4, one of 2",
+        net(lambda n: n.activation("relu"), (2, 3, 8, 4)),
+        "2 x 3 x 8 x 4, one of 2",
     ),
     "DATA-02": (
         _flattened(lambda n: n.dense(3)),

@@ -57,6 +57,32 @@ def test_zeros_in_front_become_padding():
     assert draft.steps[0].inputs == ("input",)
 
 
+def _line(rows):
+    """A network of one-dimensional layers, or of the same over one row."""
+    size = (lambda n: (1, n)) if rows else (lambda n: n)
+    pad = (lambda *pair: ((0, 0), pair)) if rows else (lambda *pair: (pair,))
+    builder = graph_builder.Builder((*rows, 21, 3))
+    builder.conv(4, size(3), stride=size(2) if not rows else (2, 2), padding=pad(1, 1))
+    first = builder.pool(size(2), stride=size(1) if not rows else (1, 1))
+    builder.conv(4, size(3), padding=pad(2, 0), relu=False)
+    builder.join(graph.Add, first)
+    builder.conv(5, size(2), dilation=size(2) if not rows else (1, 2), padding="valid")
+    builder.pool(size(2), stride=(2, 2)[: 1 + len(rows)], kind=graph.AveragePool)
+    builder.dense(6)
+    return float_networks.with_values(builder.build())
+
+
+def test_one_dimensional_layers_are_those_of_one_row():
+    line, plane = (lowering.lower(_line(rows), 16) for rows in ((), (1,)))
+    expected = ["Conv+relu+pool", "Conv", "Add", "Conv+relu", "AvgPool", "Linear"]
+    assert kinds(line) == expected
+    for one, other in zip(line.steps, plane.steps, strict=True):
+        assert one.fields.keys() == other.fields.keys()
+        assert (one.shape, dict(one.fields)) == (other.shape, dict(other.fields))
+        if one.weights is not None:
+            np.testing.assert_array_equal(one.weights, other.weights)
+
+
 def test_dense_reads_a_plane_channel_by_channel():
     builder = graph_builder.Builder((2, 3, 4))
     builder.flatten()

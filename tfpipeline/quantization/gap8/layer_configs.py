@@ -12,19 +12,25 @@ _LAYERS = keras.layers
 
 # Attribute that holds the kernel.
 KERNELS: dict[type[Any], str] = {
+    _LAYERS.Conv1D: "kernel",
     _LAYERS.Conv2D: "kernel",
     _LAYERS.Dense: "kernel",
     _LAYERS.DepthwiseConv2D: "depthwise_kernel",
 }
 JOINS = (_LAYERS.Add, _LAYERS.Concatenate)
-AVERAGES = (_LAYERS.AveragePooling2D, _LAYERS.GlobalAveragePooling2D)
+GLOBAL_AVERAGES = (_LAYERS.GlobalAveragePooling1D, _LAYERS.GlobalAveragePooling2D)
+AVERAGES = (_LAYERS.AveragePooling1D, _LAYERS.AveragePooling2D, *GLOBAL_AVERAGES)
 _MOVING = (
     *layer_traits.IN_TRAINING_ONLY,
     _LAYERS.Activation,
     _LAYERS.Flatten,
+    _LAYERS.GlobalMaxPooling1D,
+    _LAYERS.GlobalMaxPooling2D,
+    _LAYERS.MaxPooling1D,
     _LAYERS.MaxPooling2D,
     _LAYERS.ReLU,
     _LAYERS.Reshape,
+    _LAYERS.ZeroPadding1D,
     _LAYERS.ZeroPadding2D,
 )
 SUPPORTED_LAYERS = (*KERNELS, *JOINS, *AVERAGES, *_MOVING, _LAYERS.Softmax)

@@ -287,10 +287,14 @@ def _config(layer: Any, num_bits: int) -> given_configs.PassConfig:
 
 
 def _window(layer: Any) -> program.Window:
-    if isinstance(layer, keras.layers.GlobalAveragePooling2D):
-        _, rows, columns, _ = layer.input_shape
-        return program.Window((rows, columns), (1, 1))
-    return program.Window(layer.pool_size, layer.strides)
+    """Of an average; a line is one row of pixels."""
+    if isinstance(layer, layer_configs.GLOBAL_AVERAGES):
+        size = strides = layer.input_shape[1:-1]
+    else:
+        size, strides = layer.pool_size, layer.strides
+    rows, columns = (1, *size)[-2:]
+    row_step, column_step = (1, *strides)[-2:]
+    return program.Window((rows, columns), (row_step, column_step))
 
 
 def _stored_options(model: keras.Model) -> dict[str, Any] | None:

@@ -88,11 +88,15 @@ def pool(layer: graph.Pool) -> steps.Pool:
 
 
 def _window(size: Sequence[int], layer: Any) -> steps.Window:
-    """The window of a layer; data of one spatial axis is one row."""
+    """The window of a layer; data of one spatial axis is one row.
+
+    Over one row any step from row to row is the same; that of the columns has kernels
+    of its own in the library.
+    """
     count = len(size)
     dilation = tuple(getattr(layer, "dilation", (1,) * count))
     rows, columns = (1, *size)[-2:]
-    row_step, column_step = (1, *layer.strides)[-2:]
+    row_step, column_step = (layer.strides[0], *layer.strides)[-2:]
     above, beside = ((0, 0), *layer.padding)[-2:]
     row_rate, column_rate = (1, *dilation)[-2:]
     return steps.Window(

@@ -194,4 +194,6 @@ def _weights(g: graph.Graph, step: steps.Step, layer: graph.Weighted) -> Array:
         return kernel.transpose(3, 0, 1, 2)
     if isinstance(layer, graph.Dense):
         return kernel[:, :, None, None]
+    if isinstance(layer, graph.Conv1D):
+        kernel = kernel[:, None]
     return kernel.transpose(0, 3, 1, 2)

@@ -6,6 +6,8 @@ from tfpipeline.ir import graph
 from tfpipeline.targets.gap8 import buffers, spec, steps, violation
 
 _TYPES = ("float32", "int8", "int16")
+# Axes of a vector, of a line (one row of pixels) and of a plane, with the batch.
+_RANKS = (2, 3, 4)
 
 
 def _activation_tensors(case: violation.Case) -> Iterator[graph.Tensor]:
@@ -41,7 +43,7 @@ def _axes_of_data(case: violation.Case) -> Iterator[violation.Breach]:
     found = [
         tensor
         for tensor in _activation_tensors(case)
-        if len(tensor.shape) not in (2, 4) and tensor.name not in positions
+        if len(tensor.shape) not in _RANKS and tensor.name not in positions
     ]
     if found:
         sizes = " x ".join(map(str, found[0].shape[1:]))
@@ -149,8 +151,9 @@ CONSTRAINTS = (
     violation.Constraint(
         id="DATA-01",
         applies_to="tensors",
-        rule="data must have rows, columns and channels, or be a vector",
-        fix="use two-dimensional layers on one row or one column",
+        rule="data must have rows, columns and channels, or columns and channels (one "
+        "row), or be a vector",
+        fix="put the axes beyond rows and columns into the channels",
         source="the exported programs",
         check=_axes_of_data,
     ),

@@ -32,8 +32,9 @@ def quantize_images(p: program.Program, images: Array) -> Array:
 
     Args:
         p: says the input's shape and fraction bits.
-        images: float32 `[N, rows, columns, channels]`, or `[N, n]` for a vector, in
-            the range that the network was calibrated with: 0 to 255 for raw input.
+        images: float32 `[N, rows, columns, channels]`, `[N, columns, channels]` for
+            one row, or `[N, n]` for a vector, in the range that the network was
+            calibrated with: 0 to 255 for raw input.
 
     Returns:
         int16 or int8 `[N, channels, rows, columns]`.
@@ -44,6 +45,8 @@ def quantize_images(p: program.Program, images: Array) -> Array:
     channels, rows, columns = p.input.shape
     if images.ndim == 2:
         images = images[:, None, None, :]
+    elif images.ndim == 3:
+        images = images[:, None]
     if images.shape[1:] != (rows, columns, channels):
         raise errors.UsageError(
             f"images must be (N, {rows}, {columns}, {channels}); found {images.shape}"
