@@ -1,4 +1,4 @@
-"""The folder with a network in C: NAME.c, NAME.h, NAME_test.c that checks it, a harness."""
+"""The folder with a network in C: NAME.c, NAME.h, NAME_test.c, and `harness`."""
 
 import os
 from collections.abc import Sequence

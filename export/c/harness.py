@@ -1,4 +1,4 @@
-"""The folder `harness` of a network in C: what calls it, what builds it, what says how."""
+"""The folder `harness` of a network in C: what calls it, and what builds it."""
 
 from export.c import literals, network, states
 from export.harness import building, firmware_files
@@ -33,8 +33,8 @@ _README = """\
 # `$name` on a board, over a serial line
 
 The firmware reads inputs and sends answers, to `tfpipeline run`: docs/boards.md of
-tfpipeline goes from here to the first answer. It takes $memory bytes of memory beside the
-network's arena, for an input and an output.
+tfpipeline goes from here to the first answer. It takes $memory bytes of memory beside
+the network's arena, for an input and an output.
 
     make pc                  # standard input and output of this machine
     make mps2-an386          # QEMU's Cortex-M4; mps2-an385, mps2-an500, mps3-an547
@@ -56,7 +56,7 @@ def contents(found: network.Network) -> dict[str, str | bytes]:
         f"{firmware_files.FOLDER}/{file}": text
         for file, text in {
             "harness.c": _network(found, described),
-            "Makefile": building.makefile(found.name),
+            **building.of_c(found.name),
             "README.md": _readme(found, described),
         }.items()
     }
@@ -99,7 +99,5 @@ def _readme(found: network.Network, described: firmware_files.Described) -> str:
         _README,
         name=found.name,
         memory=f"{memory:,}",
-        boards=literals.filled(
-            building.BOARDS, network="harness.c", sources=f"{found.name}.c"
-        ),
+        boards=building.about_boards("harness.c", f"`../{found.name}.c`"),
     )

@@ -2,9 +2,9 @@
 
 On the line: 0, the content as COBS, 0. COBS (Cheshire and Baker, "Consistent Overhead
 Byte Stuffing", IEEE/ACM Transactions on Networking 7(2), 1999) is the content without
-zeros, so that a zero begins or ends a frame wherever a reader comes in. Content: `MAGIC`,
-the protocol's version, a type, a sequence number of 16 bits, data, and the CRC-32 of all
-that; little-endian.
+zeros, so that a zero begins or ends a frame wherever a reader comes in. Content:
+`MAGIC`, the protocol's version, a type, a sequence number of 16 bits, data, and the
+CRC-32 of all that; little-endian.
 """
 
 import dataclasses

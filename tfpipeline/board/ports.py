@@ -1,8 +1,8 @@
 """Lines to a board: a serial device, a TCP connection, or a program of this machine.
 
-    /dev/ttyACM0         a serial device, or a pseudo terminal; needs pyserial
-    tcp:HOST:PORT        what QEMU's -serial tcp:... or a bridge of serial lines offers
-    exec:COMMAND         a program whose standard input and output are the line
+/dev/ttyACM0         a serial device, or a pseudo terminal; needs pyserial
+tcp:HOST:PORT        what QEMU's -serial tcp:... or a bridge of serial lines offers
+exec:COMMAND         a program whose standard input and output are the line
 """
 
 import contextlib

@@ -5,6 +5,9 @@
    instruction takes 1 ns of it: what is counted are instructions, in steps of 40 (32 of
    the AN547), and no cycles. Without -icount it is the time of the PC.
 
+   Where nothing has come the core sleeps until the UART asks for an interrupt: polling
+   keeps QEMU from its serial line. Interrupts stay masked, so that none is taken.
+
    Arm CMSDK Technical Reference Manual (DDI 0479), 4.3 UART and 4.1 timer; AN547, "Arm
    Corstone SSE-300 with Cortex-M55", 3.4 memory map and SSE-300 TRM (101773), 3.6 system
    timers. */
@@ -18,21 +21,29 @@ enum { CLOCK_HZ = 32000000 };
 #define COUNTER_CONTROL 0x58100000u /* CNTCR of the system counter */
 #define COUNTER 0x48000000u         /* CNTPCT of timer 0 */
 #define NAME "QEMU mps3-an547, Cortex-M55"
+enum { RECEIVE_IRQ = 33 };
 #else
 enum { CLOCK_HZ = 25000000 };
 #define UART 0x40004000u
 #define TIMER 0x40000000u /* timer 0, which counts down */
 #define NAME "QEMU mps2, " HARNESS_CORE
+enum { RECEIVE_IRQ = 0 };
 #endif
 
-/* Registers of the UART. */
-enum { DATA = 0x0, STATE = 0x4, CONTROL = 0x8, DIVISOR = 0x10 };
+/* Registers of the UART, and of the interrupt controller. */
+#define IRQ_ENABLE AT(0xE000E100u + RECEIVE_IRQ / 32 * 4)
+#define IRQ_CLEAR AT(0xE000E280u + RECEIVE_IRQ / 32 * 4)
+#define IRQ_BIT (1u << RECEIVE_IRQ % 32)
+enum { DATA = 0x0, STATE = 0x4, CONTROL = 0x8, INTERRUPTS = 0xC, DIVISOR = 0x10 };
 enum { FULL_TO_SEND = 1, RECEIVED = 2 };
+
 
 uint32_t board_init(void)
 {
     AT(UART + DIVISOR) = CLOCK_HZ / 115200;
-    AT(UART + CONTROL) = 3; /* sends and receives */
+    AT(UART + CONTROL) = 1 | 2 | 8; /* sends, receives, and says that it has */
+    __asm__ volatile("cpsid i" ::: "memory");
+    IRQ_ENABLE = IRQ_BIT;
 #ifdef HARNESS_MPS3
     AT(COUNTER_CONTROL) = 1;
 #else
@@ -50,7 +61,13 @@ const char *board_name(void)
 
 int board_getc(void)
 {
-    return AT(UART + STATE) & RECEIVED ? (int)(AT(UART + DATA) & 0xFF) : -1;
+    if (!(AT(UART + STATE) & RECEIVED)) {
+        __asm__ volatile("dsb\n\twfi" ::: "memory");
+        AT(UART + INTERRUPTS) = 2; /* received */
+        IRQ_CLEAR = IRQ_BIT;
+        return -1;
+    }
+    return (int)(AT(UART + DATA) & 0xFF);
 }
 
 void board_putc(uint8_t byte)
