@@ -38,12 +38,15 @@ the network's arena, for an input and an output.
 
     make pc                  # standard input and output of this machine
     make mps2-an386          # QEMU's Cortex-M4; mps2-an385, mps2-an500, mps3-an547
-    make nucleo CUBE=~/STM32CubeF4    # a NUCLEO-64 with an STM32F411RE
+    make nucleo VENDOR=~/st  # a NUCLEO-64 with an STM32F411RE
 
     tfpipeline run --model=.. --port=exec:build/pc
 
-On a NUCLEO, copy `build/nucleo.bin` to the drive that appears with the board, and say
-`--port=/dev/ttyACM0`. Of another chip `CHIP`, `FLASH`, `RAM` and `BOARD` tell.
+For a NUCLEO, `~/st` has checkouts of github.com/STMicroelectronics/stm32f4xx_hal_driver
+(d232197), of github.com/STMicroelectronics/cmsis_device_f4 (cdbad76) and of
+github.com/ARM-software/CMSIS_5 (51f8f89). Copy `build/nucleo.bin` to the drive that
+appears with the board, and say `--port=/dev/ttyACM0`. Of another chip `CHIP`, `FLASH`,
+`RAM` and `BOARD` tell; of STM32CubeF4 `HAL`, `DEVICE` and `CMSIS` name the folders.
 
 $boards"""
 
