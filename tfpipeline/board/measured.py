@@ -8,8 +8,11 @@ from typing import Any
 from tfpipeline.board import answers, messages, session
 from tfpipeline.cost import estimate
 
-# How names of emulated boards begin: their counters say nothing of a chip.
-EMULATED = "QEMU"
+# How names of boards begin whose counters say nothing of a chip, and what they count.
+_NO_CHIPS = {
+    "QEMU": "of the emulator's clock: instructions under -icount, and no cycles",
+    "PC": "nanoseconds of this machine, with whatever else it does",
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -19,14 +22,14 @@ class Cycles:
     Attributes:
         least, median, most: of one inference.
         clock_hz: rate of the counter.
-        is_emulated: whether it counts what no chip does.
+        counted: what the counter counts; empty for cycles of a chip.
     """
 
     least: int
     median: float
     most: int
     clock_hz: int
-    is_emulated: bool
+    counted: str
 
     @property
     def spread(self) -> float:
@@ -66,13 +69,15 @@ def cycles_of(found: Sequence[answers.Answer], greeting: messages.Greeting) -> C
         statistics.median(counts),
         max(counts),
         greeting.clock_hz,
-        greeting.board.startswith(EMULATED),
+        next(
+            (x for name, x in _NO_CHIPS.items() if greeting.board.startswith(name)), ""
+        ),
     )
 
 
 def compared(measured: Cycles, found: estimate.Estimate) -> list[Compared]:
-    """Each model of a target beside the board; none for an emulated one."""
-    if measured.is_emulated or not measured.median:
+    """Each model of a target beside the board; none beside what is no chip."""
+    if measured.counted or not measured.median:
         return []
     return [
         Compared(
@@ -88,17 +93,14 @@ def compared(measured: Cycles, found: estimate.Estimate) -> list[Compared]:
 
 def cycle_lines(measured: Cycles) -> list[str]:
     """As text."""
-    unit = "ticks" if measured.is_emulated else "cycles"
+    unit = "ticks" if measured.counted else "cycles"
     lines = [
         f"{unit:<11}median {measured.median:,.0f}, from {measured.least:,} to "
         f"{measured.most:,} (spread {measured.spread:.2%}); "
         f"{1e3 * measured.seconds:,.3f} ms at {measured.clock_hz / 1e6:g} MHz"
     ]
-    if measured.is_emulated:
-        lines.append(
-            "           of the emulator's clock, which counts instructions under "
-            "-icount, and no cycles"
-        )
+    if measured.counted:
+        lines.append(f"           {measured.counted}")
     return lines
 
 
