@@ -100,17 +100,17 @@ class Decoder:
             self._held += part[: _MAX_ENCODED + 1]
 
     def _ended(self) -> list[Frame | Damaged]:
-        """What ends with a zero; behind a whole frame the zero begins no other one."""
+        """What ends with a zero, which may begin a frame as well: one may be lost."""
         held = bytes(self._held)
         self._held.clear()
-        was_inside = self._is_inside
-        frame = _decoded(held) if was_inside else None
-        self._is_inside = frame is None
+        was_inside, self._is_inside = self._is_inside, True
+        if not was_inside:
+            return []
+        frame = _decoded(held)
         if frame is not None:
             return [frame]
-        # Text behind a stray zero is nothing that was damaged.
-        is_damaged = was_inside and len(held) > 1 and held[1] == MAGIC
-        return [Damaged()] if is_damaged else []
+        # Text behind a zero is nothing that was damaged.
+        return [Damaged()] if held[1:2] == bytes([MAGIC]) else []
 
 
 def _decoded(encoded: bytes) -> Frame | None:

@@ -22,8 +22,8 @@ BAUD = 115_200
 _CONNECT_SECONDS = 10.0
 # For what a line does not take: no board that reads is so slow, even at 1,200 baud.
 _WRITE_SECONDS = 10.0
-# Of a program that was asked to end.
-_END_SECONDS = 2.0
+# Of a program whose line is closed, and of one that is asked to end.
+_END_SECONDS = 0.5
 
 
 class LineError(errors.TargetError):
@@ -179,12 +179,14 @@ def _end(process: "subprocess.Popen[bytes]") -> None:
         if stream is not None:
             with contextlib.suppress(OSError):
                 stream.close()
-    try:
-        process.wait(_END_SECONDS)
-    except subprocess.TimeoutExpired:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        try:
+            process.wait(_END_SECONDS)
+            return
+        except subprocess.TimeoutExpired:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, number)
+    process.wait()
 
 
 class _Serial:

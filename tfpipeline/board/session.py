@@ -202,7 +202,7 @@ class Session:
                 wait *= 2
         raise SilenceError(
             f"nothing answers on {errors.brief(self._port.name)} for "
-            f"{self._silence_seconds:.0f} s: is the harness on the board, the port "
+            f"{self._silence_seconds:g} s: is the harness on the board, the port "
             "right, and --baud as the board has it?"
         )
 

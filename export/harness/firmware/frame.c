@@ -64,8 +64,8 @@ frame_event frame_receive(frame_receiver *receiver, uint8_t byte, frame *found)
             receiver->is_inside && unpacked(receiver->bytes, count, found);
         const int is_end = receiver->is_inside && count > 1;
         receiver->count = 0;
-        /* What ended nothing, or something damaged, may be where a frame begins. */
-        receiver->is_inside = !is_whole;
+        /* What ends a frame may begin one as well: a delimiter may have been lost. */
+        receiver->is_inside = 1;
         return is_whole ? FRAME_WHOLE : is_end ? FRAME_BAD : FRAME_PART;
     }
     if (!receiver->is_inside) {
@@ -81,7 +81,7 @@ frame_event frame_receive(frame_receiver *receiver, uint8_t byte, frame *found)
     receiver->bytes[count] = byte;
     receiver->count = (uint16_t)(count + 1);
     if (count == 1 && byte != FRAME_MAGIC) {
-        /* A stray zero, and text behind it. */
+        /* A zero, and text behind it. */
         receiver->is_inside = 0;
         return FRAME_TEXT;
     }
