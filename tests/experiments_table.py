@@ -276,10 +276,10 @@ def checked(
         root: folder of the studies.
     """
     # Seconds of imports that the table does not need.
-    from tfpipeline import evaluate
+    from tfpipeline import evaluate, measured_data
 
     given = fields.identity(data_of(row, root), without=("data_dir", "train_limit"))
-    data = fields.replaced(evaluate.Data(data_dir=data_dir), given)
+    data = fields.replaced(measured_data.Data(data_dir=data_dir), given)
     measured = evaluate.run(
         evaluate.Command(model=str(path), data=data, limit=CHECKED_EXAMPLES)
     )

@@ -10,41 +10,19 @@ what the task has figures of; a run is measured on its own data if no others are
 
 import dataclasses
 import json
-import pathlib
 from collections.abc import Mapping
 from typing import Annotated, Any
 
-import numpy as np
-
 from export.given import Given
-from tfpipeline import atomic_files, entry, errors, run_folder
-from tfpipeline.configs import fields, images
+from tfpipeline import entry, errors, measured_data
+from tfpipeline.configs import fields
 from tfpipeline.configs import network as networks
 from tfpipeline.configs.fields import Flag, Group
-from tfpipeline.data import preprocessing, specs
 from tfpipeline.inference import runners
-from tfpipeline.metadata import flags as metadata_flags
-from tfpipeline.metadata import model_metadata
-from tfpipeline.post_training import float_network
 from tfpipeline.tasks import catalog as tasks
-from tfpipeline.tasks import head as head_lib
 from tfpipeline.tasks import kind as kinds
 
-_OWN = networks.Own()
-
-
-@dataclasses.dataclass(frozen=True)
-class Data(images.Images):
-    """Data as train takes them; without a name those of a run."""
-
-    dataset: Annotated[
-        str,
-        Flag(
-            "A data set, as train takes it; its test split is measured. May be left "
-            "out of a run, which is measured on its own.",
-            check=lambda name: specs.find(name) if name else None,
-        ),
-    ] = ""
+_OWN, _DATA = networks.Own(), measured_data.Data()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -89,7 +67,7 @@ class Command(fields.Config):
         str, Flag("How the figures are printed.", choices=("text", "json"))
     ] = "text"
     own: Annotated[networks.Own, Group("a network of your own")] = _OWN
-    data: Annotated[Data, Group("data")] = Data()
+    data: Annotated[measured_data.Data, Group("data")] = _DATA
 
 
 @dataclasses.dataclass(frozen=True)
@@ -132,101 +110,28 @@ def run(command: Command) -> Measured:
         raise errors.UsageError("say what and on what: --model=FILE --dataset=DATA")
     given = Given(command.model, own=command.own)
     given.require_there()
-    folder = run_folder.RunFolder(pathlib.Path(command.model))
-    known = given.metadata
-    data, seed = _data_of(command, folder, known)
-    # Seconds of imports that nobody else should wait for.
-    from tfpipeline.data import catalog, splits
-    from tfpipeline.training import objectives
-
-    asked = {}
-    task = (_task_of(folder, known) or {}).get("name", command.task)
-    if tasks.reads_boxes(task):
-        # Pictures of any size are fitted into what the network takes.
-        taken = runners.Network(given).input_shape()
-        asked = {"reads_boxes": True, "input_shape": taken}
-    dataset = catalog.load_flags(data, seed, **asked)
-    reading = _preprocessing(data, dataset.train.inputs, given, known)
-    positions = splits.calibration_indices(
-        len(dataset.train), command.calibration_images, seed
-    )
-    network = runners.Network(
+    found = measured_data.find(
         given,
-        reading.real(dataset.train.inputs[positions]),
-        reading.low,
-        reading.high,
+        measured_data.Asked(
+            command.data,
+            command.task,
+            command.threshold,
+            command.limit,
+            command.calibration_images,
+            command.seed,
+        ),
     )
-    shape = network.input_shape()
-    if shape != dataset.input_shape:
-        raise errors.UsageError(
-            f"'{command.model}' reads inputs of shape {shape}; those of "
-            f"'{data.dataset}' have {dataset.input_shape}"
-        )
-    head = network.head()
-    record = _task_of(folder, known) if command.task == tasks.AUTO else None
-    if record is None:
-        options = kinds.Options(threshold=command.threshold)
-        objective = objectives.of(command.task, options, dataset, lambda _: head)
-    else:
-        objective = tasks.recorded(record, objectives.traits(dataset), head)
-    count = min(len(dataset.test), command.limit or len(dataset.test))
-    chosen = np.arange(count) * len(dataset.test) // count
-    inputs = reading.real(dataset.test.inputs[chosen])
-    examples = objective.examples(inputs, dataset.test.targets[chosen])
     # All before the first is computed: what cannot be is said at once.
-    computed = {form: network.runner(form) for form in _forms(command, network)}
+    forms = _forms(command, found.network)
+    computed = {form: found.network.runner(form) for form in forms}
     return Measured(
-        objective.kind,
-        count,
+        found.kind,
+        len(found.inputs),
         {
-            form: objective.measure(_shaped(outputs(inputs), objective.head), examples)
+            form: found.measure(outputs(found.inputs))
             for form, outputs in computed.items()
         },
     )
-
-
-def _data_of(
-    command: Command,
-    folder: run_folder.RunFolder,
-    known: model_metadata.Metadata | None,
-) -> tuple[Data, int]:
-    """The data and the seed that divides them."""
-    data = command.data
-    if data.dataset:
-        if known is not None:
-            leaves = fields.leaves(data)
-            said = {leaf.name for leaf, value in leaves if value != leaf.default}
-            learned = metadata_flags.of(known).items()
-            data = fields.replaced(data, {k: v for k, v in learned if k not in said})
-        return data, command.seed
-    if not run_folder.is_run(folder):
-        raise errors.UsageError(
-            f"say on what '{command.model}' is measured: --dataset=DATA"
-        )
-    flags = run_folder.recorded_flags(folder)
-    return fields.replaced(command.data, flags), int(flags.get("seed", command.seed))
-
-
-def _preprocessing(
-    data: Data,
-    stored: np.ndarray,
-    given: Given,
-    known: model_metadata.Metadata | None,
-) -> preprocessing.Preprocessing:
-    """What the network reads of stored inputs: by flags, or as it says itself."""
-    is_said = data.input_range != preprocessing.AUTO or not data.normalize
-    is_of_pixels = stored.dtype == np.uint8
-    if not is_said and known is not None and known.is_of_pixels == is_of_pixels:
-        # Integers saturate beyond it, and the figures show that.
-        return known.preprocessing
-    is_run = pathlib.Path(given.model).is_dir() and run_folder.is_run(
-        run_folder.RunFolder(pathlib.Path(given.model))
-    )
-    if is_of_pixels and not is_said and not is_run:
-        g, model, _ = given.loaded()
-        limits = float_network.pixels_of(preprocessing.AUTO, g, model)
-        return preprocessing.of_bytes(limits.low, limits.high)
-    return preprocessing.of(data.input_range, data.normalize, stored)
 
 
 def _forms(command: Command, network: runners.Network) -> tuple[str, ...]:
@@ -234,24 +139,6 @@ def _forms(command: Command, network: runners.Network) -> tuple[str, ...]:
         return command.forms
     form = network.form()
     return (runners.FLOAT, runners.INT8) if form == runners.FLOAT else (form,)
-
-
-def _task_of(
-    folder: run_folder.RunFolder, known: model_metadata.Metadata | None
-) -> Mapping[str, Any] | None:
-    """What a run or an export says of its task; `None` where nobody says."""
-    if known is not None and known.task:
-        return known.task
-    if not run_folder.is_run(folder) or not folder.results_json.is_file():
-        return None
-    results = atomic_files.read_json(folder.results_json)
-    record: Mapping[str, Any] = results.get("task", tasks.DEFAULT_RECORD)
-    return record
-
-
-def _shaped(outputs: kinds.FloatArray, head: head_lib.Head) -> kinds.FloatArray:
-    """Outputs as the network gives them; a chip may keep other axes of length 1."""
-    return outputs.reshape(len(outputs), *head.row_shape)
 
 
 def _table(measured: Measured) -> list[str]:

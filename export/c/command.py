@@ -78,6 +78,7 @@ def prepare(given: Given, flags: Flags) -> Prepared:
             *beside.lines(heard),
             *checked,
             *boxes.lines(decoder),
+            "harness    harness/README.md: on a board, over a serial line",
             *(f"note       {note}" for note in lost_weights.notes(g)),
             f"written    {output}; compile all of it and run it, for the test",
         ]
@@ -90,7 +91,7 @@ def prepare(given: Given, flags: Flags) -> Prepared:
                 raise errors.VerificationError("\n".join(lines))
         return lines
 
-    return Prepared(files.contents(found) | heard | decoder, report, cost)
+    return Prepared({**files.contents(found), **heard, **decoder}, report, cost)
 
 
 def _checked(found: network.Network, compiler: str | None) -> list[str]:

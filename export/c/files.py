@@ -1,11 +1,11 @@
-"""The folder with a network in C: NAME.c, NAME.h, and NAME_test.c that checks it."""
+"""The folder with a network in C: NAME.c, NAME.h, NAME_test.c, and `harness`."""
 
 import os
 from collections.abc import Sequence
 
 import numpy as np
 
-from export.c import cortex_m, network
+from export.c import cortex_m, harness, network
 from tfpipeline import marked_folder
 from tfpipeline.ir import graph
 from tfpipeline.simulate import execution
@@ -46,12 +46,13 @@ def write(
 
 def contents(
     found: network.Network, inputs: Sequence[graph.Array] | None = None
-) -> dict[str, str]:
+) -> dict[str, str | bytes]:
     """All files by their place in the folder; `inputs` as for `write`."""
     if inputs is None:
         random = np.random.default_rng(0)
         inputs = [_random_images(each, random) for each in found.inputs.values()]
-    return texts(found, inputs, execution.run(found.g, inputs))
+    answers = execution.run(found.g, inputs)
+    return {**texts(found, inputs, answers), **harness.contents(found)}
 
 
 def texts(
@@ -59,7 +60,7 @@ def texts(
     inputs: Sequence[graph.Array],
     answers: Sequence[graph.Array],
 ) -> dict[str, str]:
-    """As `contents`, with answers that are computed already."""
+    """As `contents`, with answers that are computed already, without the harness."""
     own = {
         f"{found.name}.c": network.source(found),
         f"{found.name}.h": network.header(found),

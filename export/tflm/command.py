@@ -63,7 +63,7 @@ def prepare(given: Given, flags: Flags) -> Prepared:
     outputs = boxes.outputs_of(made.program)
     decoder = boxes.of_run(given.model, made.name, outputs)
     report = functools.partial(_report, made, heard, decoder)
-    return Prepared(files.contents(made) | heard | decoder, report, cost)
+    return Prepared({**files.contents(made), **heard, **decoder}, report, cost)
 
 
 def _input(made: bundle.Bundle) -> graph.Tensor:
@@ -95,6 +95,7 @@ def _report(
         *boxes.lines(decoder),
         *(f"changed    {note}" for note in made.notes),
         *(f"note       {note}" for note in lost_weights.notes_of_file(made.program)),
+        "harness    harness/README.md: on a board, over a serial line",
         f"written    {output}; README.md says how to build and check it",
     ]
 

@@ -2,7 +2,7 @@
 
 import os
 
-from export.tflm import mps2, project, sources
+from export.tflm import harness, mps2, project, sources
 from export.tflm.bundle import Bundle
 from tfpipeline import marked_folder
 
@@ -18,9 +18,10 @@ def texts(bundle: Bundle) -> dict[str, str]:
         "model_io.h": sources.model_io(bundle),
         **sources.model_golden(bundle),
         "main.cc": project.main(bundle),
-        "CMakeLists.txt": project.CMAKE,
+        "CMakeLists.txt": project.CMAKE + harness.CMAKE,
         "README.md": project.readme(bundle),
         **mps2.FILES,
+        **harness.contents(bundle),
     }
 
 

@@ -89,6 +89,7 @@ set(TFLM_LIBRARY "" CACHE FILEPATH
     "libtensorflow-microlite.a, if it is built already, from the sources in TFLM_DIR")
 set(ARENA_BYTES "" CACHE STRING "of the arena, where model_arena.h is not to decide")
 
+set(CMAKE_C_STANDARD 99)
 set(CMAKE_CXX_STANDARD 17)
 set(CMAKE_CXX_STANDARD_REQUIRED ON)
 if(NOT CMAKE_BUILD_TYPE)
@@ -192,6 +193,7 @@ $metadata
 | `main.cc` | runs the inputs and compares: the check, and an example of use |
 | `CMakeLists.txt` | builds the check |
 | `mps2/` | what an emulated Cortex-M7 needs for the check; no part of a firmware |
+| `harness/` | a firmware that takes inputs and gives answers over a serial line |
 
 ## Check it on this machine
 

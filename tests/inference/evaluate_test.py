@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from sklearn import metrics
 
-from tfpipeline import errors, evaluate, run_folder
+from tfpipeline import errors, evaluate, measured_data, run_folder
 from tfpipeline.compat import keras
 from tfpipeline.quantization import storage
 
@@ -43,7 +43,7 @@ def folder(tmp_path_factory):
 def command(folder, model, data, **others):
     return evaluate.Command(
         model=str(folder / model),
-        data=evaluate.Data(dataset=str(folder / data)),
+        data=measured_data.Data(dataset=str(folder / data)),
         **others,
     )
 
