@@ -232,6 +232,12 @@ CASES: dict[str, Callable[[], Case]] = {
     "UpSampling2D bilinear": lambda: Case(
         L.UpSampling2D(2, interpolation="bilinear", name="it")
     ),
+    "Resizing first": lambda: Case(
+        _behind(L.Resizing(6, 5, name="it"), L.Conv2D(4, 3, name="behind")), first=True
+    ),
+    "Resizing nearest": lambda: Case(
+        L.Resizing(4, 4, interpolation="nearest", name="it")
+    ),
     "UpSampling1D": lambda: Case(L.UpSampling1D(2, name="it"), LINE),
     "Flatten": lambda: Case(L.Flatten(name="it")),
     "Reshape": lambda: Case(L.Reshape((8, 32), name="it")),

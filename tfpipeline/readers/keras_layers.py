@@ -541,6 +541,21 @@ def _repeated_rows(call: Call, draft: Draft) -> str:
 
 def _up_sampling(call: Call, draft: Draft) -> str:
     _channels_last(call)
+    source, shape = _source(call, draft)
+    rows, columns = call.layer.size
+    return _resized(call, draft, source, (shape[1] * rows, shape[2] * columns))
+
+
+def _resizing(call: Call, draft: Draft) -> str:
+    layer = call.layer
+    if layer.crop_to_aspect_ratio:
+        raise call.error("crop_to_aspect_ratio must be False")
+    source, _ = _source(call, draft)
+    return _resized(call, draft, source, (layer.height, layer.width))
+
+
+def _resized(call: Call, draft: Draft, source: str, size: tuple[int, int]) -> str:
+    """A picture of another size; pixels are areas, as `tf.image.resize` has them."""
     kinds = {
         "nearest": graph.ResizeNearestNeighbor,
         "bilinear": graph.ResizeBilinear,
@@ -550,13 +565,12 @@ def _up_sampling(call: Call, draft: Draft) -> str:
         raise call.error(
             f"interpolation '{interpolation}' is not supported; use nearest or bilinear"
         )
-    source, shape = _source(call, draft)
-    rows, columns = call.layer.size
+    batch, _, _, channels = draft.shape(source)
     return draft.add(
         kinds[interpolation],
         call.name,
         (source,),
-        (shape[0], shape[1] * rows, shape[2] * columns, shape[3]),
+        (batch, *size, channels),
         align_corners=False,
         half_pixel_centers=True,
     )
@@ -606,6 +620,7 @@ READERS: dict[type[Any], Reader] = {
     _layers.ReLU: keras_activations.relu_layer,
     _layers.Rescaling: _rescaling,
     _layers.Reshape: _reshape,
+    _layers.Resizing: _resizing,
     _layers.SeparableConv1D: _separable_line,
     _layers.SeparableConv2D: _separable,
     _layers.Softmax: _softmax,
