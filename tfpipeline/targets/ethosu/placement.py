@@ -9,9 +9,6 @@ import dataclasses
 import re
 from collections.abc import Mapping
 
-from tflite_micro.tensorflow.lite.micro.python import schema_py_generated as schema
-
-from export.tflite import packing
 from tfpipeline import errors
 from tfpipeline.ir import graph, tflite_file, tflite_names
 from tfpipeline.targets.ethosu import spec, vela
@@ -122,6 +119,11 @@ def place(model: bytes, config: spec.Config) -> Placement:
 
 def _marked(model: bytes) -> bytes:
     """The file with the number of each tensor for its name."""
+    # Imports that estimates of other targets do not wait for.
+    from tflite_micro.tensorflow.lite.micro.python import schema_py_generated as schema
+
+    from export.tflite import packing
+
     parsed = schema.ModelT.InitFromPackedBuf(model, 0)
     for index, tensor in enumerate(parsed.subgraphs[0].tensors):
         tensor.name = f"@{index}@".encode()
