@@ -78,7 +78,8 @@ def _lines(found: network.Network) -> list[str]:
     dram = f", {sizes['dram_bytes']:,} DRAM" if "dram_bytes" in sizes else ""
     return [
         f"compiled   {len(compiled.model):,} bytes for {config.name}, "
-        f"{config.system_config} with {config.memory_mode}, by Vela",
+        f"{config.system_config} with {config.memory_mode}, by Vela "
+        f"{vela.installed_version()}",
         f"operators  {went[placement.NPU]} on the NPU, {went[placement.CPU]} on the "
         f"CPU, {went[placement.MERGED]} merged into others",
         f"time       {1e3 * compiled.cycles / compiled.clock_hz:,.3f} ms on the NPU "

@@ -4,7 +4,7 @@ import csv
 import io
 
 from export.ethosu import network
-from tfpipeline.targets.ethosu import spec
+from tfpipeline.targets.ethosu import spec, vela
 
 LAYERS_CSV = "layers.csv"
 SUMMARY_CSV = "vela_summary.csv"
@@ -79,7 +79,7 @@ def _readme(found: network.Network) -> str:
         accelerator=found.config.name,
         model=model_name(found),
         package=spec.PACKAGE,
-        version=spec.VERSION,
+        version=vela.installed_version(),
         system=found.config.system_config,
         mode=found.config.memory_mode,
         others=others,

@@ -47,6 +47,7 @@ LATENCY = {
     "seconds": float,
     "relative_error": (float, type(None)),
     "joules": (float, type(None)),
+    "evidence": str,
 }
 
 
