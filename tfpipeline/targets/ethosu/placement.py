@@ -7,7 +7,7 @@ tensors are named by their numbers is compiled instead, so that each name says w
 import collections
 import dataclasses
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from tfpipeline import errors
 from tfpipeline.ir import graph, tflite_file, tflite_names
