@@ -1,5 +1,7 @@
 """The boards as a table, and one's file to copy."""
 
+import pathlib
+
 from tfpipeline import boards, estimate
 from tfpipeline.targets.stm32 import board_files
 
@@ -17,6 +19,15 @@ def test_every_board_has_a_line_that_says_how_it_is_known(capsys):
     assert "mlcommons/tiny_results_v1.0@c7761cf840" in by_name["nrf5340"]
     assert "  unmeasured (other software: -8 to +96 %)  " in by_name["m467"]
     assert by_name["rp2350"].split()[-2:] == ["unmeasured", "-"]
+
+
+def test_the_page_has_the_table():
+    page = pathlib.Path(__file__).parents[1] / "docs/targets/boards.md"
+    known = [board_files.load(name) for name in board_files.names()]
+    lines = boards.listed(known).splitlines()
+    sources = lines[0].index("compared with")
+    table = "\n".join(line[:sources].rstrip() for line in lines)
+    assert f"\n{table}\n" in page.read_text(encoding="utf-8")
 
 
 def test_a_printed_file_is_a_board_under_another_name(capsys, tmp_path):

@@ -1,5 +1,6 @@
 """`python -m export --targets=ethosu`: a network as Arm's Vela compiles it."""
 
+import collections
 import dataclasses
 import pathlib
 from typing import Annotated
@@ -10,7 +11,7 @@ from export.target import Prepared, Target
 from export.tflite import command as tflite
 from tfpipeline.configs import fields
 from tfpipeline.configs.fields import Flag
-from tfpipeline.targets.ethosu import estimate, spec, vela
+from tfpipeline.targets.ethosu import estimate, placement, spec, vela
 
 _DEFAULT = "ethos-u55-128"
 
@@ -72,13 +73,15 @@ def prepare(given: givens.Given, flags: Flags) -> Prepared:
 
 def _lines(found: network.Network) -> list[str]:
     compiled, config = found.compiled, found.config
-    npu, cpu, merged = files.counts(found)
+    went = collections.Counter(each.where for each in found.placed.operators)
     sizes = estimate.memory(compiled)
     dram = f", {sizes['dram_bytes']:,} DRAM" if "dram_bytes" in sizes else ""
     return [
         f"compiled   {len(compiled.model):,} bytes for {config.name}, "
-        f"{config.system_config} with {config.memory_mode}, by Vela",
-        f"operators  {npu} on the NPU, {cpu} on the CPU, {merged} merged into others",
+        f"{config.system_config} with {config.memory_mode}, by Vela "
+        f"{vela.installed_version()}",
+        f"operators  {went[placement.NPU]} on the NPU, {went[placement.CPU]} on the "
+        f"CPU, {went[placement.MERGED]} merged into others",
         f"time       {1e3 * compiled.cycles / compiled.clock_hz:,.3f} ms on the NPU "
         f"({compiled.cycles:,} cycles at {compiled.clock_hz / 1e6:g} MHz), by Vela's "
         "model",

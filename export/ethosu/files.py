@@ -4,7 +4,7 @@ import csv
 import io
 
 from export.ethosu import network
-from tfpipeline.targets.ethosu import placement, spec
+from tfpipeline.targets.ethosu import spec, vela
 
 LAYERS_CSV = "layers.csv"
 SUMMARY_CSV = "vela_summary.csv"
@@ -79,7 +79,7 @@ def _readme(found: network.Network) -> str:
         accelerator=found.config.name,
         model=model_name(found),
         package=spec.PACKAGE,
-        version=spec.VERSION,
+        version=vela.installed_version(),
         system=found.config.system_config,
         mode=found.config.memory_mode,
         others=others,
@@ -91,11 +91,3 @@ def _readme(found: network.Network) -> str:
         summary=SUMMARY_CSV,
         layers=LAYERS_CSV,
     )
-
-
-def counts(found: network.Network) -> tuple[int, int, int]:
-    """Operators on the NPU, on the CPU, and merged into others."""
-    where = [each.where for each in found.placed.operators]
-    return tuple(
-        where.count(each) for each in (placement.NPU, placement.CPU, placement.MERGED)
-    )  # type: ignore[return-value]

@@ -53,7 +53,7 @@ def test_every_command_is_there_and_is_of_the_wheel(site, tmp_path):
 
 
 def test_networks_by_name_and_the_demo_travel(site, tmp_path):
-    done = _run(site, tmp_path, "estimate", "--model=cmsisnet", "--target=gap8")
+    done = _run(site, tmp_path, "estimate", "--model=cmsisnet", "--target=gap8,nrf5340")
     assert (done.returncode, done.stderr) == (0, "")
     done = _run(
         site, tmp_path, "demo", "--width=0.25", "--train_limit=300", "--epochs=1",

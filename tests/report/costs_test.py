@@ -47,6 +47,7 @@ LATENCY = {
     "seconds": float,
     "relative_error": (float, type(None)),
     "joules": (float, type(None)),
+    "evidence": str,
 }
 
 
@@ -91,7 +92,11 @@ CHIP = estimate.Estimate(
     latency={
         "exact": estimate.Latency(cycles=151, seconds=1.51e-6),
         "rough": estimate.Latency(
-            cycles=15.0, seconds=1.5e-7, relative_error=0.25, joules=2e-6
+            cycles=15.0,
+            seconds=1.5e-7,
+            relative_error=0.25,
+            joules=2e-6,
+            evidence="unmeasured",
         ),
     },
     memory={"weight_bytes": 9, "bias_bytes": 2, "ram_bytes": 64},
@@ -143,7 +148,7 @@ def test_comparison_has_a_line_a_model():
     ]
     exact, rough, runtime = lines[1:]
     assert "0.002 ms" in exact and "6.62" in exact and exact.endswith("yes")
-    assert "+-25 %" in rough and "66.67" in rough
+    assert "+-25 % unmeasured" in rough and "66.67" in rough
     assert "1,024 B" in runtime and runtime.endswith("no")
 
 

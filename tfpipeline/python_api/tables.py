@@ -44,6 +44,7 @@ def cost_rows(found: estimate.Estimate) -> list[dict[str, Any]]:
             "seconds": latency.seconds,
             "relative_error": latency.relative_error,
             "joules": latency.joules,
+            "evidence": latency.evidence,
         }
         for name, latency in found.latency.items()
     ]

@@ -5,6 +5,7 @@ import pytest
 from tests import graph_builder
 from tests.targets.ethosu import compiled_networks as networks
 from tfpipeline import errors
+from tfpipeline import estimate as command_line
 from tfpipeline.cost import estimate
 from tfpipeline.ir import from_tflite
 from tfpipeline.targets import catalog
@@ -93,3 +94,22 @@ def test_a_network_that_vela_cannot_compile_does_not_fit(monkeypatch):
     g = networks.int8(networks.refused_stride())
     found = ethosu.estimate_graph(g, _options(b""), networks.U55)
     assert found.violations == ("Vela cannot compile the network",)
+
+
+def test_the_command_compiles_the_user_s_own_file(monkeypatch):
+    found = networks.placed("mlperf_int8/squeeze")
+    file = networks.GOLDEN / "mlperf_int8/squeeze.tflite"
+    compiled = []
+
+    def place(model, config):
+        compiled.append((model, config.name))
+        return found
+
+    monkeypatch.setattr(ethosu.placement, "place", place)
+    command = command_line.Command(
+        model=str(file), target=("tflm", "ethos-u55-128"), clock_mhz=250.0
+    )
+    _, [_, estimated] = command_line.run(command)
+    assert compiled == [(file.read_bytes(), "ethos-u55-128")]
+    latency = estimated.latency["vela"]
+    assert latency.seconds == latency.cycles / 250e6

@@ -55,7 +55,8 @@ def test_refusals_are_read_from_the_console():
         "Warning (supported operators) operator: SVDF, ofm: 'a, 'b''\nReason: no\n"
         "Warning (supported operators) operator: ADD, ofm: '@9@'\n"
     )
-    assert dict(vela._refusals(printed)) == {
+    compiled = vela.Compiled(b"", {}, "", printed)
+    assert vela.refusals(compiled) == {
         "@7@_act": "Unsupported kernel stride: 4, 4; Kernel stride must be small.",
         "a, 'b'": "no",
         "@9@": "",
@@ -71,3 +72,16 @@ def test_configurations_are_named_as_vela_names_them():
     for config in spec.CONFIGS.values():
         assert config.system_config in spec.SYSTEM_CONFIGS
         assert config.memory_mode in spec.MEMORY_MODES
+
+
+@pytest.mark.parametrize("steps", ["a,b\n1,2\n", "Original Operator\nConv2D\n"])
+def test_other_tables_are_refused_with_the_version_that_was_tested(steps):
+    with pytest.raises(errors.ExportError, match=r"not that of ethos-u-vela 5\.2\.0"):
+        vela.rows(vela.Compiled(b"", {}, steps, ""))
+
+
+def test_a_summary_without_a_figure_is_refused():
+    compiled = vela.Compiled(b"", {"cycles_total": "many"}, "", "")
+    for column in ("cycles_total", "sram_memory_used"):
+        with pytest.raises(errors.ExportError, match=f"no number '{column}'"):
+            compiled.number(column)

@@ -65,9 +65,10 @@ def _comparison(targets: Mapping[str, Estimate]) -> page.Table:
 
 def _latency(record: Mapping[str, Any]) -> str:
     text = f"{1e3 * record['seconds']:,.3f} ms"
-    if record["relative_error"] is None:
-        return text
-    return f"{text} ± {100 * record['relative_error']:.0f} %"
+    if record["relative_error"] is not None:
+        text += f" ± {100 * record['relative_error']:.0f} %"
+    # Results of before have no such word.
+    return f"{text} {record.get('evidence', '')}".rstrip()
 
 
 def _part(target: str, each: Estimate, drawn: dict[str, str]) -> page.Section:

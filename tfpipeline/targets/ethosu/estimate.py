@@ -19,6 +19,8 @@ NPU_MODEL = "vela"
 BOTH_MODEL = "vela + cortex-m55"
 _CORE = "cortex-m55"
 _EVIDENCE = "by Vela"
+# What the NPU computes with.
+_INTEGERS = ("int8", "int16")
 
 
 def estimate_graph(
@@ -32,7 +34,7 @@ def estimate_graph(
         UsageError: Vela is not installed; or there is no `.tflite` to compile.
     """
     vela.require_installed()
-    if any(g.tensors[name].dtype == "float32" for name in _computed(g)):
+    if not any(g.tensors[layer.output].dtype in _INTEGERS for layer in g.layers):
         return estimate.refused(
             config.name,
             [
@@ -51,12 +53,6 @@ def estimate_graph(
     except errors.ExportError as error:
         return estimate.refused(config.name, [str(error)])
     return _estimate(g, options, config, found)
-
-
-def _computed(g: graph.Graph) -> list[str]:
-    """What layers write, but for those that convert at the network's ends."""
-    ends = {*g.inputs, *g.outputs}
-    return [layer.output for layer in g.layers if layer.output not in ends]
 
 
 def _estimate(

@@ -7,11 +7,8 @@ tensors are named by their numbers is compiled instead, so that each name says w
 import collections
 import dataclasses
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
-from tflite_micro.tensorflow.lite.micro.python import schema_py_generated as schema
-
-from export.tflite import packing
 from tfpipeline import errors
 from tfpipeline.ir import graph, tflite_file, tflite_names
 from tfpipeline.targets.ethosu import spec, vela
@@ -102,12 +99,14 @@ def place(model: bytes, config: spec.Config) -> Placement:
     program = tflite_file.parse(model)
     compiled = vela.compile_file(_marked(model), config)
     cycles: dict[int, int] = {}
-    for row, index in zip(compiled.rows, _operators_of(compiled, program), strict=True):
+    rows = vela.rows(compiled)
+    for row, index in zip(rows, _operators_of(rows, program), strict=True):
         if row.is_on_npu:
             cycles[index] = cycles.get(index, 0) + row.cycles
     left = _left(compiled.model, program)
     reasons = {
-        _writer(name, program): reason for name, reason in compiled.refusals.items()
+        _writer(name, program): reason
+        for name, reason in vela.refusals(compiled).items()
     }
     operators = tuple(
         Placed(operator, CPU, 0, reasons.get(operator.index, ""))
@@ -122,6 +121,11 @@ def place(model: bytes, config: spec.Config) -> Placement:
 
 def _marked(model: bytes) -> bytes:
     """The file with the number of each tensor for its name."""
+    # Imports that estimates of other targets do not wait for.
+    from tflite_micro.tensorflow.lite.micro.python import schema_py_generated as schema
+
+    from export.tflite import packing
+
     parsed = schema.ModelT.InitFromPackedBuf(model, 0)
     for index, tensor in enumerate(parsed.subgraphs[0].tensors):
         tensor.name = f"@{index}@".encode()
@@ -139,11 +143,11 @@ def _left(model: bytes, program: tflite_file.Program) -> set[int]:
     }
 
 
-def _operators_of(compiled: vela.Compiled, program: tflite_file.Program) -> list[int]:
+def _operators_of(rows: Sequence[vela.Row], program: tflite_file.Program) -> list[int]:
     """The operator that each row is a part of, in the order of execution."""
     found: list[int] = []
     begun: collections.Counter[str] = collections.Counter()
-    for row in compiled.rows:
+    for row in rows:
         if _MARK.match(row.name) is None:
             # A constant of its own, which the steps before and after share.
             found.append(found[-1] if found else program.operators[0].index)

@@ -5,12 +5,13 @@ temporary folder, which goes with the run, and its console is read, not shown.
 """
 
 import dataclasses
+import importlib.metadata
 import importlib.util
 import pathlib
 import re
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from tfpipeline import errors, leftovers
 from tfpipeline.ir import tflite_file
@@ -56,14 +57,14 @@ class Compiled:
     Attributes:
         model: the `.tflite` with the custom operators `ethos-u`.
         summary: its table of one line, by column.
-        rows: in the order of execution.
-        refusals: name of what an operator writes -> the rule that keeps it off the NPU.
+        steps: its table of steps, which holds names of the network.
+        printed: what it said, likewise.
     """
 
     model: bytes
     summary: Mapping[str, str]
-    rows: tuple[Row, ...]
-    refusals: Mapping[str, str]
+    steps: str
+    printed: str
 
     def number(self, column: str) -> float:
         """A figure of the summary.
@@ -120,15 +121,49 @@ def compile_file(model: bytes, config: spec.Config) -> Compiled:
         try:
             return Compiled(
                 content.read(folder / f"{_STEM}_vela.tflite"),
-                _table(summary)[0],
-                tuple(_rows(folder / f"{_STEM}_per-layer.csv")),
-                dict(_refusals(printed)),
+                _table(_text(summary))[0],
+                _text(folder / f"{_STEM}_per-layer.csv"),
+                printed,
             )
-        except (errors.StorageError, IndexError, KeyError, ValueError) as error:
+        except (errors.StorageError, IndexError) as error:
             raise errors.ExportError(
                 f"Vela ended without the files of {spec.PACKAGE} {spec.VERSION}, the "
                 f"one that was tested: {errors.brief(error)}"
             ) from error
+
+
+def installed_version() -> str:
+    """Of Vela, which is installed."""
+    return importlib.metadata.version(spec.PACKAGE)
+
+
+def rows(compiled: Compiled) -> list[Row]:
+    """The steps of a network whose names have no comma, in the order of execution.
+
+    Raises:
+        ExportError: the table is another than that of the version that was tested.
+    """
+    try:
+        return [
+            Row(
+                original=line["Original Operator"],
+                made=line["NNG Operator"],
+                is_on_npu=line["Target"] == "NPU",
+                cycles=round(float(line["Op Cycles"])),
+                name=line["Name"],
+            )
+            for line in _table(compiled.steps)
+        ]
+    except (KeyError, ValueError) as error:
+        raise errors.ExportError(
+            f"Vela's table of steps is not that of {spec.PACKAGE} {spec.VERSION}, the "
+            f"one that was tested: {errors.brief(error)}"
+        ) from error
+
+
+def refusals(compiled: Compiled) -> dict[str, str]:
+    """Name of what an operator writes -> the rule that keeps it off the NPU."""
+    return dict(_refusals(compiled.printed.splitlines()))
 
 
 def _run(path: pathlib.Path, config: spec.Config) -> str:
@@ -165,26 +200,17 @@ def _run(path: pathlib.Path, config: spec.Config) -> str:
     return printed
 
 
-def _table(path: pathlib.Path) -> list[dict[str, str]]:
-    """The lines of a table, of which no cell holds a comma: our names have none."""
-    data = content.read(path, _MAX_TABLE_BYTES).decode("utf-8", "replace")
-    head, *lines = data.splitlines()
+def _text(path: pathlib.Path) -> str:
+    return content.read(path, _MAX_TABLE_BYTES).decode("utf-8", "replace")
+
+
+def _table(text: str) -> list[dict[str, str]]:
+    """The lines of a table, of which no cell holds a comma."""
+    head, *lines = text.splitlines() or [""]
     return [dict(zip(head.split(","), line.split(","), strict=False)) for line in lines]
 
 
-def _rows(path: pathlib.Path) -> Iterator[Row]:
-    for line in _table(path):
-        yield Row(
-            original=line["Original Operator"],
-            made=line["NNG Operator"],
-            is_on_npu=line["Target"] == "NPU",
-            cycles=round(float(line["Op Cycles"])),
-            name=line["Name"],
-        )
-
-
-def _refusals(printed: str) -> Iterator[tuple[str, str]]:
-    lines = printed.splitlines()
+def _refusals(lines: Sequence[str]) -> Iterator[tuple[str, str]]:
     for position, line in enumerate(lines):
         found = _REFUSED.match(line.strip())
         if found is None:

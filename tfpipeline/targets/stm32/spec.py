@@ -142,7 +142,7 @@ class Board:
             return ""
         low = min(each.error_percent[0] for each in self.compared)
         high = max(each.error_percent[1] for each in self.compared)
-        return f"{low:+d} to {high:+d} %"
+        return f"{low:+d} %" if low == high else f"{low:+d} to {high:+d} %"
 
 
 CORES = {
