@@ -37,6 +37,8 @@ class Case:
 
 def build(name: str) -> keras.Model:
     """The network of a case; fresh weights, normalizations with statistics."""
+    # Layers without a name of ours are called after how many there were.
+    keras.backend.reset_uids()
     case = CASES[name]()
     image = keras.Input(case.shape, name="image")
     x = image if case.first else _stem(case.shape)(image)

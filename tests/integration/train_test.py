@@ -556,7 +556,9 @@ def test_a_run_of_before_there_were_markers_goes_on(whole_run, tmp_path, monkeyp
     folder = shutil.copytree(whole_run, tmp_path / "run")
     shutil.rmtree(folder / "export")
     shutil.rmtree(folder / "qat")
-    for name in (".tfpipeline", "summary.txt", "results.json"):
+    # Pages and answers came after markers did.
+    later = ("report.html", "predictions.npz")
+    for name in (".tfpipeline", "summary.txt", "results.json", *later):
         (folder / name).unlink()
     monkeypatch.setattr(atomic_files, "_WRITTEN", {})
     assert _run(*_TINY, f"--workdir={folder}") == 0

@@ -14,10 +14,16 @@ from tfpipeline.compat import keras, tf
 from tfpipeline.ir import from_tflite, graph, verify
 from tfpipeline.models import registry
 from tfpipeline.readers import from_keras, keras_functions, keras_layers
+from tfpipeline.simulate import float_execution
 
 ROOT = pathlib.Path(__file__).parents[2]
 L = keras.layers
 SOME = ("cmsisnet", "resnet8")
+
+
+# Only dropout and Flatten part a normalization from a Dense: the converter takes it
+# into the Dense, in QAT and here it goes into the layer in front. The same function.
+FOLDED_FORWARD = ("mobilefacenet_mcu",)
 
 
 def assert_equals_conversion(model):
@@ -25,7 +31,16 @@ def assert_equals_conversion(model):
     found = from_keras.read(model, stored_biases=True)
     assert verify.violations(found) == ()
     assert _skeleton(found) == _skeleton(expected)
-    assert graph.equal(found, expected, names=False)
+    has_norm = any(isinstance(each, L.BatchNormalization) for each in model.layers)
+    if not (has_norm and model.name in FOLDED_FORWARD):
+        assert graph.equal(found, expected, names=False)
+        return
+    shape = expected.tensors[expected.inputs[0]].shape[1:]
+    images = np.random.default_rng(0).normal(size=(4, *shape)).astype(np.float32)
+    outputs = [float_execution.predict(g, images) for g in (found, expected)]
+    # Float32 in another order.
+    np.testing.assert_allclose(*outputs, rtol=1e-4, atol=1e-4)
+    assert np.abs(outputs[0]).max() > 0.1
 
 
 def _skeleton(g):

@@ -85,6 +85,8 @@ def boxed(
     """
     height, width = example.shape[:2]
     drawn = charts.new(2.6, 2.6 * height / width)
+    # The picture fills the figure: there is nothing to lay out.
+    drawn.set_layout_engine("none")
     axes = drawn.add_axes((0, 0, 1, 1))
     axes.imshow(example if example.shape[-1] == 3 else example[..., 0], cmap="gray")
     for box, color, line in (
