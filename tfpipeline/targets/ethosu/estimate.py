@@ -117,13 +117,15 @@ def _notes(
     found: placement.Placement,
     priced: dict[str, float],
 ) -> list[str]:
-    clock = found.compiled.clock_hz / 1e6
+    compiled = found.compiled
+    clock = compiled.clock_hz / 1e6
     layers = found.layer_of(g)
     notes = [
         f"cycles and memory are Vela's own model, for {config.system_config} "
         f"({clock:g} MHz) with {config.memory_mode}; no chip was compared with it",
-        "weights are counted as encoded for the NPU; RAM is the SRAM that the NPU and "
-        "TensorFlow Lite Micro share",
+        "weights are counted as encoded for the NPU; RAM is SRAM; activations lie in "
+        f"{compiled.area('feature_map_storage_area')}, constants in "
+        f"{compiled.area('weights_storage_area')}",
     ]
     if not any(g.tensors[layer.output].dtype in _INTEGERS for layer in g.layers):
         notes.append(
