@@ -171,15 +171,19 @@ def _options(command: Command, source: model_source.Source) -> estimate.Options:
 
 
 def _file(command: Command, source: model_source.Source) -> bytes:
-    """The network as a `.tflite`: the user's own, or what its graph becomes."""
-    assert command.model is not None
-    path = pathlib.Path(command.model)
-    if path.suffix.lower() == ".tflite" and path.is_file():
-        return content.read(path)
+    """The network as a `.tflite` of integers: the user's own, or what is made of it."""
     # Imports that only a target with a compiler needs.
     from export.tflite import from_graph
+    from tfpipeline.precision import assumed
 
-    return from_graph.to_bytes(source.graph)
+    assert command.model is not None
+    path, g = pathlib.Path(command.model), source.graph
+    if all(tensor.dtype == "float32" for tensor in g.tensors.values()):
+        bits = command.activation_bits or source.activation_bits
+        return from_graph.to_bytes(assumed.integers(g, bits))
+    if path.suffix.lower() == ".tflite" and path.is_file():
+        return content.read(path)
+    return from_graph.to_bytes(g)
 
 
 def _render(model: str, estimates: Sequence[estimate.Estimate], form: str) -> str:

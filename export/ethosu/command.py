@@ -9,6 +9,7 @@ from export import given as givens
 from export.ethosu import files, network
 from export.target import Prepared, Target
 from export.tflite import command as tflite
+from tfpipeline import errors
 from tfpipeline.configs import fields
 from tfpipeline.configs.fields import Flag
 from tfpipeline.targets.ethosu import estimate, placement, spec, vela
@@ -35,6 +36,15 @@ class Flags(fields.Config):
         str | None,
         Flag("What these are used for, likewise.", choices=spec.MEMORY_MODES),
     ] = None
+
+    def check(self) -> None:
+        """A system is one of the accelerator's family."""
+        known = spec.CONFIGS[self.accelerator].system_configs
+        if self.system_config is not None and self.system_config not in known:
+            raise errors.UsageError(
+                f"--system_config of {self.accelerator} must be one of "
+                f"{', '.join(known)}; found '{self.system_config}'"
+            )
 
     def config(self) -> spec.Config:
         """What to compile for."""

@@ -21,10 +21,11 @@ _README = """\
 | | |
 | --- | --- |
 | cycles of an inference on the NPU | {cycles:,} |
-| SRAM, which the arena must have | {ram:,} bytes |
-| flash for constants of the NPU | {flash:,} bytes |
+| SRAM | {ram:,} bytes |
+| flash | {flash:,} bytes |
 | DRAM | {dram:,} bytes |
 
+Activations lie in {arena}, constants in {constants}.
 Cycles and memory are Vela's model. Numbers are those of the network in int8, which
 TensorFlow Lite Micro's interpreter computes; nothing here could run the NPU.
 
@@ -88,6 +89,8 @@ def _readme(found: network.Network) -> str:
         flash=compiled.num_bytes("off_chip_flash_memory_used")
         + compiled.num_bytes("on_chip_flash_memory_used"),
         dram=compiled.num_bytes("dram_memory_used"),
+        arena=compiled.area("feature_map_storage_area"),
+        constants=compiled.area("weights_storage_area"),
         summary=SUMMARY_CSV,
         layers=LAYERS_CSV,
     )

@@ -58,7 +58,8 @@ def test_tables_say_what_the_summary_does(prepared):
     assert [row["where"] for row in rows] == ["NPU", "CPU", "NPU", "NPU", "NPU"]
     readme = prepared.contents["README.md"]
     sram = round(1024 * float(summary["sram_memory_used"]))
-    assert f"| SRAM, which the arena must have | {sram:,} bytes |" in readme
+    assert f"| SRAM | {sram:,} bytes |" in readme
+    assert "Activations lie in SRAM, constants in off-chip flash" in readme
     assert "kernels of DEPTHWISE_CONV_2D, which the CPU runs" in readme
 
 
@@ -88,5 +89,7 @@ def test_systems_can_be_chosen():
     assert config.name == "ethos-u85-256"
     assert config.system_config == "Ethos_U85_SYS_Flash_Low"
     assert config.memory_mode == "Dedicated_Sram_384KB"
+    with pytest.raises(errors.UsageError, match="of ethos-u55-128 must be one of Eth"):
+        command.Flags(system_config="Ethos_U85_SYS_Flash_Low")
     with pytest.raises(errors.UsageError, match="--accelerator must be one of"):
         command.Flags(accelerator="ethos-u55-1")

@@ -2,12 +2,13 @@
 
 import pytest
 
-from tests import graph_builder
+from export.tflite import from_graph
 from tests.targets.ethosu import compiled_networks as networks
 from tfpipeline import errors
 from tfpipeline import estimate as command_line
 from tfpipeline.cost import estimate
 from tfpipeline.ir import from_tflite
+from tfpipeline.precision import assumed
 from tfpipeline.targets import catalog
 from tfpipeline.targets.ethosu import estimate as ethosu
 from tfpipeline.targets.stm32 import cost, lowering, spec
@@ -69,13 +70,17 @@ def test_what_is_left_to_the_cpu_costs_as_on_a_cortex_m55(monkeypatch):
     )
 
 
-def test_a_float_network_is_refused_with_what_makes_integers_of_it():
-    builder = graph_builder.Builder((8, 8, 4))
-    builder.conv(4)
-    builder.mean()
-    found = ethosu.estimate_graph(builder.build(), estimate.Options(), networks.U55)
-    [reason] = found.violations
-    assert "--targets=int8" in reason
+def test_a_float_network_is_compiled_in_made_up_integers():
+    g = networks.refused_stride()
+    model = from_graph.to_bytes(assumed.integers(g, 8))
+    found = ethosu.estimate_graph(g, _options(model), networks.U55)
+    [_, left, *_] = found.layers
+    assert left.name == "layer1"
+    assert left.latency_cycles["vela"] == 0 < found.layers[0].latency_cycles["vela"]
+    assert any("in integers of made-up scales" in note for note in found.notes)
+    # Scales and weights change what is stored, by how far it compresses; not the time.
+    trained = networks.placed("refused").compiled
+    assert found.latency["vela"].cycles == pytest.approx(trained.cycles, rel=0.02)
 
 
 def test_a_graph_without_a_file_is_refused():

@@ -28,21 +28,13 @@ def estimate_graph(
 ) -> estimate.Estimate:
     """Estimates a well-formed graph for `config`.
 
-    A network that has no integers, or that Vela cannot compile, has a violation.
+    A network that Vela cannot compile has a violation. Of one that has no integers yet
+    `options.to_tflite` gives made-up ones.
 
     Raises:
         UsageError: Vela is not installed; or there is no `.tflite` to compile.
     """
     vela.require_installed()
-    if not any(g.tensors[layer.output].dtype in _INTEGERS for layer in g.layers):
-        return estimate.refused(
-            config.name,
-            [
-                "the NPU runs int8 and int16 only, and this network is float: give the "
-                "run, or the .tflite that `tfpipeline export --calibration=DATA "
-                "--targets=int8` makes of it"
-            ],
-        )
     if options.to_tflite is None:
         raise errors.UsageError(
             f"{config.name} is estimated of a .tflite file only: by `tfpipeline "
@@ -50,7 +42,7 @@ def estimate_graph(
         )
     try:
         found = placement.place(options.to_tflite(), config)
-    except errors.ExportError as error:
+    except (errors.ExportError, errors.GraphError) as error:
         return estimate.refused(config.name, [str(error)])
     return _estimate(g, options, config, found)
 
@@ -125,14 +117,21 @@ def _notes(
     found: placement.Placement,
     priced: dict[str, float],
 ) -> list[str]:
-    clock = found.compiled.clock_hz / 1e6
+    compiled = found.compiled
+    clock = compiled.clock_hz / 1e6
     layers = found.layer_of(g)
     notes = [
         f"cycles and memory are Vela's own model, for {config.system_config} "
         f"({clock:g} MHz) with {config.memory_mode}; no chip was compared with it",
-        "weights are counted as encoded for the NPU; RAM is the SRAM that the NPU and "
-        "TensorFlow Lite Micro share",
+        "weights are counted as encoded for the NPU; RAM is SRAM; activations lie in "
+        f"{compiled.area('feature_map_storage_area')}, constants in "
+        f"{compiled.area('weights_storage_area')}",
     ]
+    if not any(g.tensors[layer.output].dtype in _INTEGERS for layer in g.layers):
+        notes.append(
+            "the network is float: it was compiled in integers of made-up scales, with "
+            "random weights where it has none; export the one that is quantized"
+        )
     notes += told(found, g)
     if found.merged:
         names = [layers[each.operator.index] for each in found.merged]

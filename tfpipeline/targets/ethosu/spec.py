@@ -55,6 +55,13 @@ class Config:
     system_config: str
     memory_mode: str
 
+    @property
+    def system_configs(self) -> tuple[str, ...]:
+        """Those of its family."""
+        _, family, _ = self.name.split("-")
+        start = f"Ethos_{family.upper()}_"
+        return tuple(each for each in SYSTEM_CONFIGS if each.startswith(start))
+
 
 # Macs a clock of each, and the system that Vela takes if none is named.
 _FAMILIES = (

@@ -84,6 +84,11 @@ class Compiled:
         """A size of the summary, which has KiB."""
         return round(1024 * self.number(column))
 
+    def area(self, column: str) -> str:
+        """The memory that the summary says something lies in, within a sentence."""
+        name = self.summary.get(column, "a memory that Vela does not tell")
+        return name if name.isupper() else name.lower()
+
     @property
     def cycles(self) -> int:
         """Of an inference on the NPU."""
