@@ -14,6 +14,7 @@ from tfpipeline.targets.max78000 import (
     assemble,
     constant_scalings,
     cost,
+    geometry,
     lost_weights,
     lowering,
     placement,
@@ -114,7 +115,24 @@ def prepare(
         cost=cost.estimate(lowered.layers, lowered.spec),
         sample=sample,
         outputs=tuple(each[0] for each in outputs),
-        notes=(*notes, *lowered.notes),
+        notes=(*notes, *lowered.notes, *_load_notes(lowered, placed)),
+    )
+
+
+def _load_notes(
+    lowered: lowering.Lowered, placed: placement.Placement
+) -> tuple[str, ...]:
+    """What the tool's own `load_input` gets wrong (ai8x-synthesis ab4f4c0, load.py)."""
+    offset = placed.data.input.offset
+    channels = lowered.layers[0].in_channels
+    passes = geometry.passes(channels, lowered.spec)
+    if not offset or passes == 1 or lowered.layers[0].streaming:
+        return ()
+    share = geometry.processors_of_pass(channels, lowered.spec)
+    return (
+        f"load_input() of the generated code puts channels {share} and up "
+        f"{offset:#x} bytes too low in each memory, so that the test on the board "
+        "fails: load the input by code of your own",
     )
 
 

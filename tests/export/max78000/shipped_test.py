@@ -8,7 +8,6 @@ import pytest
 from export.max78000 import files, network, text
 from tests.export.max78000 import (
     shipped_networks,
-    vendor_networks,
     vendor_test,
     vendor_tool,
 )
@@ -26,7 +25,7 @@ PRINTED = {
 
 @pytest.mark.parametrize("name", PRINTED)
 def test_figures_are_those_that_the_tool_prints_for_its_own(name):
-    g = vendor_networks.randomized(shipped_networks.NETWORKS[name]())
+    g = shipped_networks.read(name)
     found = graph_cost.estimate_graph(g)
     macc, weight_bytes, cycles, streaming = PRINTED[name]
     assert found.violations == ()
@@ -38,7 +37,7 @@ def test_figures_are_those_that_the_tool_prints_for_its_own(name):
 
 @pytest.mark.parametrize("name", shipped_networks.NETWORKS)
 def test_all_of_them_find_a_place(name):
-    g = vendor_networks.randomized(shipped_networks.NETWORKS[name]())
+    g = shipped_networks.read(name)
     bits = shipped_networks.BITS.get(name)
     names = [layer.name for layer in g.layers if hasattr(layer, "weights")]
     widths = bits and {each: bits.bits(each) for each in names}
@@ -48,7 +47,7 @@ def test_all_of_them_find_a_place(name):
 
 
 def test_the_files_say_how_the_tool_must_be_called():
-    g = vendor_networks.randomized(shipped_networks.camvid(size=32))
+    g = shipped_networks.graph_of(shipped_networks.camvid(size=32), "small")
     small = dataclasses.replace(specs.MAX78000, memory_instance_bytes=4_864)
     options = text.command_options(network.prepare(g, spec=small), "name", "sample")
     assert "--overlap-data" in options
@@ -59,7 +58,7 @@ def test_the_files_say_how_the_tool_must_be_called():
 @pytest.mark.skipif(_MISSING is not None, reason=str(_MISSING))
 @pytest.mark.parametrize("name", shipped_networks.NETWORKS)
 def test_the_tool_takes_them_and_finds_the_same(name, tmp_path):
-    g = vendor_networks.randomized(shipped_networks.NETWORKS[name]())
+    g = shipped_networks.read(name)
     weights, spec = shipped_networks.BITS.get(name), shipped_networks.spec(name)
     found = network.prepare(g, weights=weights, spec=spec)
     files.write(tmp_path / "files", found, name)

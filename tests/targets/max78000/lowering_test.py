@@ -304,17 +304,6 @@ def test_pool_keeps_its_data_in_place_in_front_of_a_concatenation():
     assert _ids(lowered) == ["CONV-01", "CONCAT-05"]
 
 
-def test_tensor_that_two_concatenations_want_elsewhere():
-    net = Builder((8, 8, 3))
-    left, right = net.conv(8), net.conv(8, source="input")
-    one = net.concat(right, source=left)
-    other = net.concat(left, source=right)
-    first = net.conv(8, source=one)
-    net.join(graph.Add, net.conv(8, source=other), source=first)
-    lowered = lowering.lower(net.build())
-    assert set(_ids(lowered)) == {"CONCAT-04"}
-
-
 def test_padding_layer_joins_the_convolution():
     net = Builder((8, 8, 3))
     net.pad(((0, 0), (2, 2), (2, 2), (0, 0)))

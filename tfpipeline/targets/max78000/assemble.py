@@ -16,6 +16,7 @@ from tfpipeline.targets.max78000 import (
     arithmetic,
     graph_view,
     lowering,
+    moves,
     program,
     quantize,
 )
@@ -48,6 +49,13 @@ def _layer(step: lowering.LoweredLayer, g: graph.Graph) -> program.Layer:
     hardware = step.layer
     if not hardware.convolves:
         return program.Layer(hardware=hardware, inputs=inputs)
+    if step.kind == moves.KIND:
+        return program.Layer(
+            hardware=hardware,
+            inputs=inputs,
+            weights=moves.identity(hardware.in_channels),
+            output_shift=moves.OUTPUT_SHIFT,
+        )
     layer = next((each for each in g.layers if each.name == step.name), None)
     wide = hardware.output_width == 32
     if not isinstance(layer, graph.Weighted):

@@ -111,10 +111,8 @@ def plan(
     choices: list[tuple[_Margins, _Order]] = [({}, order) for order in _ORDERS]
     fits = any(excess(each) == spec.memory_instance_bytes for each in choices)
     if margins and not fits:
-        # An input of several passes lies at 0, see `_by_size`.
-        is_free = geometry.passes(layers[0].in_channels, spec) == 1
-        orders = (*_ORDERS, *_UPWARDS) if is_free else _ORDERS
-        choices += [(margins, order) for order in orders]
+        # The last ways may move an input of several passes from 0, see `_by_size`.
+        choices += [(margins, order) for order in (*_ORDERS, *_UPWARDS)]
     chosen = min(choices, key=excess)
     regions = _place(blocks, *chosen)
     farthest = max(regions, key=lambda index: regions[index].end_byte)

@@ -20,6 +20,9 @@ from tfpipeline.targets.max78000 import spec as specs
 
 Parts = Mapping[str, tuple[str, ...]]
 
+# The kind of a layer that copies.
+COPY = "Copy"
+
 
 def with_copies(network: draft.Network, spec: specs.Spec) -> draft.Network:
     """The network with a copy of each tensor that cannot lie as all its readers want.
@@ -68,7 +71,7 @@ def _with_equal_parts(network: draft.Network, index: int) -> draft.Network:
     layers, parts = list(network.layers), list(each.parts)
     for position, (name, channels) in enumerate(each.parts):
         if dims[position] != dim:
-            copy = _copy(network, name, f"{each.name}/turned_{position}", dim)
+            copy = copied(network, name, f"{each.name}/turned_{position}", dim)
             _insert(layers, copy, (name,))
             parts[position] = (copy.output, channels)
     concatenations = list(network.concatenations)
@@ -99,7 +102,7 @@ def _with_equal_sources(network: draft.Network, output: str) -> draft.Network:
         # What reads a concatenation cannot turn it, what reads the copy can.
         is_whole = name in parts
         dim = dims[position] if is_whole else layer.in_dim
-        copy = _copy(network, name, f"{layer.name}/turned_{position}", dim)
+        copy = copied(network, name, f"{layer.name}/turned_{position}", dim)
         _insert(layers, copy, parts.get(name, (name,)))
         operands[position] = copy.output
     changed = dataclasses.replace(layer, operands=tuple(operands))
@@ -119,7 +122,7 @@ def _for_sums(network: draft.Network) -> draft.Network:
         operands = list(layer.operands)
         for position, name in enumerate(operands):
             if reads[name] > 1 or name in parts:
-                copy = _copy(network, name, f"{layer.name}/copy_{position}")
+                copy = copied(network, name, f"{layer.name}/copy_{position}")
                 _insert(layers, copy, parts.get(name, (name,)))
                 operands[position] = copy.output
         index = next(i for i, each in enumerate(layers) if each is layer)
@@ -142,7 +145,7 @@ def _for_concatenations(network: draft.Network, spec: specs.Spec) -> draft.Netwo
                 or (is_shared and each.channels > spec.processors)
                 or (is_shared and not _extends(names, name, concatenations))
             ):
-                copy = _copy(network, name, f"{each.name}/copy_{position}")
+                copy = copied(network, name, f"{each.name}/copy_{position}")
                 _insert(layers, copy, (name,))
                 changed[position] = (copy.output, channels)
         concatenations.append(dataclasses.replace(each, parts=tuple(changed)))
@@ -191,6 +194,13 @@ def _parts(network: draft.Network) -> Parts:
     }
 
 
+def inserted(network: draft.Network, layer: draft.Layer, name: str) -> draft.Network:
+    """The network with a layer behind those that write what it reads."""
+    layers = list(network.layers)
+    _insert(layers, layer, _parts(network).get(name, (name,)))
+    return dataclasses.replace(network, layers=tuple(layers))
+
+
 def _insert(
     layers: list[draft.Layer], copy: draft.Layer, sources: tuple[str, ...]
 ) -> None:
@@ -198,13 +208,17 @@ def _insert(
     layers.insert(max(writers, default=-1) + 1, copy)
 
 
-def _copy(
+def copied(
     network: draft.Network, name: str, copy: str, dim: draft.Pair | None = None
 ) -> draft.Layer:
+    """A layer called `copy` that passes a tensor on, read with rows and columns `dim`.
+
+    Those of the tensor are taken where none are given.
+    """
     channels, shape = _shapes(network)[name]
     dim = dim or shape
     return draft.Layer(
-        kind="Copy",
+        kind=COPY,
         name=copy,
         operator="passthrough",
         operands=(name,),

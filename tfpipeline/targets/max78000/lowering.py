@@ -20,6 +20,7 @@ from tfpipeline.targets.max78000 import (
     graph_view,
     joins,
     memory,
+    moves,
     processor_maps,
     streams,
 )
@@ -39,7 +40,8 @@ class LoweredLayer:
         layer: as the device runs it.
         operands: for each operand, the layers whose outputs it is made of, side by side
             in order of channels; `INPUT` is the network's input.
-        graph_layers: names of the graph's layers that it stands for; none for a copy.
+        graph_layers: names of the graph's layers that it stands for; none for a copy
+            or a move.
         output: name of the graph's tensor that it writes.
         weights: name of the kernel in the graph's constants: OHWI of a convolution,
             `[1, height, width, out]` of a depthwise one, `[out, in]` of a dense layer.
@@ -123,7 +125,7 @@ def lower(
     network = fusion.draft_network(
         g, spec, weight_bits=weight_bits, wide_output=wide_output
     )
-    whole = joins.with_copies(network, spec)
+    whole = moves.with_moves(joins.with_copies(network, spec), spec)
     network = _with_input_format(whole, spec)
     violations = constraints.check(network, spec)
     steps, outputs, lacking = _steps(network, spec, may_fit=not violations)
