@@ -123,7 +123,7 @@ def require_equal(found, capsys, title):
     assert found.inputs == TEST and found.differing == ()
     board, simulated = found.shown["accuracy"]
     assert board == simulated
-    assert found.figures["accuracy"] > 0.3  # Of 10 classes: it has learned.
+    assert found.figures["accuracy"] > 0.5  # Of 4 classes: it has learned.
     with capsys.disabled():
         print(f"\n{title}\n" + "\n".join(run._lines(found)))
 
@@ -140,7 +140,8 @@ def test_a_trained_network_answers_over_a_pty(network, machine, capsys):
     assert 0 < found.cycles.spread < 0.01
 
 
-@pytest.mark.parametrize("machine", ["mps2-an386", "mps2-an500", "mps3-an547"])
+# On one board: a request in two is repeated, which takes an emulator minutes.
+@pytest.mark.parametrize("machine", ["mps2-an500"])
 def test_one_spoiled_byte_in_a_hundred_changes_no_answer(network, machine, capsys):
     path, harness = network
     number = free_port()
