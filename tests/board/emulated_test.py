@@ -123,7 +123,7 @@ def require_equal(found, capsys, title):
     assert found.inputs == TEST and found.differing == ()
     board, simulated = found.shown["accuracy"]
     assert board == simulated
-    assert found.figures["accuracy"] > 0.5  # Of 4 classes: it has learned.
+    assert found.figures["accuracy"] > 0.4  # Of 4 classes: it has learned.
     with capsys.disabled():
         print(f"\n{title}\n" + "\n".join(run._lines(found)))
 

@@ -37,21 +37,20 @@ def train(folder, tests):
     source = keras.Input((16, 16, 3))
     x = source
     for channels, strides in ((16, 1), (24, 2), (32, 2)):
-        x = layers.Conv2D(channels, 3, strides=strides, padding="same", use_bias=False)(
-            x
-        )
-        x = layers.BatchNormalization()(x)
-        x = layers.ReLU()(x)
+        x = layers.Conv2D(
+            channels, 3, strides=strides, padding="same", activation="relu"
+        )(x)
     x = layers.Dense(_CLASSES)(layers.GlobalAveragePooling2D()(x))
     keras.Model(source, x, name="small").save(folder / "small.keras")
     run = api.train(
         dataset=str(folder / "pictures.npz"),
         model=str(folder / "small.keras"),
         workdir=str(folder / "run"),
-        epochs=16,
+        epochs=12,
+        batch_size=32,
         qat_epochs=1,
         optimizer="adam",
-        learning_rate=0.01,
+        learning_rate=0.003,
         learning_rate_schedule="cosine",
     )
     return run.folder

@@ -8,6 +8,7 @@ import os
 import pathlib
 import shutil
 import subprocess
+import sys
 
 import pytest
 
@@ -26,9 +27,45 @@ COMMITS = {
     "CMSIS_5": "51f8f89612c8330c0116479cfe3a2cb04c390e2b",
     # Analog Devices' own drivers of the MSDK, as Zephyr carries them.
     "hal_adi": "16829b77264678f31a2d077a870af7bdca2d39bd",
+    # Of github.com/The-Nova-Project/zephyr, whose tree is Zephyr 3.2.0-rc1.
+    "zephyr": "9c455bdcb206fbd78f0260949d61074e755c8625",
+}
+# What a build of Zephyr makes of Kconfig and device tree: no more than its headers ask
+# for here, of a Cortex-M4 with one UART.
+_ZEPHYR = {
+    "autoconf.h": """
+#define CONFIG_ARM 1
+#define CONFIG_CPU_CORTEX_M 1
+#define CONFIG_CPU_CORTEX_M4 1
+#define CONFIG_ARMV7_M_ARMV8_M_MAINLINE 1
+#define CONFIG_NUM_IRQS 96
+#define CONFIG_BOARD "nucleo_f411re"
+#define CONFIG_HAS_DTS 1
+#define CONFIG_SERIAL 1
+#define CONFIG_SYS_CLOCK_EXISTS 1
+#define CONFIG_SYS_CLOCK_TICKS_PER_SEC 10000
+#define CONFIG_SYS_CLOCK_HW_CYCLES_PER_SEC 96000000
+#define CONFIG_MULTITHREADING 1
+#define CONFIG_NUM_COOP_PRIORITIES 16
+#define CONFIG_NUM_PREEMPT_PRIORITIES 15
+#define CONFIG_MP_NUM_CPUS 1
+""",
+    "devicetree_generated.h": """
+#define DT_CHOSEN_zephyr_console DT_N_S_serial
+#define DT_CHOSEN_zephyr_console_EXISTS 1
+#define DT_N_S_serial_EXISTS 1
+#define DT_N_S_serial_ORD 7
+#define DT_N_S_serial_STATUS_okay 1
+#define DT_N_S_serial_FULL_NAME "serial"
+#define DT_N_INST_0_arm_v7m_nvic_P_arm_num_irq_priority_bits 4
+#define DT_FOREACH_OKAY_HELPER(fn) fn(DT_N_S_serial)
+""",
+    "version.h": "#define KERNEL_VERSION_NUMBER 0x30200\n",
+    "kobj-types-enum.h": "",
 }
 _CORE = ("-mthumb", "-mcpu=cortex-m4")
 _COMPILER = "arm-none-eabi-gcc"
+_WARNINGS = ("-Wall", "-Wextra", "-Wconversion", "-Werror")
 
 
 def sources(*names):
@@ -44,11 +81,11 @@ def sources(*names):
     return pathlib.Path(place)
 
 
-def compiled(source, folder, *flags, headers):
+def compiled(source, folder, *flags, headers, standard="-std=c99"):
     """Compiles a file of harness/boards without a warning of it."""
     places = [word for header in headers for word in ("-isystem", str(header))]
     command = [
-        *(_COMPILER, *_CORE, *firmware.WARNINGS, "-O2", *places, *flags),
+        *(_COMPILER, *_CORE, *_WARNINGS, standard, "-O2", *places, *flags),
         *("-c", str(firmware.SOURCES / "boards" / source), "-o", str(folder / "b.o")),
     ]
     done = subprocess.run(command, capture_output=True, text=True)
@@ -85,6 +122,33 @@ def test_max78000_by_its_drivers(tmp_path):
     ]
     flags = ("-DTARGET=MAX78000", "-DTARGET_REV=0x4131")
     compiled("max78000.c", tmp_path, *flags, headers=headers)
+
+
+def test_zephyr_by_its_headers(tmp_path):
+    place = sources("zephyr") / "zephyr"
+    for name, text in _ZEPHYR.items():
+        (tmp_path / name).write_text(text)
+    scripts = place / "scripts" / "build"
+    calls = tmp_path / "calls.json"
+    for script, *arguments in (
+        ("parse_syscalls.py", "-i", place / "include", "-j", calls, "-t", "tags.json"),
+        (
+            "gen_syscalls.py",
+            "-i",
+            calls,
+            "-d",
+            "d.c",
+            "-l",
+            "syscall_list.h",
+            "-o",
+            "syscalls",
+        ),
+    ):
+        command = [sys.executable, scripts / script, *arguments]
+        subprocess.run(list(map(str, command)), cwd=tmp_path, check=True)
+    flags = ("-imacros", str(tmp_path / "autoconf.h"), "-DKERNEL", "-D__ZEPHYR__=1")
+    headers = [place / "include", place / "include" / "zephyr", tmp_path]
+    compiled("zephyr.c", tmp_path, *flags, headers=headers, standard="-std=gnu99")
 
 
 def test_the_firmware_of_a_nucleo_answers_on_an_emulated_stm32(tmp_path):
