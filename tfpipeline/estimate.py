@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from typing import Annotated
 
 from tfpipeline import entry, errors, model_source
+from tfpipeline.board import measurement
 from tfpipeline.configs import fields, network
 from tfpipeline.configs.fields import Flag
 from tfpipeline.cost import estimate
@@ -89,6 +90,13 @@ class Command(fields.Config):
         # Of gigahertz there is no such chip; nor may a cycle become nothing.
         Flag("Clock instead of each target's own.", low=0.001, high=10_000.0),
     ] = None
+    measurement: Annotated[
+        str | None,
+        Flag(
+            "A .json of tfpipeline run: what a board of yours took, by which the "
+            "latencies of its target are scaled, beside the models' own."
+        ),
+    ] = None
     format: Annotated[str, Flag("Of the output.", choices=("text", "json", "csv"))] = (
         "text"
     )
@@ -120,11 +128,12 @@ def run(command: Command) -> tuple[str, list[estimate.Estimate]]:
         model_options=command.model_options,
         custom_objects=command.custom_objects,
     )
+    found = catalog.estimate_all(source.graph, targets, _options(command, source))
+    if command.measurement is not None:
+        known = measurement.read(command.measurement)
+        found = [measurement.applied(each, known) for each in found]
     return source.graph.name, [
-        dataclasses.replace(each, notes=(*source.notes, *each.notes))
-        for each in catalog.estimate_all(
-            source.graph, targets, _options(command, source)
-        )
+        dataclasses.replace(each, notes=(*source.notes, *each.notes)) for each in found
     ]
 
 
