@@ -140,6 +140,43 @@ class Evaluation(tables.Shown):
         return [{"form": form, **figures} for form, figures in self.forms.items()]
 
 
+@dataclasses.dataclass(frozen=True)
+class BoardRun(tables.Shown):
+    """What a board answered.
+
+    Attributes:
+        board: as it calls itself.
+        inputs: that it was given.
+        differing: examples whose answer is not the simulated one.
+        figures: of the task, on the board; empty without data.
+        values: all that the command prints as JSON.
+    """
+
+    board: str
+    inputs: int
+    differing: tuple[int, ...]
+    figures: Mapping[str, float | None]
+    values: Mapping[str, Any]
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON values."""
+        return dict(self.values)
+
+    def rows(self) -> list[dict[str, Any]]:
+        """One row: the board, its figures, cycles and seconds."""
+        cycles = self.values["cycles"]
+        return [
+            {
+                "board": self.board,
+                "inputs": self.inputs,
+                "differing": len(self.differing),
+                **self.figures,
+                "cycles": cycles["median"],
+                "seconds": cycles["seconds"],
+            }
+        ]
+
+
 def train(run: Run | None = None, **flags: Any) -> Results:
     """Does, or resumes, a whole run, as `python -m tfpipeline.train` does.
 
@@ -281,6 +318,39 @@ def predict(
         )
         rows = [json_values.parse(line, "an answer")["outputs"] for line in answers]
     return np.array(rows, np.float32)
+
+
+def run_on_board(
+    model: Any,
+    port: str,
+    dataset: str | Mapping[str, npt.NDArray[Any]] = "",
+    **flags: Any,
+) -> BoardRun:
+    """Runs a network on a board and compares its answers, as `tfpipeline run`.
+
+    Answers that differ are in the result; the command fails for them.
+
+    Args:
+        model: a run, an export or a `.tflite`, or `Results`.
+        port: what `--port` takes.
+        dataset: as for `evaluate`; without data inputs are random.
+        **flags: of the command.
+
+    Raises:
+        PipelineError: as the command.
+    """
+    from tfpipeline import run as command
+
+    with given.model_text(model) as text, given.arrays_text(dataset) as data:
+        values = {"model": text, "port": port, "dataset": data or "", **flags}
+        found = command.run(given.config(command.Command(), values, "run"))
+    return BoardRun(
+        found.greeting.board,
+        found.inputs,
+        found.differing,
+        found.figures,
+        found.to_dict(),
+    )
 
 
 def _text(path: Pathlike | None) -> str | None:

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from typing import Annotated
 
 from tfpipeline import entry, errors, model_source
+from tfpipeline.board import measurement
 from tfpipeline.configs import fields, network
 from tfpipeline.configs.fields import Flag
 from tfpipeline.cost import estimate
@@ -105,6 +106,13 @@ class Command(fields.Config):
         # Of gigahertz there is no such chip; nor may a cycle become nothing.
         Flag("Clock instead of each target's own.", low=0.001, high=10_000.0),
     ] = None
+    measurement: Annotated[
+        str | None,
+        Flag(
+            "A .json of tfpipeline run: what a board of yours took, by which the "
+            "latencies of its target are scaled, beside the models' own."
+        ),
+    ] = None
     format: Annotated[str, Flag("Of the output.", choices=("text", "json", "csv"))] = (
         "text"
     )
@@ -139,12 +147,14 @@ def run(command: Command) -> tuple[str, list[estimate.Estimate]]:
         custom_objects=command.custom_objects,
     )
     options = _options(command, source)
-    estimates = [
+    found = [
         each.estimate(source.graph, options) for each in (named + boards or surveyed)
     ]
+    if command.measurement is not None:
+        known = measurement.read(command.measurement)
+        found = [measurement.applied(each, known) for each in found]
     return source.graph.name, [
-        dataclasses.replace(each, notes=(*source.notes, *each.notes))
-        for each in estimates
+        dataclasses.replace(each, notes=(*source.notes, *each.notes)) for each in found
     ]
 
 

@@ -26,6 +26,7 @@ from tfpipeline import entry, errors, measured_data, run_folder
 from tfpipeline.board import (
     answers,
     measured,
+    measurement,
     messages,
     networks,
     ports,
@@ -77,6 +78,13 @@ class Command(fields.Config):
             choices=catalog.NAMES,
         ),
     ] = None
+    measurement: Annotated[
+        str | None,
+        Flag(
+            "With --target: a .json that keeps the cycles, by which estimate "
+            "--measurement scales what its models say."
+        ),
+    ] = None
     records: Annotated[
         str | None,
         Flag(
@@ -104,6 +112,11 @@ class Command(fields.Config):
     ] = tasks.AUTO
     seed: Annotated[int, Flag("Of what is drawn.", low=0)] = 0
     data: Annotated[measured_data.Data, Group("data")] = _DATA
+
+    def check(self) -> None:
+        """Flags that go with others."""
+        if self.measurement is not None and self.target is None:
+            raise errors.UsageError("--measurement is of a target: give --target=NAME")
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -185,6 +198,11 @@ def main(command: Command) -> None:
         print(json.dumps({"model": command.model, **found.to_dict()}, indent=2))
     else:
         print("\n".join(_lines(found)))
+    if command.measurement is not None and command.target is not None:
+        kept = measurement.of(
+            command.target, found.greeting, found.cycles, list(found.compared)
+        )
+        measurement.write(command.measurement, kept)
     if found.differing:
         raise errors.VerificationError(
             f"{len(found.differing)} of {found.inputs} answers are not the simulated "

@@ -13,9 +13,20 @@ import rich.console
 
 from tests.board import firmware
 from tests.simulate import micro
-from tfpipeline import errors, markers, run
-from tfpipeline.board import answers, messages, networks, ports, watching
+from tfpipeline import api, errors, markers, run
+from tfpipeline import estimate as estimate_command
+from tfpipeline.board import (
+    answers,
+    measured,
+    measurement,
+    messages,
+    networks,
+    ports,
+    watching,
+)
+from tfpipeline.cost import estimate
 from tfpipeline.ir import fingerprint, serialize
+from tfpipeline.targets import catalog
 
 pytestmark = firmware.needs_compiler
 
@@ -159,6 +170,64 @@ def test_a_command_that_is_killed_goes_on(command, tmp_path):
     assert 0 < kept < 3000
     found = run.run(asked)
     assert found.answered <= 3000 - kept and not found.differing
+
+
+def test_a_measurement_scales_what_models_say(tmp_path):
+    greeting = messages.Greeting(True, bytes(16), 72, 5, 16_000_000, "n", "c", "STM32")
+    kept = [answers.Answer(i, 0, b"", cycles, 0.1) for i, cycles in enumerate((9, 6))]
+    cycles = measured.cycles_of(kept, greeting)
+    assert (cycles.least, cycles.median, cycles.most) == (6, 7.5, 9)
+    assert (cycles.spread, cycles.counted) == (0.4, "")
+    assert cycles.seconds == 7.5 / 16e6
+    options = estimate.Options()
+    [costs] = catalog.estimate_all(firmware.network(), ("stm32f746",), options)
+    compared = measured.compared(cycles, costs)
+    for each in compared:
+        assert each.error == costs.latency[each.model].cycles / 7.5 - 1
+    path = tmp_path / "mine.json"
+    measurement.write(path, measurement.of("stm32f746", greeting, cycles, compared))
+    known = measurement.read(path)
+    scaled = measurement.applied(costs, known)
+    for model, latency in costs.latency.items():
+        assert scaled.latency[model] == latency
+        mine = scaled.latency[f"{model} (yours)"]
+        assert mine.cycles == pytest.approx(7.5, rel=1e-12)  # Of one rounding.
+        assert mine.relative_error is None
+    assert "your measurement of 'n' on STM32" in scaled.notes[-1]
+    [other] = catalog.estimate_all(firmware.network(), ("stm32l4r5",), options)
+    assert measurement.applied(other, known) == other
+    path.write_text('{"format": "tfpipeline-measurement 1"}')
+    with pytest.raises(errors.DamagedFileError, match="a measurement of"):
+        measurement.read(path)
+
+
+def test_estimate_takes_a_measurement(tmp_path, capsys):
+    path = tmp_path / "mine.json"
+    known = measurement.Measurement("stm32f746", "B", "n", 1.0, {"cmsis-nn-s8": 2.0})
+    measurement.write(path, known)
+    command = estimate_command.Command(
+        model="cmsisnet", target=("stm32f746",), measurement=str(path)
+    )
+    estimate_command.main(command)
+    text = capsys.readouterr().out
+    assert "cmsis-nn-s8 (yours)" in text
+    assert "times 0.500, your measurement of 'n' on B" in text
+
+
+def test_no_measurement_is_kept_of_what_is_no_chip(command, tmp_path):
+    with pytest.raises(errors.UsageError, match="counts no cycles of a chip"):
+        run.main(command(target="stm32f746", measurement=str(tmp_path / "m.json")))
+    with pytest.raises(errors.UsageError, match="give --target"):
+        command(measurement="m.json").check()
+
+
+def test_the_command_is_a_function(export):
+    program = export / "harness" / "build" / "pc"
+    found = api.run_on_board(str(export), firmware.command_of(program), limit=3)
+    assert (found.board, found.inputs, found.differing) == ("PC", 3, ())
+    [row] = found.rows()
+    assert row["differing"] == 0 and row["cycles"] > 0
+    assert found.to_dict()["line"]["answers"] == 3
 
 
 GREETING = messages.Greeting(True, bytes(16), 72, 5, 1, "net", "c", "PC")

@@ -25,6 +25,7 @@ from tests.export.c import random_graphs
 from tests.export.gap8 import programs
 from tests.identification import gap8_descriptor
 from tfpipeline import atomic_files, errors, markers, run_folder
+from tfpipeline.board import answers, measurement, messages
 from tfpipeline.compat import keras
 from tfpipeline.configs import sound
 from tfpipeline.data import (
@@ -184,9 +185,20 @@ def _inputs(folder: pathlib.Path) -> None:
     store.inputs("train", part, np.arange(3))
 
 
+def _answers(folder: pathlib.Path) -> None:
+    greeting = messages.Greeting(True, bytes(16), 4, 4, 1, "net", "c", "PC")
+    kept = answers.Answers(folder / "answers.jsonl", greeting)
+    kept.add(answers.Answer(0, 0, b"1234", 5, 0.5))
+    kept.save()
+
+
 # Module -> what makes it write into a folder: those that write single files. Those of
 # a run are beside each other in its folder, which the runs below write.
 FILES: dict[str, Callable[[pathlib.Path], object]] = {
+    "tfpipeline/board/answers.py": _answers,
+    "tfpipeline/board/measurement.py": lambda folder: measurement.write(
+        folder / "mine.json", measurement.Measurement("gap8", "a", "b", 2.0, {"m": 1.0})
+    ),
     "tfpipeline/data/own/stored_inputs.py": _inputs,
     "tfpipeline/data/procedural.py": _data,
     "tfpipeline/identification/network.py": lambda folder: (

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from export.c import files
+from export.harness import firmware_files
 from tests import folder_trees, graph_builder
 from tests.export.c import random_graphs
 from tests.simulate import micro
@@ -23,7 +24,13 @@ def test_the_folder_holds_all_files_and_none_of_an_older_one(tmp_path):
     files.write(folder, small(), "older")
     found = files.write(folder, small(), "Small Net")
     assert found.name == "small_net"
-    assert folder_trees.ours(folder) == [
+    harness = [
+        name
+        for name in folder_trees.ours(folder)
+        if name.startswith(firmware_files.FOLDER)
+    ]
+    assert {f"harness/{x}" for x in ("main.c", "Makefile", "boards/pc.c")} < {*harness}
+    assert [name for name in folder_trees.ours(folder) if name not in harness] == [
         "cortex_m/Makefile",
         "cortex_m/linker.ld",
         "cortex_m/profile.c",

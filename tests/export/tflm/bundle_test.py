@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from tflite_micro import runtime
 
+from export.harness import firmware_files
 from export.tflite import from_graph, offline_plan
 from export.tflm import bundle, files, mps2, operators
 from tests.export import tflite_graphs
@@ -198,7 +199,8 @@ def test_the_folder(made, tmp_path):
     folder = tmp_path / "bundle"
     files.write(folder, made)
     assert (folder / files.MODEL_FILE).read_bytes() == made.model
-    expected = {files.MODEL_FILE, mps2.FOLDER, *files.texts(made)}
+    folders = {mps2.FOLDER, firmware_files.FOLDER, f"{firmware_files.FOLDER}/boards"}
+    expected = {files.MODEL_FILE, *folders, *files.texts(made)}
     found = {str(path.relative_to(folder)) for path in folder.rglob("*")}
     found.remove(markers.NAME)
     assert found == expected

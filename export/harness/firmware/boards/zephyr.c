@@ -11,7 +11,7 @@ static const struct device *const line = DEVICE_DT_GET(DT_CHOSEN(zephyr_console)
 
 uint32_t board_init(void)
 {
-    return sys_clock_hw_cycles_per_sec();
+    return (uint32_t)sys_clock_hw_cycles_per_sec();
 }
 
 const char *board_name(void)

@@ -1,0 +1,201 @@
+"""A trained network's 200 test pictures over the serial lines of emulated boards."""
+
+import contextlib
+import os
+import pathlib
+import re
+import select
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+
+import numpy as np
+import pytest
+
+from export.c import emulation, files
+from export.harness import building
+from tests.board import firmware
+from tfpipeline import errors, model_source, run
+
+pytestmark = [
+    pytest.mark.emulated,
+    pytest.mark.skipif(
+        bool(emulation.missing_tools()), reason="; ".join(emulation.missing_tools())
+    ),
+]
+
+TEST = 200
+# Of QEMU to start, and to open its line.
+_START_SECONDS = 30
+
+
+@pytest.fixture(scope="module")
+def network(tmp_path_factory):
+    """The run, and the harness of its C."""
+    from tests.board import trained  # TensorFlow, for what is left out by default.
+
+    folder = tmp_path_factory.mktemp("trained")
+    path = trained.train(folder, TEST)
+    g = model_source.with_weights(str(path)).graph
+    files.write(folder / "c", g, "small")
+    return path, folder / "c" / "harness"
+
+
+@contextlib.contextmanager
+def board(harness, machine, serial):
+    """QEMU with a board's program; yields the process and its standard error."""
+    program = firmware.built(harness, machine, "-O2 -Werror -pedantic")
+    process = subprocess.Popen(
+        building.qemu(machine, str(program), serial),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+
+
+def pty_of(process):
+    """The device that QEMU says."""
+    said = b""
+    end = time.monotonic() + _START_SECONDS
+    while time.monotonic() < end:
+        ready, _, _ = select.select([process.stdout], [], [], 1.0)
+        if ready:
+            said += os.read(process.stdout.fileno(), 4096)
+        if found := re.search(rb"redirected to (/dev/\S+)", said):
+            return found[1].decode()
+    raise AssertionError(said)
+
+
+def free_port():
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return server.getsockname()[1]
+
+
+class Bridge:
+    """A TCP line to a board that spoils a share of the bytes in both directions."""
+
+    def __init__(self, number, share):
+        self._number, self._share = number, share
+        self._server = socket.create_server(("127.0.0.1", 0))
+        self.port = f"tcp:127.0.0.1:{self._server.getsockname()[1]}"
+        self.spoiled = self.passed = 0
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def _serve(self):
+        host, _ = self._server.accept()
+        end = time.monotonic() + _START_SECONDS
+        while True:
+            try:
+                line = socket.create_connection(("127.0.0.1", self._number))
+                break
+            except OSError:
+                assert time.monotonic() < end
+                time.sleep(0.05)
+        for source, sink, seed in ((host, line, 0), (line, host, 1)):
+            place = (source, sink, np.random.default_rng(seed))
+            threading.Thread(target=self._pass, args=place, daemon=True).start()
+
+    def _pass(self, source, sink, random):
+        with contextlib.suppress(OSError):
+            while data := source.recv(4096):
+                values = np.frombuffer(data, np.uint8).copy()
+                hit = random.random(len(values)) < self._share
+                values[hit] ^= random.integers(1, 256, int(hit.sum()), np.uint8)
+                self.spoiled += int(hit.sum())
+                self.passed += len(values)
+                sink.sendall(values.tobytes())
+            sink.shutdown(socket.SHUT_RDWR)
+
+
+def command(path, port, **flags):
+    return run.Command(model=str(path), port=port, limit=TEST, **flags)
+
+
+def require_equal(found, capsys, title):
+    assert found.inputs == TEST and found.differing == ()
+    board, simulated = found.shown["accuracy"]
+    assert board == simulated
+    assert found.figures["accuracy"] > 0.4  # Of 4 classes: it has learned.
+    with capsys.disabled():
+        print(f"\n{title}\n" + "\n".join(run._lines(found)))
+
+
+@pytest.mark.parametrize("machine", ["mps2-an386", "mps2-an500", "mps3-an547"])
+def test_a_trained_network_answers_over_a_pty(network, machine, capsys):
+    pytest.importorskip("serial")
+    path, harness = network
+    with board(harness, machine, "pty") as process:
+        found = run.run(command(path, pty_of(process)))
+    require_equal(found, capsys, f"{machine}, pty")
+    assert found.traffic.damaged == 0
+    # Instructions, by -icount: hardly any depend on the input.
+    assert 0 < found.cycles.spread < 0.01
+
+
+# On one board: a request in two is repeated, which takes an emulator minutes.
+@pytest.mark.parametrize("machine", ["mps2-an500"])
+def test_one_spoiled_byte_in_a_hundred_changes_no_answer(network, machine, capsys):
+    path, harness = network
+    number = free_port()
+    serial = f"tcp:127.0.0.1:{number},server=on,wait=off"
+    with board(harness, machine, serial):
+        bridge = Bridge(number, 0.01)
+        found = run.run(command(path, bridge.port))
+    require_equal(found, capsys, f"{machine}, TCP, 1 % of the bytes spoiled")
+    assert 0.005 < bridge.spoiled / bridge.passed < 0.02
+    assert found.traffic.repeated > TEST
+
+
+def test_killed_boards_and_commands_go_on(network, tmp_path, capsys):
+    path, harness = network
+    records = tmp_path / "answers.jsonl"
+    number = free_port()
+    serial = f"tcp:127.0.0.1:{number},server=on,wait=off"
+    port = f"tcp:127.0.0.1:{number}"
+
+    def kept():
+        with contextlib.suppress(OSError):
+            return len(records.read_text().splitlines()) - 1
+        return 0
+
+    def wait_for(count):
+        end = time.monotonic() + 300
+        while kept() < count and time.monotonic() < end:
+            time.sleep(0.05)
+        assert kept() >= count
+
+    arguments = [f"--model={path}", f"--port={port}", f"--records={records}"]
+    arguments += [f"--limit={TEST}"]
+    program = [sys.executable, "-m", "tfpipeline.run", *arguments]
+    root = pathlib.Path(run.__file__).parents[1]
+    with board(harness, "mps2-an386", serial):
+        process = subprocess.Popen(program, cwd=root)
+        wait_for(20)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    assert kept() < TEST
+    # Another board of the same kind, which dies too.
+    with board(harness, "mps2-an386", serial) as emulator:
+        process = subprocess.Popen(program, cwd=root, stderr=subprocess.PIPE)
+        wait_for(kept() + 20)
+        emulator.send_signal(signal.SIGKILL)
+        _, said = process.communicate(timeout=60)
+    assert process.returncode == 2
+    [line] = said.decode().splitlines()
+    assert "is gone" in line and "the same command goes on from there" in line
+    assert len(line) < errors.MAX_LINE_CHARACTERS
+    assert kept() < TEST
+    before = kept()
+    with board(harness, "mps2-an386", serial):
+        time.sleep(1.0)
+        found = run.run(command(path, port, records=str(records)))
+    assert found.answered == TEST - before
+    require_equal(found, capsys, "mps2-an386, killed twice, resumed")
