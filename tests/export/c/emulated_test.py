@@ -11,6 +11,7 @@ import pytest
 
 from export.c import cortex_m, emulation, files, network
 from export.tflite import from_graph
+from tests import registered_networks
 from tests.export.c import compiler, emulated_program, network_test, random_graphs
 from tests.simulate import activations_test, micro, recurrent_test
 from tests.simulate import operator_cases as cases
@@ -43,14 +44,11 @@ def golden_networks():
         yield network_test.network_id(path), from_interpreter(model, inputs)
 
 
-def registered_networks():
-    """Random weights on every registered network, in both types of activations."""
-    for name in catalog.names():
-        for dtype in ("int8", "int16"):
-            random = np.random.default_rng(0)
-            g = random_graphs.quantized(catalog.load(name), random, dtype)
-            model = from_graph.to_bytes(g)
-            yield f"{dtype}: {name}", from_interpreter(model, micro.random_inputs(g, 1))
+def registered_network(name, dtype):
+    """Random weights on a registered network."""
+    random = np.random.default_rng(0)
+    g = random_graphs.quantized(catalog.load(name), random, dtype)
+    return from_interpreter(from_graph.to_bytes(g), micro.random_inputs(g, 1))
 
 
 def operators():
@@ -95,15 +93,15 @@ def test_networks_are_bit_exact(tmp_path, core):
     assert found == dict.fromkeys(networks, 0)
 
 
-@pytest.fixture(scope="module")
-def all_registered():
-    return dict(registered_networks())
+# The machines have 4 MB for code and 4 MB for data; one graph has the transposed
+# convolutions of the MAX78000, whose padding TensorFlow Lite has not.
+_TOO_MUCH = {*registered_networks.HEAVY, "unet_mcu_folded"}
 
 
-@pytest.mark.parametrize("name", catalog.names())
+@pytest.mark.parametrize("name", sorted({*catalog.names()} - _TOO_MUCH))
 @pytest.mark.parametrize("dtype", ["int8", "int16"])
-def test_registered_networks_are_bit_exact(tmp_path, all_registered, name, dtype):
-    case = {name: all_registered[f"{dtype}: {name}"]}
+def test_registered_networks_are_bit_exact(tmp_path, name, dtype):
+    case = {name: registered_network(name, dtype)}
     for core in ("cortex-m3", "cortex-m7"):
         found = emulated_program.exit_codes(tmp_path / core, case, core)
         assert found == {name: 0}
