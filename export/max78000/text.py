@@ -9,6 +9,7 @@ from tfpipeline.ir import graph
 from tfpipeline.metadata import words
 from tfpipeline.targets.max78000 import arithmetic, data_memory
 from tfpipeline.targets.max78000 import report as tool_report
+from tfpipeline.targets.max78000 import spec as specs
 
 # The version whose outputs were compared with ours.
 TOOL = "ai8x-synthesis ab4f4c0"
@@ -72,7 +73,16 @@ def readme(found: network.Network, name: str, sample_file: str) -> str:
         tool=TOOL,
         options=" \\\n    ".join(command_options(found, name, sample_file)),
         name=name,
-    ) + words.section(found.metadata)
+    ) + (_fast_fifo(found) + words.section(found.metadata))
+
+
+def _fast_fifo(found: network.Network) -> str:
+    """What else the tool takes of the same files, where it does."""
+    first = found.lowered.layers[0]
+    limit = specs.FAST_FIFO_CHANNELS[found.lowered.input_format]
+    if not first.streaming or first.in_channels > limit:
+        return ""
+    return "\nWith --riscv --fast-fifo for --fifo the RISC-V core feeds its own FIFO.\n"
 
 
 def report(found: network.Network) -> str:

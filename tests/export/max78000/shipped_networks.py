@@ -137,8 +137,8 @@ def action_frame() -> keras.Model:
     """
     image = keras.Input((60, 60, 96))
     x = _conv(image, 64, 1, name="prep0")
-    x = _conv(_pool(_conv(x, 64, name="conv0")), 64, name="conv1")
-    x = _conv(x, 64, name="conv1_2")
+    x = _conv(_conv(x, 64, name="conv0"), 64, name="conv1")
+    x = _conv(_pool(x), 64, name="conv1_2")
     for number in (2, 3, 4):
         body = _conv(_pool(x), 64, name=f"conv{number}")
         body = _conv(body, 64, 1, name=f"conv{number}_1")

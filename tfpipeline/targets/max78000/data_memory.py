@@ -374,6 +374,10 @@ def _by_size_alone(block: _Block) -> tuple[int, ...]:
     return _by_size(block)[1:]
 
 
+def _input_last(block: _Block) -> tuple[int, ...]:
+    return (_by_step(block)[0] == INPUT, *_by_size_alone(block))
+
+
 def _backwards(block: _Block) -> tuple[int, ...]:
     return (-_by_step(block)[0],)
 
@@ -381,7 +385,7 @@ def _backwards(block: _Block) -> tuple[int, ...]:
 _Order = Callable[[_Block], tuple[int, ...]]
 _ORDERS: tuple[_Order, ...] = (_by_size, _by_step)
 # Where layers write over what they read, the input may have to lie above others.
-_UPWARDS: tuple[_Order, ...] = (_by_size_alone, _backwards)
+_UPWARDS: tuple[_Order, ...] = (_by_size_alone, _backwards, _input_last)
 
 
 def _margins(
