@@ -85,27 +85,42 @@ def applied(found: estimate.Estimate, known: Measurement) -> estimate.Estimate:
     """
     if found.target != known.target:
         return found
-    scaled = {}
-    notes = []
-    for model, cycles in known.models.items():
-        latency = found.latency.get(model)
-        if latency is None:
-            continue
-        scale = known.cycles / cycles
-        scaled[f"{model} (yours)"] = dataclasses.replace(
-            latency,
-            cycles=latency.cycles * scale,
-            seconds=latency.seconds * scale,
+    scales = {
+        model: known.cycles / cycles
+        for model, cycles in known.models.items()
+        if model in found.latency
+    }
+    latency = {
+        _yours(model): dataclasses.replace(
+            found.latency[model],
+            cycles=found.latency[model].cycles * scale,
+            seconds=found.latency[model].seconds * scale,
             relative_error=None,
             joules=None,
         )
-        notes.append(
-            f"{model} (yours): times {scale:.3f}, your measurement of "
-            f"'{known.network}' on {known.board}"
-        )
-    return dataclasses.replace(
-        found, latency={**found.latency, **scaled}, notes=(*found.notes, *notes)
+        for model, scale in scales.items()
+    }
+    notes = (
+        f"{_yours(model)}: times {scale:.3f}, your measurement of '{known.network}' on "
+        f"{known.board}"
+        for model, scale in scales.items()
     )
+    return dataclasses.replace(
+        found,
+        layers=tuple(_scaled(layer, scales) for layer in found.layers),
+        latency={**found.latency, **latency},
+        notes=(*found.notes, *notes),
+    )
+
+
+def _yours(model: str) -> str:
+    return f"{model} (yours)"
+
+
+def _scaled(layer: estimate.Layer, scales: Mapping[str, float]) -> estimate.Layer:
+    cycles = layer.latency_cycles
+    more = {_yours(model): cycles[model] * scale for model, scale in scales.items()}
+    return dataclasses.replace(layer, latency_cycles={**cycles, **more})
 
 
 def _is_ours(path: pathlib.Path) -> bool:
