@@ -267,7 +267,7 @@ _CONV = {"conv": "layer0"}
         ({}, "it must have either 'layers' or 'network'"),
         ({"layers": [], "network": "a"}, "it must have either"),
         ({"network": "mynet"}, "'mynet' is no registered network, graph.json or"),
-        ({"network": "net.py:make"}, "net.py:make' is no registered network"),
+        ({"network": "net.py:make"}, "is no registered network, graph.json or"),
         ({"network": "net.keras"}, "is no registered network, graph.json or .tflite"),
         ({"network": "cmsisnet"}, "layers with kernels of"),
         ({"network": "cmsisnet", "files": {"no": "layer0"}}, "no layer 'no'"),

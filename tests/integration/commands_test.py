@@ -46,6 +46,9 @@ def _commands() -> list[tuple[str, str]]:
         lines = {line.strip() for line in text.splitlines()}
         lines |= set(re.findall(r"`(make [a-z-]+)`", text))
         for line in sorted(lines):
+            # `tests/gap_quantization` runs those of a stranger's repository.
+            if "FaceReID/" in line:
+                continue
             if re.match(r"(make [a-z-]+|python -m [\w.]+ .*)$", line):
                 found.append((str(page.relative_to(_ROOT)), line))
     return found

@@ -118,7 +118,7 @@ def _files(path: pathlib.Path) -> Iterator[pathlib.Path]:
     run = run_folder.RunFolder(path)
     listed = (
         path / serialize.FILE_NAME,
-        *sorted((path / "export").glob("*/model.tflite")),
+        *sorted(run.exports.glob("*/model.tflite")),
         run.graph / serialize.FILE_NAME,
     )
     yield from (each for each in listed if each.is_file())

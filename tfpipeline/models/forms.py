@@ -32,9 +32,9 @@ class Kind(enum.Enum):
     KERAS_FILE = "a .keras or .h5 file"
     FUNCTION = "file.py:function or package.module:function"
     TFLITE_FILE = "a .tflite file"
-    SAVED_MODEL = "the folder of a SavedModel"
+    SAVED_MODEL = "a SavedModel's folder"
     GRAPH = "a graph.json or quant.json"
-    FOLDER = "the folder of a run or graph"
+    FOLDER = "a run's or graph's folder"
 
 
 # What has layers, and so can be trained.

@@ -1,7 +1,6 @@
 """A candidate: what it costs before it is trained, and its training in a process."""
 
 import dataclasses
-import json
 import logging
 import multiprocessing
 import pathlib
@@ -14,6 +13,7 @@ from tfpipeline.report import costs as cost_tables
 from tfpipeline.report.findings import comparison, estimating
 from tfpipeline.search import space as spaces
 from tfpipeline.tasks import catalog as tasks
+from tfpipeline.untrusted import content, json_values
 
 
 class Failed(errors.PipelineError):
@@ -173,9 +173,9 @@ def _looked(path: pathlib.Path, seen: int, watch: Watch) -> int:
     if not path.exists():
         return seen
     # A line that has no end yet is being written.
-    records = path.read_text(encoding="utf-8").rpartition("\n")[0].splitlines()
+    records = content.read_text(path).rpartition("\n")[0].splitlines()
     for epoch, line in enumerate(records[seen:], start=seen + 1):
-        value = json.loads(line).get(watch.metric)
+        value = json_values.parse(line, str(path)).get(watch.metric)
         if value is not None and watch.is_hopeless(epoch, float(value)):
             raise Stopped(f"behind epoch {epoch}, at {float(value):.5g}")
     return len(records)
