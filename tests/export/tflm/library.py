@@ -42,6 +42,8 @@ _EMULATOR = (
     *("qemu-system-arm", "-M", "mps2-an500", "-nographic", "-monitor", "none"),
     *("-serial", "none", "-semihosting-config", "enable=on,target=native", "-kernel"),
 )
+# The line of the harness, in place of none.
+_LINE = "-serial stdio -icount shift=0"
 TOOLS = {
     HOST: ("cmake", "g++"),
     CORTEX_M7: ("cmake", "arm-none-eabi-g++", "qemu-system-arm"),
@@ -79,20 +81,34 @@ class Library:
         files.write(folder, made)
         return made
 
+    def harness(self, folder):
+        """Builds the firmware of a bundle; returns `--port` of it."""
+        self._build(folder)
+        options = {"TFLM_LIBRARY": self.built}
+        self._cmake(folder, folder / "build", "harness", options)
+        program = str(folder / "build" / "harness")
+        if self.machine == HOST:
+            return f"exec:{program}"
+        return f"exec:{' '.join(_EMULATOR).replace('-serial none', _LINE)} {program}"
+
     def run(self, folder, **options):
         """Builds what stands in `folder` and runs it: exit code, and what it prints."""
-        if self.built is None and not (self.folder / _LIBRARY).is_file():
-            self.folder.mkdir(parents=True, exist_ok=True)
-            # Of a build that did not end, from a folder that is gone.
-            (self.folder / "CMakeCache.txt").unlink(missing_ok=True)
-            self._cmake(folder, self.folder, "tensorflow-microlite", {})
-        self.built = self.folder / _LIBRARY
+        self._build(folder)
         options = {"TFLM_LIBRARY": self.built, **options}
         self._cmake(folder, folder / "build", "check", options)
         program = str(folder / "build" / "check")
         command = [program] if self.machine == HOST else [*_EMULATOR, program]
         done = subprocess.run(command, capture_output=True, text=True, timeout=300)
         return done.returncode, done.stdout + done.stderr
+
+    def _build(self, folder):
+        """The library, with the CMakeLists.txt of a bundle."""
+        if self.built is None and not (self.folder / _LIBRARY).is_file():
+            self.folder.mkdir(parents=True, exist_ok=True)
+            # Of a build that did not end, from a folder that is gone.
+            (self.folder / "CMakeCache.txt").unlink(missing_ok=True)
+            self._cmake(folder, self.folder, "tensorflow-microlite", {})
+        self.built = self.folder / _LIBRARY
 
     def _cmake(self, source, build, target, options):
         options = {"TFLM_DIR": os.environ["TFPIPELINE_TFLM_TREE"], **options}

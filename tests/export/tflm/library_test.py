@@ -5,6 +5,7 @@ import re
 import pytest
 
 from tests.export.tflm import library
+from tfpipeline import api
 
 
 @pytest.fixture(
@@ -31,6 +32,15 @@ def test_bundles_pass_in_the_arena_that_they_name(built, name, tmp_path):
     # 16 bytes is the step of the arena.
     assert abs(used - arena.used_bytes) <= 16 * len(made.program.operators)
     print(f"{name}: {used} bytes used, {arena.used_bytes} by the rule")
+
+
+# Of a network of 8 bits, of 16, and of several ends.
+@pytest.mark.parametrize("name", ["int8 residual", "int16 ds_cnn", "int8 several ends"])
+def test_a_harness_answers_as_simulated(built, name, tmp_path):
+    made = built.prepare(tmp_path, name)
+    found = api.run_on_board(str(tmp_path), built.harness(tmp_path), limit=3)
+    assert found.inputs == 3 and found.differing == ()
+    assert found.values["network"] == made.name.removeprefix("model_")
 
 
 def test_a_wrong_answer_fails(built, tmp_path):
