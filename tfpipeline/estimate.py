@@ -19,11 +19,12 @@ from tfpipeline.configs import fields, network
 from tfpipeline.configs.fields import Flag
 from tfpipeline.cost import estimate
 from tfpipeline.report import costs
-from tfpipeline.targets import catalog
+from tfpipeline.targets import catalog, with_compilers
 from tfpipeline.targets.max78000 import policy as policies
 from tfpipeline.untrusted import content
 
 _BOTH = "both"
+_TARGETS = catalog.TARGETS | with_compilers.TARGETS
 _LATENCY_MODELS = ("ai8x", "kernel_parallel", _BOTH)
 
 
@@ -39,7 +40,7 @@ class Command(fields.Config):
         Flag(
             f"Targets; if neither these nor boards are given "
             f"{', '.join(catalog.SURVEYED)}.",
-            choices=catalog.NAMES,
+            choices=tuple(_TARGETS),
         ),
     ] = ()
     board: Annotated[
@@ -137,9 +138,9 @@ def run(command: Command) -> tuple[str, list[estimate.Estimate]]:
             "say what to estimate: --model=NAME_OR_PATH. Networks: "
             f"{', '.join(model_source.names())}"
         )
-    boards = catalog.of_files(command.board)
-    named = [catalog.TARGETS[name] for name in dict.fromkeys(command.target)]
-    surveyed = [catalog.TARGETS[name] for name in catalog.SURVEYED]
+    boards = catalog.of_files(command.board, taken=_TARGETS)
+    named = [_TARGETS[name] for name in dict.fromkeys(command.target)]
+    surveyed = [_TARGETS[name] for name in catalog.SURVEYED]
     source = model_source.load(
         command.model,
         partly=True,

@@ -21,12 +21,9 @@ class Target:
         integers: whose arithmetic it runs; number formats name it.
         estimate: what a well-formed graph costs there.
         is_surveyed: whether it is estimated where no target is named.
-        needs_file: whether a compiler reads the network's `.tflite` for it,
-            `estimate.Options.to_tflite`; a graph alone is not enough.
     """
 
     name: str
     integers: str
     estimate: Estimator
     is_surveyed: bool = True
-    needs_file: bool = False

@@ -239,8 +239,7 @@ def _cost(value: Any, what: str, keys: tuple[str, ...]) -> Cost:
         f"a cost has {', '.join(f'`{key}`' for key in keys)}",
     )
     target, cost = value["target"], value["cost"]
-    known = targets.OF_GRAPHS
-    _require(target in known, what, f"targets are {', '.join(known)}")
+    _require(target in targets.NAMES, what, f"targets are {', '.join(targets.NAMES)}")
     _require(cost in comparison.COSTS, what, f"costs are {', '.join(comparison.COSTS)}")
     return Cost(target, cost)
 

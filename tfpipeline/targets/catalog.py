@@ -1,12 +1,11 @@
-"""All targets that a graph can be estimated on, by name."""
+"""All targets that a graph can be estimated on by itself, by name."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from tfpipeline import errors
 from tfpipeline.cost import estimate
 from tfpipeline.cost.target import Target
 from tfpipeline.ir import graph
-from tfpipeline.targets.ethosu import estimate as ethosu
 from tfpipeline.targets.gap8 import estimate as gap8
 from tfpipeline.targets.max78000 import estimate as max78000
 from tfpipeline.targets.powervr import estimate as powervr
@@ -21,14 +20,11 @@ TARGETS: dict[str, Target] = {
         *gap8.TARGETS,
         *powervr.TARGETS,
         *tflm.TARGETS,
-        *ethosu.TARGETS,
     )
 }
 NAMES = tuple(TARGETS)
 # What is estimated where no target is named.
 SURVEYED = tuple(name for name, each in TARGETS.items() if each.is_surveyed)
-# What a graph alone can be estimated on.
-OF_GRAPHS = tuple(name for name, each in TARGETS.items() if not each.needs_file)
 
 
 def require_known(names: Sequence[str]) -> None:
@@ -57,8 +53,12 @@ def estimate_all(
     return [TARGETS[name].estimate(g, options) for name in names]
 
 
-def of_files(paths: Sequence[str]) -> list[Target]:
+def of_files(paths: Sequence[str], taken: Collection[str] = NAMES) -> list[Target]:
     """The boards that files describe.
+
+    Args:
+        paths: of the files.
+        taken: names of targets.
 
     Raises:
         PipelineError: a file cannot be read, or describes no board.
@@ -67,10 +67,10 @@ def of_files(paths: Sequence[str]) -> list[Target]:
     found: dict[str, Target] = {}
     for path in paths:
         board = stm32.of_file(path)
-        if board.name in TARGETS or board.name in found:
+        if board.name in taken or board.name in found:
             raise errors.UsageError(
                 f"{path}: name must be another than '{board.name}', which a "
-                f"{'target' if board.name in TARGETS else 'board given before'} has"
+                f"{'target' if board.name in taken else 'board given before'} has"
             )
         found[board.name] = board
     return list(found.values())

@@ -176,7 +176,6 @@ TARGETS = tuple(
         integers=target.TFLITE,
         estimate=functools.partial(estimate_graph, config=config),
         is_surveyed=False,
-        needs_file=True,
     )
     for name, config in spec.CONFIGS.items()
 )
