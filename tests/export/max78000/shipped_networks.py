@@ -203,6 +203,8 @@ BITS = {"faceid_112": FACEID_112_BITS}
 @functools.cache
 def read(name: str) -> graph.Graph:
     """The graph of a network, with random weights."""
+    # Keras names layers by how many there were, and the converter orders by names.
+    keras.backend.reset_uids()
     return graph_of(NETWORKS[name](), name)
 
 
