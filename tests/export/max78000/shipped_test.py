@@ -50,9 +50,9 @@ def test_all_of_them_find_a_place(name):
 
 def test_an_input_of_two_passes_above_0_is_told():
     found = network.prepare(shipped_networks.read("action_frame"))
-    assert found.placed.data.input.offset == 4
+    assert found.placed.data.input.offset == 8
     assert found.notes[-1] == (
-        "load_input() of the generated code puts channels 48 and up 0x4 bytes too low "
+        "load_input() of the generated code puts channels 48 and up 0x8 bytes too low "
         "in each memory, so that the test on the board fails: load the input by code "
         "of your own"
     )

@@ -48,9 +48,10 @@ def test_a_moved_tensor_is_the_same(shape):
 
 def test_every_value_stays():
     values = np.arange(-128, 128, dtype=np.int8).reshape(1, 16, 4, 4)
-    sums = values.astype(int) @ moves.identity(4)[:, 0, 0].T.astype(int)
-    shifted = ((sums << moves.OUTPUT_SHIFT) + 64) >> 7
-    np.testing.assert_array_equal(shifted, values)
+    for number in range(moves.MOST):
+        kernel, shift = moves.identity(number, 4)
+        sums = values.astype(int) @ kernel[:, 0, 0].T.astype(int)
+        np.testing.assert_array_equal(((sums << shift) + 64) >> 7, values)
 
 
 def test_what_has_one_place_is_not_moved():

@@ -6,6 +6,7 @@ it with the spread data; the inputs of a dense layer behind a flatten go from th
 row, column, channel to channel, row, column.
 """
 
+import itertools
 import math
 
 import numpy as np
@@ -40,8 +41,22 @@ def assemble(lowered: lowering.Lowered, g: graph.Graph) -> program.Program:
         raise errors.TargetError(
             errors.told(f"'{g.name[:60]}' cannot run on {lowered.spec.name}: ", reasons)
         )
-    layers = tuple(_layer(step, g) for step in lowered.steps)
+    numbers = itertools.count()
+    layers = tuple(
+        _move(step, next(numbers)) if step.kind == moves.KIND else _layer(step, g)
+        for step in lowered.steps
+    )
     return program.Program(input_shape=_input_shape(g), layers=layers)
+
+
+def _move(step: lowering.LoweredLayer, number: int) -> program.Layer:
+    weights, output_shift = moves.identity(number, step.layer.in_channels)
+    return program.Layer(
+        hardware=step.layer,
+        inputs=tuple(index for operand in step.operands for index in operand),
+        weights=weights,
+        output_shift=output_shift,
+    )
 
 
 def _layer(step: lowering.LoweredLayer, g: graph.Graph) -> program.Layer:
@@ -49,13 +64,6 @@ def _layer(step: lowering.LoweredLayer, g: graph.Graph) -> program.Layer:
     hardware = step.layer
     if not hardware.convolves:
         return program.Layer(hardware=hardware, inputs=inputs)
-    if step.kind == moves.KIND:
-        return program.Layer(
-            hardware=hardware,
-            inputs=inputs,
-            weights=moves.identity(hardware.in_channels),
-            output_shift=moves.OUTPUT_SHIFT,
-        )
     layer = next((each for each in g.layers if each.name == step.name), None)
     wide = hardware.output_width == 32
     if not isinstance(layer, graph.Weighted):

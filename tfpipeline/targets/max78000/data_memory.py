@@ -177,7 +177,8 @@ class _Tensor:
     """A tensor before it has a place.
 
     `lead` and `trail` are words that are written in front of its own and behind them.
-    `first_step` is the layer that writes it, `last_step` the last that reads it.
+    `first_step` is the layer that writes it, `last_step` the last that reads it. It
+    begins at a multiple of `align` bytes.
     """
 
     index: int
@@ -188,6 +189,7 @@ class _Tensor:
     trail: int
     first_step: int
     last_step: int
+    align: int = WORD_BYTES
 
     def meets(self, other: "_Tensor") -> bool:
         """Whether both are needed at once, in the same memory instance.
@@ -247,12 +249,16 @@ def _tensors(
             _Tensor(
                 *(index, processors, instances, words, *around),
                 *(first_step, last_steps[index]),
+                # The tool loads the words of later passes as if it began at 0, which
+                # are those of the first unless it lies so.
+                WORD_BYTES * (passes if index == INPUT else 1),
             )
         )
 
     found: list[_Tensor] = []
     first = layers[0]
-    words = math.prod(first.in_dim) * geometry.passes(first.in_channels, spec)
+    passes = geometry.passes(first.in_channels, spec)
+    words = math.prod(first.in_dim) * passes
     if input_format == "CHW":
         # A channel an instance, and so four pixels a word.
         words = math.ceil(words / WORD_BYTES)
@@ -424,7 +430,9 @@ def _place(
 
 def _lowest(block: _Block, placed: _Placed, margins: _Margins) -> _Placed:
     base = -min(region.first_byte for _, region in _at(block, 0))
+    align = max(tensor.align for tensor, _ in block)
     while True:
+        base = -(-base // align) * align
         found = _at(block, base)
         missing = [
             _missing(tensor.index, region, other.index, taken, margins)

@@ -4,7 +4,8 @@ Data that passes through a layer without weights stays with its processors, so t
 concatenations or sums may want a tensor in two places. A 1x1 convolution by one, of
 each channel alone, writes the same integers wherever its output shall lie: 64 times a
 value, shifted left by one place, is 128 times it, which the device rounds to the value
-itself.
+itself. So is 32 times, shifted by two, and so on: each move has another one, because
+the tool stores equal kernels once, and its `--log-intermediate` fails then.
 """
 
 import dataclasses
@@ -17,24 +18,32 @@ from tfpipeline.targets.max78000 import draft, joins, processor_maps
 from tfpipeline.targets.max78000 import spec as specs
 
 KIND = "Move"
-# Half of one in 8 bits, and what doubles it.
-_WEIGHT, OUTPUT_SHIFT = 64, 1
+# Kernels of 64, 32, ... 1.
+MOST = 7
 
 
-def identity(channels: int) -> graph.Array:
-    """The kernel `[channels, 1, 1, channels]`, int8, of the layer."""
-    kernel: graph.Array = _WEIGHT * np.eye(channels, dtype=np.int8)
-    return kernel[:, None, None, :]
+def identity(number: int, channels: int) -> tuple[graph.Array, int]:
+    """The kernel of a network's move by its number, and its output shift.
+
+    Args:
+        number: below MOST.
+        channels: of the tensor.
+
+    Returns:
+        int8 `[channels, 1, 1, channels]`, and the places by which results move up.
+    """
+    kernel: graph.Array = (64 >> number) * np.eye(channels, dtype=np.int8)
+    return kernel[:, None, None, :], number + 1
 
 
 def with_moves(network: draft.Network, spec: specs.Spec) -> draft.Network:
     """The network with a move in front of each join that wants a tensor elsewhere.
 
-    One after another, each where it settles most; what no move settles stays for the
-    constraints to tell.
+    One after another, at most MOST, each where it settles most; what no move settles
+    stays for the constraints to tell.
     """
     lacking = _conflicts(network, spec)
-    while lacking:
+    for _ in range(MOST if lacking else 0):
         choices = [network, *_moved(network)]
         counts = [_conflicts(each, spec) for each in choices]
         # Which settles nothing is the first.
@@ -42,6 +51,8 @@ def with_moves(network: draft.Network, spec: specs.Spec) -> draft.Network:
         if best == 0:
             break
         lacking, network = counts[best], choices[best]
+        if not lacking:
+            break
     return network
 
 
