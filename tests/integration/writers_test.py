@@ -189,7 +189,7 @@ def _answers(folder: pathlib.Path) -> None:
     greeting = messages.Greeting(True, bytes(16), 4, 4, 1, "net", "c", "PC")
     kept = answers.Answers(folder / "answers.jsonl", greeting)
     kept.add(answers.Answer(0, 0, b"1234", 5, 0.5))
-    kept.save()
+    kept.flush()
 
 
 # Module -> what makes it write into a folder: those that write single files. Those of
