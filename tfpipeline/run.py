@@ -335,7 +335,7 @@ def _answered(
     begun = time.monotonic()
     with contextlib.ExitStack() as held:
         # Whatever ends it: Ctrl-C, a cable, a signal.
-        held.callback(kept.write)
+        held.callback(kept.flush)
         show = None
         if command.watch:
             show = held.enter_context(watching.live(inputs.names, len(given)))

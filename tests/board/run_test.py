@@ -237,7 +237,7 @@ def test_records_of_another_network_or_of_others_stay(tmp_path):
     path = tmp_path / "a.jsonl"
     kept = answers.Answers(path, GREETING)
     kept.add(answers.Answer(4, 7, b"\1\2", 99, 0.5))
-    kept.write()
+    kept.flush()
     again = answers.Answers(path, GREETING)
     assert again.known(4, 7) == answers.Answer(4, 7, b"\1\2", 99, 0.5)
     assert again.known(5, 7) is None

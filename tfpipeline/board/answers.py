@@ -89,9 +89,9 @@ class Answers:
         """Takes an answer; writes it soon."""
         self._known[answer.example] = answer
         if time.monotonic() - self._written_at > _EVERY_SECONDS:
-            self.write()
+            self.flush()
 
-    def write(self) -> None:
+    def flush(self) -> None:
         """Writes all of them.
 
         Raises:
