@@ -79,6 +79,16 @@ def free_port():
         return server.getsockname()[1]
 
 
+def wait_until_listening(number):
+    """Until QEMU's line can be connected to; a connection would be its only one."""
+    # The local address, then state 0A: LISTEN (proc(5), /proc/net/tcp).
+    listening = re.compile(rf"0100007F:{number:04X} \S+ 0A ")
+    end = time.monotonic() + _START_SECONDS
+    while not listening.search(pathlib.Path("/proc/net/tcp").read_text()):
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
 class Bridge:
     """A TCP line to a board that spoils a share of the bytes in both directions."""
 
@@ -177,6 +187,7 @@ def test_killed_boards_and_commands_go_on(network, tmp_path, capsys):
     program = [sys.executable, "-m", "tfpipeline.run", *arguments]
     root = pathlib.Path(run.__file__).parents[1]
     with board(harness, "mps2-an386", serial):
+        wait_until_listening(number)
         process = subprocess.Popen(program, cwd=root)
         wait_for(20)
         process.send_signal(signal.SIGKILL)
@@ -184,6 +195,7 @@ def test_killed_boards_and_commands_go_on(network, tmp_path, capsys):
     assert kept() < TEST
     # Another board of the same kind, which dies too.
     with board(harness, "mps2-an386", serial) as emulator:
+        wait_until_listening(number)
         process = subprocess.Popen(program, cwd=root, stderr=subprocess.PIPE)
         wait_for(kept() + 20)
         emulator.send_signal(signal.SIGKILL)
@@ -195,7 +207,7 @@ def test_killed_boards_and_commands_go_on(network, tmp_path, capsys):
     assert kept() < TEST
     before = kept()
     with board(harness, "mps2-an386", serial):
-        time.sleep(1.0)
+        wait_until_listening(number)
         found = run.run(command(path, port, records=str(records)))
     assert found.answered == TEST - before
     require_equal(found, capsys, "mps2-an386, killed twice, resumed")
