@@ -226,12 +226,7 @@ def run(command: Command) -> Found:
         )
     candidates = networks.candidates(command.model)
     with contextlib.closing(ports.opened(command.port, command.baud)) as port:
-        is_slow = ":" not in command.port
-        talk = session.Session(
-            port,
-            silence_seconds=command.silence,
-            baud=command.baud if is_slow else None,
-        )
+        talk = session.Session(port, silence_seconds=command.silence)
         greeting = talk.hello()
         network = networks.of_board(candidates, greeting.digest, greeting.network)
         if not greeting.is_ready:

@@ -4,7 +4,7 @@ import csv
 import io
 
 from export.ethosu import network
-from tfpipeline.targets.ethosu import spec, vela
+from tfpipeline.targets.ethosu import estimate, spec, vela
 
 LAYERS_CSV = "layers.csv"
 SUMMARY_CSV = "vela_summary.csv"
@@ -69,6 +69,7 @@ def _layers(found: network.Network) -> str:
 
 def _readme(found: network.Network) -> str:
     compiled, left = found.compiled, found.placed.on_cpu
+    sizes = estimate.memory(compiled)
     kinds = sorted({each.operator.name for each in left})
     others = (
         f"and with the kernels of {', '.join(kinds)}, which the CPU runs."
@@ -85,10 +86,9 @@ def _readme(found: network.Network) -> str:
         mode=found.config.memory_mode,
         others=others,
         cycles=compiled.cycles,
-        ram=compiled.num_bytes("sram_memory_used"),
-        flash=compiled.num_bytes("off_chip_flash_memory_used")
-        + compiled.num_bytes("on_chip_flash_memory_used"),
-        dram=compiled.num_bytes("dram_memory_used"),
+        ram=sizes["ram_bytes"],
+        flash=sizes["flash_bytes"],
+        dram=sizes.get("dram_bytes", 0),
         arena=compiled.area("feature_map_storage_area"),
         constants=compiled.area("weights_storage_area"),
         summary=SUMMARY_CSV,

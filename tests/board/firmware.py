@@ -60,7 +60,7 @@ class Noisy:
     """A line that spoils a share of the bytes in both directions, at random."""
 
     def __init__(self, port, share, seed=0):
-        self.name = port.name
+        self.name, self.baud = port.name, port.baud
         self.spoiled = 0
         self._port, self._share = port, share
         self._random = np.random.default_rng(seed)
@@ -86,7 +86,7 @@ class Cut:
     """A line that is gone after so many bytes to the board."""
 
     def __init__(self, port, count):
-        self.name = port.name
+        self.name, self.baud = port.name, port.baud
         self._port, self._left = port, count
 
     def read(self, seconds):

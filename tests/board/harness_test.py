@@ -1,5 +1,6 @@
 """The firmware on a PC, by `exec:`: answers, bad lines, MLPerf Tiny's commands."""
 
+import contextlib
 import subprocess
 import zlib
 
@@ -155,7 +156,7 @@ def test_a_board_that_is_reset_is_given_its_input_again(program):
     class Reset:
         """Another process in place of the first, after so many writes."""
 
-        name = "reset"
+        name, baud = "reset", None
 
         def __init__(self):
             self.writes = 0
@@ -213,6 +214,16 @@ def test_a_line_that_is_not_there_is_named(text, expected):
         ports.opened(text)
     assert expected in str(raised.value)
     assert len(str(raised.value)) < errors.MAX_LINE_CHARACTERS
+
+
+def test_only_serial_lines_are_slow():
+    pytest.importorskip("serial")
+    with contextlib.closing(ports.opened("loop://", 9_600)) as line:
+        assert line.baud == 9_600
+        line.write(b"ab")
+        assert line.read(1.0) == b"ab" and line.read(0.01) == b""
+    with contextlib.closing(ports.opened("exec:cat", 9_600)) as line:
+        assert line.baud is None
 
 
 def say(program, text):

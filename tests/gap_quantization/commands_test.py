@@ -9,17 +9,13 @@ from export.given import Given
 from tests.gap_quantization import tool_files
 from tfpipeline import estimate, model_source, predict
 from tfpipeline.inference import runners
-from tfpipeline.ir import serialize
 from tfpipeline.targets.gap8 import program, simulate
 
 
 @pytest.fixture
 def given(tmp_path):
     """A description, and the integers that it is of."""
-    g = tool_files.every_kind()
-    p = tool_files.program_of(g)
-    tool_files.write(tmp_path / "layers", p)
-    serialize.write(g, tmp_path / "graph")
+    p = tool_files.write_every_kind(tmp_path)
     value = {"format": "gap_quantization", "folder": "layers"}
     path = tmp_path / "quant.json"
     path.write_text(json.dumps({**value, "network": "graph/graph.json"}))

@@ -26,10 +26,7 @@ def _described(place, **fields):
 @pytest.fixture
 def written(tmp_path):
     """Layers of a network with every kind, and the graph that it is wired like."""
-    g = tool_files.every_kind()
-    p = tool_files.program_of(g)
-    tool_files.write(tmp_path / "layers", p)
-    serialize.write(g, tmp_path / "graph")
+    p = tool_files.write_every_kind(tmp_path)
     files = {
         layer.name: layer.name for layer in p.layers if "norm" in _record(p, layer)
     }

@@ -7,7 +7,7 @@ import numpy as np
 from export.gap8 import layer_records
 from tests import graph_builder
 from tests.targets.gap8 import float_networks
-from tfpipeline.ir import graph
+from tfpipeline.ir import graph, serialize
 from tfpipeline.targets.gap8 import calibrate, quantize
 
 
@@ -32,6 +32,15 @@ def program_of(g, num_bits=16):
     """The integers of a graph, by our own calibration."""
     images = float_networks.images(g, 4)
     return quantize.quantize(g, calibrate.calibrate(g, images), num_bits=num_bits)
+
+
+def write_every_kind(folder):
+    """Writes `every_kind`: `layers`, and `graph` beside it; returns the integers."""
+    g = every_kind()
+    p = program_of(g)
+    write(folder / "layers", p)
+    serialize.write(g, folder / "graph")
+    return p
 
 
 def write(folder, p, *, stale=0):

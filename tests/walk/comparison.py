@@ -36,25 +36,21 @@ def compare(shown: Iterable[tuple[int, str]], printed: Sequence[str]) -> Compare
         printed: all lines, in order.
     """
     absent, other = {}, {}
+    masked = [_masked(line) for line in printed]
     place = 0
     for number, line in shown:
         if line.strip() in ("", _LEFT_OUT):
             continue
         text = line.rstrip()
-        found = next(
-            (
-                index
-                for index in range(place, len(printed))
-                if _masked(printed[index]) == _masked(text)
-            ),
-            None,
-        )
-        if found is None:
+        wanted = _masked(text)
+        fitting = (i for i in range(place, len(masked)) if masked[i] == wanted)
+        index = next(fitting, None)
+        if index is None:
             absent[number] = text
             continue
-        place = found + 1
-        if printed[found].rstrip() != text:
-            other[number] = printed[found].rstrip()
+        place = index + 1
+        if printed[index].rstrip() != text:
+            other[number] = printed[index].rstrip()
     return Compared(absent, other)
 
 

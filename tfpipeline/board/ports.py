@@ -1,6 +1,7 @@
 """Lines to a board: a serial device, a TCP connection, or a program of this machine.
 
-/dev/ttyACM0         a serial device, or a pseudo terminal; needs pyserial
+/dev/ttyACM0         a serial device, a pseudo terminal, or a URL of pyserial, which
+                     this needs
 tcp:HOST:PORT        what QEMU's -serial tcp:... or a bridge of serial lines offers
 exec:COMMAND         a program whose standard input and output are the line
 """
@@ -35,9 +36,11 @@ class Port(Protocol):
 
     Attributes:
         name: as the user gave it.
+        baud: of a line that takes a byte some time; None of others.
     """
 
     name: str
+    baud: int | None
 
     def read(self, seconds: float) -> bytes:
         """What has come: at once, or within `seconds`; empty if nothing has.
@@ -80,6 +83,7 @@ class _Descriptors:
 
     def __init__(self, name: str, reads: int, writes: int, owner: Any) -> None:
         self.name = name
+        self.baud: int | None = None
         self._reads, self._writes, self._owner = reads, writes, owner
         os.set_blocking(reads, False)
         os.set_blocking(writes, False)
@@ -192,8 +196,11 @@ def _end(process: "subprocess.Popen[bytes]") -> None:
 class _Serial:
     """A line of pyserial."""
 
-    def __init__(self, name: str, line: Any, failure: type[Exception]) -> None:
+    def __init__(
+        self, name: str, baud: int, line: Any, failure: type[Exception]
+    ) -> None:
         self.name = name
+        self.baud: int | None = baud
         self._line, self._failure = line, failure
 
     def read(self, seconds: float) -> bytes:
@@ -230,12 +237,14 @@ def _serial(text: str, baud: int) -> Port:
             "serial lines need pyserial: pip install 'tfpipeline[board]'"
         ) from error
     try:
-        line = serial.Serial(text, baud, timeout=0, write_timeout=_WRITE_SECONDS)
+        line = serial.serial_for_url(
+            text, baud, timeout=0, write_timeout=_WRITE_SECONDS
+        )
     except (serial.SerialException, OSError, ValueError) as error:
         raise errors.UsageError(
             _unopened(text, error, [port.device for port in list_ports.comports()])
         ) from error
-    return _Serial(text, line, serial.SerialException)
+    return _Serial(text, baud, line, serial.SerialException)
 
 
 def _unopened(text: str, error: Exception, there: list[str]) -> str:

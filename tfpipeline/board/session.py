@@ -77,7 +77,6 @@ class Session:
         port: ports.Port,
         *,
         silence_seconds: float = SILENCE_SECONDS,
-        baud: int | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Says nothing yet.
@@ -85,13 +84,12 @@ class Session:
         Args:
             port: the line.
             silence_seconds: how long no answer is waited for.
-            baud: of the line, where it is slow.
             clock: that goes on while it is waited.
         """
         self.traffic = Traffic()
         self._port = port
         self._silence_seconds = silence_seconds
-        self._byte_seconds = _BITS / baud if baud else 0.0
+        self._byte_seconds = _BITS / port.baud if port.baud else 0.0
         self._clock = clock
         self._decoder = frames.Decoder()
         self._sequence = 0

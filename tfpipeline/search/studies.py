@@ -83,7 +83,7 @@ def storage(root: pathlib.Path, url: str | None) -> storages.BaseStorage:
         backend = journal.JournalFileBackend(str(root / JOURNAL))
         return storages.JournalStorage(backend)
     try:
-        with _experimental():
+        with _without_warnings():
             return storages.RDBStorage(
                 url,
                 heartbeat_interval=_HEARTBEAT,
@@ -100,7 +100,7 @@ def storage(root: pathlib.Path, url: str | None) -> storages.BaseStorage:
 
 
 @contextlib.contextmanager
-def _experimental() -> Iterator[None]:
+def _without_warnings() -> Iterator[None]:
     """Around what Optuna may still change: signs of life, since 2.9.
 
     Nor need it say that its own loop gives them: here a thread does.
@@ -143,7 +143,7 @@ def opened(
     is_shared = isinstance(kept, storages.RDBStorage)
     drawn = None if is_shared else seed + len(study.get_trials(deepcopy=False))
     if sampler == "tpe":
-        with _experimental():
+        with _without_warnings():
             # Others' running trials count as bad ones, so that they are not repeated.
             study.sampler = optuna.samplers.TPESampler(
                 seed=drawn, constant_liar=is_shared
@@ -214,26 +214,18 @@ def run(search: Search, count: int) -> None:
     """
     refused = 0
     while _is_another_wanted(search, count):
-        with _experimental():
+        with _without_warnings():
             asked = search.study.ask(_distributions(search.space))
-        outcome = "trained"
         try:
             with _beating(search, asked):
                 values = _tried(search, asked)
+            outcome, shown = "trained", ", ".join(f"{value:.5g}" for value in values)
             search.study.tell(asked, values)
-            shown = ", ".join(f"{value:.5g}" for value in values)
-        except trials.Refused as error:
-            outcome, shown = "refused", str(error)
-            asked.set_user_attr(REFUSED, shown)
-            search.study.tell(asked, state=State.PRUNED)
-        except trials.Stopped as error:
-            outcome, shown = "stopped", str(error)
-            asked.set_user_attr(STOPPED, shown)
-            search.study.tell(asked, state=State.PRUNED)
         except trials.Failed as error:
-            outcome, shown = "failed", str(error)
-            asked.set_user_attr(MESSAGE, shown)
-            search.study.tell(asked, state=State.FAIL)
+            outcome, attribute, state = _OUTCOMES[type(error)]
+            shown = str(error)
+            asked.set_user_attr(attribute, shown)
+            search.study.tell(asked, state=state)
         search.tell(f"{asked.number:5d}  {outcome:7}  {_told(asked.params)}: {shown}")
         refused = refused + 1 if outcome == "refused" else 0
         if refused >= _MOST_REFUSED:
@@ -241,6 +233,14 @@ def run(search: Search, count: int) -> None:
                 f"{refused} candidates behind each other were refused, the last "
                 f"because of {shown}: is anything in the space within the bounds?"
             )
+
+
+# Why a candidate has no values -> its word, what keeps the reason, Optuna's state.
+_OUTCOMES: Mapping[type[trials.Failed], tuple[str, str, State]] = {
+    trials.Refused: ("refused", REFUSED, State.PRUNED),
+    trials.Stopped: ("stopped", STOPPED, State.PRUNED),
+    trials.Failed: ("failed", MESSAGE, State.FAIL),
+}
 
 
 def _is_another_wanted(search: Search, count: int) -> bool:
@@ -251,7 +251,7 @@ def _is_another_wanted(search: Search, count: int) -> bool:
     is_told = False
     while True:
         if search.is_shared:
-            with _experimental():
+            with _without_warnings():
                 storages.fail_stale_trials(search.study)
         left = count - len(ended(search.study))
         running = search.study.get_trials(deepcopy=False, states=(State.RUNNING,))
