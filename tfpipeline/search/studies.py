@@ -236,7 +236,7 @@ def run(search: Search, count: int) -> None:
 
 
 # Why a candidate has no values -> its word, what keeps the reason, Optuna's state.
-_OUTCOMES: Mapping[type[trials.Failed], tuple[str, str, State]] = {
+_OUTCOMES: Mapping[type[trials.Failed], tuple[str, str, Any]] = {
     trials.Refused: ("refused", REFUSED, State.PRUNED),
     trials.Stopped: ("stopped", STOPPED, State.PRUNED),
     trials.Failed: ("failed", MESSAGE, State.FAIL),
@@ -329,7 +329,7 @@ def _watch(search: Search, asked: optuna.Trial) -> trials.Watch | None:
 
     def is_hopeless(epoch: int, value: float) -> bool:
         asked.report(value, epoch)
-        return asked.should_prune()
+        return bool(asked.should_prune())
 
     return trials.Watch(search.costs.metric, is_hopeless)
 
