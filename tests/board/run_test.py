@@ -112,7 +112,8 @@ def test_another_network_is_refused_by_its_digest(command, tmp_path):
     ("flags", "expected"),
     [
         ({"port": None}, "say what and where"),
-        ({"model": "nowhere"}, "nowhere"),
+        ({"model": "nowhere"}, "no file and no folder is called 'nowhere': give"),
+        ({"model": __file__}, "run_test.py' is no network of integers by its name"),
         ({"port": "exec:true"}, "the program ended with 0"),
         ({"port": "exec:cat", "silence": 0.2}, "nothing answers"),
     ],

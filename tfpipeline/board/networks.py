@@ -8,9 +8,11 @@ import numpy as np
 
 from tfpipeline import errors, run_folder
 from tfpipeline.ir import fingerprint, from_tflite, graph, serialize
+from tfpipeline.untrusted import content
 
 # Of an export for TensorFlow Lite Micro, and of one in C.
 _OF_EXPORTS = ("model.tflite", "harness/model.tflite")
+_GIVE = "give the folder of a run or of an export, or a .tflite"
 # Characters of a digest that are shown.
 _SHOWN = 8
 
@@ -53,8 +55,8 @@ def candidates(model: str) -> list[Candidate]:
     ]
     if not found:
         raise errors.UsageError(
-            f"{errors.brief(model)} has no network of integers, which boards run: give "
-            "the folder of a run or of an export, or a .tflite"
+            f"{errors.brief(model)} has no network of integers, which boards run: "
+            f"{_GIVE}"
         )
     return found
 
@@ -112,6 +114,10 @@ def to_arrays(
 
 
 def _files(path: pathlib.Path) -> Iterator[pathlib.Path]:
+    if not content.exists(path):
+        raise errors.UsageError(
+            f"no file and no folder is called {errors.brief(str(path))}: {_GIVE}"
+        )
     if not path.is_dir():
         yield path
         return
@@ -129,8 +135,7 @@ def _read(path: pathlib.Path) -> graph.Graph:
         return serialize.read(path)
     if path.suffix.lower() != ".tflite":
         raise errors.UsageError(
-            f"{errors.brief(path)} is no network of integers by its name: give the "
-            "folder of a run or of an export, or a .tflite"
+            f"{errors.brief(str(path))} is no network of integers by its name: {_GIVE}"
         )
     return from_tflite.read_file(path)
 
