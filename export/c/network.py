@@ -17,6 +17,7 @@ from export.c import (
     layers,
     limits,
     literals,
+    paired_products,
     place,
     plain_kernels,
     recurrent_kernels,
@@ -513,6 +514,7 @@ $kept} states;
 
 _FRAGMENTS = {
     **arithmetic.FRAGMENTS,
+    **paired_products.fragments(),
     **convolution_kernels.fragments(),
     **weighted_kernels.fragments(),
     **plain_kernels.fragments(),
