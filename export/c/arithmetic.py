@@ -117,14 +117,31 @@ typedef struct {
     int32_t input_zero, zero, low, high;
 } wide_scaling;
 
+/* The lower 32 bits of a * b / 2^shift, rounded to nearest, halves up: by halves of the
+   product, as a shift of 64 bits takes long where registers have 32. b is positive. */
+static inline uint32_t shifted_product(int64_t a, int32_t b, int32_t shift)
+{
+    const uint64_t part = (uint64_t)(uint32_t)a * (uint32_t)b;
+    const int32_t high = (int32_t)(a >> 32) * b + (int32_t)(part >> 32);
+    const uint32_t low = (uint32_t)part;
+    if (shift < 32) {
+        return (low >> shift | (uint32_t)high << (32 - shift))
+            + (low >> (shift - 1) & 1);
+    }
+    if (shift == 32) {
+        return (uint32_t)high + (low >> 31);
+    }
+    return (uint32_t)(high >> (shift - 32)) + (uint32_t)(high >> (shift - 33) & 1);
+}
+
 static int32_t wide_requantized(int64_t sum, const wide_scaling *s, int32_t channel)
 {
     const int32_t shift = s->shift[channel];
     if (s->bias) {
         sum += s->bias[channel];
     }
-    sum = (sum * s->multiplier[channel] + (INT64_C(1) << (shift - 1))) >> shift;
-    return clamped(wrapped((uint32_t)sum), s->low, s->high) + s->zero;
+    return clamped(wrapped(shifted_product(sum, s->multiplier[channel], shift)), s->low,
+        s->high) + s->zero;
 }
 """
 
@@ -185,6 +202,26 @@ static inline uint32_t odd_bytes(uint32_t word)
     uint32_t pair;
     __asm__("sxtb16 %0, %1, ror #8" : "=r"(pair) : "r"(word));
     return pair;
+}
+
+/* Adds both products of two pairs; the lower half of a times the upper one of b; the
+   other way round. */
+static inline int32_t add_pair(int32_t sum, uint32_t a, uint32_t b)
+{
+    __asm__("smlad %0, %1, %2, %0" : "+r"(sum) : "r"(a), "r"(b));
+    return sum;
+}
+
+static inline int32_t add_low_high(int32_t sum, uint32_t a, uint32_t b)
+{
+    __asm__("smlabt %0, %1, %2, %0" : "+r"(sum) : "r"(a), "r"(b));
+    return sum;
+}
+
+static inline int32_t add_high_low(int32_t sum, uint32_t a, uint32_t b)
+{
+    __asm__("smlatb %0, %1, %2, %0" : "+r"(sum) : "r"(a), "r"(b));
+    return sum;
 }
 
 /* a * b / 2^32, rounded to nearest. */

@@ -88,10 +88,11 @@ _BLOCK = {
         )
     )
 }
-_STORE = {"int8": "strb", "int16": "strh"}
+# What stores a result of a type.
+STORE = {"int8": "strb", "int16": "strh"}
 
 
-def _scaled(sum_: str, multiplier: str, shift: str, zero: str, dtype: str) -> list[str]:
+def scaled(sum_: str, multiplier: str, shift: str, zero: str, dtype: str) -> list[str]:
     """`scaled_down`, the zero point, and saturation."""
     return [
         f"lsl {sum_}, {sum_}, #1",
@@ -106,7 +107,7 @@ def _scaled(sum_: str, multiplier: str, shift: str, zero: str, dtype: str) -> li
 
 def _results_of_four(dtype: str) -> tuple[str, ...]:
     """All pairs of channels of four columns; r0 is the block, and on the stack."""
-    store, width = _STORE[dtype], int(dtype.removeprefix("int")) // 8
+    store, width = STORE[dtype], int(dtype.removeprefix("int")) // 8
     lines = [
         *(f"ldr r1, [r0, {_BLOCK['taps']}]", f"ldr r2, [r0, {_BLOCK['end']}]"),
         *("push {r4-r11, lr}", "push {r0, r2}"),
@@ -129,7 +130,7 @@ def _results_of_four(dtype: str) -> tuple[str, ...]:
             f"str r3, [r2, {_BLOCK['multiplier']}]",
             *(f"ldr r3, [r2, {_BLOCK['shift']}]", f"ldrsb r3, [r3, #{channel}]"),
             "mvn r3, r3",
-            *(line for i in sums for line in _scaled(f"r{i}", "r0", "r3", "r1", dtype)),
+            *(line for i in sums for line in scaled(f"r{i}", "r0", "r3", "r1", dtype)),
             *(f"{store} r{sums[0]}, [r12]", f"{store} r{sums[1]}, [r12, lr]"),
             f"{store} r{sums[2]}, [r12, lr, lsl #1]",
             *([] if channel else [f"add r12, r12, #{width}"]),
@@ -151,7 +152,7 @@ def _results_of_four(dtype: str) -> tuple[str, ...]:
 
 def _results_of_one(dtype: str) -> tuple[str, ...]:
     """Four channels at a time of one column; r0 is the block, and on the stack."""
-    store, width = _STORE[dtype], int(dtype.removeprefix("int")) // 8
+    store, width = STORE[dtype], int(dtype.removeprefix("int")) // 8
     lines = [
         "push {r0, r4-r11, lr}",
         f"ldr r1, [r0, {_BLOCK['taps']}]",
@@ -167,7 +168,7 @@ def _results_of_one(dtype: str) -> tuple[str, ...]:
     for i in range(4, 8):
         lines += [
             *("ldr r0, [r8], #4", "ldrsb r3, [r9], #1", "mvn r3, r3"),
-            *_scaled(f"r{i}", "r0", "r3", "r1", dtype),
+            *scaled(f"r{i}", "r0", "r3", "r1", dtype),
             f"{store} r{i}, [r12], #{width}",
         ]
     lines += [
@@ -250,7 +251,7 @@ $of_one\
 """
 
 
-def _assembled(lines: tuple[str, ...]) -> str:
+def assembled(lines: tuple[str, ...]) -> str:
     """Assembler as strings of C."""
     return "".join(f'        "{line}\\n"\n' for line in lines)
 
@@ -258,18 +259,18 @@ def _assembled(lines: tuple[str, ...]) -> str:
 def fragments() -> dict[str, fragment.Fragment]:
     """The loops by name: products alone, and with results of a type."""
     products = literals.filled(
-        _PAIRED_PRODUCTS, of_four=_assembled(_OF_FOUR), of_one=_assembled(_OF_ONE)
+        _PAIRED_PRODUCTS, of_four=assembled(_OF_FOUR), of_one=assembled(_OF_ONE)
     )
     found = {
         "block": Fragment(_BLOCK_TYPE, ("dsp",)),
         "paired_products": Fragment(products, ("dsp", "not_inline")),
     }
-    for dtype in _STORE:
+    for dtype in STORE:
         results = literals.filled(
             _PAIRED_RESULTS,
             dtype=dtype,
-            four=_assembled(_results_of_four(dtype)),
-            one=_assembled(_results_of_one(dtype)),
+            four=assembled(_results_of_four(dtype)),
+            one=assembled(_results_of_one(dtype)),
         )
         found[f"results_{dtype}"] = Fragment(results, ("block", "dsp", "not_inline"))
     return found

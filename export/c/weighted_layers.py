@@ -7,11 +7,11 @@ two as they are, unless the input itself is columns after each other.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from export.c import convolution_kernels, literals, place
+from export.c import convolution_kernels, depthwise_kernels, literals, place
 from tfpipeline.ir import graph
 from tfpipeline.simulate import derived, fixed_point
 
@@ -20,12 +20,16 @@ UNROLLED = 4
 # Sums below are doubled in 32 bits.
 MAX_SMALL_SUM = 2**30 - 1
 
+# Of a plane of a depthwise convolution in scratch memory; more rows than that are
+# computed strip by strip.
+MAX_PLANE_BYTES = 4096
+
 CONVOLUTIONS = (graph.Conv1D, graph.Conv2D, graph.Dense)
 
 
 def window(
     g: graph.Graph, layer: graph.Layer, taps: Sequence[int], depth: int
-) -> place.Fields:
+) -> dict[str, int]:
     """Sizes of a convolution or a pool; those along one axis have one row."""
     source, result = g.tensors[layer.inputs[0]].shape, g.tensors[layer.output].shape
     if isinstance(layer, graph.TransposeConv2D):
@@ -34,7 +38,7 @@ def window(
     else:
         strides, padding, dilation = derived.sliding(layer)
     is_line = len(taps) == 1
-    fields: dict[str, object] = {}
+    fields: dict[str, int] = {}
 
     def add(names: Sequence[str], values: Sequence[int], missing: int) -> None:
         rows = (missing, *values) if is_line else values
@@ -50,11 +54,13 @@ def window(
 
 
 def scratch_bytes(g: graph.Graph, layer: graph.Layer) -> Sequence[int]:
-    """Scratch memory of a layer's kernel: the columns of a convolution.
+    """Scratch memory of a layer's kernel: the columns of a convolution, or a plane.
 
     Where taps of a pixel are no multiple of four, a column is gathered before it
     becomes pairs.
     """
+    if isinstance(layer, graph.DepthwiseConv2D):
+        return (_plane_bytes(_planes(g, layer)[0], strip_rows(g, layer)),)
     if not isinstance(layer, CONVOLUTIONS):
         return ()
     pixels = math.prod(g.tensors[layer.output].shape[:-1])
@@ -99,16 +105,37 @@ def convolution(which: place.Place, layer: graph.Layer) -> place.Code:
     )
 
 
-def other(which: place.Place, layer: graph.Layer) -> place.Code:
-    """A depthwise or a transposed convolution."""
-    assert isinstance(layer, graph.Weighted)
+def depthwise(which: place.Place, layer: graph.Layer) -> place.Code:
+    """A depthwise convolution."""
+    assert isinstance(layer, graph.DepthwiseConv2D)
+    g, label = which.g, which.label
+    fields, kernel, is_turned = _planes(g, layer)
+    is_wide = derived.has_wide_sums(g, layer)
+    name = f"depthwise_{g.tensors[layer.output].dtype}" + ("_wide" if is_wide else "")
+    # As of a convolution: a plane has the zero point around it.
+    zero = derived.zero_point(g, layer.inputs[0])
+    bias = derived.bias_values(g, layer) - zero * kernel.sum(axis=(1, 2))
+    scratch = (which.scratch, strip_rows(g, layer), int(is_turned))
+    tables = (f"{label}_weights", f"&{label}_window", f"&{label}_scaling")
+    return place.Code(
+        (
+            literals.array("int8_t", f"{label}_weights", kernel.ravel().tolist()),
+            *_scaling(g, layer, label, is_wide, bias),
+            literals.struct("window", f"{label}_window", fields),
+        ),
+        (place.call(name, which.inputs[0], which.output, *scratch, *tables),),
+        (name,),
+    )
+
+
+def transposed(which: place.Place, layer: graph.Layer) -> place.Code:
+    """A transposed convolution."""
+    assert isinstance(layer, graph.TransposeConv2D)
     g, label = which.g, which.label
     kernel = derived.kernel_values(g, layer)
-    is_depthwise = isinstance(layer, graph.DepthwiseConv2D)
     fields = window(g, layer, kernel.shape[1:-1], kernel.shape[-1])
     is_wide = derived.has_wide_sums(g, layer)
-    name = "depthwise" if is_depthwise else "transposed"
-    name += f"_{g.tensors[layer.output].dtype}" + ("_wide" if is_wide else "")
+    name = f"transposed_{g.tensors[layer.output].dtype}" + ("_wide" if is_wide else "")
     bias = derived.bias_values(g, layer)
     tables = (f"{label}_weights", f"&{label}_window", f"&{label}_scaling")
     return place.Code(
@@ -122,10 +149,84 @@ def other(which: place.Place, layer: graph.Layer) -> place.Code:
     )
 
 
+def _planes(
+    g: graph.Graph, layer: graph.DepthwiseConv2D
+) -> tuple[dict[str, int], graph.Array, bool]:
+    """Window and kernel of a depthwise convolution as it is computed.
+
+    Pixels of a line are computed together: rows and columns change places where that
+    makes fewer of them. Columns that the kernel skips are taps of 0, since taps meet
+    neighbors.
+
+    Returns:
+        The fields; the kernel `[channels, rows, columns]`; whether rows are columns.
+    """
+    kernel = derived.kernel_values(g, layer)[0].transpose(2, 0, 1)
+    fields = window(g, layer, kernel.shape[1:], kernel.shape[0])
+    turned = dict(fields)
+    for one, other in (
+        *((f"{name}rows", f"{name}columns") for name in ("", "kernel_", "output_")),
+        *((f"row_{name}", f"column_{name}") for name in ("stride", "dilation")),
+        ("top", "left"),
+    ):
+        turned[one], turned[other] = fields[other], fields[one]
+    is_turned = _line_steps(turned) < _line_steps(fields)
+    if is_turned:
+        fields, kernel = turned, kernel.transpose(0, 2, 1)
+    step = fields["column_dilation"]
+    size = (kernel.shape[2] - 1) * step + 1
+    spread = np.zeros((*kernel.shape[:2], size), kernel.dtype)
+    spread[..., ::step] = kernel
+    return {**fields, "kernel_columns": size, "column_dilation": 1}, spread, is_turned
+
+
+def _line_steps(fields: Mapping[str, int]) -> int:
+    """A measure of a plane's work: pairs of taps, of four pixels at once."""
+    fours = -(-fields["output_columns"] // depthwise_kernels.PIXELS)
+    reach = (fields["kernel_columns"] - 1) * fields["column_dilation"] + 1
+    return fields["output_rows"] * fours * fields["kernel_rows"] * -(-reach // 2)
+
+
+def _plane_bytes(fields: Mapping[str, int], rows: int) -> int:
+    """Scratch memory of a depthwise convolution that computes `rows` rows at a time.
+
+    Taps, a plane, and what the last pixels read behind it: `depthwise_kernels`.
+    """
+    paired = -(-fields["kernel_columns"] // 2) * 2
+    stride = fields["column_stride"]
+    line = -(-((fields["output_columns"] - 1) * stride + paired) // 2) * 2
+    reach = (fields["kernel_rows"] - 1) * fields["row_dilation"] + 1
+    lines = (rows - 1) * fields["row_stride"] + reach
+    behind = (depthwise_kernels.PIXELS - 1) * stride
+    return 2 * (fields["kernel_rows"] * paired + lines * line + behind)
+
+
+def strip_rows(g: graph.Graph, layer: graph.DepthwiseConv2D) -> int:
+    """Rows of a depthwise convolution's output that are computed at once."""
+    fields = _planes(g, layer)[0]
+    rows = fields["output_rows"]
+    while rows > 1 and _plane_bytes(fields, rows) > MAX_PLANE_BYTES:
+        rows -= 1
+    return rows
+
+
+def line_taps(g: graph.Graph, layer: graph.DepthwiseConv2D) -> int:
+    """Taps of a row of a depthwise kernel as it is written."""
+    return _planes(g, layer)[0]["kernel_columns"]
+
+
+def scratch_dtype(g: graph.Graph, layer: graph.Layer) -> str:
+    """Values in scratch memory: those of the input, or of a plane."""
+    is_plane = isinstance(layer, graph.DepthwiseConv2D)
+    return "int16" if is_plane else g.tensors[layer.inputs[0]].dtype
+
+
 def weight_bytes(g: graph.Graph, layer: graph.Weighted) -> int:
     """Bytes of the weights' array."""
     if isinstance(layer, CONVOLUTIONS):
         return len(_packed(g, layer))
+    if isinstance(layer, graph.DepthwiseConv2D):
+        return _planes(g, layer)[1].size
     return g.tensors[layer.weights].num_elements
 
 
@@ -208,7 +309,7 @@ def _scaling(
     bits = 64 if is_wide else 32
     tables = []
     # Sums of the kernels of convolutions begin with it.
-    has_bias = bias.any() or (isinstance(layer, CONVOLUTIONS) and not is_wide)
+    has_bias = bias.any() or not (is_wide or isinstance(layer, graph.TransposeConv2D))
     if has_bias:
         values = bias.astype(np.int64).astype(f"int{bits}").tolist()
         tables.append(literals.array(f"int{bits}_t", f"{label}_bias", values))
