@@ -306,8 +306,8 @@ _DEPTHWISE = """\
 /* Each output channel from one input channel; strip rows of results at a time. Where
    is_turned, rows are the columns of input and output. */
 static void depthwise_$name(const $value *input, $value *output,
-    int16_t *scratch, int32_t strip, int is_turned, const int8_t *weights, const window *w,
-    const $scaling *s)
+    int16_t *scratch, int32_t strip, int is_turned, const int8_t *weights,
+    const window *w, const $scaling *s)
 {
     const int32_t depth = w->output_channels;
     const int32_t multiplier = depth / w->channels;

@@ -130,7 +130,7 @@ _PLANES = {
     "skipped columns": ((9, 10, 2), lambda net: net.depthwise(3, dilation=2)),
     "even kernel": ((8, 9, 2), lambda net: net.depthwise((2, 4))),
     "two of each channel": ((6, 9, 3), lambda net: net.depthwise(3, multiplier=2)),
-    "strips": ((40, 50, 1), lambda net: net.depthwise(3)),
+    "strips": ((60, 50, 1), lambda net: net.depthwise(3)),
     "padding beyond the line": (
         (4, 1, 2),
         lambda net: net.depthwise(1, stride=4, padding=((0, 0), (3, 0))),
