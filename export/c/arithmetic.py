@@ -44,6 +44,19 @@ static int32_t high_product(int32_t a, int32_t b)
 }
 """
 
+_HALF_PRODUCT = """\
+/* As high_product, of a value that can be doubled. */
+static inline int32_t half_product(int32_t value, int32_t multiplier)
+{
+#ifdef HAS_DSP
+    return rounded_high_product(2 * value, multiplier);
+#else
+    const int64_t product = (int64_t)(2 * value) * multiplier;
+    return (int32_t)(product >> 32) + (int32_t)((uint32_t)product >> 31);
+#endif
+}
+"""
+
 _ROUNDED_SHIFT = """\
 /* value / 2^exponent, rounded to nearest, halves away from zero. */
 static int32_t rounded_shift(int32_t value, int32_t exponent)
@@ -80,13 +93,7 @@ typedef struct {
    that shifts to the right by shift + 1; value is less than 2^30. */
 static inline int32_t scaled_down(int32_t value, int32_t multiplier, int32_t shift)
 {
-    int32_t high;
-#ifdef HAS_DSP
-    high = rounded_high_product(2 * value, multiplier);
-#else
-    const int64_t product = (int64_t)(2 * value) * multiplier;
-    high = (int32_t)(product >> 32) + (int32_t)((uint32_t)product >> 31);
-#endif
+    int32_t high = half_product(value, multiplier);
     high += high >> 31;
     return ((high >> shift) + 1) >> 1;
 }
@@ -231,6 +238,35 @@ static inline int32_t rounded_high_product(int32_t a, int32_t b)
     __asm__("smmulr %0, %1, %2" : "=r"(high) : "r"(a), "r"(b));
     return high;
 }
+
+/* The larger and the smaller one of each byte, or each half, of two words. */
+static inline uint32_t larger_int8(uint32_t a, uint32_t b)
+{
+    uint32_t word;
+    __asm__("ssub8 %0, %1, %2\\n\\tsel %0, %1, %2" : "=&r"(word) : "r"(a), "r"(b));
+    return word;
+}
+
+static inline uint32_t smaller_int8(uint32_t a, uint32_t b)
+{
+    uint32_t word;
+    __asm__("ssub8 %0, %1, %2\\n\\tsel %0, %2, %1" : "=&r"(word) : "r"(a), "r"(b));
+    return word;
+}
+
+static inline uint32_t larger_int16(uint32_t a, uint32_t b)
+{
+    uint32_t word;
+    __asm__("ssub16 %0, %1, %2\\n\\tsel %0, %1, %2" : "=&r"(word) : "r"(a), "r"(b));
+    return word;
+}
+
+static inline uint32_t smaller_int16(uint32_t a, uint32_t b)
+{
+    uint32_t word;
+    __asm__("ssub16 %0, %1, %2\\n\\tsel %0, %2, %1" : "=&r"(word) : "r"(a), "r"(b));
+    return word;
+}
 #endif
 """
 
@@ -242,8 +278,9 @@ FRAGMENTS = {
     "clamped": Fragment(_CLAMPED),
     "factor": Fragment(_FACTOR),
     "high_product": Fragment(_HIGH_PRODUCT, ("right_shifts",)),
+    "half_product": Fragment(_HALF_PRODUCT, ("right_shifts", "dsp")),
     "rounded_shift": Fragment(_ROUNDED_SHIFT, ("right_shifts",)),
     "scaled": Fragment(_SCALED, ("factor", "high_product", "rounded_shift", "wrapped")),
-    "narrow": Fragment(_NARROW, ("dsp", "scaled", "clamped")),
+    "narrow": Fragment(_NARROW, ("half_product", "scaled", "clamped")),
     "wide": Fragment(_WIDE, ("right_shifts", "wrapped", "clamped")),
 }

@@ -180,13 +180,8 @@ NOT_INLINE static void limit_$dtype($value *values, int32_t count, int32_t low,
         return;
     }
     for (; count >= $per_word; count -= $per_word) {
-        uint32_t word = word_at(values), spare;
-        __asm__("ssub$bits %1, %0, %2\\n"
-                "sel %0, %0, %2\\n"
-                "ssub$bits %1, %0, %3\\n"
-                "sel %0, %3, %0"
-                : "+r"(word), "=&r"(spare) : "r"(lows), "r"(highs));
-        put_word(values, word);
+        const uint32_t word = larger_$dtype(word_at(values), lows);
+        put_word(values, smaller_$dtype(word, highs));
         values += $per_word;
     }
     for (int32_t i = 0; i < count; ++i) {
@@ -453,7 +448,7 @@ def fragments() -> dict[str, fragment.Fragment]:
         limit = literals.filled(
             _LIMITED,
             **names,
-            **{"bits": str(bits), "per_word": str(32 // bits)},
+            per_word=str(32 // bits),
             **{"lowest": f"{-(2 ** (bits - 1))}", "highest": f"{2 ** (bits - 1) - 1}"},
             **{"mask": hex(2**bits - 1), "repeated": hex((2**32 - 1) // (2**bits - 1))},
         )
