@@ -6,8 +6,9 @@ STAMP := $(VENV)/.installed
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 RUN := runs/demo
 JOBS ?= 2
-# Tests of one file share what they prepare, so a file stays in one process.
-PYTEST = $(BIN)/python -m pytest --numprocesses=$(JOBS) --dist=loadfile
+# Tests of one file share what they prepare, so a file stays in one process. Compiled
+# modules are kept whatever the environment says: pytest rewrites 500 of them at a start.
+PYTEST = PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest --numprocesses=$(JOBS) --dist=loadfile
 DEFAULT = -m "not slow and not vendor and not emulated and not pages"
 
 .PHONY: help install demo test test-quick test-slow test-vendor test-emulated test-pages test-docs test-wheel lint format bench clean
