@@ -7,8 +7,8 @@
 A scene has one to four balls, boxes and triangles of any color before a ground of
 waves and noise; the last one drawn hides what is behind it. Pixels at an edge are of no
 class (255), as in Pascal VOC. With a second argument blocks of so many pixels a side
-are channels, as `tf.nn.space_to_depth` has them, and masks stay as they are. What does not end in .npz is
-a folder: the same scenes as PNGs in train/images, train/masks and so on.
+are channels, as `tf.nn.space_to_depth` has them, and masks stay as they are. What does
+not end in .npz is a folder: the same scenes as PNGs in train/images and train/masks.
 """
 
 import itertools
