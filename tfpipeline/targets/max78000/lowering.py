@@ -134,7 +134,8 @@ def lower(
         if stream is None or constraints.check(stream, spec):
             continue
         found = _steps(stream, spec, may_fit=True)
-        if not found[-1]:
+        formed = accelerator_layer.emulate_streaming([step.layer for step in found[0]])
+        if not found[-1] and streams.are_possible(formed, spec):
             network, (steps, outputs, lacking) = stream, found
     return Lowered(
         name=g.name,

@@ -427,5 +427,6 @@ CONSTRAINTS = (
         fix="use padding='same', or stream one layer less",
         source=violation.MANUAL,
         check=_stream_end,
+        devices=("max78000",),
     ),
 )
