@@ -175,15 +175,22 @@ def is_large(seed: int) -> bool:
 def prepare(seed: int, spec: specs.Spec = specs.MAX78000) -> network.Network:
     """The network of a number, ready to be written.
 
-    Of those that begin with a chain, for the least memory of ten that holds it.
+    Of those that begin with a chain, in the least memory.
 
     Raises:
         TargetError: what the device cannot run.
     """
     g = make(seed)
+    return in_least_memory(g, spec) if is_large(seed) else network.prepare(g, spec=spec)
+
+
+def in_least_memory(g: graph.Graph, spec: specs.Spec) -> network.Network:
+    """A network for the least memory of ten that holds it.
+
+    Raises:
+        TargetError: what the device cannot run.
+    """
     found = network.prepare(g, spec=spec)
-    if not is_large(seed):
-        return found
     data = found.placed.data
     reach = max(region.end_byte for region in (data.input, *data.outputs))
     for tenths in range(1, 10):

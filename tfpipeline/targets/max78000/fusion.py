@@ -8,7 +8,8 @@ its own, and so is a sum.
 """
 
 import dataclasses
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -76,15 +77,13 @@ def draft_network(
     taken = {layer.name for front in fronts.values() for layer in front.layers}
     scalings = constant_scalings.find(g)
     taken |= {name for each in scalings.values() for name in each.layers[1:]}
-    layers, concatenations = [], []
-    parts: dict[str, tuple[tuple[str, int], ...]] = {}
+    layers: list[draft.Layer] = []
+    concatenations: list[draft.Concatenation] = []
     for layer in view.layers:
         if layer.name in taken:
             continue
         if isinstance(layer, graph.Concat):
-            joined = _concatenation(view, layer, parts)
-            parts[layer.output] = joined.parts
-            concatenations.append(joined)
+            concatenations.append(_concatenation(view, layer, concatenations))
             continue
         if layer.name in fronts:
             made = _convolution(view, layer, fronts[layer.name], weight_bits)
@@ -326,18 +325,36 @@ def _passthrough(view: graph_view.View, layer: graph.Layer) -> draft.Layer:
 def _concatenation(
     view: graph_view.View,
     layer: graph.Concat,
-    parts: Mapping[str, tuple[tuple[str, int], ...]],
+    earlier: Sequence[draft.Concatenation],
 ) -> draft.Concatenation:
+    """What is joined; concatenations of concatenations of one kind are one."""
+    g = view.g
+    wholes = {each.output: each for each in earlier}
     listed: list[tuple[str, int]] = []
     for name in layer.inputs:
-        listed += parts.get(name, ((name, view.g.tensors[name].shape[-1]),))
-    rank = len(view.g.tensors[layer.output].shape)
+        alone = ((name, g.tensors[name].shape[-1]),)
+        listed += wholes[name].parts if name in wholes else alone
+    along = _along(g, layer, [name for name, _ in listed])
+    others = {wholes[name].along for name in layer.inputs if name in wholes}
+    rows, columns, _ = planes.volume(g, layer.output)
     return draft.Concatenation(
         name=layer.name,
         output=layer.output,
         parts=tuple(listed),
-        along_channels=layer.axis == rank - 1,
+        along=along if others <= {along} else draft.ANOTHER_AXIS,
+        dim=(columns, 1) if rows == 1 else (rows, columns),
     )
+
+
+def _along(g: graph.Graph, layer: graph.Concat, parts: Sequence[str]) -> str:
+    """What a concatenation joins; pixels where only they are in front of its axis."""
+    shape = g.tensors[layer.output].shape
+    if layer.axis == len(shape) - 1:
+        return draft.CHANNELS
+    if math.prod(shape[: layer.axis]) > 1:
+        return draft.ANOTHER_AXIS
+    sizes = {math.prod(g.tensors[name].shape[:-1]) for name in parts}
+    return draft.PIXELS if len(sizes) > 1 else draft.EQUAL_PLANES
 
 
 def _with_width(

@@ -45,7 +45,7 @@ def _is_closed(network: draft.Network) -> bool:
     return (
         len(network.inputs) == 1
         and known.issuperset([*parts, *_listed(network)])
-        and all(each.along_channels for each in network.concatenations)
+        and all(each.is_possible for each in network.concatenations)
     )
 
 
@@ -62,6 +62,9 @@ def _turned(network: draft.Network) -> draft.Network:
 def _with_equal_parts(network: draft.Network, index: int) -> draft.Network:
     """Copies turn the parts of a concatenation that are not as its readers want."""
     each = network.concatenations[index]
+    if each.along == draft.PIXELS:
+        # Whose readers say their rows and columns themselves.
+        return network
     shapes = _shapes(network)
     dims = [shapes[name][1] for name, _ in each.parts]
     if len({*dims}) == 1 or len({sorted(dim) == sorted(dims[0]) for dim in dims}) > 1:
@@ -86,7 +89,9 @@ def _with_equal_sources(network: draft.Network, output: str) -> draft.Network:
     shapes, parts = _shapes(network), _parts(network)
     layer = next(each for each in network.layers if each.output == output)
     dims = [shapes[name][1] for name in layer.operands]
-    is_single = len(layer.operands) == 1 and layer.operands[0] not in parts
+    pixels = {e.output for e in network.concatenations if e.along == draft.PIXELS}
+    joined = parts.keys() - pixels
+    is_single = len(layer.operands) == 1 and layer.operands[0] not in joined
     is_turned = all(math.prod(dim) == math.prod(layer.in_dim) for dim in dims)
     if is_single or not is_turned or {*dims} == {layer.in_dim}:
         return network
@@ -135,6 +140,8 @@ def _for_concatenations(network: draft.Network, spec: specs.Spec) -> draft.Netwo
     concatenations: list[draft.Concatenation] = []
     read = {name for layer in layers for name in layer.operands} | {*network.outputs}
     ways = _ways(network)
+    # Long dilated ones write rubbish around their pixels (`geometry.is_folded_1d`).
+    ragged = {each.output for each in network.layers if each.dilation != (1, 1)}
     for each in network.concatenations:
         changed = list(each.parts)
         names = tuple(name for name, _ in each.parts)
@@ -142,6 +149,7 @@ def _for_concatenations(network: draft.Network, spec: specs.Spec) -> draft.Netwo
             is_shared = len(ways[name]) > 1 or names.count(name) > 1
             if each.output in read and (
                 name in network.inputs
+                or (each.along == draft.PIXELS and (is_shared or name in ragged))
                 or (is_shared and each.channels > spec.processors)
                 or (is_shared and not _extends(names, name, concatenations))
             ):
@@ -235,5 +243,7 @@ def _shapes(network: draft.Network) -> dict[str, tuple[int, draft.Pair]]:
     for layer in network.layers:
         shapes[layer.output] = (layer.out_channels, layer.out_dim)
     for each in network.concatenations:
-        shapes[each.output] = (each.channels, shapes[each.parts[0][0]][1])
+        _, dim = shapes[each.parts[0][0]]
+        dim = each.dim if each.along == draft.PIXELS else dim
+        shapes[each.output] = (each.channels, dim)
     return shapes

@@ -226,7 +226,7 @@ def _placed(
     maps: Mapping[str, int],
     written: Mapping[str, tuple[int, ...]],
 ) -> Iterator[LoweredLayer]:
-    if not all(each.along_channels for each in network.concatenations):
+    if not all(each.is_possible for each in network.concatenations):
         return
     formed = [_form(layer, maps) for layer in network.layers]
     layers = [layer for layer in formed if layer is not None]

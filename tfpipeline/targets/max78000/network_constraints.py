@@ -95,7 +95,7 @@ def _sum_with_bias(layer: draft.Layer, spec: specs.Spec) -> str | None:
 def _parts(network: draft.Network, spec: specs.Spec) -> Iterator[violation.Breach]:
     for each in network.concatenations:
         channels = [count for _, count in each.parts[:-1]]
-        if any(count % specs.CONCAT_MULTIPLE for count in channels):
+        if each.along == draft.CHANNELS and any(count % specs.CONCAT_MULTIPLE for count in channels):
             yield each.subject, _listed(each)
 
 
@@ -104,6 +104,7 @@ def _passes(network: draft.Network, spec: specs.Spec) -> Iterator[violation.Brea
         share = geometry.processors_of_pass(each.channels, spec)
         *channels, last = (count for _, count in each.parts)
         is_pass = last <= share and all(count == share for count in channels)
+        is_pass |= each.along != draft.CHANNELS
         if each.channels > spec.processors and not is_pass:
             yield each.subject, f"{_listed(each)}, {share} in a pass"
 
@@ -118,8 +119,8 @@ def _equal_parts(
 
 def _axis(network: draft.Network, spec: specs.Spec) -> Iterator[violation.Breach]:
     for each in network.concatenations:
-        if not each.along_channels:
-            yield each.subject, "another axis"
+        if not each.is_possible:
+            yield each.subject, each.along
 
 
 def _places(network: draft.Network, spec: specs.Spec) -> Iterator[violation.Breach]:
@@ -341,9 +342,10 @@ CONSTRAINTS = (
     violation.Constraint(
         id="CONCAT-03",
         applies_to="concatenation",
-        rule="tensors must be concatenated along the channels",
+        rule="tensors must be concatenated along the channels, or pixel behind pixel "
+        "where not all have as many pixels",
         fix="concatenate channels, or the input on the host",
-        source=violation.DESCRIPTION,
+        source="tool: its simulator joins channels of equal planes, else pixels",
         check=_axis,
     ),
     violation.Constraint(
