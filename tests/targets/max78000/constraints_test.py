@@ -308,8 +308,8 @@ CASES = {
     ),
     "CONCAT-03": lambda s: (
         _joined(8, 8),
-        _joined(8, 8, along=draft.EQUAL_PLANES),
-        "pixels of equal planes",
+        _joined(8, 8, along=draft.ANOTHER_AXIS),
+        "another axis",
     ),
     "CONCAT-04": lambda s: (_joined(8, 8), _swapped(), "several"),
     "CONCAT-05": lambda s: (_joined(8, 8), _joined(8, 4), "parts of 8, 4"),

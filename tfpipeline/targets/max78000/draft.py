@@ -23,9 +23,8 @@ INPUT_FORMATS = ("HWC", "CHW")
 
 # What is put side by side: channels, or all pixels of a part behind those of another.
 CHANNELS, PIXELS = "channels", "pixels"
-# What the tool's simulator takes for channels, since it goes by the planes.
-EQUAL_PLANES = "pixels of equal planes"
-ANOTHER_AXIS = "another axis"
+# What no device joins.
+SINGLE_PIXELS, ANOTHER_AXIS = "single pixels", "another axis"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -135,7 +134,7 @@ class Concatenation:
         output: the tensor that stands for all of them.
         parts: the tensors in order, and the channels of each.
         along: what is put side by side, `CHANNELS` or `PIXELS`; or, of what the device
-            cannot join, `EQUAL_PLANES` or `ANOTHER_AXIS`.
+            cannot join, `SINGLE_PIXELS` or `ANOTHER_AXIS`.
         dim: rows and columns of all parts together, where pixels are joined.
     """
 

@@ -328,33 +328,33 @@ def _concatenation(
     earlier: Sequence[draft.Concatenation],
 ) -> draft.Concatenation:
     """What is joined; concatenations of concatenations of one kind are one."""
-    g = view.g
-    wholes = {each.output: each for each in earlier}
+    g, along = view.g, _along(view.g, layer)
+    wholes = {each.output: each.parts for each in earlier if each.along == along}
     listed: list[tuple[str, int]] = []
     for name in layer.inputs:
-        alone = ((name, g.tensors[name].shape[-1]),)
-        listed += wholes[name].parts if name in wholes else alone
-    along = _along(g, layer, [name for name, _ in listed])
-    others = {wholes[name].along for name in layer.inputs if name in wholes}
+        listed += wholes.get(name, ((name, g.tensors[name].shape[-1]),))
     rows, columns, _ = planes.volume(g, layer.output)
     return draft.Concatenation(
         name=layer.name,
         output=layer.output,
         parts=tuple(listed),
-        along=along if others <= {along} else draft.ANOTHER_AXIS,
+        along=along,
         dim=(columns, 1) if rows == 1 else (rows, columns),
     )
 
 
-def _along(g: graph.Graph, layer: graph.Concat, parts: Sequence[str]) -> str:
-    """What a concatenation joins; pixels where only they are in front of its axis."""
+def _along(g: graph.Graph, layer: graph.Concat) -> str:
+    """What a concatenation joins: pixels where no larger axis is in front of its own.
+
+    Single pixels have no other shape to tell them by (`joins`).
+    """
     shape = g.tensors[layer.output].shape
     if layer.axis == len(shape) - 1:
         return draft.CHANNELS
     if math.prod(shape[: layer.axis]) > 1:
         return draft.ANOTHER_AXIS
-    sizes = {math.prod(g.tensors[name].shape[:-1]) for name in parts}
-    return draft.PIXELS if len(sizes) > 1 else draft.EQUAL_PLANES
+    sizes = {math.prod(g.tensors[name].shape[:-1]) for name in layer.inputs}
+    return draft.SINGLE_PIXELS if sizes == {1} else draft.PIXELS
 
 
 def _with_width(

@@ -5,6 +5,9 @@ the parts of a concatenation of more channels than processors. Other layers cann
 data with gaps (`read_gap`, on MAX78002 only), so that what they read as well is copied
 by a layer that does nothing else, as in the vendor's networks.
 
+The tool joins channels where all parts have the same rows and columns, else pixels; so
+that where pixels are joined of parts alike, a copy gives one of them another shape.
+
 One row of pixels is a column to some layers. Where a layer reads one tensor, the tool's
 `in_dim` turns it; where it reads several, that counts the pixels of all of them (tool:
 izer.py), so that copies turn them beforehand.
@@ -28,13 +31,13 @@ def with_copies(network: draft.Network, spec: specs.Spec) -> draft.Network:
     """The network with a copy of each tensor that cannot lie as all its readers want.
 
     A copy comes right behind the layers that write what it copies, as in the vendor's
-    networks. The tool takes neither a concatenation as an operand nor the input as a
-    part of one; these are copied too.
+    networks. The tool takes neither a concatenation as an operand or a part of another,
+    nor the input as a part of one; these are copied too.
     """
     if not _is_closed(network):
         # The device cannot run it anyway.
         return network
-    return _for_concatenations(_for_sums(_turned(network)), spec)
+    return _for_concatenations(_for_sums(_turned(network, spec)), spec)
 
 
 def _is_closed(network: draft.Network) -> bool:
@@ -49,10 +52,16 @@ def _is_closed(network: draft.Network) -> bool:
     )
 
 
-def _turned(network: draft.Network) -> draft.Network:
-    """The network with the rows and columns of all that a layer reads the same."""
-    for index in range(len(network.concatenations)):
-        network = _with_equal_parts(network, index)
+def _turned(network: draft.Network, spec: specs.Spec) -> draft.Network:
+    """The network with the rows and columns of all that a layer reads the same.
+
+    But of pixels that are joined, which the tool takes for channels then.
+    """
+    for index, each in enumerate(network.concatenations):
+        if each.along == draft.PIXELS:
+            network = _with_unequal_parts(network, index, spec)
+        else:
+            network = _with_equal_parts(network, index)
     # Sums follow what they read, which may be sums.
     for name in [layer.output for layer in network.layers]:
         network = _with_equal_sources(network, name)
@@ -62,9 +71,6 @@ def _turned(network: draft.Network) -> draft.Network:
 def _with_equal_parts(network: draft.Network, index: int) -> draft.Network:
     """Copies turn the parts of a concatenation that are not as its readers want."""
     each = network.concatenations[index]
-    if each.along == draft.PIXELS:
-        # Whose readers say their rows and columns themselves.
-        return network
     shapes = _shapes(network)
     dims = [shapes[name][1] for name, _ in each.parts]
     if len({*dims}) == 1 or len({sorted(dim) == sorted(dims[0]) for dim in dims}) > 1:
@@ -75,13 +81,47 @@ def _with_equal_parts(network: draft.Network, index: int) -> draft.Network:
     for position, (name, channels) in enumerate(each.parts):
         if dims[position] != dim:
             copy = copied(network, name, f"{each.name}/turned_{position}", dim)
-            _insert(layers, copy, (name,))
+            _insert(layers, copy, _leaves(_parts(network), name))
             parts[position] = (copy.output, channels)
     concatenations = list(network.concatenations)
     concatenations[index] = dataclasses.replace(each, parts=tuple(parts))
     return dataclasses.replace(
         network, layers=tuple(layers), concatenations=tuple(concatenations)
     )
+
+
+def _with_unequal_parts(
+    network: draft.Network, index: int, spec: specs.Spec
+) -> draft.Network:
+    """A copy of the last part has other rows and columns, where all have the same.
+
+    Of the last but the input, whose rows and columns are those of the first layer.
+    """
+    each, shapes = network.concatenations[index], _shapes(network)
+    if len({shapes[part][1] for part, _ in each.parts}) > 1:
+        return network
+    names = [name for name, _ in each.parts]
+    written = [i for i, name in enumerate(names) if name not in network.inputs]
+    position = max(written, default=len(names) - 1)
+    name, channels = each.parts[position]
+    dim = _another_dim(shapes[name][1], spec.max_dim)
+    copy = copied(network, name, f"{each.name}/turned_{position}", dim)
+    layers, concatenations = list(network.layers), list(network.concatenations)
+    _insert(layers, copy, _leaves(_parts(network), name))
+    parts = list(each.parts)
+    parts[position] = (copy.output, channels)
+    concatenations[index] = dataclasses.replace(each, parts=tuple(parts))
+    return dataclasses.replace(
+        network, layers=tuple(layers), concatenations=tuple(concatenations)
+    )
+
+
+def _another_dim(dim: draft.Pair, most: int) -> draft.Pair:
+    """Other rows and columns of as many pixels; the same if there are none."""
+    pixels = math.prod(dim)
+    found = [(pixels // n, n) for n in range(1, most + 1) if pixels % n == 0]
+    choices = [(dim[1], dim[0]), *found]
+    return next((c for c in choices if c != dim and max(c) <= most), dim)
 
 
 def _with_equal_sources(network: draft.Network, output: str) -> draft.Network:
@@ -108,7 +148,7 @@ def _with_equal_sources(network: draft.Network, output: str) -> draft.Network:
         is_whole = name in parts
         dim = dims[position] if is_whole else layer.in_dim
         copy = copied(network, name, f"{layer.name}/turned_{position}", dim)
-        _insert(layers, copy, parts.get(name, (name,)))
+        _insert(layers, copy, _leaves(parts, name))
         operands[position] = copy.output
     changed = dataclasses.replace(layer, operands=tuple(operands))
     layers = [changed if each is layer else each for each in layers]
@@ -128,7 +168,7 @@ def _for_sums(network: draft.Network) -> draft.Network:
         for position, name in enumerate(operands):
             if reads[name] > 1 or name in parts:
                 copy = copied(network, name, f"{layer.name}/copy_{position}")
-                _insert(layers, copy, parts.get(name, (name,)))
+                _insert(layers, copy, _leaves(parts, name))
                 operands[position] = copy.output
         index = next(i for i, each in enumerate(layers) if each is layer)
         layers[index] = dataclasses.replace(layer, operands=tuple(operands))
@@ -138,8 +178,7 @@ def _for_sums(network: draft.Network) -> draft.Network:
 def _for_concatenations(network: draft.Network, spec: specs.Spec) -> draft.Network:
     layers = list(network.layers)
     concatenations: list[draft.Concatenation] = []
-    read = {name for layer in layers for name in layer.operands} | {*network.outputs}
-    ways = _ways(network)
+    read, ways, wholes = {*_listed(network)}, _ways(network), _parts(network)
     # Long dilated ones write rubbish around their pixels (`geometry.is_folded_1d`).
     ragged = {each.output for each in network.layers if each.dilation != (1, 1)}
     for each in network.concatenations:
@@ -149,14 +188,16 @@ def _for_concatenations(network: draft.Network, spec: specs.Spec) -> draft.Netwo
             is_shared = len(ways[name]) > 1 or names.count(name) > 1
             if each.output in read and (
                 name in network.inputs
+                or name in wholes
                 or (each.along == draft.PIXELS and (is_shared or name in ragged))
                 or (is_shared and each.channels > spec.processors)
                 or (is_shared and not _extends(names, name, concatenations))
             ):
                 copy = copied(network, name, f"{each.name}/copy_{position}")
-                _insert(layers, copy, (name,))
+                _insert(layers, copy, _leaves(wholes, name))
                 changed[position] = (copy.output, channels)
         concatenations.append(dataclasses.replace(each, parts=tuple(changed)))
+        wholes = {**wholes, each.output: tuple(name for name, _ in changed)}
     return dataclasses.replace(
         network, layers=tuple(layers), concatenations=tuple(concatenations)
     )
@@ -190,9 +231,13 @@ def _ways(network: draft.Network) -> Mapping[str, set[str]]:
 
 
 def _listed(network: draft.Network) -> Iterator[str]:
+    """Names of what is read: by layers, as an output, as a whole that is a part."""
     for layer in network.layers:
         yield from layer.operands
     yield from network.outputs
+    wholes = {each.output for each in network.concatenations}
+    for each in network.concatenations:
+        yield from (name for name, _ in each.parts if name in wholes)
 
 
 def _parts(network: draft.Network) -> Parts:
@@ -202,10 +247,17 @@ def _parts(network: draft.Network) -> Parts:
     }
 
 
+def _leaves(parts: Parts, name: str) -> tuple[str, ...]:
+    """The tensors that layers write, of which a whole is made; else the tensor."""
+    if name not in parts:
+        return (name,)
+    return tuple(leaf for part in parts[name] for leaf in _leaves(parts, part))
+
+
 def inserted(network: draft.Network, layer: draft.Layer, name: str) -> draft.Network:
     """The network with a layer behind those that write what it reads."""
     layers = list(network.layers)
-    _insert(layers, layer, _parts(network).get(name, (name,)))
+    _insert(layers, layer, _leaves(_parts(network), name))
     return dataclasses.replace(network, layers=tuple(layers))
 
 

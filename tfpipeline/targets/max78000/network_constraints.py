@@ -342,10 +342,10 @@ CONSTRAINTS = (
     violation.Constraint(
         id="CONCAT-03",
         applies_to="concatenation",
-        rule="tensors must be concatenated along the channels, or pixel behind pixel "
-        "where not all have as many pixels",
-        fix="concatenate channels, or the input on the host",
-        source="tool: its simulator joins channels of equal planes, else pixels",
+        rule="tensors must be concatenated along the channels, or along the first axis "
+        "of pixels, of which one has several",
+        fix="concatenate channels, or rows behind rows, or the input on the host",
+        source="tool: it joins channels, or pixels behind pixels",
         check=_axis,
     ),
     violation.Constraint(
