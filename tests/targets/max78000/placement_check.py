@@ -188,7 +188,9 @@ def _pixels(
         layers = [lowered.steps[part].layer for part in parts]
         if layers[0].out_channels == layer.in_channels:
             sizes = [math.prod(each.out_dim) for each in layers]
-            every = ((p, i) for p, n in zip(parts, sizes, strict=True) for i in range(n))
+            every = (
+                (p, i) for p, n in zip(parts, sizes, strict=True) for i in range(n)
+            )
             for pixel, (part, of_part) in enumerate(every):
                 yield pixel, of_part, (part,)
             return
