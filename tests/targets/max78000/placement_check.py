@@ -187,12 +187,11 @@ def _pixels(
     if len(parts) > 1:
         layers = [lowered.steps[part].layer for part in parts]
         if layers[0].out_channels == layer.in_channels:
-            sizes = [math.prod(each.out_dim) for each in layers]
-            every = (
-                (p, i) for p, n in zip(parts, sizes, strict=True) for i in range(n)
-            )
-            for pixel, (part, of_part) in enumerate(every):
-                yield pixel, of_part, (part,)
+            pixel = 0
+            for part, each in zip(parts, layers, strict=True):
+                for of_part in range(math.prod(each.out_dim)):
+                    yield pixel, of_part, (part,)
+                    pixel += 1
             return
     for pixel in range(math.prod(layer.in_dim)):
         yield pixel, pixel, parts

@@ -95,9 +95,8 @@ def _sum_with_bias(layer: draft.Layer, spec: specs.Spec) -> str | None:
 def _parts(network: draft.Network, spec: specs.Spec) -> Iterator[violation.Breach]:
     for each in network.concatenations:
         channels = [count for _, count in each.parts[:-1]]
-        if each.along == draft.CHANNELS and any(
-            count % specs.CONCAT_MULTIPLE for count in channels
-        ):
+        has_rest = any(count % specs.CONCAT_MULTIPLE for count in channels)
+        if each.along == draft.CHANNELS and has_rest:
             yield each.subject, _listed(each)
 
 
