@@ -1,7 +1,8 @@
 """Random networks for the vendor's tool, by number: joins of every kind, thin maps.
 
-Those from `FIRST_OF_PIXELS` on join pixels too. Every third begins with a chain of convolutions of larger maps, and has a memory that
-does not hold it but for streams and layers that write over what they have read.
+Those from `FIRST_OF_PIXELS` on join pixels too. Every third begins with a chain of
+convolutions of larger maps, and has a memory that does not hold it but for streams and
+layers that write over what they have read.
 """
 
 import dataclasses

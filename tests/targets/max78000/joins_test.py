@@ -4,7 +4,7 @@ import pytest
 
 from tests import graph_builder
 from tfpipeline.ir import graph
-from tfpipeline.targets.max78000 import lowering
+from tfpipeline.targets.max78000 import joins, lowering
 
 
 def _row_and_square():
@@ -92,3 +92,14 @@ def test_columns_and_single_pixels_are_not_joined():
     net.conv(4, 1, source=net.concat("input", source=net.conv(8, 1), axis=1))
     (violation,) = lowering.lower(net.build()).violations
     assert (violation.id, violation.found) == ("MAX78000-CONCAT-03", "single pixels")
+
+
+def test_wholes_that_are_parts_of_others_of_their_kind_alone_need_no_copies():
+    net = graph_builder.Builder((6, 5, 8), "nested")
+    parts = [net.conv(8, source="input") for _ in range(3)]
+    inner = net.concat(parts[1], source=parts[0], axis=1)
+    net.conv(4, source=net.concat(parts[2], source=inner, axis=1))
+    steps = lowering.lower(net.build()).steps
+    assert [step.name for step in steps if step.kind == joins.COPY] == [
+        "layer4/turned_2"
+    ]

@@ -57,7 +57,11 @@ def _turned(network: draft.Network, spec: specs.Spec) -> draft.Network:
 
     But of pixels that are joined, which the tool takes for channels then.
     """
+    read = {*_listed(network)}
     for index, each in enumerate(network.concatenations):
+        if each.output not in read:
+            # Another, which has its parts, is read instead.
+            continue
         if each.along == draft.PIXELS:
             network = _with_unequal_parts(network, index, spec)
         else:
