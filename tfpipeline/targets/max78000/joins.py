@@ -234,14 +234,22 @@ def _ways(network: draft.Network) -> Mapping[str, set[str]]:
     return result
 
 
-def _listed(network: draft.Network) -> Iterator[str]:
-    """Names of what is read: by layers, as an output, as a whole that is a part."""
-    for layer in network.layers:
-        yield from layer.operands
-    yield from network.outputs
-    wholes = {each.output for each in network.concatenations}
-    for each in network.concatenations:
-        yield from (name for name, _ in each.parts if name in wholes)
+def _listed(network: draft.Network) -> tuple[str, ...]:
+    """Names of what is read: by layers, as an output; wholes as parts of such too."""
+    names = [name for layer in network.layers for name in layer.operands]
+    names += network.outputs
+    parts = _parts(network)
+    for name in dict.fromkeys(names):
+        names += _wholes(parts, name)
+    return tuple(names)
+
+
+def _wholes(parts: Parts, name: str) -> Iterator[str]:
+    """The wholes that are parts of a whole, and those that are parts of them."""
+    for part in parts.get(name, ()):
+        if part in parts:
+            yield part
+            yield from _wholes(parts, part)
 
 
 def _parts(network: draft.Network) -> Parts:
