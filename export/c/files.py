@@ -5,7 +5,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from export.c import cortex_m, harness, network
+from export.c import harness, network
+from export.c.cores import catalog, family
 from tfpipeline import marked_folder
 from tfpipeline.ir import graph
 from tfpipeline.simulate import execution
@@ -66,8 +67,12 @@ def texts(
         f"{found.name}.h": network.header(found),
         f"{found.name}_test.c": network.test(found, inputs, answers),
     }
-    board = cortex_m.texts(found)
-    return own | {f"{cortex_m.FOLDER}/{file}": text for file, text in board.items()}
+    boards = {
+        f"{cores.folder}/{file}": text
+        for cores in catalog.FAMILIES
+        for file, text in family.texts(cores, found).items()
+    }
+    return own | boards
 
 
 def _random_images(tensor: graph.Tensor, random: np.random.Generator) -> graph.Array:
