@@ -68,6 +68,16 @@ class Family:
 SOURCES = ("startup.c", "processor.c")
 
 
+def board_texts(family: Family) -> dict[str, str]:
+    """What any program needs of a family's board, by name of the file."""
+    return {
+        "board.h": _BOARD,
+        "startup.c": literals.filled(_STARTUP, title=family.title),
+        "processor.c": family.processor,
+        "linker.ld": family.linker,
+    }
+
+
 def texts(family: Family, found: network.Network) -> dict[str, str]:
     """The files of the family's folder by name."""
     layers = "".join(
@@ -81,10 +91,7 @@ def texts(family: Family, found: network.Network) -> dict[str, str]:
     names = {"name": found.name, "upper": found.name.upper()}
     step = family.instructions_per_tick
     return {
-        "board.h": _BOARD,
-        "startup.c": literals.filled(_STARTUP, title=family.title),
-        "processor.c": family.processor,
-        "linker.ld": family.linker,
+        **board_texts(family),
         "profile.c": literals.filled(
             _PROFILE,
             **names,

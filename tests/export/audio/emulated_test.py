@@ -5,10 +5,9 @@ import re
 import pytest
 
 from export.audio import writer
-from export.c import network
 from export.c.cores import catalog
 from export.c.cores import family as cores
-from tests.export.c import emulated_program, files_test
+from tests.export.c import emulated_program
 from tfpipeline.audio import front_end
 from tfpipeline.ir import graph
 
@@ -52,9 +51,7 @@ def test_known_answers_are_met_on_a_core(kind, core, tmp_path):
     quant = graph.QuantParams((0.4,), (20,), 8)
     tensor = graph.Tensor("input", (1, *given.output_shape), "int8", quant)
     program = writer.prepare(given, "sound", tensor)
-    board = cores.texts(
-        catalog.family(core), network.prepare(files_test.small(), "net")
-    )
+    board = cores.board_texts(catalog.family(core))
     texts = {**writer.contents(program), "report.c": _REPORT, **board}
     for name, text in texts.items():
         (tmp_path / name).write_text(text, encoding="utf-8")

@@ -5,7 +5,7 @@ import subprocess
 
 import pytest
 
-from export.c import emulation, files, network
+from export.c import emulation, network
 from export.c.cores import catalog
 from export.c.cores import family as cores
 from tests.export.c import compiler
@@ -59,31 +59,45 @@ def exit_codes(folder, cases, core, flags="-O2"):
         core: such as "cortex-m3".
         flags: of the compiler.
     """
-    sources, names = [], []
-    family = catalog.family(core)
-    for number, (g, inputs, answers) in enumerate(cases.values()):
-        name = f"net{number}"
-        found = network.prepare(g, name)
-        for file, text in files.texts(found, inputs, answers).items():
-            if file == f"{name}_test.c":
-                text = text.replace("int main(void)", f"int {name}_test(void)")
-                text = f"int {name}_test(void);\n{text}"
-            path = folder / name / file
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(text, encoding="utf-8")
-        sources += [folder / name / f"{name}.c", folder / name / f"{name}_test.c"]
-        names.append(f"{name}_test")
-    declarations = "\n".join(f"int {name}(void);" for name in names)
-    board = folder / "net0" / family.folder
-    main = board / "main.c"
-    main.write_text(_MAIN.format(declarations=declarations, names=", ".join(names)))
-    sources += [board / file for file in (*cores.SOURCES, main.name)]
-    guards = [f"-D{name.upper()}_GUARDS" for name in names]
-    program = built(folder / f"{core}.elf", sources, core, flags, *guards)
+    texts, guards = {}, []
+    for number, (label, (g, inputs, answers)) in enumerate(cases.items()):
+        found = network.prepare(g, f"net{number}")
+        texts[label] = {
+            f"{found.name}.c": network.source(found),
+            f"{found.name}.h": network.header(found),
+            f"{found.name}_test.c": network.test(found, inputs, answers),
+        }
+        guards.append(f"-D{found.name.upper()}_GUARDS")
+    return exit_codes_of(folder, texts, core, flags, *guards)
+
+
+def exit_codes_of(folder, programs, core, *options):
+    """The same of test programs, whose files are named net0.c, net0_test.c and so on.
+
+    Args:
+        folder: for the files.
+        programs: `{name: {file: text}}`.
+        core: such as "cortex-m3".
+        options: of the compiler.
+    """
+    written = cores.board_texts(catalog.family(core))
+    tests = []
+    for number, texts in enumerate(programs.values()):
+        test = f"net{number}_test"
+        given = texts[f"{test}.c"].replace("int main(void)", f"int {test}(void)")
+        written |= {**texts, f"{test}.c": f"int {test}(void);\n{given}"}
+        tests.append(test)
+    declarations = "\n".join(f"int {test}(void);" for test in tests)
+    main = _MAIN.format(declarations=declarations, names=", ".join(tests))
+    written["main.c"] = main
+    for file, text in written.items():
+        (folder / file).write_text(text, encoding="utf-8")
+    sources = [folder / file for file in written if file.endswith(".c")]
+    program = built(folder / f"{core}.elf", sources, core, *options)
     printed = run(program, core)
     assert "exit code: 0" in printed, printed[-400:]
     found = re.findall(r"^network \d+: (\d+)$", printed, re.MULTILINE)
-    return dict(zip(cases, map(int, found), strict=True))
+    return dict(zip(programs, map(int, found), strict=True))
 
 
 def built(output, sources, core, *options):

@@ -185,12 +185,10 @@ int main(void)
 @pytest.mark.parametrize("core", CORES)
 def test_the_clock_counts_every_instruction(tmp_path, core):
     cpu = cores.family(core)
-    found = network.prepare(network_test.random_graph(1), "net")
-    for name, text in family.texts(cpu, found).items():
+    for name, text in family.board_texts(cpu).items():
         (tmp_path / name).write_text(text)
     (tmp_path / "main.c").write_text(_LOOP.format(body=_LOOPS[cpu.folder]))
     sources = [tmp_path / name for name in (*family.SOURCES, "main.c")]
-    # C99 has no __asm__ but by this name, which -pedantic knows.
     program = emulated_program.built(tmp_path / "loop.elf", sources, core, "-O2")
     printed = emulated_program.run(program, core)
     counts = list(map(int, re.findall(r"^loop: (\d+)$", printed, re.MULTILINE)))
