@@ -12,8 +12,11 @@ from collections.abc import Callable
 
 import numpy as np
 
+from export.tflite import from_graph
+from tests.export.gap8 import files_test as gap8_files_test
 from tests.identification import gap8_descriptor
 from tests.integration import study_test, train_test
+from tfpipeline import markers
 from tfpipeline.ir import serialize
 from tfpipeline.networks import catalog
 from tfpipeline.pictures import png_images
@@ -44,6 +47,7 @@ class Command:
         flags: {out} is the folder that gets the files, {inputs} has what it reads.
         weight: how often it is chosen, relative to others.
         begins_with: a folder of the inputs, whose files stand in {out} before.
+        in_any_folder: whether {out} may have files of others before it is written to.
     """
 
     name: str
@@ -51,6 +55,7 @@ class Command:
     flags: tuple[str, ...]
     weight: int = 4
     begins_with: str | None = None
+    in_any_folder: bool = False
 
 
 def _export(target: str, model: str, *flags: str) -> Command:
@@ -66,13 +71,14 @@ ALL = (
     _export("tflm", str(GOLDEN)),
     _export("int8", str(GOLDEN)),
     _export("max78000", "{inputs}/facenet", "--no_calibration"),
-    _export("gap8", "{inputs}/facenet", "--no_calibration"),
+    _export("gap8", "{inputs}/fire.tflite", "--calibration={inputs}/images"),
     Command("plan", "tfpipeline.plan", ("--model=cmsisnet", "--output={out}")),
     Command(
         "camera",
         "tfpipeline.camera",
         ("--input={inputs}/classes/a/0.png", "--output={out}/face.h"),
         weight=2,
+        in_any_folder=True,
     ),
     Command(
         "identify enroll",
@@ -82,6 +88,7 @@ ALL = (
             *("--name=Ann", "--images={inputs}/face.png"),
         ),
         weight=2,
+        in_any_folder=True,
     ),
     Command("report", "tfpipeline.report", ("{out}",), 2, begins_with="run"),
     Command(
@@ -113,7 +120,14 @@ def prepare(inputs: pathlib.Path) -> None:
     inputs.mkdir(parents=True)
     serialize.write(catalog.load("facenet_v7"), inputs / "facenet")
     program_file.write(inputs / "program.npz", gap8_descriptor.descriptor())
-    pixels = np.random.default_rng(0).integers(0, 256, (8, 8, 1), np.uint8)
+    random = np.random.default_rng(0)
+    fire = from_graph.to_bytes(gap8_files_test.fire_graph())
+    (inputs / "fire.tflite").write_bytes(fire)
+    (inputs / "images").mkdir()
+    for index in range(3):
+        pixels = random.integers(0, 256, gap8_files_test.SHAPE, np.uint8)
+        (inputs / "images" / f"{index}.png").write_bytes(png_images.write(pixels))
+    pixels = random.integers(0, 256, (8, 8, 1), np.uint8)
     (inputs / "face.png").write_bytes(png_images.write(pixels))
     (inputs / "space.yaml").write_text(_SPACE)
     study_test.draw(
@@ -134,59 +148,59 @@ def save_classifier(inputs: pathlib.Path) -> None:
     keras.Model(source, end).save(inputs / "classifier.keras")
 
 
-@dataclasses.dataclass(frozen=True)
 class Place:
     """Where a command runs: its output, inputs, and files of others.
 
     Attributes:
-        root: of it all; what a command writes beside {out} is in `cache` and `tmp`.
+        root: of it all; what a command writes elsewhere is beside it.
         inputs: what `prepare` wrote.
+        out: the folder that gets the files.
+        log: what the last command printed.
     """
 
-    root: pathlib.Path
-    inputs: pathlib.Path
-
-    @property
-    def out(self) -> pathlib.Path:
-        """The folder that gets the files."""
-        return self.root / "out"
-
-    def begin(self, command: Command) -> None:
-        """Makes the folder, with files of others in it and beside it."""
+    def __init__(
+        self, root: pathlib.Path, inputs: pathlib.Path, command: Command
+    ) -> None:
+        self.root, self.inputs = root, inputs
+        self.out, self.log = root / "out", root / "log"
+        self._foreign: dict[pathlib.Path, bytes] = {}
         if command.begins_with is not None:
-            shutil.copytree(self.inputs / command.begins_with, self.out)
-        (self.out / "mine").mkdir(parents=True)
-        for path, data in self._foreign().items():
+            shutil.copytree(inputs / command.begins_with, self.out)
+        self._put(root / "notes.txt", b"mine\n")
+        if command.in_any_folder:
+            self._put_inside()
+        self.add_foreign()
+
+    def add_foreign(self) -> None:
+        """Puts files of others into {out}, where that is known to be a command's."""
+        if (self.out / markers.NAME).exists():
+            self._put_inside()
+
+    def _put_inside(self) -> None:
+        self._put(self.out / "mine.txt", b"mine too\n")
+        self._put(self.out / "mine" / "keep.bin", bytes(range(256)))
+
+    def _put(self, path: pathlib.Path, data: bytes) -> None:
+        if path not in self._foreign:
+            path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(data)
+            self._foreign[path] = data
 
     def changed_foreign(self) -> list[str]:
         """Names of files of others that are not as they were."""
         return [
             str(path.relative_to(self.root))
-            for path, data in self._foreign().items()
+            for path, data in self._foreign.items()
             if not path.is_file() or path.read_bytes() != data
         ]
 
-    def _foreign(self) -> dict[pathlib.Path, bytes]:
-        return {
-            self.root / "notes.txt": b"mine\n",
-            self.out / "mine.txt": b"mine too\n",
-            self.out / "mine" / "keep.bin": bytes(range(256)),
-        }
-
     def ours(self) -> dict[str, pathlib.Path]:
         """Files of ours below {out} by name."""
-        foreign = self._foreign()
         return {
             path.relative_to(self.out).as_posix(): path
             for path in sorted(self.out.rglob("*"))
-            if path.is_file() and path not in foreign
+            if path.is_file() and path not in self._foreign
         }
-
-    @property
-    def log(self) -> pathlib.Path:
-        """What the last command printed."""
-        return self.root / "log"
 
 
 def begun(

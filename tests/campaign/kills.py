@@ -58,9 +58,7 @@ class Ground:
         self._count += 1
         root = self.root / f"place{self._count}"
         root.mkdir()
-        found = commands.Place(root, self.inputs)
-        found.begin(command)
-        return found
+        return commands.Place(root, self.inputs, command)
 
     def reference(self, command: commands.Command) -> Reference:
         """What the command does when it is left alone; runs it twice, once.
@@ -72,9 +70,6 @@ class Ground:
             train = next(x for x in commands.ALL if x.name == "train")
             place = self.place(train)
             self._left_alone(train, place)
-            for path in (place.out / "mine.txt", place.out / "mine" / "keep.bin"):
-                path.unlink()
-            (place.out / "mine").rmdir()
             place.out.rename(self.inputs / "run")
         if command.name not in self._references:
             places = [self.place(command) for _ in range(2)]
@@ -216,6 +211,7 @@ def _killed(
             fault(f"half written: {broken}")
         for name in place.changed_foreign():
             fault(f"touched a file of others: {name}")
+        place.add_foreign()
     _goes_on(command, place, reference, found, fault)
 
 
@@ -248,6 +244,7 @@ def _goes_on(
     for name in place.changed_foreign():
         fault(f"touched a file of others: {name}")
     if code:
+        found.notes.append(f"{command.name}: {last_lines(place).splitlines()[-1]}")
         return
     ours = place.ours()
     left = [name for name in ours if whole_files.is_temporary(name)]
