@@ -33,7 +33,7 @@ objectives:
 _TRAIN = (
     *train_test._TINY,
     *("--train_limit=160", "--epochs=2", "--qat_epochs=1", "--calibration_images=16"),
-    *("--verification_images=32", "--consistency_tolerance=50"),
+    *("--verification_images=256", "--consistency_tolerance=50"),
 )
 
 
@@ -162,7 +162,7 @@ class Place:
         self, root: pathlib.Path, inputs: pathlib.Path, command: Command
     ) -> None:
         self.root, self.inputs = root, inputs
-        self.out, self.log = root / "out", root / "log"
+        self.out, self.log = root / "out", root.with_suffix(".log")
         self._foreign: dict[pathlib.Path, bytes] = {}
         if command.begins_with is not None:
             shutil.copytree(inputs / command.begins_with, self.out)

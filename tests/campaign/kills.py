@@ -28,12 +28,14 @@ class Reference:
         changes: of its folder that could be seen.
         names: of the files that it wrote.
         stable: those which are the same each time, with their bytes.
+        folder: with all of them.
     """
 
     seconds: float
     changes: int
     names: frozenset[str]
     stable: dict[str, bytes]
+    folder: pathlib.Path
 
 
 class Ground:
@@ -53,11 +55,16 @@ class Ground:
         if writer.exitcode:
             raise RuntimeError("the study's network was not written")
 
-    def place(self, command: commands.Command) -> commands.Place:
-        """A new place for a command."""
+    def place(
+        self,
+        command: commands.Command,
+        begin: Callable[[pathlib.Path], None] = lambda root: None,
+    ) -> commands.Place:
+        """A new place for a command, in a folder that `begin` may do something to."""
         self._count += 1
         root = self.root / f"place{self._count}"
         root.mkdir()
+        begin(root)
         return commands.Place(root, self.inputs, command)
 
     def reference(self, command: commands.Command) -> Reference:
@@ -85,6 +92,7 @@ class Ground:
                 changes=min(changes for _, changes in runs),
                 names=frozenset(one) & frozenset(other),
                 stable=stable,
+                folder=places[0].out,
             )
         return self._references[command.name]
 
