@@ -109,11 +109,11 @@ def _work(
 ) -> None:
     worker = importlib.import_module(f"tests.campaign.{name}").PART
     begin = time.monotonic()
+    found = part.Findings()
     try:
-        found = worker.run(part.Limits(begin + seconds, seed))
+        worker.run(part.Limits(begin + seconds, seed), found)
     except Exception as error:
         traceback.print_exc()
-        found = part.Findings()
         found.fault(f"the part broke off: {error}", seed=seed)
     pipe.send(
         {

@@ -44,20 +44,18 @@ class Trial:
     path: pathlib.Path
 
 
-def run(limits: part.Limits) -> part.Findings:
+def run(limits: part.Limits, found: part.Findings) -> None:
     """Tries the readers in turn, until the limits forbid another file."""
-    found = part.Findings()
     with tempfile.TemporaryDirectory(dir=_memory()) as folder:
         trials = prepare(pathlib.Path(folder))
         order = schedule([trial.reader for trial in trials])
         first = 0
         while limits.allow(first):
-            first = _child(limits, [trials[place] for place in order], first, found)
+            first = read_from(first, limits, [trials[place] for place in order], found)
     found.notes.append(
         f"{len(trials)} readers; {CPU_SECONDS} s of a processor and "
         f"{MEMORY_BYTES >> 20} MiB each"
     )
-    return found
 
 
 def prepare(folder: pathlib.Path) -> list[Trial]:
@@ -115,8 +113,8 @@ def is_refused(reader: readers.Reader, path: pathlib.Path) -> bool:
     return False
 
 
-def _child(
-    limits: part.Limits, trials: Sequence[Trial], first: int, found: part.Findings
+def read_from(
+    first: int, limits: part.Limits, trials: Sequence[Trial], found: part.Findings
 ) -> int:
     """Runs cases from `first` in a child until it ends; returns the next one."""
     context = multiprocessing.get_context("fork")
@@ -194,6 +192,3 @@ def _limit_memory() -> None:
 def _memory() -> str | None:
     """A folder that is no disk, where there is one."""
     return "/dev/shm" if pathlib.Path("/dev/shm").is_dir() else None
-
-
-PART = part.Part("damaged_files", 0.3, run)

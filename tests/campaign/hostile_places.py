@@ -176,9 +176,8 @@ _HINDRANCES = {
 _NEED_MOUNT = ("full disk", "read-only folder")
 
 
-def run(limits: part.Limits) -> part.Findings:
+def run(limits: part.Limits, found: part.Findings) -> None:
     """Hinders commands, checks what they say and leave, and lets them go on."""
-    found = part.Findings()
     names = list(_HINDRANCES)
     mounts = may_mount()
     if not mounts:
@@ -196,7 +195,6 @@ def run(limits: part.Limits) -> part.Findings:
             case = Case(ground, choice.choice(pool), choice, needs)
             _hindered(case, name, found, limits)
             case.remove()
-    return found
 
 
 def _hindered(case: Case, name: str, found: part.Findings, limits: part.Limits) -> None:
@@ -234,6 +232,3 @@ def _hindered(case: Case, name: str, found: part.Findings, limits: part.Limits) 
         found.counts["said afterwards what to do"] += 1
         line = kills.last_lines(place).splitlines()[-1]
         found.notes.append(f"{command.name}, {told}: {line}")
-
-
-PART = part.Part("hostile_places", 0.1, run)

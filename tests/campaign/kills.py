@@ -79,13 +79,15 @@ class Ground:
             self._left_alone(train, place)
             place.out.rename(self.inputs / "run")
         if command.name not in self._references:
-            places = [self.place(command) for _ in range(2)]
+            places = [self.place(command) for _ in range(1 + command.is_compared)]
             runs = [self._left_alone(command, place) for place in places]
-            one, other = (place.ours() for place in places)
+            one, other = places[0].ours(), places[-1].ours()
             stable = {
                 name: path.read_bytes()
                 for name, path in one.items()
-                if name in other and path.read_bytes() == other[name].read_bytes()
+                if command.is_compared
+                and name in other
+                and path.read_bytes() == other[name].read_bytes()
             }
             self._references[command.name] = Reference(
                 seconds=min(seconds for seconds, _ in runs),
@@ -169,9 +171,8 @@ def wrong_ending(place: commands.Place, code: int) -> str | None:
     return None
 
 
-def run(limits: part.Limits) -> part.Findings:
+def run(limits: part.Limits, found: part.Findings) -> None:
     """Kills commands, checks what is left, and lets them go on."""
-    found = part.Findings()
     choice = random.Random(limits.seed)
     pool = [each for each in commands.ALL for _ in range(each.weight)]
     choice.shuffle(pool)
@@ -182,7 +183,6 @@ def run(limits: part.Limits) -> part.Findings:
                 if not limits.allow(found.counts["kills"]):
                     break
                 _killed(command, ground, choice, found, limits)
-    return found
 
 
 def _killed(
@@ -271,6 +271,3 @@ def _goes_on(
         fault(f"differs from a run that was left alone: {other[:3]}")
     for broken in whole_files.broken(ours):
         fault(f"not whole at the end: {broken}")
-
-
-PART = part.Part("kills", 0.4, run)

@@ -1,9 +1,8 @@
-"""What a part of the campaign is, and what it has found."""
+"""How long a part of the campaign may go on, and what it has found."""
 
 import collections
 import dataclasses
 import time
-from collections.abc import Callable
 
 
 @dataclasses.dataclass
@@ -42,18 +41,3 @@ class Limits:
     def allow(self, done: int) -> bool:
         """Whether another case may begin."""
         return time.monotonic() < self.deadline and done != self.most
-
-
-@dataclasses.dataclass(frozen=True)
-class Part:
-    """A part of the campaign.
-
-    Attributes:
-        name: of --parts.
-        share: of the campaign's time.
-        run: works until the limits forbid another case.
-    """
-
-    name: str
-    share: float
-    run: Callable[[Limits], Findings]

@@ -146,9 +146,8 @@ def _max78000(seed: int, folder: pathlib.Path) -> str:
 _WRITERS = {"c": _c, "gap8": _gap8, "tflm": _tflm, "max78000": _max78000}
 
 
-def run(limits: part.Limits) -> part.Findings:
+def run(limits: part.Limits, found: part.Findings) -> None:
     """Writes networks of successive numbers by the writers in turn."""
-    found = part.Findings()
     if shutil.which("gcc") is None:
         found.notes.append("no C was compiled: gcc is not installed")
     with tempfile.TemporaryDirectory() as root:
@@ -171,7 +170,3 @@ def run(limits: part.Limits) -> part.Findings:
                 found.fault(f"{name}: {lines[-1][:300]}", seed=seed)
             found.counts[f"{name}: {outcome}"] += 1
             shutil.rmtree(folder)
-    return found
-
-
-PART = part.Part("random_networks", 0.2, run)
