@@ -15,16 +15,15 @@ import time
 import numpy as np
 import pytest
 
-from export.c import emulation, files
+from export.c import files
 from export.harness import building
 from tests.board import firmware
+from tests.export.c import emulated_program
 from tfpipeline import errors, model_source, run
 
 pytestmark = [
     pytest.mark.emulated,
-    pytest.mark.skipif(
-        bool(emulation.missing_tools()), reason="; ".join(emulation.missing_tools())
-    ),
+    emulated_program.needs("cortex-m4"),
 ]
 
 TEST = 200
