@@ -15,9 +15,7 @@ from tfpipeline import errors
 VARIABLE = "TF_CONFIG"
 # Tasks that take part in synchronous training (MultiWorkerMirroredStrategy).
 _JOBS = ("chief", "worker")
-_SHAPE = (
-    '{"cluster": {"worker": ["HOST:PORT", ...]}, "task": {"type": "worker", "index": 0}}'
-)
+_SHAPE = '{"cluster": {"worker": ["HOST:PORT", ...]}, "task": {"type": "worker", "index": 0}}'
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,7 +57,8 @@ def read(environment: Mapping[str, str] = os.environ) -> Cluster:
     except ValueError as error:
         raise _wrong(f"is no JSON: {error}; it must be {_SHAPE}") from error
     cluster, task = (
-        value.get(key) if isinstance(value, dict) else None for key in ("cluster", "task")
+        value.get(key) if isinstance(value, dict) else None
+        for key in ("cluster", "task")
     )
     if not isinstance(cluster, dict) or not isinstance(task, dict):
         raise _wrong(f"has no 'cluster' and 'task'; it must be {_SHAPE}")
