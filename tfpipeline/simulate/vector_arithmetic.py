@@ -3,15 +3,16 @@
 Most sums are scaled in float64 instead (`scaling_real`), whose multiplications and
 conversions processors do several at a time. It gives the same integers:
 
-* What is computed is y = x * (M / 2**d), x the sum with its bias, M the multiplier and d
-  the digits that go, then y + c of the roundings' halves, floored and clamped.
+* What is computed is y = x * (M / 2**d), x the sum with its bias, M the multiplier and
+  d the digits that go, then y + c of the roundings' halves, floored and clamped.
 * x is an integer below 2**53, M / 2**d one of 31 bits times a power of two: both are
   exact, and so is y as long as |x * M| <= 2**53. It then is a multiple of 2**-d of at
   most 53 bits, as c is, and y + c is exact too.
 * Where |x * M| is more, y is rounded, which never crosses 2**(53 - d): its magnitude
-  stays at least that. `is_exact` asks that this is four times as far as any bound of the
-  output is from 0, so that both are clamped to the same end.
-* Sums of 64 bits wrap to 32 behind their scaling; `is_exact` asks that none is as large.
+  stays at least that. `is_exact` asks that this is four times as far as any bound of
+  the output is from 0, so that both are clamped to the same end.
+* Sums of 64 bits wrap to 32 behind their scaling; `is_exact` asks that none is as
+  large.
 """
 
 import dataclasses

@@ -15,7 +15,10 @@ from tfpipeline import errors
 VARIABLE = "TF_CONFIG"
 # Tasks that take part in synchronous training (MultiWorkerMirroredStrategy).
 _JOBS = ("chief", "worker")
-_SHAPE = '{"cluster": {"worker": ["HOST:PORT", ...]}, "task": {"type": "worker", "index": 0}}'
+_SHAPE = (
+    '{"cluster": {"worker": ["HOST:PORT", ...]}, '
+    + '"task": {"type": "worker", "index": 0}}'
+)
 
 
 @dataclasses.dataclass(frozen=True)
