@@ -14,6 +14,7 @@ import multiprocessing
 import os
 import pickle
 import time
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import process
 from typing import Annotated, Any, TypeVar
@@ -225,7 +226,10 @@ def _ray(where: str) -> Any:
 
     address = where if where.startswith(f"{RAY}://") else "auto"
     try:
-        ray.init(address=address, log_to_driver=False, logging_level="error")
+        with warnings.catch_warnings():
+            # What it warns of, it raises as well.
+            warnings.simplefilter("ignore")
+            ray.init(address=address, log_to_driver=False, logging_level="error")
     except (ConnectionError, RuntimeError, ValueError) as error:
         raise errors.UsageError(
             f"--runner={where} finds no cluster: {errors.one_line(str(error), 150)}"

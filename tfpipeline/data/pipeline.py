@@ -69,7 +69,7 @@ def source(
         _require_off(augmentation, split)
     gather, targets = _gatherer(split.inputs), tf.constant(split.targets)
     more = None if beside is None else tf.constant(beside)
-    mixes = augmentation.mixes and shares is not None
+    mixed = shares if augmentation.mixes else None
 
     def load(
         given: parts.Rows, size: int, seed: tf.Tensor, positions: tf.Tensor
@@ -83,11 +83,11 @@ def source(
         else:
             batch = augmentation_lib.to_input(batch, preprocessing)
         wanted = tf.gather(targets, positions)
-        if mixes:
-            wanted = shares(wanted)
+        if mixed is not None:
+            wanted = mixed(wanted)
         if more is not None:
             wanted = wanted, tf.gather(more, positions)
-        if mixes:
+        if mixed is not None:
             return mixing.mix(batch, wanted, augmentation, seed, given)
         return batch, wanted
 
@@ -98,7 +98,7 @@ def source(
             whole = functools.partial(load, parts.Rows(batch_size), batch_size)
             return tf.function(whole, autograph=False)
         # The partner of the last row, which goes again.
-        taken = part.rows(batch_size, beyond=1) if mixes else rows
+        taken = rows if mixed is None else part.rows(batch_size, beyond=1)
 
         def cut(seed: tf.Tensor, positions: tf.Tensor) -> tuple[tf.Tensor, Any]:
             given = parts.Rows(batch_size, taken)

@@ -10,7 +10,7 @@ from tfpipeline.inference import runners
 from tfpipeline.ir import graph
 
 # Real inputs, one after another -> a row of outputs each.
-OfRows = Callable[[Sequence[graph.Array]], graph.Array]
+OfRows = Callable[[Sequence[graph.Array]], Sequence[graph.Array]]
 
 
 def runner(
@@ -35,4 +35,4 @@ def runner(
 
 def of_rows(run: runners.Run) -> OfRows:
     """The same for inputs in a list."""
-    return lambda inputs: run(np.stack(list(inputs)))
+    return lambda inputs: list(run(np.stack(list(inputs))))

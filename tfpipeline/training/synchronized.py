@@ -13,7 +13,7 @@ from tfpipeline.compat import keras, tf
 _Layer = keras.layers.BatchNormalization
 
 
-class BatchNormalization(_Layer):  # type: ignore[misc]
+class BatchNormalization(keras.layers.BatchNormalization):
     """Keras' layer, which in training has the mean and variance of all replicas."""
 
     def build(self, input_shape: Any) -> None:
