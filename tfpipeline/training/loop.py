@@ -20,7 +20,7 @@ from tfpipeline import errors
 from tfpipeline.compat import keras, tf
 from tfpipeline.configs import recipe
 from tfpipeline.training import averages as averages_lib
-from tfpipeline.training import checkpoints, optimizers, progress
+from tfpipeline.training import checkpoints, optimizers, progress, strategies
 from tfpipeline.training import task as task_lib
 
 # Steps between two looks at the loss; one call into TensorFlow each. No result depends
@@ -244,10 +244,7 @@ def _run_steps(
     reporter: progress.Progress,
 ) -> tuple[float, dict[str, np.ndarray]]:
     """Trains for one epoch; returns its mean loss, and the sums over it in float64."""
-    batches = epoch.batches
-    if training.strategy.num_replicas_in_sync > 1:
-        batches = training.strategy.experimental_distribute_dataset(batches)
-    iterator = iter(batches)
+    iterator = iter(strategies.shared(training.strategy, epoch.batches))
     values = {name: tf.constant(v, tf.float32) for name, v in epoch.values.items()}
     losses: list[np.ndarray] = []
     sums: dict[str, list[np.ndarray]] = {name: [] for name in training.task.sums}

@@ -5,7 +5,7 @@ import pathlib
 from typing import Annotated
 
 from export.given import Given
-from tfpipeline import errors
+from tfpipeline import errors, workers
 from tfpipeline.configs import fields
 from tfpipeline.configs.fields import Flag, Group
 from tfpipeline.inference import runners
@@ -170,6 +170,7 @@ class Command(fields.Config):
             "whoever wrote them."
         ),
     ] = False
+    runner: workers.Runner = workers.AUTO
     resamples: Annotated[int, Flag("Of intervals.", low=10)] = 2000
     seed: Annotated[int, Flag("Of what is drawn.", low=0)] = 0
     networks: Annotated[Networks, Group("networks")] = Networks()

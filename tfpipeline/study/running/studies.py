@@ -1,8 +1,11 @@
 """Runs the networks of a study over its pictures, a step a stage and format."""
 
+import functools
+from collections.abc import Callable, Sequence
+
 import numpy as np
 
-from tfpipeline import errors
+from tfpipeline import errors, workers
 from tfpipeline.study.measures import records
 from tfpipeline.study.running import (
     crops,
@@ -13,6 +16,7 @@ from tfpipeline.study.running import (
     settings,
     shared,
     sources,
+    stages,
     steps,
     verifying,
 )
@@ -51,25 +55,39 @@ def _classification(command: settings.Command, done: steps.Steps) -> None:
         step_key = shared.step_key(stage, form, measured, other)
 
         def make(form: str = form) -> list[records.Record]:
-            run_network = stage.runner(form)
-            made = []
-            for batch in shared.grouped(measured.read()):
-                outputs = run_network(
-                    [crops.stretched(each.picture, size) for each in batch]
-                )[0]
-                for sample, scores in zip(batch, outputs, strict=True):
-                    made.append(
-                        records.Record(
-                            sample.name,
-                            form,
-                            settings.CLASSIFIER,
-                            scores=np.ravel(scores).astype(np.float64),
-                            label=sample.label,
-                        )
-                    )
-            return made
+            work = functools.partial(_classifier, stage, form, size)
+            return list(
+                workers.mapped(command.runner, work, measured.read(), measured.count)
+            )
 
         done.run(f"{settings.CLASSIFIER}.{form}", step_key, make)
+
+
+def _classifier(
+    stage: stages.Stage, form: str, size: tuple[int, int]
+) -> Callable[[Sequence[sources.Sample]], list[records.Record]]:
+    """What makes records of pictures."""
+    run_network = stage.runner(form)
+
+    def classify(samples: Sequence[sources.Sample]) -> list[records.Record]:
+        made = []
+        for batch in shared.grouped(iter(samples)):
+            outputs = run_network(
+                [crops.stretched(each.picture, size) for each in batch]
+            )[0]
+            made += [
+                records.Record(
+                    sample.name,
+                    form,
+                    settings.CLASSIFIER,
+                    scores=np.ravel(scores).astype(np.float64),
+                    label=sample.label,
+                )
+                for sample, scores in zip(batch, outputs, strict=True)
+            ]
+        return made
+
+    return classify
 
 
 def _detection(command: settings.Command, done: steps.Steps) -> None:
