@@ -1,6 +1,6 @@
-"""The tables of docs/targets/c.md: instructions of generated C on emulated Cortex-M.
+"""The tables of docs/targets/c.md: instructions of generated C on emulated cores.
 
-python -m tests.export.c.instructions
+python -m tests.export.c.instructions [CORE ...]
 
 Weights are trained where a file has them, else random: only pools and results beyond
 their bounds take instructions by value. What CMSIS-NN took in the same emulator is read
@@ -12,11 +12,13 @@ import json
 import pathlib
 import re
 import subprocess
+import sys
 import tempfile
 
 import numpy as np
 
-from export.c import cortex_m, emulation, files
+from export.c import emulation, files
+from export.c.cores import catalog as cores
 from tests.export.c import mlperf_tiny, random_graphs
 from tests.targets.stm32 import cost_test
 from tfpipeline.cost import macs
@@ -70,7 +72,7 @@ def recorded(core, name):
     if name is None or not path.exists():
         return None
     counted = json.loads(path.read_text(encoding="utf-8"))["cmsis_nn_s8_layers"]
-    return counted[f"{core.replace('cortex-', '')}|{name}"]
+    return counted.get(f"{core.replace('cortex-', '')}|{name}")
 
 
 def kind_of(layer, g):
@@ -113,18 +115,18 @@ def recorded_by_kind(found):
 def sizes(folder, core):
     """Bytes of code and of constants of the network alone, -O2."""
     compiled = folder / "net.o"
-    flags = ("-std=c99", "-O2", "-mthumb", f"-mcpu={core}", "-c")
-    source = str(folder / "net.c")
-    command = ("arm-none-eabi-gcc", *flags, source, "-o", str(compiled))
-    subprocess.run(command, check=True)
+    family = cores.family(core)
+    flags = (*family.options.split(), *cores.CORES[core].options.split())
+    command = (family.compiler, "-std=c99", "-O2", *flags, "-c", str(folder / "net.c"))
+    subprocess.run((*command, "-o", str(compiled)), check=True)
     told = subprocess.run(
-        ("arm-none-eabi-size", "-A", str(compiled)),
+        (family.compiler.replace("-gcc", "-size"), "-A", str(compiled)),
         capture_output=True,
         text=True,
         check=True,
     ).stdout
     found = collections.Counter()
-    for section, size in re.findall(r"^\.(text|rodata)\S*\s+(\d+)", told, re.M):
+    for section, size in re.findall(r"^\.s?(text|rodata)\S*\s+(\d+)", told, re.M):
         found[section] += int(size)
     return found["text"], found["rodata"]
 
@@ -162,13 +164,14 @@ def rows(name, source, reference, core, folder):
 
 def main():
     """Prints the tables."""
-    emulation.require(tuple(cortex_m.MACHINES))
+    chosen = tuple(sys.argv[1:]) or tuple(cores.CORES)
+    emulation.require(chosen)
     print(f"| {' | '.join(COLUMNS)} |\n|{' --- |' * len(COLUMNS)}")
     kinds = [each for kind in KINDS for each in (kind, "CMSIS-NN")]
     second = [f"\n| network | core | {' | '.join(kinds)} |", f"|{' --- |' * 10}"]
     with tempfile.TemporaryDirectory() as folder:
         for name, (source, reference) in NETWORKS.items():
-            for core in cortex_m.MACHINES:
+            for core in chosen:
                 whole, of_kinds = rows(
                     name, source, reference, core, pathlib.Path(folder)
                 )
