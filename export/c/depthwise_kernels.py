@@ -175,26 +175,29 @@ NOT_INLINE static void depthwise_line_$name(const int16_t *pixel, $value *output
     const channel *c, const $scaling *s, int32_t number)
 {
     int32_t i = 0;
-$small\
+$begin\
     while (i < c->count) {
         /* The last four are computed with those before them, again. */
         const int32_t last = c->count - 4, count = c->count < 4 ? c->count : 4;
         i = i > last && last > 0 ? last : i;
 $sums\
         for (int32_t k = 0; k < count; ++k) {
-            output[(i + k) * c->step] = ($value)$result;
+$results\
         }
         i += 4;
     }
 }
 """
 
-_SMALL = """\
+# Bytes that are stored may be those of the scaling, for all that compilers know.
+_NARROW_BEGIN = """\
+    const int32_t by = s->multiplier[number], right = ~s->shift[number];
+    const int32_t low = s->low, high = s->high, zero = s->zero, is_small = s->is_small;
 #ifdef HAS_DSP
-    if (c->is_three && s->is_small && c->count >= 4) {
+    if (c->is_three && is_small && c->count >= 4) {
         line_of_three l = {pixel, c->taps, c->rows,
             c->row_step * (int32_t)sizeof(int16_t), s->bias[number],
-            s->multiplier[number], ~s->shift[number], s->zero, output,
+            by, right, zero, output,
             c->step * (int32_t)sizeof($value), c->count / 4};
         c->stride == 1 ? line_of_three_1_$dtype(&l) : line_of_three_2_$dtype(&l);
         if (c->count % 4) {
@@ -213,6 +216,18 @@ _NARROW_SUMS = """\
         uint32_t sums[4] = {0, 0, 0, 0};
         add_window_uint32_t(
             pixel + i * c->stride, c, 0, c->rows, s->bias[number], sums);
+"""
+
+_NARROW_RESULTS = """\
+            const int32_t sum = wrapped(sums[k]);
+            output[(i + k) * c->step] = ($value)(is_small
+                ? clamped(scaled_down(sum, by, right), low, high) + zero
+                : rescaled(sum, s, number));
+"""
+
+_WIDE_RESULTS = """\
+            output[(i + k) * c->step] =
+                ($value)wide_requantized(sums[k], s, number);
 """
 
 # As many rows at once as have an int32 as their sum.
@@ -383,13 +398,13 @@ def _depthwise(name: str, types: dict[str, str]) -> fragment.Fragment:
     dtype = types["value"].removesuffix("_t")
     needs = [f"fill_plane_{dtype}", f"add_window_{types['sum']}"]
     if types["sum"] == "int64_t":
-        line = _LINE.replace("$small", "").replace("$sums", _WIDE_SUMS)
-        line = line.replace("$result", "wide_requantized(sums[k], s, number)")
+        line = _LINE.replace("$begin", "").replace("$sums", _WIDE_SUMS)
+        line = line.replace("$results", _WIDE_RESULTS)
         kernel = _DEPTHWISE.replace("$limit", "")
         needs += ["wide"]
     else:
-        line = _LINE.replace("$small", _SMALL).replace("$sums", _NARROW_SUMS)
-        line = line.replace("$result", "rescaled(wrapped(sums[k]), s, number)")
+        line = _LINE.replace("$begin", _NARROW_BEGIN).replace("$sums", _NARROW_SUMS)
+        line = line.replace("$results", _NARROW_RESULTS)
         kernel = _DEPTHWISE.replace("$limit", _LIMIT)
         needs += ["narrow", f"limit_{dtype}", f"lines_of_three_{dtype}"]
     names = {"name": name, "dtype": dtype, "most": str(MAX_PRODUCTS), **types}
