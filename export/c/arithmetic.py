@@ -192,7 +192,8 @@ _DSP = """\
 #endif
 
 /* Cortex-M4, M7, M33 and the like multiply pairs of int16. */
-#if defined(__ARM_FEATURE_DSP) && defined(__GNUC__) && !defined(__ARM_BIG_ENDIAN)
+#if defined(__ARM_FEATURE_DSP) && defined(__thumb2__) && defined(__GNUC__) \\
+    && !defined(__ARM_BIG_ENDIAN)
 #define HAS_DSP
 
 /* Bytes 0 and 2 of a word of int8 as a pair of int16. */
