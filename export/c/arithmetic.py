@@ -141,7 +141,8 @@ static inline uint32_t shifted_product(int64_t a, int32_t b, int32_t shift)
     return (uint32_t)(high >> (shift - 32)) + (uint32_t)(high >> (shift - 33) & 1);
 }
 
-static int32_t wide_requantized(int64_t sum, const wide_scaling *s, int32_t channel)
+static inline int32_t wide_requantized(int64_t sum, const wide_scaling *s,
+    int32_t channel)
 {
     const int32_t shift = s->shift[channel];
     if (s->bias) {

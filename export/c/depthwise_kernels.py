@@ -87,10 +87,10 @@ static void spread_taps(const int8_t *weights, int16_t *taps, const channel *c)
 """
 
 _WINDOW = """\
-/* Adds begin and the products of rows of the kernel, from first on, to four sums. */
+/* begin and the products of rows of the kernel, from first on: four sums. */
 #ifdef HAS_DSP
-static inline void add_window_$sum(const int16_t *pixel, const channel *c,
-    int32_t first, int32_t rows, int32_t begin, $sum *sums)
+static inline void add_window(const int16_t *pixel, const channel *c,
+    int32_t first, int32_t rows, int32_t begin, uint32_t *sums)
 {
     const int32_t stride = c->stride;
     const int16_t *taps = c->taps + (c->columns + 1) / 2 * 2 * first;
@@ -135,36 +135,36 @@ static inline void add_window_$sum(const int16_t *pixel, const channel *c,
             pixel += c->row_step;
         }
     }
-    sums[0] += ($sum)sum0;
-    sums[1] += ($sum)sum1;
-    sums[2] += ($sum)sum2;
-    sums[3] += ($sum)sum3;
+    sums[0] = (uint32_t)sum0;
+    sums[1] = (uint32_t)sum1;
+    sums[2] = (uint32_t)sum2;
+    sums[3] = (uint32_t)sum3;
 }
 #else
-static inline void add_window_$sum(const int16_t *pixel, const channel *c,
-    int32_t first, int32_t rows, int32_t begin, $sum *sums)
+static inline void add_window(const int16_t *pixel, const channel *c,
+    int32_t first, int32_t rows, int32_t begin, uint32_t *sums)
 {
     const int32_t stride = c->stride;
     const int16_t *taps = c->taps + (c->columns + 1) / 2 * 2 * first;
-    $part sum0 = ($part)begin, sum1 = sum0, sum2 = sum0, sum3 = sum0;
+    uint32_t sum0 = (uint32_t)begin, sum1 = sum0, sum2 = sum0, sum3 = sum0;
     pixel += first * c->row_step;
     for (; rows > 0; --rows) {
         const int16_t *at = pixel;
         for (int32_t i = c->columns; i > 0; --i) {
             const int32_t tap = *taps++;
-            sum0 += ($part)(at[0] * tap);
-            sum1 += ($part)(at[stride] * tap);
-            sum2 += ($part)(at[2 * stride] * tap);
-            sum3 += ($part)(at[3 * stride] * tap);
+            sum0 += (uint32_t)(at[0] * tap);
+            sum1 += (uint32_t)(at[stride] * tap);
+            sum2 += (uint32_t)(at[2 * stride] * tap);
+            sum3 += (uint32_t)(at[3 * stride] * tap);
             ++at;
         }
         taps += c->columns % 2;
         pixel += c->row_step;
     }
-    sums[0] += sum0;
-    sums[1] += sum1;
-    sums[2] += sum2;
-    sums[3] += sum3;
+    sums[0] = sum0;
+    sums[1] = sum1;
+    sums[2] = sum2;
+    sums[3] = sum3;
 }
 #endif
 """
@@ -213,9 +213,8 @@ _NARROW_BEGIN = """\
 """
 
 _NARROW_SUMS = """\
-        uint32_t sums[4] = {0, 0, 0, 0};
-        add_window_uint32_t(
-            pixel + i * c->stride, c, 0, c->rows, s->bias[number], sums);
+        uint32_t sums[4];
+        add_window(pixel + i * c->stride, c, 0, c->rows, s->bias[number], sums);
 """
 
 _NARROW_RESULTS = """\
@@ -236,7 +235,11 @@ _WIDE_SUMS = """\
         int64_t sums[4] = {0, 0, 0, 0};
         for (int32_t row = 0; row < c->rows; row += most) {
             const int32_t rows = c->rows - row < most ? c->rows - row : most;
-            add_window_int64_t(pixel + i * c->stride, c, row, rows, 0, sums);
+            uint32_t parts[4];
+            add_window(pixel + i * c->stride, c, row, rows, 0, parts);
+            for (int32_t k = 0; k < 4; ++k) {
+                sums[k] += wrapped(parts[k]);
+            }
         }
 """
 
@@ -373,11 +376,9 @@ def fragments() -> dict[str, fragment.Fragment]:
     """All kernels by name, `depthwise_int8`, with what they build on."""
     found = {
         "channel": Fragment(_TYPE, ("dsp",)),
+        "add_window": Fragment(_WINDOW, ("channel",)),
         "line_of_three": Fragment(_LINE_OF_THREE, ("dsp", "not_inline")),
     }
-    for total, part in (("uint32_t", "uint32_t"), ("int64_t", "int32_t")):
-        window = literals.filled(_WINDOW, sum=total, part=part)
-        found[f"add_window_{total}"] = Fragment(window, ("channel",))
     for dtype in paired_products.STORE:
         names = {"dtype": dtype, "value": f"{dtype}_t"}
         plane = literals.filled(_PLANE, **names)
@@ -396,7 +397,7 @@ def fragments() -> dict[str, fragment.Fragment]:
 def _depthwise(name: str, types: dict[str, str]) -> fragment.Fragment:
     """The kernel of a variant."""
     dtype = types["value"].removesuffix("_t")
-    needs = [f"fill_plane_{dtype}", f"add_window_{types['sum']}"]
+    needs = [f"fill_plane_{dtype}", "add_window"]
     if types["sum"] == "int64_t":
         line = _LINE.replace("$begin", "").replace("$sums", _WIDE_SUMS)
         line = line.replace("$results", _WIDE_RESULTS)
