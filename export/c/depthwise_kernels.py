@@ -148,6 +148,17 @@ static inline void add_window(const int16_t *pixel, const channel *c,
     const int16_t *taps = c->taps + (c->columns + 1) / 2 * 2 * first;
     uint32_t sum0 = (uint32_t)begin, sum1 = sum0, sum2 = sum0, sum3 = sum0;
     pixel += first * c->row_step;
+    for (; c->columns == 3 && rows > 0; --rows) {
+        const int16_t *const at1 = pixel + stride, *const at2 = at1 + stride,
+                      *const at3 = at2 + stride;
+        const int32_t x = taps[0], y = taps[1], z = taps[2];
+        sum0 += (uint32_t)(pixel[0] * x + pixel[1] * y + pixel[2] * z);
+        sum1 += (uint32_t)(at1[0] * x + at1[1] * y + at1[2] * z);
+        sum2 += (uint32_t)(at2[0] * x + at2[1] * y + at2[2] * z);
+        sum3 += (uint32_t)(at3[0] * x + at3[1] * y + at3[2] * z);
+        taps += 4;
+        pixel += c->row_step;
+    }
     for (; rows > 0; --rows) {
         const int16_t *at = pixel;
         for (int32_t i = c->columns; i > 0; --i) {
