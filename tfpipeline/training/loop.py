@@ -103,6 +103,8 @@ def train(
     state = _state(folder, model, optimizer, averages)
     training = _Training(stage, model, task, variables, optimizer, strategy, averages)
     train_steps = _train_steps(training)
+    if writes and not state.epoch:
+        reporter.show_network(model)
     while state.epoch < stage.epochs and not _stalled(stage, state.history):
         try:
             record, result = _epoch(training, state.epoch, train_steps, reporter)
@@ -115,7 +117,8 @@ def train(
         state = _advance(training, state, record, result)
         if writes:
             checkpoints.save(folder, state)
-            reporter.end_epoch(state.history)
+            names = [variable.name for variable in model.weights]
+            reporter.end_epoch(state.history, zip(names, state.weights, strict=True))
     best_epoch = state.history[-1]["best_epoch"]
     best_weights = _kept_weights(model, task.kept, state.best_weights)
     return StageResult(best_weights, best_epoch, state.history)

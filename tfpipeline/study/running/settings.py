@@ -13,7 +13,9 @@ from tfpipeline.post_training import input_range as input_ranges
 from tfpipeline.study.running import crops, decoders
 
 CLASSIFIER, DETECTOR, VERIFIER = "classifier", "detector", "verifier"
-STAGES = (CLASSIFIER, DETECTOR, VERIFIER)
+SEGMENTER = "segmenter"
+STAGES = (CLASSIFIER, SEGMENTER, DETECTOR, VERIFIER)
+_ALONE = (CLASSIFIER, SEGMENTER)
 _MODEL = "a .keras, .h5 or .tflite file, file.py:function, or the folder of a run"
 
 
@@ -31,6 +33,10 @@ class Networks(fields.Config):
             f"Takes pictures for classes: {_MODEL}.",
             check=_require_there,
         ),
+    ] = None
+    segmenter: Annotated[
+        str | None,
+        Flag("Gives each pixel a class; likewise.", check=_require_there),
     ] = None
     detector: Annotated[
         str | None,
@@ -67,9 +73,9 @@ class Data(fields.Config):
     data: Annotated[
         str | None,
         Flag(
-            "Pictures: a folder (a class or a person a folder, or with --labels or "
-            "--annotations), lfw, or NAME:SPLIT of a prepared TFDS set with boxes, "
-            "such as wider_face:validation."
+            "Pictures: a folder (a class or a person a folder, one with images and "
+            "masks, or with --labels or --annotations), lfw, or NAME:SPLIT of a "
+            "prepared TFDS set with boxes, such as wider_face:validation."
         ),
     ] = None
     data_dir: Annotated[
@@ -182,12 +188,13 @@ class Command(fields.Config):
         return pathlib.Path(self.workdir)
 
     def check(self) -> None:
-        """A classifier stands alone; nothing is there twice."""
-        networks = self.networks
-        if networks.classifier and (networks.detector or networks.verifier):
+        """Only a cascade has two networks; nothing is there twice."""
+        given = self._given()
+        alone = [stage for stage in given if stage in _ALONE]
+        if alone and len(given) > 1:
+            others = " and ".join(f"--{each}" for each in given if each != alone[0])
             raise errors.UsageError(
-                "--classifier is a study of its own: leave out --detector and "
-                "--verifier"
+                f"--{alone[0]} is a study of its own: leave out {others}"
             )
         for name in ("formats", "detector_formats", "face_sizes"):
             values = getattr(self, name)
@@ -200,10 +207,13 @@ class Command(fields.Config):
         Raises:
             UsageError: none is.
         """
-        given = tuple(each for each in STAGES if getattr(self.networks, each))
+        given = self._given()
         if not given:
             raise errors.UsageError(
-                "say what is studied: --classifier, --detector, --verifier, or the "
-                "last two together"
+                "say what is studied: --classifier, --segmenter, --detector, "
+                "--verifier, or the last two together"
             )
         return given
+
+    def _given(self) -> tuple[str, ...]:
+        return tuple(each for each in STAGES if getattr(self.networks, each))

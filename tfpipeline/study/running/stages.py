@@ -53,6 +53,11 @@ class Stage:
             )
         return shape[0], shape[1]
 
+    @property
+    def output_shape(self) -> tuple[int, ...]:
+        """Of its first output, a picture's."""
+        return self._plain.output_shapes()[0]
+
     @functools.cached_property
     def heads(self) -> tuple[head.Head, ...]:
         """How each output ends."""
@@ -65,7 +70,7 @@ class Stage:
         if not path.exists():  # file.py:function; what that reads is not followed.
             path = pathlib.Path(self.model.rpartition(":")[0])
         files = sorted(p for p in path.rglob("*") if p.is_file()) or [path]
-        return disk.digest(repr([disk.digest_at(each) for each in files]).encode())
+        return disk.digest(repr([disk.digest_behind(each) for each in files]).encode())
 
     def runner(self, form: str) -> Run:
         """Pictures, uint8 [H, W, 3] of `size` -> every output, real, [N, ...].

@@ -12,6 +12,7 @@ from tfpipeline.study.running import (
     detecting,
     pairs,
     pictures,
+    segmenting,
     settings,
     shared,
     sources,
@@ -19,8 +20,6 @@ from tfpipeline.study.running import (
     steps,
     verifying,
 )
-
-TRUTH = "truth"
 
 
 def run(command: settings.Command, done: steps.Steps) -> None:
@@ -35,6 +34,8 @@ def run(command: settings.Command, done: steps.Steps) -> None:
         raise errors.UsageError("say on what pictures: --data=FOLDER")
     if given == (settings.CLASSIFIER,):
         _classification(command, done)
+    elif given == (settings.SEGMENTER,):
+        segmenting.run(command, done)
     elif given == (settings.DETECTOR,):
         _detection(command, done)
     else:
@@ -91,7 +92,7 @@ def _classifier(
 
 def _detection(command: settings.Command, done: steps.Steps) -> None:
     measured = pictures.source(command)
-    done.run(TRUTH, steps.key(data=measured.digest), lambda: _truth(measured))
+    done.run(records.TRUTH, steps.key(data=measured.digest), lambda: _truth(measured))
     detecting.run(command, done, measured, pictures.calibration(command, measured))
 
 
@@ -104,7 +105,13 @@ def _truth(measured: sources.Source) -> list[records.Record]:
         if sample.ignored is not None:
             counts[sample.ignored] = 0
         made.append(
-            records.Record(sample.name, TRUTH, TRUTH, boxes=sample.boxes, scores=counts)
+            records.Record(
+                sample.name,
+                records.TRUTH,
+                records.TRUTH,
+                boxes=sample.boxes,
+                scores=counts,
+            )
         )
     return made
 
@@ -114,7 +121,7 @@ def _verification(command: settings.Command, done: steps.Steps) -> None:
     measured = pictures.of_pairs(command, asked)
     other = pictures.calibration(command, measured)
     done.run(
-        TRUTH,
+        records.TRUTH,
         steps.key(pairs=(asked.first, asked.second, asked.folds.tolist())),
         lambda: _people(asked),
     )
@@ -141,7 +148,9 @@ def _verification(command: settings.Command, done: steps.Steps) -> None:
 def _people(asked: pairs.Pairs) -> list[records.Record]:
     """A record a pair: both pictures in its name, the fold in the stage."""
     return [
-        records.Record(f"{one}|{other}", TRUTH, f"{TRUTH}/{fold}", label=int(same))
+        records.Record(
+            f"{one}|{other}", records.TRUTH, f"{records.TRUTH}/{fold}", label=int(same)
+        )
         for one, other, fold, same in zip(
             asked.first, asked.second, asked.folds, asked.same, strict=True
         )

@@ -107,6 +107,11 @@ def _prepared(
 def _operands(layer: program.Layer, inputs: Sequence[Array]) -> Sequence[Array]:
     """The inputs with the layer's rows and columns, concatenated and split."""
     hardware = layer.hardware
+    if layer.joins_pixels([values.shape[-1] for values in inputs]):
+        count, channels = len(inputs[0]), hardware.in_channels
+        rows = [values.reshape(count, -1, channels) for values in inputs]
+        whole = np.concatenate(rows, axis=1)
+        return [whole.reshape(count, *hardware.in_dim, channels)]
     shaped = [
         values.reshape(len(values), *hardware.in_dim, values.shape[-1])
         for values in inputs
