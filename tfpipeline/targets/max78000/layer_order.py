@@ -10,134 +10,81 @@ places whatever its layers are called.
 
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
-
-import numpy as np
 
 from tfpipeline.ir import graph
 
-# What names a layer or a tensor.
-_NAMES = ("name", "inputs", "output", "further", "weights", "bias")
-# Among the colors of what layers read.
-_CONSTANT, _INPUT = -1, -2
 
-Bits = int | Mapping[str, int] | None
-
-
-def by_structure(g: graph.Graph, weight_bits: Bits = None) -> graph.Graph:
+def by_structure(g: graph.Graph) -> graph.Graph:
     """The graph with its layers in the order of a depth-first search.
 
     Of the readers of a tensor, those come first whose results never meet the others',
-    such as the heads of a detector, the ones with the shortest way to the end in front;
-    then the rest, the longest way in front, as a block's convolutions before its
-    shortcut. Between ways of one length that with larger results comes first; else a
-    comparison of what the layers are decides.
-
-    Args:
-        g: a well-formed graph.
-        weight_bits: width of the weights by layer name, which tells layers apart.
+    such as the heads of a detector: the shortest way to the end first, of ways of one
+    length that with the largest results. Then the rest, the longest way in front, as a
+    block's convolutions before its shortcut. Else what an earlier output or operand is
+    made of comes first.
     """
     readers = _readers(g)
-    colors = _colors(g, readers, weight_bits)
+    numbers = _numbers(g)
+    sizes = {each.name: g.tensors[each.output].num_elements for each in g.layers}
     lengths: dict[str, int] = {}
-    # Tensors that are made of a layer's result, and that itself.
+    # Layers that read what a layer writes, or what is made of it, and that itself.
     reached: dict[str, frozenset[str]] = {}
     for layer in reversed(g.layers):
-        found = [each.name for each, _ in _readers_of(layer, readers)]
+        found = [each.name for each in _readers_of(layer, readers)]
         lengths[layer.name] = 1 + max((lengths[name] for name in found), default=0)
         further = (reached[name] for name in found)
-        reached[layer.name] = frozenset({layer.output}).union(*further)
+        reached[layer.name] = frozenset({layer.name}).union(*further)
 
     def ordered(layers: Sequence[graph.Layer]) -> list[graph.Layer]:
         names = {layer.name for layer in layers}
 
         def preference(layer: graph.Layer) -> tuple[bool, int, int, int]:
-            others = names - {layer.name}
-            meets = any(reached[layer.name] & reached[other] for other in others)
-            length = lengths[layer.name]
-            size = sum(g.tensors[name].num_elements for name in reached[layer.name])
-            way = -length if meets else length
-            return meets, way, -size, colors[layer.name]
+            name = layer.name
+            if any(reached[name] & reached[other] for other in names - {name}):
+                return True, -lengths[name], 0, numbers[name]
+            size = sum(sizes[each] for each in reached[name])
+            return False, lengths[name], -size, numbers[name]
 
         return sorted(layers, key=preference)
 
     return dataclasses.replace(g, layers=_reverse_postorder(g, readers, ordered))
 
 
-# By tensor, the layers that read it and which of their inputs it is.
-_Readers = Mapping[str, Sequence[tuple[graph.Layer, int]]]
+# By tensor, the layers that read it.
+_Readers = Mapping[str, Sequence[graph.Layer]]
 
 
 def _readers(g: graph.Graph) -> _Readers:
-    readers: dict[str, list[tuple[graph.Layer, int]]] = {}
+    readers: dict[str, list[graph.Layer]] = {}
     for layer in g.layers:
-        for position, name in enumerate(layer.inputs):
-            readers.setdefault(name, []).append((layer, position))
+        for name in dict.fromkeys(layer.inputs):
+            readers.setdefault(name, []).append(layer)
     return readers
 
 
-def _readers_of(layer: graph.Layer, readers: _Readers) -> list[tuple[graph.Layer, int]]:
+def _readers_of(layer: graph.Layer, readers: _Readers) -> list[graph.Layer]:
     names = graph.written_names(layer)
     return [reader for name in names for reader in readers.get(name, ())]
 
 
-def _colors(g: graph.Graph, readers: _Readers, bits: Bits) -> dict[str, int]:
-    """A number for each layer by name; layers that nothing tells apart share it.
+def _numbers(g: graph.Graph) -> dict[str, int]:
+    """Of each layer by name, where it is met on the way from the outputs backwards.
 
-    By refinement: first what a layer is, then, as long as that tells more of them
-    apart, the numbers of what it reads, of what reads it and of what has its kernel.
+    Outputs and operands are taken in their order, so that no two layers are alike.
     """
-    sharing: dict[str, list[str]] = {}
-    for layer in g.layers:
-        if isinstance(layer, graph.Weighted):
-            sharing.setdefault(layer.weights, []).append(layer.name)
     writers = {name: each for each in g.layers for name in graph.written_names(each)}
-    sources = {name: _INPUT - index for index, name in enumerate(g.inputs)}
-    colors = _ranks({layer.name: repr(_own(g, layer, bits)) for layer in g.layers})
-    while True:
-
-        def source(name: str, colors: Mapping[str, int] = colors) -> int:
-            if name in writers:
-                return colors[writers[name].name]
-            return sources.get(name, _CONSTANT)
-
-        keys = {}
-        for layer in g.layers:
-            reads = tuple(source(name) for name in layer.inputs)
-            found = _readers_of(layer, readers)
-            read = tuple(sorted((colors[each.name], place) for each, place in found))
-            ends = tuple(i for i, n in enumerate(g.outputs) if n == layer.output)
-            kernel = getattr(layer, "weights", "")
-            same = tuple(sorted(colors[each] for each in sharing.get(kernel, ())))
-            keys[layer.name] = (colors[layer.name], reads, read, ends, same)
-        refined = _ranks(keys)
-        if len({*refined.values()}) == len({*colors.values()}):
-            return colors
-        colors = refined
-
-
-def _ranks(keys: Mapping[str, Any]) -> dict[str, int]:
-    order = sorted({*keys.values()})
-    ranks = {key: rank for rank, key in enumerate(order)}
-    return {name: ranks[key] for name, key in keys.items()}
-
-
-def _own(g: graph.Graph, layer: graph.Layer, bits: Bits) -> tuple[object, ...]:
-    """What a layer is by itself."""
-    fields = [
-        (field.name, getattr(layer, field.name))
-        for field in dataclasses.fields(layer)
-        if field.name not in _NAMES
-    ]
-    shapes = [g.tensors[name].shape for name in graph.written_names(layer)]
-    weights: tuple[object, ...] = ()
-    if isinstance(layer, graph.Weighted):
-        kernel, bias = g.tensors[layer.weights], layer.bias
-        # A bias of zeros is none on the device.
-        has_bias = bias is not None and bool(np.any(g.constants.get(bias, True)))
-        width = bits.get(layer.name) if isinstance(bits, Mapping) else bits
-        weights = (kernel.shape, kernel.num_bits, has_bias, width)
-    return (layer.kind, fields, shapes, weights)
+    numbers: dict[str, int] = {}
+    waiting = [writers[name] for name in reversed(g.outputs) if name in writers]
+    while waiting:
+        layer = waiting.pop()
+        if layer.name not in numbers:
+            numbers[layer.name] = len(numbers)
+            sources = [writers[name] for name in layer.inputs if name in writers]
+            waiting += reversed(sources)
+    # What no output is made of, if a graph has such.
+    for layer in g.layers:
+        numbers.setdefault(layer.name, len(numbers))
+    return numbers
 
 
 def _reverse_postorder(
@@ -146,7 +93,7 @@ def _reverse_postorder(
     ordered: Callable[[Sequence[graph.Layer]], list[graph.Layer]],
 ) -> tuple[graph.Layer, ...]:
     """All layers, each behind what it reads; the preferred of several first."""
-    starts = [layer for name in g.inputs for layer, _ in readers.get(name, ())]
+    starts = [layer for name in g.inputs for layer in readers.get(name, ())]
     written = {name for layer in g.layers for name in graph.written_names(layer)}
     starts += [layer for layer in g.layers if not written & {*layer.inputs}]
     visited: set[str] = set()
@@ -160,6 +107,6 @@ def _reverse_postorder(
         elif layer.name not in visited:
             visited.add(layer.name)
             stack.append((layer, True))
-            following = ordered([each for each, _ in _readers_of(layer, readers)])
+            following = ordered(_readers_of(layer, readers))
             stack.extend((each, False) for each in following)
     return tuple(left[::-1])

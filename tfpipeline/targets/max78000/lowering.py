@@ -124,7 +124,7 @@ def lower(
     """
     g, left_out = constant_scalings.without_the_devices_own(g)
     fusion.check_names(g, weight_bits)
-    g = layer_order.by_structure(g, weight_bits)
+    g = layer_order.by_structure(g)
     network = fusion.draft_network(
         g, spec, weight_bits=weight_bits, wide_output=wide_output
     )
