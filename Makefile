@@ -6,11 +6,15 @@ STAMP := $(VENV)/.installed
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 RUN := runs/demo
 JOBS ?= 2
-# Tests of one file share what they prepare, so a file stays in one process.
-PYTEST = $(BIN)/python -m pytest --numprocesses=$(JOBS) --dist=loadfile
+# Of the campaign. Bash has a variable of its own that is named SECONDS.
+SECONDS := $(if $(filter command line,$(origin SECONDS)),$(SECONDS),3600)
+SEED ?= 0
+# Tests of one file share what they prepare, so a file stays in one process. Compiled
+# modules are kept whatever the environment says: pytest rewrites 500 of them at a start.
+PYTEST = PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest --numprocesses=$(JOBS) --dist=loadfile
 DEFAULT = -m "not slow and not vendor and not emulated and not pages"
 
-.PHONY: help install demo test test-quick test-slow test-vendor test-emulated test-pages test-docs test-wheel lint format bench clean
+.PHONY: help install demo test test-quick test-slow test-vendor test-emulated test-pages test-docs test-wheel lint format bench campaign clean
 
 help:  ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -63,6 +67,9 @@ format: $(STAMP)  ## apply ruff's fixes and format
 
 bench: $(STAMP)  ## speeds as ratios in one run
 	@$(BIN)/python -m tests.benchmarks
+
+campaign: $(STAMP)  ## faults for an hour: kills, hostile disks, damaged files, random networks
+	@$(BIN)/python -m tests.campaign --seconds=$(SECONDS) --seed=$(SEED) --jobs=$(JOBS)
 
 clean:  ## remove the environment and caches; runs stay
 	rm -rf $(VENV) tfpipeline.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -277,6 +277,16 @@ def test_debug_sets_the_level_of_our_lines():
     assert logger.level == logging.INFO
 
 
+def test_pillow_says_nothing_beside_our_line():
+    found = []
+
+    def main(config):
+        found.append(logging.getLogger("PIL.TiffImagePlugin").isEnabledFor(40))
+
+    assert _start(main) == 0
+    assert found == [False]
+
+
 def test_a_program_leaves_no_flag_behind():
     before = set(flags.FLAGS)
     assert _run(None) == 0

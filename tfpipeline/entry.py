@@ -118,6 +118,9 @@ def _quiet_libraries(values: flags.FlagValues) -> None:
     level = logging.INFO if values["debug"].value else logging.ERROR
     for library in ("absl", "tensorflow"):
         logging.getLogger(library).setLevel(level)
+    # Of what it cannot read, which is told in our own line.
+    if not values["debug"].value:
+        logging.getLogger("PIL").setLevel(logging.CRITICAL)
 
 
 class _Lines(logging.Formatter):

@@ -8,6 +8,7 @@ import numpy as np
 
 from export.audio import beside
 from export.c import emulation, files, host, network, states
+from export.c.cores import catalog
 from export.detection import beside as boxes
 from export.given import Given
 from export.target import Prepared, Target
@@ -31,8 +32,8 @@ class Flags(fields.Config):
     emulate: Annotated[
         tuple[str, ...],
         Flag(
-            "Run it in QEMU on these cores, of cortex-m3, cortex-m4 and cortex-m7, and "
-            "count the instructions of each layer."
+            f"Run it in QEMU on these cores, of {', '.join(catalog.CORES)}, and count "
+            "the instructions of each layer."
         ),
     ] = ()
     host_compiler: Annotated[

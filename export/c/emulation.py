@@ -1,7 +1,7 @@
-"""Runs what was written on an emulated Cortex-M, and counts instructions.
+"""Runs what was written on an emulated core, and counts instructions.
 
 QEMU executes the very instructions that a chip would, and has no model of its pipeline,
-caches and flash: counts are exact to 40 instructions a layer, and say nothing about
+caches and flash: counts are exact to a tick of the core's clock, and say nothing about
 cycles. Beside them stands what the cost model of `targets/stm32` predicts for CMSIS-NN.
 """
 
@@ -11,19 +11,13 @@ import pathlib
 import re
 import shutil
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
-from export.c import cortex_m, network
+from export.c import network
+from export.c.cores import catalog
 from tfpipeline import errors, leftovers
 from tfpipeline.cost import macs
 from tfpipeline.targets.stm32 import cost, lowering, spec
-
-# What the folder's Makefile calls, and Debian's packages with it.
-TOOLS = {
-    "make": "make",
-    "arm-none-eabi-gcc": "gcc-arm-none-eabi libnewlib-arm-none-eabi",
-    "qemu-system-arm": "qemu-system-arm",
-}
 
 # Half a minute of emulated work at the 0.5 to 1 giga-instructions a second of QEMU.
 _TIMEOUT_SECONDS = 600
@@ -49,11 +43,14 @@ class Run:
     stack_bytes: int
 
 
-def missing_tools() -> list[str]:
-    """One line for each tool that is not installed."""
+def missing_tools(cores: Iterable[str]) -> list[str]:
+    """One line for each tool that `cores` need and that is not installed."""
+    tools: dict[str, str] = {}
+    for family in catalog.families(cores):
+        tools |= family.tools
     return [
         f"{tool} is not installed (Debian: apt install {package})"
-        for tool, package in TOOLS.items()
+        for tool, package in tools.items()
         if shutil.which(tool) is None
     ]
 
@@ -65,12 +62,11 @@ def require(cores: Sequence[str]) -> None:
         UsageError: a core without a board, or a tool that is not installed.
     """
     reasons = [
-        f"no emulated board has the core '{core}': choose of "
-        f"{', '.join(cortex_m.MACHINES)}"
+        f"no emulated board has the core '{core}': choose of {', '.join(catalog.CORES)}"
         for core in cores
-        if core not in cortex_m.MACHINES
+        if core not in catalog.CORES
     ]
-    reasons += missing_tools() if cores else []
+    reasons += missing_tools(core for core in cores if core in catalog.CORES)
     if reasons:
         raise errors.UsageError("; ".join(reasons))
 
@@ -85,12 +81,13 @@ def run(
     """Compiles what `files.write` wrote for `core`, and runs its known answers.
 
     Raises:
-        TargetError: it does not compile, does not fit the board's 4 MB of code or of
-            data, faults, or does not end.
+        TargetError: it does not compile, does not fit the board's memory, faults, or
+            does not end.
     """
+    board = catalog.family(core).folder
     with leftovers.scratch_folder() as build:
         command = (
-            *("make", "-s", "-C", str(pathlib.Path(folder, cortex_m.FOLDER)), "run"),
+            *("make", "-s", "-C", str(pathlib.Path(folder, board)), "run"),
             *(f"CORE={core}", f"CFLAGS={flags}", f"BUILD={build}"),
         )
         try:

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from export.c import cortex_m, harness, network
+from export.c import harness, network
+from export.c.cores import catalog, family
 from tfpipeline import marked_folder
 from tfpipeline.ir import graph
 from tfpipeline.simulate import execution
@@ -52,22 +53,18 @@ def contents(
         random = np.random.default_rng(0)
         inputs = [_random_images(each, random) for each in found.inputs.values()]
     answers = execution.run(found.g, inputs)
-    return {**texts(found, inputs, answers), **harness.contents(found)}
-
-
-def texts(
-    found: network.Network,
-    inputs: Sequence[graph.Array],
-    answers: Sequence[graph.Array],
-) -> dict[str, str]:
-    """As `contents`, with answers that are computed already, without the harness."""
-    own = {
+    boards = {
+        f"{cores.folder}/{file}": text
+        for cores in catalog.FAMILIES
+        for file, text in family.texts(cores, found).items()
+    }
+    return {
         f"{found.name}.c": network.source(found),
         f"{found.name}.h": network.header(found),
         f"{found.name}_test.c": network.test(found, inputs, answers),
+        **boards,
+        **harness.contents(found),
     }
-    board = cortex_m.texts(found)
-    return own | {f"{cortex_m.FOLDER}/{file}": text for file, text in board.items()}
 
 
 def _random_images(tensor: graph.Tensor, random: np.random.Generator) -> graph.Array:

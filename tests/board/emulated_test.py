@@ -15,16 +15,15 @@ import time
 import numpy as np
 import pytest
 
-from export.c import emulation, files
+from export.c import files
 from export.harness import building
 from tests.board import firmware
+from tests.export.c import emulated_program
 from tfpipeline import errors, model_source, run
 
 pytestmark = [
     pytest.mark.emulated,
-    pytest.mark.skipif(
-        bool(emulation.missing_tools()), reason="; ".join(emulation.missing_tools())
-    ),
+    emulated_program.needs("cortex-m4"),
 ]
 
 TEST = 200
@@ -48,17 +47,16 @@ def network(tmp_path_factory):
 def board(harness, machine, serial):
     """QEMU with a board's program; yields the process and its standard error."""
     program = firmware.built(harness, machine, "-O2 -Werror -pedantic")
-    process = subprocess.Popen(
+    with subprocess.Popen(
         building.qemu(machine, str(program), serial),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
-    )
-    try:
-        yield process
-    finally:
-        process.kill()
-        process.wait()
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
 def pty_of(process):

@@ -5,7 +5,7 @@ import subprocess
 import numpy as np
 import pytest
 
-from export.c import files
+from export.c import files, network
 from export.tflite import from_graph, normal_form, verify
 from export.tflm import bundle, sources
 from tests import several_ends
@@ -77,7 +77,7 @@ def test_known_answers_in_c_are_those_of_all_outputs(tmp_path, expected, wrong):
     answers = [each.copy() for each in expected]
     if wrong is not None:
         answers[wrong][-1, -1] ^= 1
-        text = files.texts(found, INPUTS, answers)["net_test.c"]
+        text = network.test(found, INPUTS, answers)
         (tmp_path / "net" / "net_test.c").write_text(text)
     folder = tmp_path / "net"
     program = compiler.compile_program(folder.glob("*.c"), folder / "program", "-O0")

@@ -1,6 +1,8 @@
 """Bytes and text of files: all, or one clear error."""
 
 import os
+import pathlib
+import tracemalloc
 
 import pytest
 
@@ -21,6 +23,26 @@ def test_a_file_is_read_up_to_the_limit(tmp_path):
     path.write_bytes(b"12345")
     assert content.read(path, limit=5) == b"12345"
     assert "has over 4 bytes" in _error(path, limit=4)
+
+
+def test_as_much_memory_is_taken_as_the_file_has(tmp_path):
+    path = tmp_path / "file"
+    path.write_bytes(b"12345")
+    tracemalloc.start()
+    try:
+        assert content.read(path) == b"12345"
+        assert tracemalloc.get_traced_memory()[1] < 1 << 20
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_file_that_does_not_say_its_size_is_read_up_to_the_limit():
+    path = pathlib.Path("/proc/self/status")
+    if not path.exists():
+        pytest.skip("no /proc")
+    assert os.stat(path).st_size == 0
+    assert b"VmPeak" in content.read(path)
+    assert "has over 20 bytes" in _error(path, limit=20)
 
 
 def test_what_cannot_be_read_is_said(tmp_path):

@@ -12,6 +12,7 @@ from tfpipeline import errors
 MAX_BYTES = 1 << 31
 # Of what a person writes: flags, policies, labels.
 MAX_TEXT_BYTES = 1 << 20
+_PIECE_BYTES = 1 << 20
 
 
 def read(path: str | os.PathLike[str], limit: int = MAX_BYTES) -> bytes:
@@ -96,7 +97,16 @@ def _open(path: str, flags: int) -> int:
 
 
 def _up_to(stream: BinaryIO, limit: int) -> bytes | None:
-    data = stream.read(limit + 1)
+    """What is left of a file; None if that is over `limit` bytes."""
+    # Memory is taken for all that is asked for, whatever the file has.
+    size = os.fstat(stream.fileno()).st_size
+    data = stream.read(min(size, limit) + 1)
+    # It grows, or does not say its size, as those of Linux' /proc.
+    while size < len(data) <= limit:
+        more = stream.read(min(limit + 1 - len(data), _PIECE_BYTES))
+        if not more:
+            break
+        data += more
     return data if len(data) <= limit else None
 
 

@@ -5,7 +5,8 @@ import subprocess
 import numpy as np
 import pytest
 
-from export.c import cortex_m, emulation, files, network
+from export.c import emulation, files, network
+from export.c.cores import catalog
 from tests import graph_builder
 from tests.export.c import random_graphs
 from tfpipeline import errors
@@ -40,9 +41,9 @@ def test_all_that_is_missing_is_said_at_once(monkeypatch):
     monkeypatch.setenv("PATH", "")
     with pytest.raises(errors.UsageError) as caught:
         emulation.require(["cortex-m4", "cortex-m0", "esp32"])
-    for part in ("'cortex-m0'", "'esp32'", *emulation.TOOLS):
+    for part in ("'cortex-m0'", "'esp32'", *catalog.family("cortex-m4").tools):
         assert part in str(caught.value)
-    assert "choose of cortex-m3, cortex-m4, cortex-m7" in str(caught.value)
+    assert "choose of cortex-m3, cortex-m4, cortex-m7, rv32imac" in str(caught.value)
     emulation.require([])
 
 
@@ -66,6 +67,18 @@ def test_cores_without_a_model_have_counts_alone(monkeypatch, tmp_path):
     text = "\n".join(emulation.to_text(small(), ran))
     assert "2,640" in text
     assert "CMSIS-NN" not in text
+
+
+def test_tools_are_those_of_the_cores_that_are_asked_for(monkeypatch):
+    monkeypatch.setenv("PATH", "")
+    arm, riscv = (emulation.missing_tools([core]) for core in ("cortex-m4", "rv32imac"))
+    assert [line.split()[0] for line in arm] == list(catalog.family("cortex-m4").tools)
+    assert (
+        "qemu-system-riscv32 is not installed (Debian: apt install qemu-sys"
+        in (riscv[2])
+    )
+    # Make is named once.
+    assert len(emulation.missing_tools(["cortex-m4", "rv32imac", "cortex-m3"])) == 5
 
 
 @pytest.mark.parametrize(
@@ -94,8 +107,10 @@ def test_names_of_layers_are_plain_text(tmp_path):
     net.conv(3)
     g = random_graphs.quantized(net.build(), np.random.default_rng(0), "int8")
     files.write(tmp_path / "net", g, "net")
-    text = (tmp_path / "net" / cortex_m.FOLDER / "profile.c").read_text()
-    assert '    "Conv2D layer0",\n' in text
-    makefile = (tmp_path / "net" / cortex_m.FOLDER / "Makefile").read_text()
-    for core, machine in cortex_m.MACHINES.items():
-        assert f"MACHINE_{core} := {machine}\n" in makefile
+    for family in catalog.FAMILIES:
+        folder = tmp_path / "net" / family.folder
+        assert '    "Conv2D layer0",\n' in (folder / "profile.c").read_text()
+        makefile = (folder / "Makefile").read_text()
+        for core in family.cores:
+            assert f"MACHINE_{core.name} := {core.machine}\n" in makefile
+            assert f"OPTIONS_{core.name} := {core.options}\n" in makefile

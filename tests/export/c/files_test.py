@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from export.c import files
+from export.c.cores import catalog
 from export.harness import firmware_files
 from tests import folder_trees, graph_builder
 from tests.export.c import random_graphs
@@ -24,21 +25,18 @@ def test_the_folder_holds_all_files_and_none_of_an_older_one(tmp_path):
     files.write(folder, small(), "older")
     found = files.write(folder, small(), "Small Net")
     assert found.name == "small_net"
-    harness = [
-        name
-        for name in folder_trees.ours(folder)
-        if name.startswith(firmware_files.FOLDER)
-    ]
-    assert {f"harness/{x}" for x in ("main.c", "Makefile", "boards/pc.c")} < {*harness}
-    assert [name for name in folder_trees.ours(folder) if name not in harness] == [
-        "cortex_m/Makefile",
-        "cortex_m/linker.ld",
-        "cortex_m/profile.c",
-        "cortex_m/startup.c",
-        "small_net.c",
-        "small_net.h",
-        "small_net_test.c",
-    ]
+    names = {name: name.partition("/")[0] for name in folder_trees.ours(folder)}
+    harness = {x for x, top in names.items() if top == firmware_files.FOLDER}
+    assert {f"harness/{x}" for x in ("main.c", "Makefile", "boards/pc.c")} < harness
+    board = ("board.h", "linker.ld", "processor.c", "startup.c")
+    assert {*names} - harness == {
+        *("small_net.c", "small_net.h", "small_net_test.c"),
+        *(
+            f"{family.folder}/{file}"
+            for family in catalog.FAMILIES
+            for file in ("Makefile", "profile.c", *board)
+        ),
+    }
 
 
 def test_the_same_network_gives_the_same_bytes(tmp_path):

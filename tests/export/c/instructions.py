@@ -1,6 +1,6 @@
-"""The table of docs/targets/c.md: instructions of generated C on emulated Cortex-M.
+"""The table of docs/targets/c.md: instructions of generated C on emulated cores.
 
-python -m tests.export.c.instructions
+python -m tests.export.c.instructions [CORE ...]
 
 Weights are trained where a file has them, else random: only pools and results beyond
 their bounds take instructions by value. What CMSIS-NN took in the same emulator is read
@@ -9,11 +9,13 @@ from the reference data (TFPIPELINE_SHARED), where that is present.
 
 import json
 import pathlib
+import sys
 import tempfile
 
 import numpy as np
 
-from export.c import cortex_m, emulation, files
+from export.c import emulation, files
+from export.c.cores import catalog as cores
 from tests.export.c import random_graphs
 from tests.targets.stm32 import cost_test
 from tfpipeline.cost import macs
@@ -53,7 +55,8 @@ def recorded(core, name):
     if name is None or not path.exists():
         return None
     counted = json.loads(path.read_text(encoding="utf-8"))["cmsis_nn_s8_layers"]
-    return counted[f"{core.replace('cortex-', '')}|{name}"]["total_instructions"]
+    of_core = counted.get(f"{core.replace('cortex-', '')}|{name}")
+    return None if of_core is None else of_core["total_instructions"]
 
 
 def row(name, source, reference, core, folder):
@@ -78,11 +81,12 @@ def row(name, source, reference, core, folder):
 
 def main():
     """Prints the table."""
-    emulation.require(tuple(cortex_m.MACHINES))
+    chosen = tuple(sys.argv[1:]) or tuple(cores.CORES)
+    emulation.require(chosen)
     print(f"| {' | '.join(COLUMNS)} |\n|{' --- |' * len(COLUMNS)}")
     with tempfile.TemporaryDirectory() as folder:
         for name, (source, reference) in NETWORKS.items():
-            for core in cortex_m.MACHINES:
+            for core in chosen:
                 print(row(name, source, reference, core, pathlib.Path(folder)))
 
 
