@@ -219,6 +219,19 @@ static void results_$name(const uint8_t *pairs, int32_t count, const int8_t *tap
 
 _PAIRED_WIDE_SUMS = """\
 #ifdef HAS_DSP
+/* Results of count columns of a channel, depth apart. */
+static inline void put_$name(const int64_t *sums, int32_t count, $value *output,
+    int32_t depth, const $scaling *s, int32_t channel)
+{
+    const int64_t bias = s->bias ? s->bias[channel] : 0;
+    const int32_t by = s->multiplier[channel], shift = s->shift[channel];
+    const int32_t low = s->low, high = s->high, zero = s->zero;
+    for (int32_t i = 0; i < count; ++i) {
+        const int32_t result = wrapped(shifted_product(sums[i] + bias, by, shift));
+        output[i * depth] = ($value)(clamped(result, low, high) + zero);
+    }
+}
+
 /* Results of one column or four and the channels c and c + 1; the latter may lie
    outside. $most products cannot overflow. */
 static void results_$name(const uint8_t *pairs, int32_t count, const int8_t *taps,
@@ -240,70 +253,9 @@ static void results_$name(const uint8_t *pairs, int32_t count, const int8_t *tap
             sums[i] = (at ? sums[i] : 0) + parts[i];
         }
     }
-    for (int32_t i = 0; i < count; ++i) {
-        output[i * depth] = ($value)wide_requantized(sums[i], s, c);
-    }
-    for (int32_t i = 0; is_two && i < count; ++i) {
-        output[i * depth + 1] = ($value)wide_requantized(sums[count + i], s, c + 1);
-    }
-}
-#endif
-"""
-
-_SUMS = """\
-#ifdef HAS_DSP
-/* Results of one column or four and the channels c and c + 1; the latter may lie
-   outside. */
-static void results_$name(const uint8_t *pairs, int32_t count, const int8_t *taps,
-    int32_t step, $value *output, int32_t depth, const $scaling *s, int32_t c,
-    int is_two)
-{
-    int32_t sums[8];
-    sums[0] = s->bias[c];
-    sums[1] = is_two ? s->bias[c + 1] : 0;
-    if (count == 4) {
-        products_4x2(pairs, taps, pairs + 8 * step, sums);
-    } else {
-        products_1x2(pairs, taps, pairs + 2 * step, sums);
-    }
-    for (int32_t i = 0; i < count; ++i) {
-        output[i * depth] = ($value)rescaled(sums[i], s, c);
-        if (is_two) {
-            output[i * depth + 1] = ($value)rescaled(sums[count + i], s, c + 1);
-        }
-    }
-}
-#endif
-"""
-
-_PAIRED_WIDE_SUMS = """\
-#ifdef HAS_DSP
-/* Results of one column or four and the channels c and c + 1; the latter may lie
-   outside. $most products cannot overflow. */
-static void results_$name(const uint8_t *pairs, int32_t count, const int8_t *taps,
-    int32_t step, $value *output, int32_t depth, const $scaling *s, int32_t c,
-    int is_two)
-{
-    int64_t sums[8] = {0, 0, 0, 0, 0, 0, 0, 0};
-    for (int32_t at = 0; at < step; at += $most) {
-        const int32_t end = step - at < $most ? step : at + $most;
-        const uint8_t *const first = pairs + 2 * count * at;
-        int32_t parts[8] = {0, 0, 0, 0, 0, 0, 0, 0};
-        if (count == 4) {
-            products_4x2(first, taps + 2 * at, pairs + 8 * end, parts);
-        } else {
-            products_1x2(first, taps + 2 * at, pairs + 2 * end, parts);
-        }
-        for (int32_t i = 0; i < 2 * count; ++i) {
-            sums[i] += parts[i];
-        }
-    }
-    for (int32_t i = 0; i < count; ++i) {
-        output[i * depth] = ($value)wide_requantized(sums[i], s, c);
-        if (is_two) {
-            output[i * depth + 1] =
-                ($value)wide_requantized(sums[count + i], s, c + 1);
-        }
+    put_$name(sums, count, output, depth, s, c);
+    if (is_two) {
+        put_$name(sums + count, count, output + 1, depth, s, c + 1);
     }
 }
 #endif

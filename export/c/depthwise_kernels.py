@@ -235,9 +235,15 @@ _NARROW_RESULTS = """\
                 : rescaled(sum, s, number));
 """
 
+_WIDE_BEGIN = """\
+    const int64_t bias = s->bias ? s->bias[number] : 0;
+    const int32_t by = s->multiplier[number], shift = s->shift[number];
+    const int32_t low = s->low, high = s->high, zero = s->zero;
+"""
+
 _WIDE_RESULTS = """\
-            output[(i + k) * c->step] =
-                ($value)wide_requantized(sums[k], s, number);
+            const int32_t result = wrapped(shifted_product(sums[k] + bias, by, shift));
+            output[(i + k) * c->step] = ($value)(clamped(result, low, high) + zero);
 """
 
 # As many rows at once as have an int32 as their sum.
@@ -410,7 +416,7 @@ def _depthwise(name: str, types: dict[str, str]) -> fragment.Fragment:
     dtype = types["value"].removesuffix("_t")
     needs = [f"fill_plane_{dtype}", "add_window"]
     if types["sum"] == "int64_t":
-        line = _LINE.replace("$begin", "").replace("$sums", _WIDE_SUMS)
+        line = _LINE.replace("$begin", _WIDE_BEGIN).replace("$sums", _WIDE_SUMS)
         line = line.replace("$results", _WIDE_RESULTS)
         kernel = _DEPTHWISE.replace("$limit", "")
         needs += ["wide"]
