@@ -87,9 +87,12 @@ def test_registers_hold_the_numbers_of_what_streams(pool, spec, is_possible):
     assert streams.are_possible((layer,), spec) == is_possible
 
 
-def test_what_registers_do_not_hold_does_not_stream():
-    net = graph_builder.Builder((1024, 1024, 3), "wide")
-    net.pool(16)
+@pytest.mark.parametrize(("columns", "count"), [(700, 2), (900, 0)])
+def test_what_registers_do_not_hold_does_not_stream(columns, count):
+    """Five padded rows of 702 pixels are within 12 bits, of 902 they are beyond."""
+    net = graph_builder.Builder((40, columns, 3), "wide")
+    net.conv(4, bias=False)
+    net.pool(2, stride=6)
     net.conv(8, bias=False)
     lowered = lowering.lower(net.build())
-    assert not any(layer.streaming for layer in lowered.layers)
+    assert streams.count(lowered.layers) == count
