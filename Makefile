@@ -9,8 +9,9 @@ JOBS ?= 2
 # Of the campaign. Bash has a variable of its own that is named SECONDS.
 SECONDS := $(if $(filter command line,$(origin SECONDS)),$(SECONDS),3600)
 SEED ?= 0
-# Tests of one file share what they prepare, so a file stays in one process.
-PYTEST = $(BIN)/python -m pytest --numprocesses=$(JOBS) --dist=loadfile
+# Tests of one file share what they prepare, so a file stays in one process. Compiled
+# modules are kept whatever the environment says: pytest rewrites 500 of them at a start.
+PYTEST = PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest --numprocesses=$(JOBS) --dist=loadfile
 DEFAULT = -m "not slow and not vendor and not emulated and not pages"
 
 .PHONY: help install demo test test-quick test-slow test-vendor test-emulated test-pages test-docs test-wheel lint format bench campaign clean

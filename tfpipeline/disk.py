@@ -41,6 +41,11 @@ def digest_at(path: pathlib.Path) -> str | None:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
+def digest_behind(path: pathlib.Path) -> str | None:
+    """As `digest_at`, of what a link leads to: for files that are only read."""
+    return digest_at(path.resolve())
+
+
 def write_new(path: pathlib.Path, data: bytes) -> None:
     """Writes a file that must not exist, and flushes it; its mode is the umask's."""
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW

@@ -9,19 +9,33 @@ what the task has figures of; a run is measured on its own data if no others are
 """
 
 import dataclasses
+import functools
 import json
 from collections.abc import Mapping
 from typing import Annotated, Any
 
+import numpy as np
+
 from export.given import Given
-from tfpipeline import entry, errors, measured_data
+from tfpipeline import entry, errors, measured_data, workers
 from tfpipeline.configs import fields
 from tfpipeline.configs import network as networks
 from tfpipeline.configs.fields import Flag, Group
-from tfpipeline.inference import runners
+from tfpipeline.inference import elsewhere, runners
+from tfpipeline.ir import graph
 from tfpipeline.tasks import catalog as tasks
 from tfpipeline.tasks import kind as kinds
 
+# Forms that take all cores by themselves, or prepare each call anew.
+_BY_THEMSELVES = (
+    runners.TFLM,
+    runners.C,
+    runners.MAX78000,
+    runners.GAP8,
+    runners.INT16X8,
+    runners.INT16,
+    runners.FIXED16,
+)
 _OWN, _DATA = networks.Own(), measured_data.Data()
 
 
@@ -66,6 +80,7 @@ class Command(fields.Config):
     output: Annotated[
         str, Flag("How the figures are printed.", choices=("text", "json"))
     ] = "text"
+    runner: workers.Runner = workers.AUTO
     own: Annotated[networks.Own, Group("a network of your own")] = _OWN
     data: Annotated[measured_data.Data, Group("data")] = _DATA
 
@@ -128,10 +143,30 @@ def run(command: Command) -> Measured:
         found.kind,
         len(found.inputs),
         {
-            form: found.measure(outputs(found.inputs))
+            form: found.measure(_outputs(command, found, form, outputs))
             for form, outputs in computed.items()
         },
     )
+
+
+def _outputs(
+    command: Command, found: measured_data.MeasuredData, form: str, run: runners.Run
+) -> graph.Array:
+    """What a form gives for all inputs, wherever it runs."""
+    where = command.runner
+    if where == workers.HERE or (where == workers.AUTO and form in _BY_THEMSELVES):
+        return run(found.inputs)
+    network = found.network
+    make = functools.partial(
+        elsewhere.runner,
+        str(command.model),
+        command.own,
+        (network.calibration, network.low, network.high),
+        form,
+    )
+    count = len(found.inputs)
+    rows = workers.mapped(where, make, found.inputs, count, here=elsewhere.of_rows(run))
+    return np.stack(list(rows))
 
 
 def _forms(command: Command, network: runners.Network) -> tuple[str, ...]:

@@ -25,6 +25,7 @@ from export.given import Given
 from tfpipeline import entry, errors, measured_data, run_folder
 from tfpipeline.board import (
     answers,
+    kept_results,
     measured,
     measurement,
     messages,
@@ -176,8 +177,10 @@ class Found:
         """As JSON."""
         return {
             "board": self.greeting.board,
+            "export": self.greeting.export,
             "network": self.greeting.network,
             "digest": self.greeting.digest.hex(),
+            "title": self.title,
             "inputs": self.inputs,
             "differing": list(self.differing),
             "figures": dict(self.figures),
@@ -198,6 +201,7 @@ def main(command: Command) -> None:
         print(json.dumps({"model": command.model, **found.to_dict()}, indent=2))
     else:
         print("\n".join(_lines(found)))
+    _keep(command, found)
     if command.measurement is not None and command.target is not None:
         kept = measurement.of(
             command.target, found.greeting, found.cycles, list(found.compared)
@@ -209,6 +213,21 @@ def main(command: Command) -> None:
             f"ones: examples {errors.listed(found.differing, _NAMED)}. Is the compiler "
             "right, and the memory of the board?"
         )
+
+
+def _keep(command: Command, found: Found) -> None:
+    """Puts what was found on the page of the run, if it is one that has ended."""
+    assert command.model is not None
+    folder = run_folder.RunFolder(pathlib.Path(command.model))
+    if not run_folder.is_run(folder) or not folder.results_json.exists():
+        return
+    kept_results.add(folder, found.to_dict())
+    # Matplotlib, which a board's answers need not wait for.
+    from tfpipeline.report.run_pages import run_page, stored_runs
+
+    run_page.write(folder, stored_runs.results(folder))
+    if command.output == "text":
+        print(f"page       {folder.report}")
 
 
 def run(command: Command) -> Found:

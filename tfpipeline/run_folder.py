@@ -73,7 +73,15 @@ class RunFolder:
     @property
     def remade(self) -> tuple[pathlib.Path, ...]:
         """Files that commands other than the run's own write again."""
-        return (self.layer_error_csv, self.layer_error_png, self.report)
+        return (
+            *(self.layer_error_csv, self.layer_error_png),
+            *(self.boards_json, self.report),
+        )
+
+    @property
+    def boards_json(self) -> pathlib.Path:
+        """What boards answered to the run's examples."""
+        return self.root / "boards.json"
 
     @property
     def layer_error_csv(self) -> pathlib.Path:

@@ -2,17 +2,21 @@
 
     python experiments/segmentation/draw.py runs/data/shapes.npz
     python experiments/segmentation/draw.py runs/data/shapes_folded.npz 2
+    python experiments/segmentation/draw.py runs/data/shapes
 
 A scene has one to four balls, boxes and triangles of any color before a ground of
 waves and noise; the last one drawn hides what is behind it. Pixels at an edge are of no
 class (255), as in Pascal VOC. With a second argument blocks of so many pixels a side
-are channels, as `tf.nn.space_to_depth` has them, and masks stay as they are.
+are channels, as `tf.nn.space_to_depth` has them, and masks stay as they are. What does
+not end in .npz is a folder: the same scenes as PNGs in train/images and train/masks.
 """
 
+import itertools
 import os
 import sys
 
 import numpy as np
+from PIL import Image
 
 SIDE = 64
 NAMES = ("ground", "ball", "box", "triangle")
@@ -75,8 +79,22 @@ def main(path: str, factor: int = 1) -> None:
         drawn = [scene(random) for _ in range(count)]
         arrays[f"x_{part}"] = folded(np.stack([each for each, _ in drawn]), factor)
         arrays[f"y_{part}"] = np.stack([mask for _, mask in drawn])
+    if not path.endswith(".npz"):
+        _write_pictures(path, arrays)
+        return
     os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
     np.savez_compressed(path, **arrays)
+
+
+def _write_pictures(root: str, arrays: dict[str, np.ndarray]) -> None:
+    for part, letter in itertools.product(COUNTS, "xy"):
+        folder = os.path.join(root, part, {"x": "images", "y": "masks"}[letter])
+        os.makedirs(folder, exist_ok=True)
+        for place, pixels in enumerate(arrays[f"{letter}_{part}"]):
+            Image.fromarray(pixels).save(os.path.join(folder, f"{place:03}.png"))
+        names = "".join(f"{name}\n" for name in NAMES)
+        with open(os.path.join(root, part, "classes.txt"), "w") as stream:
+            stream.write(names)
 
 
 if __name__ == "__main__":

@@ -67,21 +67,44 @@ static int32_t scaled(int32_t value, factor by)
 
 _NARROW = """\
 /* From sums to integers of the output; a bias, if any, and a factor a channel.
-   low and high bound the result before the zero point is added. */
+   low and high bound the result before the zero point is added. is_small: all factors
+   shift to the right, and no sum with its bias reaches 2^30. */
 typedef struct {
     const int32_t *bias;
     const int32_t *multiplier;
     const int8_t *shift;
-    int32_t input_zero, zero, low, high;
+    int32_t input_zero, zero, low, high, is_small;
 } scaling;
 
-static int32_t requantized(uint32_t sum, const scaling *s, int32_t channel)
+/* value * multiplier * 2^(-32 - shift), rounded twice, as scaled does with a factor
+   that shifts to the right by shift + 1; value is less than 2^30. */
+static inline int32_t scaled_down(int32_t value, int32_t multiplier, int32_t shift)
+{
+    int32_t high;
+#ifdef HAS_DSP
+    high = rounded_high_product(2 * value, multiplier);
+#else
+    const int64_t product = (int64_t)(2 * value) * multiplier;
+    high = (int32_t)(product >> 32) + (int32_t)((uint32_t)product >> 31);
+#endif
+    high += high >> 31;
+    return ((high >> shift) + 1) >> 1;
+}
+
+static inline int32_t rescaled(int32_t sum, const scaling *s, int32_t channel)
 {
     const factor by = {s->multiplier[channel], s->shift[channel]};
+    const int32_t result =
+        s->is_small ? scaled_down(sum, by.multiplier, ~by.shift) : scaled(sum, by);
+    return clamped(result, s->low, s->high) + s->zero;
+}
+
+static inline int32_t requantized(uint32_t sum, const scaling *s, int32_t channel)
+{
     if (s->bias) {
         sum += (uint32_t)s->bias[channel];
     }
-    return clamped(scaled(wrapped(sum), by), s->low, s->high) + s->zero;
+    return rescaled(wrapped(sum), s, channel);
 }
 """
 
@@ -94,18 +117,126 @@ typedef struct {
     int32_t input_zero, zero, low, high;
 } wide_scaling;
 
+/* The lower 32 bits of a * b / 2^shift, rounded to nearest, halves up: by halves of the
+   product, as a shift of 64 bits takes long where registers have 32. b is positive. */
+static inline uint32_t shifted_product(int64_t a, int32_t b, int32_t shift)
+{
+    const uint64_t part = (uint64_t)(uint32_t)a * (uint32_t)b;
+    const int32_t high = (int32_t)(a >> 32) * b + (int32_t)(part >> 32);
+    const uint32_t low = (uint32_t)part;
+    if (shift < 32) {
+        return (low >> shift | (uint32_t)high << (32 - shift))
+            + (low >> (shift - 1) & 1);
+    }
+    if (shift == 32) {
+        return (uint32_t)high + (low >> 31);
+    }
+    return (uint32_t)(high >> (shift - 32)) + (uint32_t)(high >> (shift - 33) & 1);
+}
+
 static int32_t wide_requantized(int64_t sum, const wide_scaling *s, int32_t channel)
 {
     const int32_t shift = s->shift[channel];
     if (s->bias) {
         sum += s->bias[channel];
     }
-    sum = (sum * s->multiplier[channel] + (INT64_C(1) << (shift - 1))) >> shift;
-    return clamped(wrapped((uint32_t)sum), s->low, s->high) + s->zero;
+    return clamped(wrapped(shifted_product(sum, s->multiplier[channel], shift)), s->low,
+        s->high) + s->zero;
 }
 """
 
+_WORDS = """\
+static inline uint32_t word_at(const void *bytes)
+{
+    uint32_t word;
+    memcpy(&word, bytes, 4);
+    return word;
+}
+
+static inline void put_word(void *bytes, uint32_t word)
+{
+    memcpy(bytes, &word, 4);
+}
+
+/* memcpy of a few bytes, without a call; the last word may overlap the one before. */
+static inline void copy_bytes(void *to, const void *from, int32_t count)
+{
+    uint8_t *const target = to;
+    const uint8_t *const source = from;
+    if (count < 4) {
+        for (int32_t i = 0; i < count; ++i) {
+            target[i] = source[i];
+        }
+        return;
+    }
+    for (int32_t i = 0; i < count - 4; i += 4) {
+        put_word(target + i, word_at(source + i));
+    }
+    put_word(target + count - 4, word_at(source + count - 4));
+}
+"""
+
+_DSP = """\
+/* Words of weights are loaded two at a time. */
+#if defined(__GNUC__)
+#define ALIGNED __attribute__((aligned(4)))
+#else
+#define ALIGNED
+#endif
+
+/* Cortex-M4, M7, M33 and the like multiply pairs of int16. */
+#if defined(__ARM_FEATURE_DSP) && defined(__GNUC__) && !defined(__ARM_BIG_ENDIAN)
+#define HAS_DSP
+
+/* Bytes 0 and 2 of a word of int8 as a pair of int16. */
+static inline uint32_t even_bytes(uint32_t word)
+{
+    uint32_t pair;
+    __asm__("sxtb16 %0, %1" : "=r"(pair) : "r"(word));
+    return pair;
+}
+
+/* Bytes 1 and 3. */
+static inline uint32_t odd_bytes(uint32_t word)
+{
+    uint32_t pair;
+    __asm__("sxtb16 %0, %1, ror #8" : "=r"(pair) : "r"(word));
+    return pair;
+}
+
+/* Adds both products of two pairs; the lower half of a times the upper one of b; the
+   other way round. */
+static inline int32_t add_pair(int32_t sum, uint32_t a, uint32_t b)
+{
+    __asm__("smlad %0, %1, %2, %0" : "+r"(sum) : "r"(a), "r"(b));
+    return sum;
+}
+
+static inline int32_t add_low_high(int32_t sum, uint32_t a, uint32_t b)
+{
+    __asm__("smlabt %0, %1, %2, %0" : "+r"(sum) : "r"(a), "r"(b));
+    return sum;
+}
+
+static inline int32_t add_high_low(int32_t sum, uint32_t a, uint32_t b)
+{
+    __asm__("smlatb %0, %1, %2, %0" : "+r"(sum) : "r"(a), "r"(b));
+    return sum;
+}
+
+/* a * b / 2^32, rounded to nearest. */
+static inline int32_t rounded_high_product(int32_t a, int32_t b)
+{
+    int32_t high;
+    __asm__("smmulr %0, %1, %2" : "=r"(high) : "r"(a), "r"(b));
+    return high;
+}
+#endif
+"""
+
 FRAGMENTS = {
+    "words": Fragment(_WORDS),
+    "dsp": Fragment(_DSP, ("words",)),
     "right_shifts": Fragment(_RIGHT_SHIFTS),
     "wrapped": Fragment(_WRAPPED),
     "clamped": Fragment(_CLAMPED),
@@ -113,6 +244,6 @@ FRAGMENTS = {
     "high_product": Fragment(_HIGH_PRODUCT, ("right_shifts",)),
     "rounded_shift": Fragment(_ROUNDED_SHIFT, ("right_shifts",)),
     "scaled": Fragment(_SCALED, ("factor", "high_product", "rounded_shift", "wrapped")),
-    "narrow": Fragment(_NARROW, ("scaled", "clamped")),
+    "narrow": Fragment(_NARROW, ("dsp", "scaled", "clamped")),
     "wide": Fragment(_WIDE, ("right_shifts", "wrapped", "clamped")),
 }

@@ -281,8 +281,8 @@ SPELLED_OUT = (graph.PadV2,)
 BUILDERS: dict[type[graph.Layer], Callable[[Place, graph.Layer], Code]] = {
     graph.Conv1D: weighted_layers.convolution,
     graph.Conv2D: weighted_layers.convolution,
-    graph.DepthwiseConv2D: weighted_layers.other,
-    graph.TransposeConv2D: weighted_layers.other,
+    graph.DepthwiseConv2D: weighted_layers.depthwise,
+    graph.TransposeConv2D: weighted_layers.transposed,
     graph.Dense: weighted_layers.convolution,
     graph.MaxPool: _pool,
     graph.AveragePool: _pool,

@@ -8,6 +8,7 @@ import numpy as np
 from export.c import (
     axes,
     convolution_kernels,
+    depthwise_kernels,
     gathering_kernels,
     moved_layers,
     plain_kernels,
@@ -97,6 +98,8 @@ def _of_weights(g: graph.Graph, layer: graph.Weighted) -> Iterator[str]:
         yield from _of_taps(g, layer)
     if not derived.has_wide_sums(g, layer):
         return
+    if isinstance(layer, graph.DepthwiseConv2D):
+        yield from _of_line(weighted_layers.line_taps(g, layer))
     yield from _of_wide_sums(derived.bias_values(g, layer), kernel.size)
 
 
@@ -128,6 +131,13 @@ def _of_taps(g: graph.Graph, layer: graph.Weighted) -> Iterator[str]:
     most = convolution_kernels.MAX_PRODUCTS["int8"]
     if g.tensors[layer.inputs[0]].dtype == "int8" and taps > most:
         yield f"{taps} weights of each channel; at most {most}"
+
+
+def _of_line(taps: int) -> Iterator[str]:
+    """Products of one row of a kernel, an int32."""
+    if taps > depthwise_kernels.MAX_PRODUCTS:
+        most = depthwise_kernels.MAX_PRODUCTS
+        yield f"{taps} taps of a row, skipped ones included; at most {most}"
 
 
 def _of_pool(layer: graph.Pool) -> Iterator[str]:

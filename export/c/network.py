@@ -11,12 +11,14 @@ import numpy as np
 from export.c import (
     arithmetic,
     convolution_kernels,
+    depthwise_kernels,
     fragment,
     function_kernels,
     gathering_kernels,
     layers,
     limits,
     literals,
+    paired_products,
     place,
     plain_kernels,
     recurrent_kernels,
@@ -265,13 +267,13 @@ def _activations(found: Network) -> dict[str, str]:
 def _scratch(found: Network) -> dict[str, str]:
     """C's pointer to the scratch memory of each layer that has any.
 
-    It follows the activations in the plan, layer by layer; values are the input's.
+    It follows the activations in the plan, layer by layer.
     """
     g, pointers = found.g, {}
     offsets = iter(found.plan.offsets[len(activations.find_buffers(g)) :])
     for layer in g.layers:
         if weighted_layers.scratch_bytes(g, layer):
-            dtype = g.tensors[layer.inputs[0]].dtype
+            dtype = weighted_layers.scratch_dtype(g, layer)
             pointers[layer.name] = _at(dtype, next(offsets))
     return pointers
 
@@ -314,6 +316,11 @@ def _arena(found: Network, kept: str) -> str:
     activation_names = _activations(found)
     # Of int32 for the alignment.
     dtypes = {found.g.tensors[name].dtype for name in activation_names} | {"int32"}
+    dtypes |= {
+        weighted_layers.scratch_dtype(found.g, layer)
+        for layer in found.g.layers
+        if weighted_layers.scratch_bytes(found.g, layer)
+    }
     members = "".join(
         f"    {dtype}_t {dtype}[{size} / {np.dtype(dtype).itemsize}];\n"
         for dtype in sorted(dtypes)
@@ -513,7 +520,9 @@ $kept} states;
 
 _FRAGMENTS = {
     **arithmetic.FRAGMENTS,
+    **paired_products.fragments(),
     **convolution_kernels.fragments(),
+    **depthwise_kernels.fragments(),
     **weighted_kernels.fragments(),
     **plain_kernels.fragments(),
     **gathering_kernels.fragments(),

@@ -1,4 +1,4 @@
-"""Kernels in C for depthwise and transposed convolutions.
+"""Kernels in C for transposed convolutions, and what all windows need.
 
 Each comes in three variants: int8; int16 with sums of 32 bits; int16 with sums of 64.
 """
@@ -77,98 +77,6 @@ static $sum add_products_$name($sum sum, const $value *input,
 }
 """
 
-_REACH = """\
-/* The part of a window inside the input, and steps from one value to the next. */
-typedef struct {
-    int32_t rows, row_step, tap_row_step;
-    int32_t columns, column_step, tap_step;
-} reach;
-"""
-
-_DEPTHWISE = """\
-/* Adds up the products of four channels that lie side by side, as their taps do. */
-NOT_INLINE static void depthwise_4_$name(const $value *input, const int8_t *taps,
-    const reach *r, int32_t zero, $sum *sums)
-{
-    const int32_t step = r->column_step, tap_step = r->tap_step;
-    $sum sum0 = 0, sum1 = 0, sum2 = 0, sum3 = 0;
-    for (int32_t y = r->rows; y > 0; --y) {
-        const $value *pixel = input;
-        const int8_t *tap = taps;
-        for (int32_t x = r->columns; x > 0; --x) {
-            sum0 += ($sum)((pixel[0] - zero) * tap[0]);
-            sum1 += ($sum)((pixel[1] - zero) * tap[1]);
-            sum2 += ($sum)((pixel[2] - zero) * tap[2]);
-            sum3 += ($sum)((pixel[3] - zero) * tap[3]);
-            pixel += step;
-            tap += tap_step;
-        }
-        input += r->row_step;
-        taps += r->tap_row_step;
-    }
-    sums[0] = sum0;
-    sums[1] = sum1;
-    sums[2] = sum2;
-    sums[3] = sum3;
-}
-
-/* The same of one channel. */
-NOT_INLINE static $sum depthwise_1_$name(const $value *input,
-    const int8_t *taps, const reach *r, int32_t zero)
-{
-    $sum sum = 0;
-    for (int32_t y = r->rows; y > 0; --y) {
-        const $value *pixel = input;
-        const int8_t *tap = taps;
-        for (int32_t x = r->columns; x > 0; --x) {
-            sum += ($sum)((*pixel - zero) * *tap);
-            pixel += r->column_step;
-            tap += r->tap_step;
-        }
-        input += r->row_step;
-        taps += r->tap_row_step;
-    }
-    return sum;
-}
-
-/* Each output channel from one input channel. */
-static void depthwise_$name(const $value *input, $value *output,
-    const int8_t *weights, const window *w, const $scaling *s)
-{
-    const int32_t depth = w->output_channels;
-    const int32_t multiplier = depth / w->channels;
-    const int32_t zero = s->input_zero;
-    reach r = {0, w->row_dilation * w->columns * w->channels,
-               w->kernel_columns * depth, 0, w->column_dilation * w->channels, depth};
-    for (int32_t row = 0; row < w->output_rows; ++row) {
-        const span ys = row_span(w, row);
-        const int32_t line = (ys.start + ys.first * w->row_dilation) * w->columns;
-        r.rows = ys.last - ys.first;
-        for (int32_t column = 0; column < w->output_columns; ++column) {
-            const span xs = column_span(w, column);
-            const int32_t at = line + xs.start + xs.first * w->column_dilation;
-            const int8_t *taps =
-                weights + (ys.first * w->kernel_columns + xs.first) * depth;
-            int32_t block = 1;
-            r.columns = xs.last - xs.first;
-            for (int32_t c = 0; c < depth; c += block) {
-                const $value *const source = input + at * w->channels + c / multiplier;
-                $sum sums[4];
-                block = multiplier > 1 || depth - c < 4 ? 1 : 4;
-                if (block == 4) {
-                    depthwise_4_$name(source, taps + c, &r, zero, sums);
-                } else {
-                    sums[0] = depthwise_1_$name(source, taps + c, &r, zero);
-                }
-                for (int32_t i = 0; i < block; ++i) {
-                    *output++ = ($value)$requantized(sums[i], s, c + i);
-                }
-            }
-        }
-    }
-}
-"""
-
 _TRANSPOSED = """\
 /* Each output pixel gathers the inputs whose kernels reach it. */
 static void transposed_$name(const $value *input, $value *output,
@@ -231,13 +139,12 @@ VARIANTS = {
 def fragments() -> dict[str, fragment.Fragment]:
     """All kernels by name, `convolution_int8`, with what they build on."""
     found = {"window": Fragment(WINDOW), "inside": Fragment(INSIDE, ("window",))}
-    found |= {"not_inline": Fragment(NOT_INLINE), "reach": Fragment(_REACH)}
+    found["not_inline"] = Fragment(NOT_INLINE)
     for name, types in VARIANTS.items():
         scaling = "wide" if types["sum"] == "int64_t" else "narrow"
         products = f"add_products_{name}"
         for kernel, text, needs in (
             ("add_products", _PRODUCTS, ()),
-            ("depthwise", _DEPTHWISE, ("inside", "reach", "not_inline", scaling)),
             ("transposed", _TRANSPOSED, ("window", products, scaling)),
         ):
             found[f"{kernel}_{name}"] = Fragment(

@@ -1,30 +1,35 @@
 """Layers with weights as C: convolutions, dense layers, and the windows of pools.
 
 A convolution multiplies columns: the inputs under its kernel side by side, as many as a
-channel has taps, rounded up to a multiple of 4 with weights of 0. Two columns are
-copied to scratch memory unless the input itself is columns after each other.
+channel has taps, rounded up to a multiple of 4 with weights of 0. They are copied to
+scratch memory: four columns as pairs of int16 on cores with DSP instructions, on others
+two as they are, unless the input itself is columns after each other.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from export.c import literals, place
+from export.c import convolution_kernels, depthwise_kernels, literals, place
 from tfpipeline.ir import graph
 from tfpipeline.simulate import derived, fixed_point
 
 # Taps that the kernels of convolutions multiply in one step of their loops.
 UNROLLED = 4
-# Columns in scratch memory: as many output pixels are computed at once.
-COLUMNS = 2
+# Sums below are doubled in 32 bits.
+MAX_SMALL_SUM = 2**30 - 1
+
+# Of a plane of a depthwise convolution in scratch memory; more rows than that are
+# computed strip by strip.
+MAX_PLANE_BYTES = 4096
 
 CONVOLUTIONS = (graph.Conv1D, graph.Conv2D, graph.Dense)
 
 
 def window(
     g: graph.Graph, layer: graph.Layer, taps: Sequence[int], depth: int
-) -> place.Fields:
+) -> dict[str, int]:
     """Sizes of a convolution or a pool; those along one axis have one row."""
     source, result = g.tensors[layer.inputs[0]].shape, g.tensors[layer.output].shape
     if isinstance(layer, graph.TransposeConv2D):
@@ -33,7 +38,7 @@ def window(
     else:
         strides, padding, dilation = derived.sliding(layer)
     is_line = len(taps) == 1
-    fields: dict[str, object] = {}
+    fields: dict[str, int] = {}
 
     def add(names: Sequence[str], values: Sequence[int], missing: int) -> None:
         rows = (missing, *values) if is_line else values
@@ -49,12 +54,26 @@ def window(
 
 
 def scratch_bytes(g: graph.Graph, layer: graph.Layer) -> Sequence[int]:
-    """Scratch memory of a layer's kernel: the columns of a convolution."""
-    if not isinstance(layer, CONVOLUTIONS) or _lies_in_columns(g, layer):
+    """Scratch memory of a layer's kernel: the columns of a convolution, or a plane.
+
+    Where taps of a pixel are no multiple of four, a column is gathered before it
+    becomes pairs.
+    """
+    if isinstance(layer, graph.DepthwiseConv2D):
+        return (_plane_bytes(_planes(g, layer)[0], strip_rows(g, layer)),)
+    if not isinstance(layer, CONVOLUTIONS):
         return ()
     pixels = math.prod(g.tensors[layer.output].shape[:-1])
-    width = np.dtype(g.tensors[layer.inputs[0]].dtype).itemsize
-    return (min(COLUMNS, pixels) * column_taps(g, layer) * width,)
+    most = convolution_kernels.PAIRED_COLUMNS
+    taps = column_taps(g, layer)
+    size = 2 * taps * (most if pixels >= most else 1)
+    if not lies_in_columns(g, layer):
+        width = np.dtype(g.tensors[layer.inputs[0]].dtype).itemsize
+        if g.tensors[layer.weights].shape[-1] % UNROLLED:
+            size += taps * width
+        # Cores without DSP instructions have two columns at most.
+        size = max(size, min(2, pixels) * taps * width)
+    return (size,)
 
 
 def convolution(which: place.Place, layer: graph.Layer) -> place.Code:
@@ -74,27 +93,49 @@ def convolution(which: place.Place, layer: graph.Layer) -> place.Code:
     zero = derived.zero_point(g, layer.inputs[0])
     bias = bias - zero * kernel.reshape(len(kernel), -1).sum(axis=1)
     tables = (f"{label}_weights", f"&{label}_window", f"&{label}_scaling")
+    columns = (which.scratch, int(lies_in_columns(g, layer)))
     return place.Code(
         (
-            literals.array("int8_t", f"{label}_weights", _packed(g, layer)),
+            literals.array("ALIGNED int8_t", f"{label}_weights", _packed(g, layer)),
             *_scaling(g, layer, label, is_wide, bias),
             literals.struct("window", f"{label}_window", fields),
         ),
-        (place.call(name, which.inputs[0], which.output, which.scratch, *tables),),
+        (place.call(name, which.inputs[0], which.output, *columns, *tables),),
         (name,),
     )
 
 
-def other(which: place.Place, layer: graph.Layer) -> place.Code:
-    """A depthwise or a transposed convolution."""
-    assert isinstance(layer, graph.Weighted)
+def depthwise(which: place.Place, layer: graph.Layer) -> place.Code:
+    """A depthwise convolution."""
+    assert isinstance(layer, graph.DepthwiseConv2D)
+    g, label = which.g, which.label
+    fields, kernel, is_turned = _planes(g, layer)
+    is_wide = derived.has_wide_sums(g, layer)
+    name = f"depthwise_{g.tensors[layer.output].dtype}" + ("_wide" if is_wide else "")
+    # As of a convolution: a plane has the zero point around it.
+    zero = derived.zero_point(g, layer.inputs[0])
+    bias = derived.bias_values(g, layer) - zero * kernel.sum(axis=(1, 2))
+    scratch = (which.scratch, strip_rows(g, layer), int(is_turned))
+    tables = (f"{label}_weights", f"&{label}_window", f"&{label}_scaling")
+    return place.Code(
+        (
+            literals.array("int8_t", f"{label}_weights", kernel.ravel().tolist()),
+            *_scaling(g, layer, label, is_wide, bias),
+            literals.struct("window", f"{label}_window", fields),
+        ),
+        (place.call(name, which.inputs[0], which.output, *scratch, *tables),),
+        (name,),
+    )
+
+
+def transposed(which: place.Place, layer: graph.Layer) -> place.Code:
+    """A transposed convolution."""
+    assert isinstance(layer, graph.TransposeConv2D)
     g, label = which.g, which.label
     kernel = derived.kernel_values(g, layer)
-    is_depthwise = isinstance(layer, graph.DepthwiseConv2D)
     fields = window(g, layer, kernel.shape[1:-1], kernel.shape[-1])
     is_wide = derived.has_wide_sums(g, layer)
-    name = "depthwise" if is_depthwise else "transposed"
-    name += f"_{g.tensors[layer.output].dtype}" + ("_wide" if is_wide else "")
+    name = f"transposed_{g.tensors[layer.output].dtype}" + ("_wide" if is_wide else "")
     bias = derived.bias_values(g, layer)
     tables = (f"{label}_weights", f"&{label}_window", f"&{label}_scaling")
     return place.Code(
@@ -108,10 +149,84 @@ def other(which: place.Place, layer: graph.Layer) -> place.Code:
     )
 
 
+def _planes(
+    g: graph.Graph, layer: graph.DepthwiseConv2D
+) -> tuple[dict[str, int], graph.Array, bool]:
+    """Window and kernel of a depthwise convolution as it is computed.
+
+    Pixels of a line are computed together: rows and columns change places where that
+    makes fewer of them. Columns that the kernel skips are taps of 0, since taps meet
+    neighbors.
+
+    Returns:
+        The fields; the kernel `[channels, rows, columns]`; whether rows are columns.
+    """
+    kernel = derived.kernel_values(g, layer)[0].transpose(2, 0, 1)
+    fields = window(g, layer, kernel.shape[1:], kernel.shape[0])
+    turned = dict(fields)
+    for one, other in (
+        *((f"{name}rows", f"{name}columns") for name in ("", "kernel_", "output_")),
+        *((f"row_{name}", f"column_{name}") for name in ("stride", "dilation")),
+        ("top", "left"),
+    ):
+        turned[one], turned[other] = fields[other], fields[one]
+    is_turned = _line_steps(turned) < _line_steps(fields)
+    if is_turned:
+        fields, kernel = turned, kernel.transpose(0, 2, 1)
+    step = fields["column_dilation"]
+    size = (kernel.shape[2] - 1) * step + 1
+    spread = np.zeros((*kernel.shape[:2], size), kernel.dtype)
+    spread[..., ::step] = kernel
+    return {**fields, "kernel_columns": size, "column_dilation": 1}, spread, is_turned
+
+
+def _line_steps(fields: Mapping[str, int]) -> int:
+    """A measure of a plane's work: pairs of taps, of four pixels at once."""
+    fours = -(-fields["output_columns"] // depthwise_kernels.PIXELS)
+    reach = (fields["kernel_columns"] - 1) * fields["column_dilation"] + 1
+    return fields["output_rows"] * fours * fields["kernel_rows"] * -(-reach // 2)
+
+
+def _plane_bytes(fields: Mapping[str, int], rows: int) -> int:
+    """Scratch memory of a depthwise convolution that computes `rows` rows at a time.
+
+    Taps, a plane, and what the last pixels read behind it: `depthwise_kernels`.
+    """
+    paired = -(-fields["kernel_columns"] // 2) * 2
+    stride = fields["column_stride"]
+    line = -(-((fields["output_columns"] - 1) * stride + paired) // 2) * 2
+    reach = (fields["kernel_rows"] - 1) * fields["row_dilation"] + 1
+    lines = (rows - 1) * fields["row_stride"] + reach
+    behind = (depthwise_kernels.PIXELS - 1) * stride
+    return 2 * (fields["kernel_rows"] * paired + lines * line + behind)
+
+
+def strip_rows(g: graph.Graph, layer: graph.DepthwiseConv2D) -> int:
+    """Rows of a depthwise convolution's output that are computed at once."""
+    fields = _planes(g, layer)[0]
+    rows = fields["output_rows"]
+    while rows > 1 and _plane_bytes(fields, rows) > MAX_PLANE_BYTES:
+        rows -= 1
+    return rows
+
+
+def line_taps(g: graph.Graph, layer: graph.DepthwiseConv2D) -> int:
+    """Taps of a row of a depthwise kernel as it is written."""
+    return _planes(g, layer)[0]["kernel_columns"]
+
+
+def scratch_dtype(g: graph.Graph, layer: graph.Layer) -> str:
+    """Values in scratch memory: those of the input, or of a plane."""
+    is_plane = isinstance(layer, graph.DepthwiseConv2D)
+    return "int16" if is_plane else g.tensors[layer.inputs[0]].dtype
+
+
 def weight_bytes(g: graph.Graph, layer: graph.Weighted) -> int:
     """Bytes of the weights' array."""
     if isinstance(layer, CONVOLUTIONS):
         return len(_packed(g, layer))
+    if isinstance(layer, graph.DepthwiseConv2D):
+        return _planes(g, layer)[1].size
     return g.tensors[layer.weights].num_elements
 
 
@@ -121,7 +236,7 @@ def column_taps(g: graph.Graph, layer: graph.Layer) -> int:
     return -(-math.prod(g.tensors[layer.weights].shape[1:]) // UNROLLED) * UNROLLED
 
 
-def _lies_in_columns(g: graph.Graph, layer: graph.Layer) -> bool:
+def lies_in_columns(g: graph.Graph, layer: graph.Layer) -> bool:
     """Whether the input itself is columns after each other."""
     assert isinstance(layer, graph.Weighted)
     source, kernel = g.tensors[layer.inputs[0]].shape, g.tensors[layer.weights].shape
@@ -139,23 +254,24 @@ def _lies_in_columns(g: graph.Graph, layer: graph.Layer) -> bool:
 
 
 def _packed(g: graph.Graph, layer: graph.Weighted) -> list[int]:
-    """Weights channel by channel, filled up with zeros; a last channel of zeros where
-    channels cannot be paired.
+    """Weights in the order in which they are read: two channels in turn, tap by tap.
 
-    For int16, of four taps the inner ones change places: instructions for two halves of
-    a word then meet inputs side by side. Those for int8 split both operands alike.
+    Taps are filled up with zeros, and so is a last channel of each group that has no
+    other one to be paired with. Of four taps, those whose inputs become one pair follow
+    each other (`convolution_kernels.order`): even bytes of a word are two taps of one
+    channel, odd bytes those of the other.
     """
     kernel = derived.kernel_values(g, layer)
     groups = 1
     if not isinstance(layer, graph.Dense):
         groups = g.tensors[layer.inputs[0]].shape[-1] // kernel.shape[-1]
-    is_odd = len(kernel) // groups % 2
-    kernel = kernel.reshape(len(kernel), -1)
-    missing = column_taps(g, layer) - kernel.shape[1]
-    kernel = np.pad(kernel, ((0, is_odd), (0, missing)))
-    if g.tensors[layer.inputs[0]].dtype == "int16":
-        kernel = kernel.reshape(-1, UNROLLED)[:, [0, 2, 1, 3]]
-    return [int(value) for value in kernel.ravel()]
+    kernel = kernel.reshape(groups, len(kernel) // groups, -1)
+    taps = column_taps(g, layer)
+    fill = (kernel.shape[1] % 2, taps - kernel.shape[2])
+    kernel = np.pad(kernel, ((0, 0), (0, fill[0]), (0, fill[1])))
+    order = list(convolution_kernels.order(g.tensors[layer.inputs[0]].dtype))
+    kernel = kernel.reshape(-1, 2, taps // UNROLLED, UNROLLED)[..., order]
+    return [int(value) for value in kernel.transpose(0, 2, 3, 1).ravel()]
 
 
 def _dense_window(g: graph.Graph, layer: graph.Dense) -> place.Fields:
@@ -179,13 +295,22 @@ def _scaling(
     bias: graph.Array,
 ) -> list[str]:
     """Biases, multipliers and shifts of the channels, and the struct of them."""
-    multipliers, shifts = zip(*derived.channel_factors(g, layer), strict=True)
+    # A channel of factor 0 may as well be shifted to the right.
+    multipliers, shifts = zip(
+        *(
+            (multiplier, shift if multiplier else -1)
+            for multiplier, shift in derived.channel_factors(g, layer)
+        ),
+        strict=True,
+    )
     if is_wide:
         multipliers = tuple(map(fixed_point.reduced_multiplier, multipliers))
         shifts = tuple(15 - shift for shift in shifts)
     bits = 64 if is_wide else 32
     tables = []
-    if bias.any():
+    # Sums of the kernels of convolutions begin with it.
+    has_bias = bias.any() or not (is_wide or isinstance(layer, graph.TransposeConv2D))
+    if has_bias:
         values = bias.astype(np.int64).astype(f"int{bits}").tolist()
         tables.append(literals.array(f"int{bits}_t", f"{label}_bias", values))
     multiplier_type = "int16_t" if is_wide else "int32_t"
@@ -194,11 +319,25 @@ def _scaling(
         literals.array("int8_t", f"{label}_shift", shifts),
     ]
     fields = {
-        "bias": f"{label}_bias" if bias.any() else "0",
+        "bias": f"{label}_bias" if has_bias else "0",
         "multiplier": f"{label}_multiplier",
         "shift": f"{label}_shift",
         "input_zero": derived.zero_point(g, layer.inputs[0]),
         **place.bounds(g, layer),
     }
+    if not is_wide:
+        fields["is_small"] = int(_has_small_sums(g, layer) and max(shifts) < 0)
     struct = "wide_scaling" if is_wide else "scaling"
     return [*tables, literals.struct(struct, f"{label}_scaling", fields)]
+
+
+def _has_small_sums(g: graph.Graph, layer: graph.Weighted) -> bool:
+    """Whether no sum with its bias can reach 2^30, whatever the input."""
+    kernel = np.abs(derived.kernel_values(g, layer))
+    axis = -1 if isinstance(layer, graph.DepthwiseConv2D) else 0
+    weights = np.moveaxis(kernel, axis, 0).reshape(kernel.shape[axis], -1).sum(axis=1)
+    source = g.tensors[layer.inputs[0]]
+    zero, limits = derived.zero_point(g, source.name), np.iinfo(source.dtype)
+    most = max(limits.max - zero, zero - limits.min)
+    sums = weights * most + np.abs(derived.bias_values(g, layer))
+    return int(sums.max()) <= MAX_SMALL_SUM

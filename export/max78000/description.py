@@ -8,7 +8,13 @@ import math
 from collections.abc import Iterator, Sequence
 
 from export.c import literals
-from tfpipeline.targets.max78000 import accelerator_layer, lowering, placement, program
+from tfpipeline.targets.max78000 import (
+    accelerator_layer,
+    data_memory,
+    lowering,
+    placement,
+    program,
+)
 
 _OPERATORS = {"linear": "mlp"}
 
@@ -76,9 +82,16 @@ def _source_keys(lowered: lowering.Lowered, index: int) -> Iterator[tuple[str, o
     sources = [part for parts in step.operands for part in parts]
     if sources != [index - 1]:
         yield "in_sequences", sources
+        joins_pixels = any(
+            data_memory.are_pixels(lowered.layers, step.layer, parts)
+            for parts in step.operands
+        )
         if step.layer.flatten:
             # Which the tool does not multiply itself where it is told the sources.
             yield "in_channels", step.layer.in_channels * math.prod(step.layer.in_dim)
+        elif joins_pixels:
+            # Of which the tool would make as many more as there are parts.
+            yield "in_channels", step.layer.in_channels
     first = lowered.steps[0].layer.in_dim
     source = sources[0]
     is_input = source == lowering.INPUT

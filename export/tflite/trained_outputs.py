@@ -111,6 +111,25 @@ def compare(
     return max(found, key=lambda each: each.largest / each.largest_allowed)
 
 
+def near(program: flatbuffer.Program) -> npt.NDArray[np.float64]:
+    """How far single outputs may be from the fake-quantized ones, as real numbers.
+
+    Returns:
+        One number of a network with one output; of several, one for each value of
+        `rows.joined`.
+    """
+    ports = [program.tensors[index] for index in program.outputs]
+    found = [_largest(program, port) * port.scales[0] for port in ports]
+    if len(ports) == 1:
+        return np.array(found[0])
+    return np.concatenate(
+        [
+            np.full(math.prod(port.shape[1:]), each)
+            for port, each in zip(ports, found, strict=True)
+        ]
+    )
+
+
 def _compared(
     program: flatbuffer.Program,
     port: flatbuffer.Tensor,
@@ -120,20 +139,28 @@ def _compared(
     """Compares one output."""
     real = (micro.astype(np.float64) - port.zero_points[0]) * port.scales[0]
     steps = (real - fake_quantized) / port.scales[0]
-    factor = _steepness(program, port)
-    if any(each.dtype == "int4" for each in program.tensors):
-        factor *= NARROW_KERNELS_FACTOR
-    largest, mean = (factor * limit for limit in LIMITS[port.dtype])
-    if math.prod(port.shape[1:-1]) > 1:
-        largest *= MAP_FACTOR
-    elif _widens(program, port):
-        largest *= WIDENING_FACTOR
+    _, mean = LIMITS[port.dtype]
     return within(
         steps.reshape(len(micro), -1, micro.shape[-1]),
         port.scales[0],
-        largest=largest,
-        mean=mean,
+        largest=_largest(program, port),
+        mean=_factor(program, port) * mean,
     )
+
+
+def _largest(program: flatbuffer.Program, port: flatbuffer.Tensor) -> float:
+    """Steps that one value of an output may be apart."""
+    largest = _factor(program, port) * LIMITS[port.dtype][0]
+    if math.prod(port.shape[1:-1]) > 1:
+        return largest * MAP_FACTOR
+    return largest * WIDENING_FACTOR if _widens(program, port) else largest
+
+
+def _factor(program: flatbuffer.Program, port: flatbuffer.Tensor) -> float:
+    factor = _steepness(program, port)
+    if any(each.dtype == "int4" for each in program.tensors):
+        factor *= NARROW_KERNELS_FACTOR
+    return factor
 
 
 def within(

@@ -223,7 +223,7 @@ def verify(
         fast = predict(model, quantized, processes=processes)
     who = _WHOLE_SPLITS[program.input.dtype]
     real = functools.partial(real_outputs, program)
-    judge = _Judge.of(objective, examples, real(fast))
+    judge = _Judge.of(objective, examples, real(fast), trained_outputs.near(program))
     everything = judge.accuracies(who, real(fast), float_logits, fake_quant_logits)
     judge.require(who, real(fast), fake_quant_logits, tolerance_points)
 
@@ -508,13 +508,18 @@ class _Judge:
     objective: kinds.Objective
     examples: kinds.Examples
     figure: str
+    near: FloatArray
 
     @classmethod
     def of(
-        cls, objective: kinds.Objective, examples: kinds.Examples, outputs: FloatArray
+        cls,
+        objective: kinds.Objective,
+        examples: kinds.Examples,
+        outputs: FloatArray,
+        near: FloatArray,
     ) -> "_Judge":
         figure, _ = objective.main(outputs, examples)
-        return cls(objective, examples, figure.name)
+        return cls(objective, examples, figure.name, near)
 
     def of_some(self, indices: npt.NDArray[np.int64]) -> "_Judge":
         return dataclasses.replace(self, examples=self.examples.take(indices))
@@ -532,7 +537,7 @@ class _Judge:
     ) -> None:
         if fake is not None:
             consistency.require(
-                who, outputs, self.examples, fake, self.objective, points
+                who, outputs, self.examples, fake, self.objective, points, self.near
             )
 
     def accuracies(

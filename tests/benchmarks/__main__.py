@@ -7,6 +7,7 @@ from tests.benchmarks import (
     gap8_bench,
     kernels_bench,
     max78000_bench,
+    simulate_bench,
     streaming_bench,
     training_bench,
 )
@@ -17,6 +18,7 @@ def main() -> None:
     command_line_bench.main()
     estimate_bench.main()
     kernels_bench.main()
+    simulate_bench.main()
     max78000_bench.main()
     gap8_bench.main()
     training_bench.main()

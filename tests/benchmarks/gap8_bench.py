@@ -15,6 +15,7 @@ import time
 import numpy as np
 
 from tests.targets.gap8 import float_networks
+from tfpipeline import parallel
 from tfpipeline.networks import catalog
 from tfpipeline.targets.gap8 import calibrate, program, quantize, simulate
 
@@ -48,7 +49,7 @@ def main() -> None:
             busy[name].append((time.process_time() - start_busy) / IMAGES)
     print(
         f"reid_squeezenet in the GAP8's 16 bits, {IMAGES} images, {ROUNDS} rounds, "
-        f"{simulate.THREADS} threads"
+        f"{parallel.THREADS} threads"
     )
     for name in simulate.PRECISIONS:
         start = time.perf_counter()
@@ -63,7 +64,7 @@ def main() -> None:
             f"image, {readable / each:6.0f} x readable; {PAIRS_IMAGES:,} images in "
             f"{total:5.0f} s ({min(seconds[name]) * PAIRS_IMAGES:.0f} to "
             f"{max(seconds[name]) * PAIRS_IMAGES:.0f}; "
-            f"{cpu * PAIRS_IMAGES / simulate.THREADS:.0f} on idle cores), less than "
+            f"{cpu * PAIRS_IMAGES / parallel.THREADS:.0f} on idle cores), less than "
             f"{LIMIT_SECONDS}: {verdict}"
         )
 

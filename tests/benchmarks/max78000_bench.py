@@ -14,6 +14,7 @@ import time
 import numpy as np
 
 from tests.targets.max78000 import program_strategies, published_networks
+from tfpipeline import parallel
 from tfpipeline.targets.max78000 import program, simulate
 
 IMAGES = 10_000
@@ -54,7 +55,7 @@ def main() -> None:
         speeds["readable"].append(READABLE_IMAGES / (time.perf_counter() - start))
         np.testing.assert_array_equal(found[:READABLE_IMAGES], readable[-1])
     print(
-        f"cmsisnet on MAX78000's integers, {simulate.THREADS} threads, {ROUNDS} rounds"
+        f"cmsisnet on MAX78000's integers, {parallel.THREADS} threads, {ROUNDS} rounds"
     )
     medians = {name: statistics.median(values) for name, values in speeds.items()}
     for name, speed in medians.items():

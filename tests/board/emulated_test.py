@@ -47,17 +47,16 @@ def network(tmp_path_factory):
 def board(harness, machine, serial):
     """QEMU with a board's program; yields the process and its standard error."""
     program = firmware.built(harness, machine, "-O2 -Werror -pedantic")
-    process = subprocess.Popen(
+    with subprocess.Popen(
         building.qemu(machine, str(program), serial),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
-    )
-    try:
-        yield process
-    finally:
-        process.kill()
-        process.wait()
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
 def pty_of(process):

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -12,6 +13,7 @@ import pytest
 import rich.console
 
 from tests.board import firmware
+from tests.report.run_pages import made_runs
 from tests.simulate import micro
 from tfpipeline import api, errors, markers, run
 from tfpipeline import estimate as estimate_command
@@ -67,6 +69,21 @@ def test_json_says_the_same(command, capsys):
     assert (found["inputs"], found["differing"], found["board"]) == (3, [], "PC")
     assert found["cycles"]["least"] <= found["cycles"]["median"]
     assert found["line"]["answers"] == 3
+
+
+def test_the_page_of_a_run_has_what_boards_answered(command, tmp_path, capsys):
+    folder = made_runs.write(tmp_path, "classification", findings=False)
+    serialize.write(firmware.network(), folder.graph)
+    asked = {"model": str(folder.root), "random": True}
+    run.main(command(**asked, limit=2))
+    run.main(command(**asked, limit=3))
+    assert f"page       {folder.report}" in capsys.readouterr().out
+    # The second answer of the same board takes the first one's place.
+    [kept] = json.loads(folder.boards_json.read_text())["boards"]
+    assert (kept["board"], kept["inputs"], kept["differing"]) == ("PC", 3, [])
+    said = re.sub(r"<[^>]*>", " ", folder.report.read_text())
+    assert re.search(r"PC\s+c\s+3 random inputs\s+all", said)
+    assert "nanoseconds of this machine" in said
 
 
 @pytest.mark.slow

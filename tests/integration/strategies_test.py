@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -66,6 +66,7 @@ runpy.run_module(sys.argv.pop(1), run_name="__main__", alter_sys=True)
 _SHARED_BATCHES = """
 import numpy as np
 from tests.training.tasks import embedding_test
+from tfpipeline.data import parts
 from tfpipeline.training import strategies
 from tfpipeline.training.tasks import embedding
 config = embedding_test._config(people=4)
@@ -78,8 +79,8 @@ task = embedding.task(
 )
 strategy = strategies.create("mirrored")
 assert strategy.num_replicas_in_sync == 2
-whole = task.epoch(0).batches
-shared = strategy.experimental_distribute_dataset(whole)
+batches = task.epoch(0).batches
+whole, shared = batches(parts.WHOLE), strategies.shared(strategy, batches)
 for (_, labels), (_, parts) in zip(whole, shared):
     parts = [part.numpy() for part in strategy.experimental_local_results(parts)]
     np.testing.assert_array_equal(labels, np.concatenate(parts))
@@ -88,6 +89,16 @@ for (_, labels), (_, parts) in zip(whole, shared):
         assert counts.tolist() == [config.images] * 2, (people, counts)
 print("shared", task.epoch(0).steps, "batches")
 """
+
+
+# One epoch in float32 whose steps are sums of gradients: Adam's divide by them, and
+# turn the last digits of the least into whole steps.
+_AGREEING = (
+    *("--dataset=procedural_objects", "--train_limit=400", "--batch_size=40"),
+    *("--model=cmsisnet", "--width=0.25", "--dropout=0", "--horizontal_flip"),
+    *("--optimizer=sgd", "--learning_rate=0.05", "--epochs=1"),
+    *("--precision=float32", "--export=float32"),
+)
 
 
 def _require_stages(folder: pathlib.Path, *quantized: str) -> dict[str, Any]:
@@ -158,12 +169,12 @@ def _free_ports(count: int) -> list[int]:
 
 @contextlib.contextmanager
 def _two_workers(
-    driver: str, folder: pathlib.Path
+    driver: str, folder: pathlib.Path, flags: Sequence[str] = ()
 ) -> Iterator[list[subprocess.Popen[str]]]:
     """Two processes of one run, killed at the end if they still run."""
     workers = [f"127.0.0.1:{port}" for port in _free_ports(2)]
     command = (
-        *(sys.executable, "-m", f"tfpipeline.{driver}", *_FLAGS[driver]),
+        *(sys.executable, "-m", f"tfpipeline.{driver}", *(flags or _FLAGS[driver])),
         *("--strategy=multi_worker", f"--workdir={folder}"),
     )
     processes = []
@@ -190,8 +201,10 @@ def _two_workers(
             process.communicate()
 
 
-def _run_two_workers(driver: str, folder: pathlib.Path) -> None:
-    with _two_workers(driver, folder) as processes:
+def _run_two_workers(
+    driver: str, folder: pathlib.Path, flags: Sequence[str] = ()
+) -> None:
+    with _two_workers(driver, folder, flags) as processes:
         outputs = [process.communicate(timeout=_TIMEOUT)[0] for process in processes]
         assert [process.returncode for process in processes] == [0, 0], outputs
 
@@ -222,3 +235,44 @@ def test_two_workers_write_one_run_and_resume_to_the_same_weights(
             assert left.files == right.files
             for name in left.files:
                 np.testing.assert_array_equal(left[name], right[name])
+
+
+@pytest.mark.slow
+def test_two_workers_agree_with_one(tmp_path):
+    one, two = tmp_path / "one", tmp_path / "two"
+    done = subprocess.run(
+        (sys.executable, "-m", "tfpipeline.train", *_AGREEING, f"--workdir={one}"),
+        cwd=_ROOT,
+        capture_output=True,
+        text=True,
+        timeout=_TIMEOUT,
+    )
+    assert done.returncode == 0, done.stderr
+    _run_two_workers("train", two, _AGREEING)
+    left, right = (np.load(f / "float" / "weights.npz") for f in (one, two))
+    with left, right:
+        assert left.files == right.files
+        moved = 0.0
+        for name in left.files:
+            # The same products, added up in another order; see docs/clusters.md.
+            np.testing.assert_allclose(left[name], right[name], rtol=1e-4, atol=1e-4)
+            moved = max(moved, float(np.abs(left[name]).max()))
+        assert moved > 0.1
+
+
+@pytest.mark.slow
+def test_a_worker_that_is_left_alone_ends_and_all_go_on(tmp_path):
+    with _two_workers("train", tmp_path) as (chief, other):
+        deadline = time.monotonic() + _TIMEOUT
+        while not (tmp_path / "checkpoints/float/epoch-00001.npz").exists():
+            assert chief.poll() is None
+            assert other.poll() is None
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        other.kill()
+        said, _ = chief.communicate(timeout=_TIMEOUT)
+        assert chief.returncode == 2, said
+        assert "another worker is gone" in said.splitlines()[-1]
+    # As its cluster does.
+    _run_two_workers("train", tmp_path)
+    _require_stages(tmp_path, "qat")

@@ -10,6 +10,7 @@ import time
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from tests import programs
 from tfpipeline.compat import keras
@@ -53,6 +54,21 @@ def place(tmp_path_factory):
         x = layers.Conv2D(4, 3, strides=2, padding="same", activation="relu")(x)
         ends += [layers.Softmax()(layers.Conv2D(2, 1)(x)), layers.Conv2D(4, 1)(x)]
     keras.Model(source, ends).save(folder / "detector.keras")
+    source = keras.Input((24, 24, 3))
+    x = layers.Rescaling(1 / 128, -1)(source)
+    x = layers.Conv2D(6, 3, strides=2, padding="same", activation="relu")(x)
+    keras.Model(source, layers.Conv2D(3, 1)(x)).save(folder / "segmenter.keras")
+    draw(folder / "scenes", [f"images/{i}.png" for i in range(6)], 5)
+    # As a set is often put together: of links to where the pictures are.
+    (folder / "scenes" / "images" / "0.png").rename(folder / "0.png")
+    (folder / "scenes" / "images" / "0.png").symlink_to(folder / "0.png")
+    for i in range(6):
+        mask = np.zeros((40, 40), np.uint8)
+        mask[i : i + 20, 5:30] = 1 + i % 2
+        mask[0] = 255
+        path = folder / "scenes" / "masks" / f"{i}.png"
+        path.parent.mkdir(exist_ok=True)
+        Image.fromarray(mask).save(path)
     draw(folder / "classes", [f"{'abc'[i % 3]}/{i}.png" for i in range(24)], 1)
     draw(folder / "people", [f"p{i % 8}/{i}.png" for i in range(32)], 2)
     draw(folder / "others", [f"{i}.png" for i in range(8)], 4)
@@ -73,6 +89,62 @@ def classifier(place, workdir, *flags):
         *(f"--classifier={place / 'classifier.keras'}", f"--data={place / 'classes'}"),
         *flags,
     )
+
+
+def segmenter(place, workdir, *flags):
+    return command(
+        place,
+        workdir,
+        *(f"--segmenter={place / 'segmenter.keras'}", f"--data={place / 'scenes'}"),
+        *flags,
+    )
+
+
+def test_a_segmenters_masks_are_its_own(place, tmp_path):
+    workdir = tmp_path / "w"
+    done = programs.run(
+        "tfpipeline.study", *segmenter(place, workdir, "--formats=float,int8,fixed16")
+    )
+    assert done.returncode == 0, done.stderr
+    found = results(workdir)["results"]["segmenter"]
+    assert list(found) == ["float", "int8", "fixed16"]
+    model = keras.models.load_model(place / "segmenter.keras", compile=False)
+    kept = records.read(workdir / "records" / "segmenter.float.npz")
+    truth = records.read(workdir / "records" / "truth.npz")
+    right = counted = 0
+    for record, true in zip(kept, truth, strict=True):
+        assert (record.sample, true.stage) == (true.sample, "truth/12x12")
+        picture = Image.open(place / "scenes" / record.sample)
+        inputs = np.asarray(picture.resize((24, 24), Image.Resampling.BILINEAR))
+        expected = model(inputs[None].astype(np.float32)).numpy()[0].argmax(-1)
+        np.testing.assert_array_equal(record.mask.reshape(12, 12), expected)
+        mask = np.asarray(
+            Image.open(place / "scenes" / record.sample.replace("images", "masks"))
+        )
+        nearest = mask[np.ix_(*[(np.arange(12) * 2 + 1) * 40 // 24] * 2)]
+        np.testing.assert_array_equal(true.mask.reshape(12, 12), nearest)
+        counted += int((nearest != 255).sum())
+        right += int(((expected == nearest) & (nearest != 255)).sum())
+    assert found["float"]["pixel_accuracy"] == pytest.approx(right / counted)
+    assert "Masks by format" in (workdir / "report.html").read_text()
+
+
+def test_what_a_segmenter_does_not_take_is_one_line(place, tmp_path):
+    flags = segmenter(place, tmp_path / "w")
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "test").symlink_to(place / "scenes")
+    classes = f"--segmenter={place / 'classifier.keras'}"
+    for wrong, reason in (
+        ((*flags, f"--data={tmp_path / 'data'}"), "give one of its parts: "),
+        ((*flags, classes), "gives [3] a picture: a map of classes is"),
+        (
+            (*flags, f"--classifier={place / 'classifier.keras'}"),
+            "--classifier is a study of its own: leave out --segmenter",
+        ),
+    ):
+        done = programs.run("tfpipeline.study", *wrong)
+        assert done.returncode != 0 and reason in done.stderr, done.stderr
+        assert len(done.stderr.strip().splitlines()[-1]) < 400
 
 
 def results(workdir):

@@ -25,7 +25,7 @@ from tests.export.c import random_graphs
 from tests.export.gap8 import programs
 from tests.identification import gap8_descriptor
 from tfpipeline import atomic_files, errors, markers, run_folder
-from tfpipeline.board import answers, measurement, messages
+from tfpipeline.board import answers, kept_results, measurement, messages
 from tfpipeline.compat import keras
 from tfpipeline.configs import sound
 from tfpipeline.data import (
@@ -192,10 +192,17 @@ def _answers(folder: pathlib.Path) -> None:
     kept.flush()
 
 
+def _board(folder: pathlib.Path) -> None:
+    _begin(folder)
+    of = {"board": "PC", "export": "c", "digest": "ab", "title": "inputs"}
+    kept_results.add(run_folder.RunFolder(folder), of)
+
+
 # Module -> what makes it write into a folder: those that write single files. Those of
 # a run are beside each other in its folder, which the runs below write.
 FILES: dict[str, Callable[[pathlib.Path], object]] = {
     "tfpipeline/board/answers.py": _answers,
+    "tfpipeline/board/kept_results.py": _board,
     "tfpipeline/board/measurement.py": lambda folder: measurement.write(
         folder / "mine.json", measurement.Measurement("gap8", "a", "b", 2.0, {"m": 1.0})
     ),

@@ -90,6 +90,57 @@ def test_sums_of_channels_equal_single_values(channels):
         np.testing.assert_array_equal(found, wide)
 
 
+@hypothesis.settings(deadline=None)
+@hypothesis.given(
+    strategies.lists(
+        strategies.tuples(
+            strategies.integers(-(2**24), 2**24),
+            strategies.integers(-(2**24), 2**24),
+            strategies.integers(2**30, 2**31 - 1),
+            strategies.integers(-13, -4),
+        ),
+        min_size=1,
+    ),
+    strategies.sampled_from([np.int8, np.int16]),
+    strategies.integers(-128, 127),
+    strategies.booleans(),
+    strategies.booleans(),
+)
+def test_floats_equal_single_values_or_are_refused(
+    channels, dtype, zero, is_relu, is_wide
+):
+    """Sums close to where a result changes among them, and far beyond the bounds."""
+    sums, bias, multiplier, shift = np.array(channels, np.int64).T
+    real = multiplier * 2.0 ** (shift - 31.0)
+    steps = np.round((np.arange(len(sums)) % 7 - 3) / real - bias)
+    near = np.where(np.abs(steps) < 2**24, steps, sums).astype(np.int64)
+    sums = np.stack((sums, -sums, near, near + 1, near - 1))
+    limits = np.iinfo(dtype)
+    low = zero if is_relu else int(limits.min)
+    output = vector_arithmetic.Output(zero, low, int(limits.max), np.dtype(dtype))
+    bound = 2**24 + 1 + int(np.abs(bias).max())
+    found = vector_arithmetic.in_floats(
+        bias, multiplier, shift, output, bound, is_wide=is_wide
+    )
+    if found is None:
+        # Digits that an output of 16 bits has no room for.
+        assert shift.min() < (-5 if dtype == np.int16 else -12)
+        assert not is_wide
+        return
+    scale = fixed_point.scale_wide if is_wide else fixed_point.scale
+    expected = [
+        [
+            min(max(scale(int(total + b), int(m), int(s)) + zero, low), output.high)
+            for total, b, m, s in zip(row, bias, multiplier, shift, strict=True)
+        ]
+        for row in sums
+    ]
+    for kind in (np.int64, np.float64):
+        result = found(sums.astype(kind))
+        assert result.dtype == dtype
+        np.testing.assert_array_equal(result, expected)
+
+
 @hypothesis.given(INT32, INT32)
 def test_high_multiply_rounds_to_nearest(a, b):
     product = fixed_point.doubling_high_multiply(a, b)

@@ -31,6 +31,21 @@ def test_tolerance_is_points_or_two_images():
         _require_classes(3, 0.0)
 
 
+def test_answers_that_hang_on_rounding_do_not_count():
+    examples = kind.Examples(np.zeros(1000, np.int32))
+    fake = np.tile([0.2, 0.1], (1000, 1))
+    outputs = fake.copy()
+    outputs[:20] = [0.1, 0.2]  # Another class, each value 0.1 away.
+    arguments = ("TFLite", outputs, examples, fake, _CLASSES, 0.5)
+    consistency.require(*arguments, near=0.11)
+    consistency.require(*arguments, near=np.array([0.11, 0.11]))
+    # One value that is further away, and all of them count again.
+    with pytest.raises(errors.VerificationError, match=r"980 of 1000.*at most 5"):
+        consistency.require(*arguments, near=np.array([0.11, 0.09]))
+    with pytest.raises(errors.VerificationError, match="980 of 1000"):
+        consistency.require(*arguments)
+
+
 def test_values_may_differ_by_a_part_of_their_variance():
     fake = np.random.default_rng(0).normal(3, 2, (500, 1))
     examples = kind.Examples(fake)

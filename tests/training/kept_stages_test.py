@@ -23,7 +23,7 @@ def _task() -> task_lib.Task:
     sums = points.sum(axis=1, keepdims=True)
     batches = tf.data.Dataset.from_tensor_slices((points, sums)).batch(4)
     return task_lib.Task(
-        epoch=lambda number: task_lib.Epoch(batches, 4, 16),
+        epoch=lambda number: task_lib.Epoch(lambda part: batches, 4, 16),
         steps_per_epoch=4,
         loss=lambda out, sums, _: (tf.reduce_mean(tf.square(out - sums)), {}),
     )

@@ -78,7 +78,9 @@ def _task(network, **fields) -> task_lib.Task:
         order = order[: steps * _BATCH]
         chosen = (points[order], {name: t[order] for name, t in targets.items()})
         batches = tf.data.Dataset.from_tensor_slices(chosen).batch(_BATCH)
-        return task_lib.Epoch(batches, steps, len(order), {"weight": 0.5 * number})
+        return task_lib.Epoch(
+            lambda part: batches, steps, len(order), {"weight": 0.5 * number}
+        )
 
     def validate():
         held_out, wanted = _examples(2)
@@ -219,7 +221,7 @@ def test_a_teacher_stands_behind_the_loss(tmp_path):
         stage,
         student,
         task_lib.Task(
-            epoch=lambda number: task_lib.Epoch(batches, 6, 48),
+            epoch=lambda number: task_lib.Epoch(lambda part: batches, 6, 48),
             steps_per_epoch=6,
             loss=loss,
         ),

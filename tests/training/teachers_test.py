@@ -10,7 +10,7 @@ from tfpipeline import errors
 from tfpipeline.compat import keras, tf
 from tfpipeline.configs import descriptor, recipe, run
 from tfpipeline.configs import teacher as configs
-from tfpipeline.data import lfw_people, unlabeled
+from tfpipeline.data import lfw_people, parts, unlabeled
 from tfpipeline.data.preprocessing import RAW, SIGNED
 from tfpipeline.models import forms
 from tfpipeline.pictures import png_images
@@ -262,7 +262,7 @@ def test_descriptors_of_a_teacher_and_pictures_of_nobody(length, tmp_path):
         task = embedding_test.embedding.task(
             stage, config, embedding_test._split(), network, **options
         )
-        (images, (labels, wanted)) = next(iter(task.epoch(0).batches))
+        (images, (labels, wanted)) = next(iter(task.epoch(0).batches(parts.WHOLE)))
         assert images.shape == (16, 8, 8, 1) and wanted.shape == (16, length)
         assert labels.numpy()[12:].tolist() == [-1] * 4
         assert labels.numpy()[:12].min() >= 0

@@ -11,6 +11,7 @@ Nothing that was placed is moved again, which is what leaves memory unused: 73,7
 for MLPerf Tiny's visual wake words where 55,296 are enough.
 """
 
+import collections
 from collections.abc import Mapping, Sequence
 
 from tfpipeline.cost import liveness, memory_plan
@@ -43,15 +44,15 @@ def first_fit(
         Offsets in bytes, in the order of `buffers`.
     """
     offsets = [0] * len(buffers)
-    placed: list[int] = []
+    sizes = [buffer.aligned_bytes for buffer in buffers]
+    # By time: spans of what is placed. Asking all others of each is quadratic.
+    living: dict[int, list[tuple[int, int]]] = collections.defaultdict(list)
     for index in order:
-        spans = sorted(
-            (offsets[other], offsets[other] + buffers[other].aligned_bytes)
-            for other in placed
-            if buffers[other].overlaps(buffers[index])
-        )
-        offsets[index] = lowest_gap(spans, buffers[index].aligned_bytes)
-        placed.append(index)
+        times = range(buffers[index].first_use, buffers[index].last_use + 1)
+        spans = sorted({span for time in times for span in living[time]})
+        offsets[index] = lowest_gap(spans, sizes[index])
+        for time in times:
+            living[time].append((offsets[index], offsets[index] + sizes[index]))
     return tuple(offsets)
 
 

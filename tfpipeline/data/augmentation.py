@@ -9,7 +9,7 @@ lets an interrupted run resume to the same weights.
 
 from tfpipeline.compat import tf
 from tfpipeline.configs import recipe
-from tfpipeline.data import rand_augment
+from tfpipeline.data import parts, rand_augment
 from tfpipeline.data.preprocessing import SIGNED, Preprocessing
 
 # Middle of the pixel range, which signed inputs have as 0.
@@ -37,6 +37,7 @@ def augment(
     augmentation: recipe.Augmentation,
     seed: tf.Tensor,
     preprocessing: Preprocessing = SIGNED,
+    rows: parts.Rows | None = None,
 ) -> tf.Tensor:
     """Applies the transforms that are switched on, then `to_input`.
 
@@ -45,40 +46,49 @@ def augment(
         augmentation: what to apply.
         seed: int32 [2], for example (run seed, step).
         preprocessing: see `to_input`.
+        rows: which of a batch the images are; None: all.
 
     Returns:
         float32 [N, H, W, C], see `to_input`.
     """
+    rows = rows or parts.Rows.all_of(images)
     seeds = tf.unstack(
         tf.random.experimental.stateless_split(tf.cast(seed, tf.int32), 5), num=5
     )
     if augmentation.random_crop or augmentation.horizontal_flip:
-        images = _shift_and_flip(images, augmentation, seeds[0])
+        images = _shift_and_flip(images, augmentation, seeds[0], rows)
     pixels = tf.cast(images, tf.float32)
     if augmentation.rotation:
-        pixels = _rotate(pixels, augmentation.rotation, seeds[1])
+        pixels = _rotate(pixels, augmentation.rotation, seeds[1], rows)
     if augmentation.rand_augment:
         # Of random numbers of its own, so that the others stay what they were.
         own = tf.random.experimental.stateless_fold_in(tf.cast(seed, tf.int32), 3)
         count, magnitude = augmentation.rand_augment
-        pixels = rand_augment.rand_augment(pixels, count, magnitude, own)
+        pixels = rand_augment.rand_augment(pixels, count, magnitude, own, rows)
     if augmentation.color_jitter:
-        pixels = _jitter(pixels, augmentation.color_jitter, seeds[2])
+        pixels = _jitter(pixels, augmentation.color_jitter, seeds[2], rows)
     if augmentation.gaussian_noise:
-        pixels += tf.random.stateless_normal(
-            tf.shape(pixels), seeds[3], stddev=255.0 * augmentation.gaussian_noise
+        pixels += rows.of(
+            tf.random.stateless_normal(
+                (rows.total, *tf.unstack(tf.shape(pixels)[1:], num=3)),
+                seeds[3],
+                stddev=255.0 * augmentation.gaussian_noise,
+            )
         )
     if augmentation.color_jitter or augmentation.gaussian_noise:
         pixels = tf.clip_by_value(pixels, 0.0, 255.0)
     if augmentation.cutout:
         # Likewise.
         own = tf.random.experimental.stateless_fold_in(tf.cast(seed, tf.int32), 2)
-        pixels = _cut_out(pixels, augmentation.cutout, own)
+        pixels = _cut_out(pixels, augmentation.cutout, own, rows)
     return to_input(pixels, preprocessing)
 
 
 def _shift_and_flip(
-    images: tf.Tensor, augmentation: recipe.Augmentation, seed: tf.Tensor
+    images: tf.Tensor,
+    augmentation: recipe.Augmentation,
+    seed: tf.Tensor,
+    given: parts.Rows,
 ) -> tf.Tensor:
     """Crops from the reflected image, and mirrors: two gathers, no padded copy."""
     count, height, width = tf.unstack(tf.shape(images)[:3], num=3)
@@ -88,11 +98,13 @@ def _shift_and_flip(
     shift = augmentation.random_crop
     if shift:
         limits = {"minval": -shift, "maxval": shift + 1, "dtype": tf.int32}
-        rows += tf.random.stateless_uniform((count, 1), seeds[0], **limits)
-        columns += tf.random.stateless_uniform((count, 1), seeds[1], **limits)
+        shape = (given.total, 1)
+        rows += given.of(tf.random.stateless_uniform(shape, seeds[0], **limits))
+        columns += given.of(tf.random.stateless_uniform(shape, seeds[1], **limits))
         rows, columns = _reflect(rows, height), _reflect(columns, width)
     if augmentation.horizontal_flip:
-        mirrored = tf.random.stateless_uniform((count, 1), seeds[2]) < 0.5
+        drawn = tf.random.stateless_uniform((given.total, 1), seeds[2])
+        mirrored = given.of(drawn) < 0.5
         columns = tf.where(mirrored, tf.reverse(columns, (1,)), columns)
     images = tf.gather(images, rows, axis=1, batch_dims=1)
     return tf.gather(
@@ -107,12 +119,14 @@ def _reflect(positions: tf.Tensor, size: tf.Tensor) -> tf.Tensor:
     return tf.minimum(tf.minimum(folded, 2 * last - folded), size - 1)
 
 
-def _rotate(pixels: tf.Tensor, degrees: float, seed: tf.Tensor) -> tf.Tensor:
+def _rotate(
+    pixels: tf.Tensor, degrees: float, seed: tf.Tensor, rows: parts.Rows
+) -> tf.Tensor:
     shape = tf.shape(pixels)
     center_y = (tf.cast(shape[1], tf.float32) - 1.0) / 2.0
     center_x = (tf.cast(shape[2], tf.float32) - 1.0) / 2.0
     limit = degrees * 3.14159265 / 180.0
-    angle = tf.random.stateless_uniform((shape[0],), seed, -limit, limit)
+    angle = rows.of(tf.random.stateless_uniform((rows.total,), seed, -limit, limit))
     cosine, sine = tf.cos(angle), tf.sin(angle)
     zero = tf.zeros_like(angle)
     # Rows of the projective matrix that maps an output pixel to its input pixel.
@@ -139,9 +153,14 @@ def _rotate(pixels: tf.Tensor, degrees: float, seed: tf.Tensor) -> tf.Tensor:
     )
 
 
-def _jitter(pixels: tf.Tensor, strength: float, seed: tf.Tensor) -> tf.Tensor:
-    shape = (tf.shape(pixels)[0], 3)
-    factors = tf.random.stateless_uniform(shape, seed, 1.0 - strength, 1.0 + strength)
+def _jitter(
+    pixels: tf.Tensor, strength: float, seed: tf.Tensor, rows: parts.Rows
+) -> tf.Tensor:
+    factors = rows.of(
+        tf.random.stateless_uniform(
+            (rows.total, 3), seed, 1.0 - strength, 1.0 + strength
+        )
+    )
     brightness, contrast, saturation = tf.unstack(
         factors[:, :, None, None, None], axis=1
     )
@@ -155,10 +174,13 @@ def _jitter(pixels: tf.Tensor, strength: float, seed: tf.Tensor) -> tf.Tensor:
     return pixels
 
 
-def _cut_out(pixels: tf.Tensor, side: int, seed: tf.Tensor) -> tf.Tensor:
+def _cut_out(
+    pixels: tf.Tensor, side: int, seed: tf.Tensor, given: parts.Rows
+) -> tf.Tensor:
     """A gray square on each image, its center anywhere on it."""
-    count, height, width = tf.unstack(tf.shape(pixels)[:3], num=3)
-    centers = tf.random.stateless_uniform((2, count, 1), seed)
+    height, width = tf.unstack(tf.shape(pixels)[1:3], num=2)
+    drawn = tf.random.stateless_uniform((2, given.total, 1), seed)
+    centers = given.of(drawn, axis=1)
 
     def covered(size: tf.Tensor, center: tf.Tensor) -> tf.Tensor:
         first = tf.cast(center * tf.cast(size, tf.float32), tf.int32) - side // 2

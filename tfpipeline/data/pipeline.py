@@ -1,6 +1,7 @@
 """Batches for training and evaluation: decoded once, shuffled by seed, prefetched."""
 
 import dataclasses
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -10,7 +11,7 @@ from tfpipeline import errors
 from tfpipeline.compat import tf
 from tfpipeline.configs import recipe
 from tfpipeline.data import augmentation as augmentation_lib
-from tfpipeline.data import mixing, splits
+from tfpipeline.data import mixing, parts, splits
 from tfpipeline.data.preprocessing import SIGNED, Preprocessing
 
 
@@ -24,13 +25,16 @@ class Source:
     Attributes:
         num_examples: in the split.
         batch_size: examples a batch.
-        load: (seed int32 [2], positions int64 [batch]) -> (inputs, targets), the latter
-            a pair where there are further ones.
+        load: part of a batch -> function (seed int32 [2], positions int64 [batch]) ->
+            that part's (inputs, targets), the latter a pair where there are further
+            ones. Nothing else of the batch is read.
     """
 
     num_examples: int
     batch_size: int
-    load: Callable[[tf.Tensor, tf.Tensor], tuple[tf.Tensor, Any]]
+    load: Callable[
+        [parts.Part], Callable[[tf.Tensor, tf.Tensor], tuple[tf.Tensor, Any]]
+    ]
 
     @property
     def steps(self) -> int:
@@ -65,25 +69,45 @@ def source(
         _require_off(augmentation, split)
     gather, targets = _gatherer(split.inputs), tf.constant(split.targets)
     more = None if beside is None else tf.constant(beside)
-    shape = (batch_size, *split.inputs.shape[1:])
+    mixed = shares if augmentation.mixes else None
 
-    @tf.function(autograph=False)
-    def load(seed: tf.Tensor, positions: tf.Tensor) -> tuple[tf.Tensor, Any]:
-        batch = tf.ensure_shape(gather(positions), shape)
+    def load(
+        given: parts.Rows, size: int, seed: tf.Tensor, positions: tf.Tensor
+    ) -> tuple[tf.Tensor, Any]:
+        positions = given.of(positions)
+        batch = tf.ensure_shape(gather(positions), (size, *split.inputs.shape[1:]))
         if split.has_pictures:
-            batch = augmentation_lib.augment(batch, augmentation, seed, preprocessing)
+            batch = augmentation_lib.augment(
+                batch, augmentation, seed, preprocessing, given
+            )
         else:
             batch = augmentation_lib.to_input(batch, preprocessing)
         wanted = tf.gather(targets, positions)
-        if augmentation.mixes and shares is not None:
-            wanted = shares(wanted)
+        if mixed is not None:
+            wanted = mixed(wanted)
         if more is not None:
             wanted = wanted, tf.gather(more, positions)
-        if augmentation.mixes and shares is not None:
-            return mixing.mix(batch, wanted, augmentation, seed)
+        if mixed is not None:
+            return mixing.mix(batch, wanted, augmentation, seed, given)
         return batch, wanted
 
-    return Source(len(split), batch_size, load)
+    @functools.cache
+    def of_part(part: parts.Part) -> Callable[..., tuple[tf.Tensor, Any]]:
+        rows = part.rows(batch_size)
+        if part.count == 1:
+            whole = functools.partial(load, parts.Rows(batch_size), batch_size)
+            return tf.function(whole, autograph=False)
+        # The partner of the last row, which goes again.
+        taken = rows if mixed is None else part.rows(batch_size, beyond=1)
+
+        def cut(seed: tf.Tensor, positions: tf.Tensor) -> tuple[tf.Tensor, Any]:
+            given = parts.Rows(batch_size, taken)
+            made = load(given, len(taken), seed, positions)
+            return tf.nest.map_structure(lambda values: values[: len(rows)], made)
+
+        return tf.function(cut, autograph=False)
+
+    return Source(len(split), batch_size, of_part)
 
 
 def _gatherer(inputs: np.ndarray) -> Callable[[tf.Tensor], tf.Tensor]:
@@ -121,7 +145,9 @@ def require_batch(examples: int, batch_size: int) -> None:
         )
 
 
-def training_batches(data: Source, *, seed: int, epoch: int) -> tf.data.Dataset:
+def training_batches(
+    data: Source, *, seed: int, epoch: int, part: parts.Part = parts.WHOLE
+) -> tf.data.Dataset:
     """One epoch of shuffled, augmented, full batches.
 
     The order and the augmentation depend on (seed, epoch) only, never on what ran
@@ -132,17 +158,24 @@ def training_batches(data: Source, *, seed: int, epoch: int) -> tf.data.Dataset:
         data: the training split.
         seed: of the run and stage.
         epoch: counted from 0.
+        part: of each batch.
 
     Returns:
-        A data set of (inputs float32 [batch, ...], targets as the split has them).
+        A data set of (inputs float32 [batch, ...], targets as the split has them), of
+        the rows of the part.
     """
     order = np.random.default_rng([seed, epoch]).permutation(data.num_examples)
     order = order[: data.steps * data.batch_size].reshape(data.steps, data.batch_size)
-    return ordered_batches(data, order, seed=seed, epoch=epoch)
+    return ordered_batches(data, order, seed=seed, epoch=epoch, part=part)
 
 
 def ordered_batches(
-    data: Source, order: np.ndarray, *, seed: int, epoch: int
+    data: Source,
+    order: np.ndarray,
+    *,
+    seed: int,
+    epoch: int,
+    part: parts.Part = parts.WHOLE,
 ) -> tf.data.Dataset:
     """One epoch of augmented batches in an order of one's own.
 
@@ -151,16 +184,18 @@ def ordered_batches(
         order: int64 [steps, batch], positions in the split.
         seed: of the run and stage; with `epoch`, of the augmentation.
         epoch: counted from 0.
+        part: of each batch.
 
     Returns:
-        A data set of (inputs float32 [batch, ...], targets as the split has them).
+        A data set of (inputs float32 [batch, ...], targets as the split has them), of
+        the rows of the part.
     """
     steps = len(order)
     base = np.random.default_rng([seed, epoch, 1]).integers(2**31 - 1)
     seeds = np.stack((np.full(steps, base), np.arange(steps)), axis=1)
     return (
         tf.data.Dataset.from_tensor_slices((seeds.astype(np.int32), order))
-        .map(data.load, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+        .map(data.load(part), num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
         .prefetch(4)
     )
 

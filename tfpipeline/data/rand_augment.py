@@ -8,6 +8,7 @@ computed of all pictures, and each picture takes the one that was drawn for it.
 """
 
 from tfpipeline.compat import tf
+from tfpipeline.data import parts
 
 # Strengths are 0 to this.
 MAX_MAGNITUDE = 30
@@ -18,7 +19,11 @@ _LUMA = (0.299, 0.587, 0.114)
 
 
 def rand_augment(
-    pixels: tf.Tensor, count: int, magnitude: int, seed: tf.Tensor
+    pixels: tf.Tensor,
+    count: int,
+    magnitude: int,
+    seed: tf.Tensor,
+    rows: parts.Rows | None = None,
 ) -> tf.Tensor:
     """Applies `count` operations to each picture, drawn independently.
 
@@ -27,24 +32,29 @@ def rand_augment(
         count: of operations.
         magnitude: 0 to MAX_MAGNITUDE.
         seed: int32 [2].
+        rows: which of a batch the pictures are; None: all.
 
     Returns:
         float32 [N, H, W, C], 0 to 255.
     """
+    rows = rows or parts.Rows.all_of(pixels)
     seeds = tf.random.experimental.stateless_split(seed, count)
     for layer in range(count):
-        pixels = _layer(pixels, magnitude / MAX_MAGNITUDE, seeds[layer])
+        pixels = _layer(pixels, magnitude / MAX_MAGNITUDE, seeds[layer], rows)
     return pixels
 
 
-def _layer(pixels: tf.Tensor, strength: float, seed: tf.Tensor) -> tf.Tensor:
-    number = tf.shape(pixels)[0]
+def _layer(
+    pixels: tf.Tensor, strength: float, seed: tf.Tensor, rows: parts.Rows
+) -> tf.Tensor:
+    shape = (rows.total,)
     seeds = tf.unstack(tf.random.experimental.stateless_split(seed, 2), num=2)
     operations = 1 + len(_GEOMETRY) + len(_COLORS)
-    drawn = tf.random.stateless_uniform(
-        (number,), seeds[0], 0, operations, dtype=tf.int32
+    drawn = rows.of(
+        tf.random.stateless_uniform(shape, seeds[0], 0, operations, dtype=tf.int32)
     )
-    sign = tf.where(tf.random.stateless_uniform((number,), seeds[1]) < 0.5, -1.0, 1.0)
+    sides = rows.of(tf.random.stateless_uniform(shape, seeds[1]))
+    sign = tf.where(sides < 0.5, -1.0, 1.0)
     # Number 0 leaves a picture as it is.
     moved = _moved(pixels, drawn, strength * sign)
     result = tf.where(_of(drawn, 1, len(_GEOMETRY)), moved, pixels)

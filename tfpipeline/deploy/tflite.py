@@ -13,6 +13,7 @@ from export.tflite import (
     float_runner,
     metadata_entry,
     trained,
+    trained_outputs,
     verify,
 )
 from tfpipeline import number_formats
@@ -123,6 +124,7 @@ def _deploy(
             fake_quant_logits["validation"],
             job.objective,
             job.quantization.consistency_tolerance,
+            trained_outputs.near(flatbuffer.read(deployed)),
         )
     export = None
     if name in job.quantization.exports:

@@ -192,6 +192,11 @@ class Network:
         """Of one input."""
         return self._graph.tensors[self._graph.inputs[0]].shape[1:]
 
+    def output_shapes(self) -> tuple[tuple[int, ...], ...]:
+        """Of every output of one input."""
+        g = self._graph
+        return tuple(g.tensors[name].shape[1:] for name in g.outputs)
+
     def form(self) -> str:
         """The form that the network itself is: the integers of a file, else float."""
         if self.given.gap_quantized is not None:

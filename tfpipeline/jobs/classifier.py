@@ -21,7 +21,7 @@ from tfpipeline import (
 )
 from tfpipeline.audio import front_end
 from tfpipeline.configs.run import Run
-from tfpipeline.data import catalog, preprocessing, splits
+from tfpipeline.data import catalog, parts, preprocessing, splits
 from tfpipeline.data.own import labels
 from tfpipeline.deploy import catalog as deployments
 from tfpipeline.deploy import choices as choices_lib
@@ -66,6 +66,7 @@ def _run(config: Run, held: contextlib.ExitStack) -> dict[str, Any]:
     folder = run_folder.of(config.workdir)
     stages.set_up_tensorflow(config.seed)
     strategy = strategies.create(config.strategy)
+    parts.require_shares(config.classes.batch_size, strategy.num_replicas_in_sync)
     dataset = load(config)
     objective = objective_of(config, dataset)
     choices = choices_lib.Choices(

@@ -19,6 +19,7 @@ from tfpipeline.report.findings import (
     layer_errors,
     networks,
 )
+from tfpipeline.training import progress
 
 _LOG = logging.getLogger("tfpipeline.train")
 
@@ -51,6 +52,7 @@ def of(
     shown = list(dict.fromkeys(shown))
     inputs = job.dataset.test.inputs[np.array(shown, np.int64)]
     evidence.write(job.folder.predictions, found, shown, inputs)
+    _show_mistakes(job, record)
     stages = (job.trained, *job.quantized.values())
     result = {
         "answers": record,
@@ -66,6 +68,21 @@ def of(
     }
     _LOG.info("what the answers say, in %.1f s", time.monotonic() - started)
     return result
+
+
+def _show_mistakes(job: jobs.Job, record: Mapping[str, Any]) -> None:
+    """Pictures of the surest mistakes, as TensorBoard has them."""
+    mistakes = record.get("mistakes", [])
+    inputs = job.dataset.test.inputs
+    is_of_pictures = inputs.dtype == np.uint8 and inputs.shape[3:] in ((1,), (3,))
+    if not mistakes or not is_of_pictures:
+        return
+    chosen = inputs[np.array([each["example"] for each in mistakes], np.int64)]
+    titles = [
+        ", ".join(f"{name} {value}" for name, value in each.items())
+        for each in mistakes
+    ]
+    progress.show_examples(job.folder, chosen, titles)
 
 
 def _layer_errors(job: jobs.Job, network: deployment.Deployed) -> dict[str, Any]:

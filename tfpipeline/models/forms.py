@@ -184,7 +184,7 @@ def digest_of(path: pathlib.Path) -> str | None:
         StorageError: it cannot be read.
     """
     try:
-        return disk.digest_at(path.resolve())
+        return disk.digest_behind(path)
     except OSError as error:
         raise errors.StorageError(
             f"cannot read {path}: {error.strerror or error}"

@@ -1,10 +1,11 @@
 """Runs an integer graph on images, layer by layer, with TFLite Micro's integers."""
 
+import functools
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from tfpipeline import errors
+from tfpipeline import errors, parallel
 from tfpipeline.ir import graph
 from tfpipeline.simulate import reference_kernels, support, vector_kernels
 
@@ -45,17 +46,21 @@ def run(
         GraphError: a layer is not supported.
         UsageError: `inputs` do not fit the graph's.
     """
-    kernels = reference_kernels.KERNELS if readable else vector_kernels.KERNELS
+    require_supported(g)
     size = BATCH_SIZE if keeps_batch(g) and not readable else 1
     _check(g, inputs)
     images = len(inputs[0])
     if images < 1:
         raise errors.UsageError("at least one image is needed")
-    parts = []
-    for start in range(0, images, size):
-        some = [each[start : start + size] for each in inputs]
-        values = activations(g, some, kernels)
-        parts.append([values[name] for name in g.outputs])
+    steps = _steps(g, readable=readable)
+
+    def outputs(start: int) -> list[Array]:
+        values = _values(g, [each[start : start + size] for each in inputs], steps)
+        return [values[name] for name in g.outputs]
+
+    starts = range(0, images, size)
+    # The readable kernels are Python throughout, which threads do not share.
+    parts = list(map(outputs, starts)) if readable else parallel.mapped(outputs, starts)
     return tuple(np.concatenate(arrays) for arrays in zip(*parts, strict=True))
 
 
@@ -93,13 +98,29 @@ def activations(
     """
     require_supported(g)
     _check(g, inputs)
+    steps = [functools.partial(kernels[type(layer)], g, layer) for layer in g.layers]
+    return _values(g, inputs, steps)
+
+
+def _steps(g: graph.Graph, *, readable: bool) -> list[vector_kernels.Prepared]:
+    """What each layer does with its operands."""
+    if not readable:
+        return [vector_kernels.prepared(g, layer) for layer in g.layers]
+    kernels = reference_kernels.KERNELS
+    return [functools.partial(kernels[type(layer)], g, layer) for layer in g.layers]
+
+
+def _values(
+    g: graph.Graph, inputs: Sequence[Array], steps: Sequence[vector_kernels.Prepared]
+) -> dict[str, Array]:
+    """All activations by name."""
     values: dict[str, Array] = dict(zip(g.inputs, inputs, strict=True))
-    for layer in g.layers:
+    for layer, step in zip(g.layers, steps, strict=True):
         operands = [
             g.constants[name] if name in g.constants else values[name]
             for name in layer.inputs
         ]
-        results = reference_kernels.listed(kernels[type(layer)](g, layer, operands))
+        results = reference_kernels.listed(step(operands))
         values |= zip(graph.written_names(layer), results, strict=True)
     return values
 

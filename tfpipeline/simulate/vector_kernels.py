@@ -5,6 +5,7 @@ leaves the significand: 24 bits of float32, which most layers of int8 stay in, o
 float64, for which even int16 would need 2**31 taps.
 """
 
+import functools
 import itertools
 import math
 from collections.abc import Callable, Sequence
@@ -26,6 +27,9 @@ from tfpipeline.simulate import (
 
 Array = graph.Array
 
+# What a layer does with its operands; all that does not depend on them is done before.
+Prepared = Callable[[Sequence[Array]], Array | tuple[Array, ...]]
+
 # Values of the matrix of windows that are made at once: 1 MB of float32 stays in cache.
 _BLOCK = 2**18
 
@@ -41,9 +45,12 @@ def _largest_sum(g: graph.Graph, layer: graph.Weighted, kernel: Array) -> int:
     return int(np.abs(kernel).sum(axis=1).max()) * max(high - zero, zero - low)
 
 
-def _exact_float(largest_sum: int) -> type[np.floating]:
-    """The smaller float that holds all integers up to a bound."""
-    return np.float32 if largest_sum < 2**24 else np.float64
+def _exact_float(
+    g: graph.Graph, layer: graph.Weighted, largest_sum: int
+) -> type[np.floating]:
+    """The smaller float that holds all integers up to a bound and a bias."""
+    bound = largest_sum + int(np.abs(derived.bias_values(g, layer)).max())
+    return np.float32 if bound < 2**24 else np.float64
 
 
 def _padded(g: graph.Graph, layer: graph.Layer, source: Array, real: type) -> Array:
@@ -67,58 +74,86 @@ def _padded(g: graph.Graph, layer: graph.Layer, source: Array, real: type) -> Ar
 
 
 def convolution(g: graph.Graph, layer: graph.Layer, inputs: Sequence[Array]) -> Array:
-    """As `reference_kernels.convolution`: a matrix product for a block of images."""
+    """As `reference_kernels.convolution`: a matrix product for a block of pixels."""
+    return _convolution(g, layer)(inputs)
+
+
+def _convolution(
+    g: graph.Graph, layer: graph.Layer
+) -> Callable[[Sequence[Array]], Array]:
     assert isinstance(layer, (graph.Conv1D, graph.Conv2D))
     kernel = derived.kernel_values(g, layer)
     matrix = kernel.reshape(len(kernel), -1)
     largest = _largest_sum(g, layer, matrix)
-    real = _exact_float(largest)
+    real = _exact_float(g, layer, largest)
     requantized = vector_arithmetic.requantization(g, layer, largest)
-    groups = inputs[0].shape[-1] // kernel.shape[-1]
-    parts = np.split(matrix.T.astype(real), groups, axis=1)
-
+    groups = g.tensors[layer.inputs[0]].shape[-1] // kernel.shape[-1]
+    parts = np.split(np.ascontiguousarray(matrix.T.astype(real)), groups, axis=1)
     tensor = g.tensors[layer.output]
-    plane = tensor.shape[1:-1]
-    result = np.empty((len(inputs[0]), *tensor.shape[1:]), tensor.dtype)
-    block = max(1, _BLOCK // (math.prod(plane) * len(parts[0]) * groups))
-    for start in range(0, len(result), block):
-        padded = _padded(g, layer, inputs[0][start : start + block], real)
-        sums = [
-            windows.view(layer, own, kernel.shape[1:-1]).reshape(-1, len(part)) @ part
-            for own, part in zip(np.split(padded, groups, axis=-1), parts, strict=True)
-        ]
-        values = sums[0] if groups == 1 else np.concatenate(sums, axis=-1)
-        result[start : start + block] = requantized(values).reshape(
-            -1, *tensor.shape[1:]
-        )
-    return result
+    first, *others = tensor.shape[1:-1]
+    # Of one row of pixels of the output, in all of its windows; its own, if those are
+    # more.
+    row_values = math.prod(others) * max(len(parts[0]) * groups, 4 * len(kernel))
+    block = max(1, _BLOCK // (first * row_values))
+    rows = max(1, min(first, _BLOCK // row_values))
+
+    def run(inputs: Sequence[Array]) -> Array:
+        result = np.empty((len(inputs[0]), *tensor.shape[1:]), tensor.dtype)
+        for start in range(0, len(result), block):
+            images = slice(start, start + block)
+            padded = _padded(g, layer, inputs[0][images], real)
+            views = [
+                windows.view(layer, own, kernel.shape[1:-1])
+                for own in np.split(padded, groups, axis=-1)
+            ]
+            for row in range(0, first, rows):
+                own_rows = slice(row, row + rows)
+                sums = [
+                    view[:, own_rows].reshape(-1, len(part)) @ part
+                    for view, part in zip(views, parts, strict=True)
+                ]
+                values = sums[0] if groups == 1 else np.concatenate(sums, axis=-1)
+                target = result[images, own_rows]
+                target[:] = requantized(values).reshape(target.shape)
+        return result
+
+    return run
 
 
 def depthwise(g: graph.Graph, layer: graph.Layer, inputs: Sequence[Array]) -> Array:
     """As `reference_kernels.depthwise`: one product a tap."""
+    return _depthwise(g, layer)(inputs)
+
+
+def _depthwise(
+    g: graph.Graph, layer: graph.Layer
+) -> Callable[[Sequence[Array]], Array]:
     assert isinstance(layer, graph.DepthwiseConv2D)
     kernel = derived.kernel_values(g, layer)[0]
     channels = kernel.shape[-1]
     largest = _largest_sum(g, layer, kernel.reshape(-1, channels).T)
-    real = _exact_float(largest)
+    real = _exact_float(g, layer, largest)
     requantized = vector_arithmetic.requantization(g, layer, largest)
     weights = kernel.astype(real)
-    multiplier = channels // inputs[0].shape[-1]
-
+    multiplier = channels // g.tensors[layer.inputs[0]].shape[-1]
     tensor = g.tensors[layer.output]
-    result = np.empty((len(inputs[0]), *tensor.shape[1:]), tensor.dtype)
     block = max(1, _BLOCK // math.prod(tensor.shape))
-    for start in range(0, len(result), block):
-        padded = _padded(g, layer, inputs[0][start : start + block], real)
-        if multiplier > 1:
-            padded = np.repeat(padded, multiplier, axis=-1)
-        sums = np.zeros((len(padded), *tensor.shape[1:]), real)
-        product = np.empty_like(sums)
-        for tap, values in windows.taps(layer, padded, kernel.shape[:-1]):
-            np.multiply(values, weights[tap], out=product)
-            sums += product
-        result[start : start + block] = requantized(sums)
-    return result
+
+    def run(inputs: Sequence[Array]) -> Array:
+        result = np.empty((len(inputs[0]), *tensor.shape[1:]), tensor.dtype)
+        for start in range(0, len(result), block):
+            padded = _padded(g, layer, inputs[0][start : start + block], real)
+            if multiplier > 1:
+                padded = np.repeat(padded, multiplier, axis=-1)
+            sums = np.zeros((len(padded), *tensor.shape[1:]), real)
+            product = np.empty_like(sums)
+            for tap, values in windows.taps(layer, padded, kernel.shape[:-1]):
+                np.multiply(values, weights[tap], out=product)
+                sums += product
+            result[start : start + block] = requantized(sums)
+        return result
+
+    return run
 
 
 def transposed(g: graph.Graph, layer: graph.Layer, inputs: Sequence[Array]) -> Array:
@@ -148,15 +183,24 @@ def transposed(g: graph.Graph, layer: graph.Layer, inputs: Sequence[Array]) -> A
 
 def dense(g: graph.Graph, layer: graph.Layer, inputs: Sequence[Array]) -> Array:
     """As `reference_kernels.dense`: one matrix product."""
+    return _dense(g, layer)(inputs)
+
+
+def _dense(g: graph.Graph, layer: graph.Layer) -> Callable[[Sequence[Array]], Array]:
     assert isinstance(layer, graph.Dense)
     kernel = derived.kernel_values(g, layer)
     largest = _largest_sum(g, layer, kernel)
-    real = _exact_float(largest)
+    real = _exact_float(g, layer, largest)
     zero = derived.zero_point(g, layer.inputs[0])
-    source = np.subtract(inputs[0], zero, dtype=real).reshape(-1, kernel.shape[-1])
-    sums = source @ kernel.T.astype(real)
-    result = vector_arithmetic.requantization(g, layer, largest)(sums)
-    return result.reshape(-1, *g.tensors[layer.output].shape[1:])
+    matrix = kernel.T.astype(real)
+    requantized = vector_arithmetic.requantization(g, layer, largest)
+    shape = g.tensors[layer.output].shape[1:]
+
+    def run(inputs: Sequence[Array]) -> Array:
+        source = np.subtract(inputs[0], zero, dtype=real).reshape(-1, len(matrix))
+        return requantized(source @ matrix).reshape(-1, *shape)
+
+    return run
 
 
 def _bordered(layer: graph.Pool, source: Array, fill: int) -> Array:
@@ -436,3 +480,24 @@ KERNELS: dict[type[graph.Layer], reference_kernels.Kernel] = {
     graph.LeakyRelu: leaky_relu,
     graph.PRelu: prelu,
 }
+
+
+_PREPARED: dict[type[graph.Layer], Callable[[graph.Graph, graph.Layer], Prepared]] = {
+    graph.Conv1D: _convolution,
+    graph.Conv2D: _convolution,
+    graph.DepthwiseConv2D: _depthwise,
+    graph.Dense: _dense,
+}
+
+
+def prepared(g: graph.Graph, layer: graph.Layer) -> Prepared:
+    """A layer's kernel as a function of its operands alone, to be called often.
+
+    Args:
+        g: a verified graph.
+        layer: one of it; its constants are among the operands as ever.
+    """
+    prepare = _PREPARED.get(type(layer))
+    if prepare is not None:
+        return prepare(g, layer)
+    return functools.partial(KERNELS[type(layer)], g, layer)

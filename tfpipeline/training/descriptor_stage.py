@@ -13,7 +13,13 @@ from tfpipeline.data import people, splits
 from tfpipeline.keras_networks import stochastic_depth
 from tfpipeline.models import registry
 from tfpipeline.study.measures import verification
-from tfpipeline.training import descriptor_heads, kept_stages, loop, precision
+from tfpipeline.training import (
+    descriptor_heads,
+    kept_stages,
+    loop,
+    precision,
+    strategies,
+)
 from tfpipeline.training.tasks import embedding
 
 
@@ -104,6 +110,7 @@ def train(
 
     with descriptors.strategy.scope():
         network, twin = precision.with_twin(built, number_format)
+    network = strategies.as_one(descriptors.strategy, network)
     return run_stage(
         descriptors,
         stage,

@@ -67,17 +67,18 @@ def train(
         StorageError: a file of the run cannot be read or written.
     """
     writes = strategies.is_chief(strategy)
-    result = loop.train(
-        stage,
-        model,
-        task,
-        strategy=strategy,
-        folder=folder.checkpoints(stage.name),
-        reporter=progress.Progress(
-            folder.root if writes else None, stage.name, stage.epochs, earlier
-        ),
-        writes=writes,
-    )
+    with strategies.together(strategy, stage.name):
+        result = loop.train(
+            stage,
+            model,
+            task,
+            strategy=strategy,
+            folder=folder.checkpoints(stage.name),
+            reporter=progress.Progress(
+                folder.root if writes else None, stage.name, stage.epochs, earlier
+            ),
+            writes=writes,
+        )
     # All workers together read a distributed model's variables, or none can; what the
     # chief alone evaluates and exports is therefore a network outside the strategy.
     best = rebuild()

@@ -20,7 +20,7 @@ from tfpipeline import errors
 from tfpipeline.compat import keras, tf
 from tfpipeline.configs import recipe
 from tfpipeline.training import averages as averages_lib
-from tfpipeline.training import checkpoints, optimizers, progress
+from tfpipeline.training import checkpoints, optimizers, progress, strategies
 from tfpipeline.training import task as task_lib
 
 # Steps between two looks at the loss; one call into TensorFlow each. No result depends
@@ -103,6 +103,8 @@ def train(
     state = _state(folder, model, optimizer, averages)
     training = _Training(stage, model, task, variables, optimizer, strategy, averages)
     train_steps = _train_steps(training)
+    if writes and not state.epoch:
+        reporter.show_network(model)
     while state.epoch < stage.epochs and not _stalled(stage, state.history):
         try:
             record, result = _epoch(training, state.epoch, train_steps, reporter)
@@ -115,7 +117,8 @@ def train(
         state = _advance(training, state, record, result)
         if writes:
             checkpoints.save(folder, state)
-            reporter.end_epoch(state.history)
+            names = [variable.name for variable in model.weights]
+            reporter.end_epoch(state.history, zip(names, state.weights, strict=True))
     best_epoch = state.history[-1]["best_epoch"]
     best_weights = _kept_weights(model, task.kept, state.best_weights)
     return StageResult(best_weights, best_epoch, state.history)
@@ -241,10 +244,7 @@ def _run_steps(
     reporter: progress.Progress,
 ) -> tuple[float, dict[str, np.ndarray]]:
     """Trains for one epoch; returns its mean loss, and the sums over it in float64."""
-    batches = epoch.batches
-    if training.strategy.num_replicas_in_sync > 1:
-        batches = training.strategy.experimental_distribute_dataset(batches)
-    iterator = iter(batches)
+    iterator = iter(strategies.shared(training.strategy, epoch.batches))
     values = {name: tf.constant(v, tf.float32) for name, v in epoch.values.items()}
     losses: list[np.ndarray] = []
     sums: dict[str, list[np.ndarray]] = {name: [] for name in training.task.sums}

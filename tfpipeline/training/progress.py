@@ -4,14 +4,15 @@ import contextlib
 import json
 import logging
 import pathlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
+import numpy as np
 import rich.console
 import rich.progress
 
 from tfpipeline import atomic_files, run_folder
-from tfpipeline.compat import tf
+from tfpipeline.compat import keras, tf
 
 _LOG = logging.getLogger(__name__)
 # Entries of an epoch's record that its line shows elsewhere, or not at all.
@@ -24,7 +25,8 @@ class Progress:
     """One line an epoch, a live bar within it on a terminal, metrics and events.
 
     Files: `metrics.jsonl` in the run's folder holds one JSON object an epoch of every
-    stage; `tensorboard/<stage>` the same numbers as TensorBoard events.
+    stage; `tensorboard/<stage>` the same numbers as TensorBoard events, how weights are
+    spread, ranges of quantizers, and the graph of the network.
     """
 
     def __init__(
@@ -83,8 +85,32 @@ class Progress:
             self._bar.stop()
             self._bar = None
 
-    def end_epoch(self, history: Sequence[dict[str, Any]]) -> None:
-        """Prints the newest record's line and writes the files."""
+    def show_network(self, model: keras.Model) -> None:
+        """Writes the graph of the network, as it predicts."""
+        if self._writer is None:
+            return
+        specs = [tf.TensorSpec(x.shape, x.dtype) for x in model.inputs]
+
+        @tf.function
+        def predict(*inputs: tf.Tensor) -> Any:
+            return model(inputs if len(inputs) > 1 else inputs[0], training=False)
+
+        graph = predict.get_concrete_function(*specs).graph
+        with self._writer.as_default():
+            tf.summary.graph(graph)
+        self._writer.flush()
+
+    def end_epoch(
+        self,
+        history: Sequence[dict[str, Any]],
+        weights: Iterable[tuple[str, np.ndarray]] = (),
+    ) -> None:
+        """Prints the newest record's line and writes the files.
+
+        Args:
+            history: a record an epoch.
+            weights: names and values of the network's variables after it.
+        """
         self.stop_bar()
         _LOG.info("%s", line(history, self._epochs))
         if self._folder is None or self._writer is None:
@@ -95,7 +121,33 @@ class Progress:
             for name, value in record.items():
                 if isinstance(value, float):
                     tf.summary.scalar(name, value)
+            for name, values in weights:
+                if not np.issubdtype(values.dtype, np.floating):
+                    continue
+                if values.size == 1:  # Ends of a quantizer's range.
+                    tf.summary.scalar(f"ranges/{name}", values.reshape(()))
+                else:
+                    tf.summary.histogram(f"weights/{name}", values)
         self._writer.flush()
+
+
+def show_examples(
+    folder: run_folder.RunFolder, pictures: np.ndarray, titles: Sequence[str]
+) -> None:
+    """Writes pictures as TensorBoard events of the stage `examples`.
+
+    Args:
+        folder: of the run.
+        pictures: uint8 [N, H, W, 1 or 3].
+        titles: of each.
+    """
+    writer = tf.summary.create_file_writer(str(folder.tensorboard("examples")))
+    with writer.as_default(step=0):
+        for place, (picture, title) in enumerate(zip(pictures, titles, strict=True)):
+            tf.summary.image(
+                f"mistakes/{place + 1:02}", picture[None], description=title
+            )
+    writer.close()
 
 
 def write_metrics(folder: pathlib.Path, records: Sequence[dict[str, Any]]) -> None:

@@ -81,6 +81,7 @@ def train_float(
         )
     with classifier.strategy.scope():
         model, twin = precision.with_twin(built, number_format)
+    model = strategies.as_one(classifier.strategy, model)
     task = supervised.task(
         stage, classifier.recipe, classifier.dataset, model, evaluated=twin
     )

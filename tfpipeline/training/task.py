@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from tfpipeline.compat import keras, tf
+from tfpipeline.data import parts
 
 # A tensor, or tuples, lists and dictionaries of tensors.
 Nest = Any
@@ -23,15 +24,16 @@ class Epoch:
     """What one epoch trains on.
 
     Attributes:
-        batches: data set of (inputs, targets), each a tensor or a nest of them, with
-            the examples along the first axis.
+        batches: part of each batch -> data set of (inputs, targets), each a tensor or a
+            nest of them, with the examples along the first axis. The parts together
+            are the whole batch.
         steps: number of batches; may differ from epoch to epoch.
         examples: in all of them together.
         values: numbers that the loss takes in this epoch, such as a growing margin.
             The names are the same in every epoch.
     """
 
-    batches: tf.data.Dataset
+    batches: Callable[[parts.Part], tf.data.Dataset]
     steps: int
     examples: int
     values: Mapping[str, float] = dataclasses.field(default_factory=dict)

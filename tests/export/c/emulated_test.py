@@ -82,7 +82,7 @@ def operators():
     for name, g in network_test.EXTREMES.items():
         images = network_test.extreme_images(g)
         yield name, emulated_program.simulated(g, [images])
-    for name, g in network_test.LAYOUTS.items():
+    for name, g in (network_test.LAYOUTS | network_test.PLANES).items():
         yield name, emulated_program.simulated(g, micro.random_inputs(g, 2))
 
 

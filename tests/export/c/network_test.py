@@ -120,6 +120,36 @@ def layout_graphs():
 LAYOUTS = dict(layout_graphs())
 
 
+# Planes of depthwise convolutions, and how they are read.
+_PLANES = {
+    "a tall image": ((13, 1, 3), lambda net: net.depthwise((3, 1))),
+    "lines of five": ((7, 5, 3), lambda net: net.depthwise(3)),
+    "three pixels": ((3, 3, 4), lambda net: net.depthwise(3)),
+    "stride of 2": ((9, 11, 2), lambda net: net.depthwise(3, stride=2, padding="same")),
+    "stride of 3": ((10, 13, 2), lambda net: net.depthwise(3, stride=3)),
+    "skipped columns": ((9, 10, 2), lambda net: net.depthwise(3, dilation=2)),
+    "even kernel": ((8, 9, 2), lambda net: net.depthwise((2, 4))),
+    "two of each channel": ((6, 9, 3), lambda net: net.depthwise(3, multiplier=2)),
+    "strips": ((60, 50, 1), lambda net: net.depthwise(3)),
+    "padding beyond the line": (
+        (4, 1, 2),
+        lambda net: net.depthwise(1, stride=4, padding=((0, 0), (3, 0))),
+    ),
+}
+
+
+def plane_graphs():
+    for name, (shape, add) in _PLANES.items():
+        net = graph_builder.Builder(shape)
+        add(net)
+        for dtype in support.BOTH:
+            g = random_graphs.quantized(net.build(), np.random.default_rng(0), dtype)
+            yield f"{dtype}: plane, {name}", g
+
+
+PLANES = dict(plane_graphs())
+
+
 RECURRENT = {
     f"recurrent: {name}": from_tflite.read(model)
     for name, model in recurrent_test.CASES.items()
@@ -149,7 +179,7 @@ def sanitized(request, tmp_path_factory):
     }
     graphs |= {name: g for name, g in OPERATORS.items() if name in asked}
     graphs |= {seed: random_graph(seed) for seed in SEEDS if str(seed) in asked}
-    graphs |= EXTREMES | LAYOUTS | RECURRENT
+    graphs |= EXTREMES | LAYOUTS | PLANES | RECURRENT
     folder = tmp_path_factory.mktemp("c")
     return compiler.Program(folder, graphs, *compiler.SANITIZERS)
 
@@ -201,8 +231,18 @@ def test_sums_of_the_largest_products_are_bit_exact(sanitized, name):
 def test_layouts_are_bit_exact(sanitized, name):
     g = sanitized.networks[name].g
     assert_bit_exact(sanitized, name, micro.random_images(g, 4))
-    scratch = weighted_layers.scratch_bytes(g, g.layers[0])
-    assert (scratch == ()) == (name.split(": ")[1] in IN_COLUMNS)
+    in_columns = weighted_layers.lies_in_columns(g, g.layers[0])
+    assert in_columns == (name.split(": ")[1] in IN_COLUMNS)
+
+
+@pytest.mark.parametrize("name", PLANES)
+def test_planes_are_bit_exact(sanitized, name):
+    g = sanitized.networks[name].g
+    expected = assert_bit_exact(sanitized, name, micro.random_images(g, 4))
+    assert len(np.unique(expected)) > 1
+    rows = weighted_layers.strip_rows(g, g.layers[0])
+    plane = g.tensors[g.outputs[0]].shape[1:3]
+    assert (rows < min(plane)) == name.endswith("strips")
 
 
 @pytest.mark.parametrize("name", recurrent_test.CASES)

@@ -1,7 +1,8 @@
 """Random networks for the vendor's tool, by number: joins of every kind, thin maps.
 
-Every third begins with a chain of convolutions of larger maps, and has a memory that
-does not hold it but for streams and layers that write over what they have read.
+Those from `FIRST_OF_PIXELS` on join pixels too. Every third begins with a chain of
+convolutions of larger maps, and has a memory that does not hold it but for streams and
+layers that write over what they have read.
 """
 
 import dataclasses
@@ -17,12 +18,14 @@ from tfpipeline.ir import graph
 from tfpipeline.targets.max78000 import spec as specs
 
 _CHANNELS = (4, 8, 12, 16, 24, 64)
+FIRST_OF_PIXELS = 300
 
 
 class _Maker:
     """A network in the making; `tensors` may be read by what comes next."""
 
     def __init__(self, seed: int) -> None:
+        self.joins_pixels = seed >= FIRST_OF_PIXELS
         self.rng = np.random.default_rng(seed)
         self.net = graph_builder.Builder(self._shape(), f"random_{seed}")
         self.tensors = [self.net.last]
@@ -82,7 +85,10 @@ class _Maker:
     def _step(self) -> None:
         source = self._source()
         kinds = (self._conv, self._pool, self._sum, self._concat)
-        kinds[self.rng.choice(4, p=(0.45, 0.13, 0.27, 0.15))](source)
+        if self.joins_pixels and self.rng.random() < 0.25:
+            self._join_pixels(source)
+        else:
+            kinds[self.rng.choice(4, p=(0.45, 0.13, 0.27, 0.15))](source)
         self.tensors.append(self.net.last)
 
     def _conv(self, source: str, channels: int | None = None) -> str:
@@ -134,6 +140,18 @@ class _Maker:
             self.tensors += [source, *others]
         self.net.concat(*others, source=source)
 
+    def _join_pixels(self, source: str) -> None:
+        """Rows behind rows, or the pixels of lines behind one another."""
+        shape = self.net.shape(source)
+        others = [
+            name
+            for name in self.tensors
+            if self.net.shape(name)[2:] == shape[2:] and len(shape) > 2
+        ]
+        others = self._some(others, 2) or [self._conv(source, shape[-1])]
+        if len(self.net.shape(others[0])) == len(shape):
+            self.net.concat(*others, source=source, axis=1)
+
     def _end(self) -> None:
         net = self.net
         shape = net.shape(net.last)
@@ -175,15 +193,22 @@ def is_large(seed: int) -> bool:
 def prepare(seed: int, spec: specs.Spec = specs.MAX78000) -> network.Network:
     """The network of a number, ready to be written.
 
-    Of those that begin with a chain, for the least memory of ten that holds it.
+    Of those that begin with a chain, in the least memory.
 
     Raises:
         TargetError: what the device cannot run.
     """
     g = make(seed)
+    return in_least_memory(g, spec) if is_large(seed) else network.prepare(g, spec=spec)
+
+
+def in_least_memory(g: graph.Graph, spec: specs.Spec) -> network.Network:
+    """A network for the least memory of ten that holds it.
+
+    Raises:
+        TargetError: what the device cannot run.
+    """
     found = network.prepare(g, spec=spec)
-    if not is_large(seed):
-        return found
     data = found.placed.data
     reach = max(region.end_byte for region in (data.input, *data.outputs))
     for tenths in range(1, 10):

@@ -138,6 +138,51 @@ def _shared() -> graph.Graph:
     return net.build()
 
 
+def _pixels(channels: int) -> graph.Graph:
+    """Rows behind rows: of planes of one size and of several, shared, the input too."""
+    net = Builder((12, 10, channels), "pixels")
+    first = net.conv(channels)
+    net.pool()
+    small = net.reshape(3, 10, channels, source=net.conv(channels))
+    whole = net.concat(small, source=first, axis=1)
+    net.join(graph.Add, net.conv(channels, source=whole), source=whole)
+    net.pool(5)
+    end = net.mean(source=net.conv(8))
+    net.concat(first, small, source="input", axis=1)
+    net.pool(9)
+    net.join(graph.Sub, net.mean(source=net.conv(8)), source=end)
+    net.dense(5)
+    return net.build()
+
+
+def _lines() -> graph.Graph:
+    """Pixels behind pixels of lines, one of them by a long dilated convolution."""
+    net = Builder((24, 4), "lines")
+    first = net.conv(8, dilation=5, padding="valid")
+    both = net.concat(net.conv(8), source=first, axis=1)
+    halves = net.pool(2, source=both), net.pool(4, source=both)
+    net.concat(halves[1], source=halves[0], axis=1)
+    net.conv(12)
+    net.flatten()
+    net.dense(3)
+    return net.build()
+
+
+def _nested() -> graph.Graph:
+    """Channels of wholes of pixels, and pixels of a whole of channels."""
+    net = Builder((6, 5, 4), "nested")
+    first, second = net.conv(8), net.conv(8, source="input")
+    third = net.conv(8)
+    whole = net.concat(second, source=first, axis=1)
+    net.concat(net.concat(third, source=second, axis=1), source=whole)
+    both = net.last
+    net.concat(both, source=net.conv(16), axis=1)
+    net.pool(4)
+    net.flatten(source=net.conv(4))
+    net.dense(3)
+    return net.build()
+
+
 def _flattened() -> graph.Graph:
     """Dense layers behind a concatenation, and behind a layer further in front."""
     net = Builder((6, 6, 3), "flattened")
@@ -211,7 +256,11 @@ CASES = {
     "dilated": Case(_dilated),
     "outputs": Case(_outputs),
     "flattened": Case(_flattened),
+    "pixels": Case(lambda: _pixels(8)),
+    "lines": Case(_lines),
+    "nested": Case(_nested),
     "depthwise_78002": Case(_depthwise, spec=specs.MAX78002),
     "wide_78002": Case(_wide, spec=specs.MAX78002),
+    "pixels_78002": Case(lambda: _pixels(72), spec=specs.MAX78002),
     "shared": Case(_shared, logs_all=False),
 }

@@ -11,9 +11,13 @@ from tfpipeline.targets.max78000 import spec as specs
 
 _MISSING = vendor_tool.missing()
 # Of the MAX78000's and of the MAX78002's, in parts of so many.
-_COUNTS = {"max78000": 300, "max78002": 60}
 _PART = 20
-_PARTS = [(n, i) for n, count in _COUNTS.items() for i in range(0, count, _PART)]
+_PIXELS = random_networks.FIRST_OF_PIXELS
+_FIRSTS = {
+    "max78000": range(0, _PIXELS + 60, _PART),
+    "max78002": (*range(0, 60, _PART), *range(_PIXELS, _PIXELS + 20, _PART)),
+}
+_PARTS = [(name, first) for name, firsts in _FIRSTS.items() for first in firsts]
 
 
 def _prepared(seed, spec):

@@ -71,8 +71,14 @@ def _server() -> subprocess.Popen[str]:
         stderr=subprocess.DEVNULL,
         text=True,
     )
-    atexit.register(server.kill)
+    atexit.register(_end, server)
     return server
+
+
+def _end(server: subprocess.Popen[str]) -> None:
+    """Ends the server, waits for it and closes its pipes."""
+    with server:
+        server.kill()
 
 
 def run(folder: pathlib.Path, output: pathlib.Path, *, logs_all: bool = True) -> Result:

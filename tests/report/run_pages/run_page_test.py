@@ -8,6 +8,7 @@ import pytest
 
 from tests.report.run_pages import made_runs
 from tfpipeline import errors
+from tfpipeline.board import kept_results
 from tfpipeline.report.run_pages import run_page, stored_runs
 
 # A page of a run is to be under three megabytes.
@@ -40,6 +41,30 @@ def test_a_page_has_everything_inside(name, tmp_path):
         for latency in each["latency"].values():
             assert f"{1e3 * latency['seconds']:,.3f} ms" in said
     assert "python -m tfpipeline.train" in said
+
+
+def test_answers_of_boards_are_shown_with_the_tasks_figures(tmp_path):
+    folder = made_runs.write(tmp_path, "classification", findings=False)
+    result = {
+        **{"board": "NUCLEO", "export": "c", "digest": "ab", "network": "net"},
+        **{"title": "test examples", "inputs": 1200, "differing": [3, 8]},
+        **{"figures": {"accuracy": 0.875}, "simulated": {"accuracy": 0.876}},
+        "cycles": {
+            **{"least": 90, "median": 100, "most": 110, "counted": ""},
+            **{"clock_hz": 1000, "seconds": 0.1},
+        },
+        "estimates": [{"target": "stm32l4r5", "model": "m", "error": -0.125}],
+    }
+    kept_results.add(folder, result)
+    said = re.sub(r"<[^>]*>", " ", _page(folder))
+    for cell in (
+        *("1,200 test examples", "1,198, not 2", "87.50 %", "87.60 %"),
+        *("100.000 ms (100 cycles)", "20.00%", "stm32l4r5, m: -12%"),
+    ):
+        assert cell in said, cell
+    folder.boards_json.write_text('{"boards": [{}]}')
+    with pytest.raises(errors.DamagedFileError, match="no answers of boards"):
+        _page(folder)
 
 
 def test_the_page_of_an_old_run_has_what_the_run_has(tmp_path):

@@ -60,3 +60,15 @@ def test_pixels_without_a_label_do_not_count():
     assert result.pixel_accuracy == 0.75
     np.testing.assert_array_equal(result.ious, [1 / 2, 2 / 3, np.nan, np.nan])
     assert result.mean_iou == pytest.approx(7 / 12)
+
+
+def test_confusions_of_pictures_add_up_to_the_whole():
+    random = np.random.default_rng(8)
+    labels = random.choice([0, 1, 2, 255], (5, 30))
+    labels[3] = 255
+    predictions = random.integers(0, 4, (5, 30))
+    each = segmentation.confusions(labels, predictions, 5, 255)
+    whole = segmentation.measure(labels, predictions, 5, 255)
+    assert each[3].sum() == 0 and each.sum() == (labels != 255).sum()
+    assert segmentation.mean_iou(each.sum(axis=0)) == pytest.approx(whole.mean_iou)
+    assert np.isnan(segmentation.mean_iou(each[3]))

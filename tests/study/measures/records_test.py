@@ -23,6 +23,7 @@ RECORDS = (
         "a/1.jpg", "int8", "verifier", embedding=np.array([127.0, -3, 0]), label=7
     ),
     records.Record("b", "int8", "detector", scores=np.array([0.2, 0.3, 0.5]), label=0),
+    records.Record("a", "int8", "segmenter", mask=np.array([0, 3, 255], np.uint8)),
 )
 
 
@@ -30,12 +31,12 @@ def _require_equal(first, second):
     assert [r.key for r in first] == [r.key for r in second]
     for a, b in zip(first, second, strict=True):
         assert a.label == b.label
-        for field in ("boxes", "scores", "embedding"):
+        for field in ("boxes", "scores", "embedding", "mask"):
             one, other = getattr(a, field), getattr(b, field)
             assert (one is None) == (other is None)
             if one is not None:
                 np.testing.assert_array_equal(one, other)
-                assert one.shape == other.shape
+                assert (one.shape, one.dtype) == (other.shape, other.dtype)
 
 
 @pytest.mark.parametrize("name", ["all.npz", "all.jsonl"])
@@ -75,6 +76,9 @@ _LINE = {"sample": "x", "format": "int8", "stage": "s"}
         (json.dumps({**_LINE, "boxes": [[1, 2]]}), r"boxes cannot be .* \[1, 2\]"),
         (json.dumps({**_LINE, "scores": [[1]]}), "scores cannot be"),
         (json.dumps({**_LINE, "embedding": ["x"]}), "embedding is no array"),
+        (json.dumps({**_LINE, "mask": [0, 256]}), "mask has a value that is no class"),
+        (json.dumps({**_LINE, "mask": [0.5]}), "mask has a value that is no class"),
+        (json.dumps({**_LINE, "mask": [-1]}), "mask has a value that is no class"),
         (json.dumps({**_LINE, "embedding": [[1], 2]}), "embedding is no array"),
         (json.dumps({**_LINE, "label": 1.5}), "label 1.5 is no number"),
         (json.dumps(_LINE) + "\n" + json.dumps(_LINE), "'x' is there twice"),

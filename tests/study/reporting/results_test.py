@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 
 from tests import programs
+from tfpipeline import errors
 from tfpipeline.study.measures import records
+from tfpipeline.study.reporting import segmentation
 from tfpipeline.study.running import verifying
 
 Record = records.Record
@@ -64,6 +66,52 @@ def test_a_classifier(tmp_path, network):
         **{"metric": "overlap", "value": "0.8", "examples": "20", "seed": "0"},
     }
     assert "<svg" in page and "board" in page
+
+
+def test_a_segmenter(tmp_path, network):
+    folder = tmp_path / "study"
+    truth = np.array([[0, 0, 1, 1], [2, 2, 255, 1]], np.uint8)
+    said = {
+        "float": truth.copy(),
+        # 255 does not count, whatever is said there.
+        "board": np.array([[0, 1, 1, 1], [2, 2, 0, 0]], np.uint8),
+    }
+    said["float"][1, 2] = 1
+    names = ("a.png", "b.png", "c.png")
+    masks = {("truth", "truth/2x4"): truth}
+    masks |= {(form, "segmenter"): mask for form, mask in said.items()}
+    for (form, stage), mask in masks.items():
+        of_form = [Record(n, form, stage, mask=mask.reshape(-1)) for n in names]
+        write(folder, f"{form}.npz", of_form)
+    results, _, page = measured(folder, f"--segmenter={network}")
+    found = results["segmenter"]
+    assert found["float"]["mean_iou"] == found["float"]["pixel_accuracy"] == 1
+    # By hand: class 0 has 1 of {0, 0, the last}, class 1 two of four, class 2 both.
+    board = found["board"]
+    assert board["mean_iou"] == pytest.approx((1 / 3 + 2 / 4 + 1) / 3)
+    assert board["mean_iou_change"] == pytest.approx(board["mean_iou"] - 1)
+    assert board["pixel_accuracy"] == pytest.approx(5 / 7)
+    assert (board["only_a"], board["changed"], board["samples"]) == (6, 6, 21)
+    assert "mIOU" in page and "61.1 %" in page
+
+
+@pytest.mark.parametrize(
+    ("stage", "pixels", "reason"),
+    [
+        ("truth/2x2", 3, "has 3 pixels, and the true masks 2x2"),
+        ("truth/2by2", 4, "truth/HEIGHTxWIDTH. Received: '2by2'"),
+        ("truths", 4, "the true masks must be of one size"),
+    ],
+)
+def test_masks_that_do_not_go_together(stage, pixels, reason):
+    mask = np.zeros(4, np.uint8)
+    found = [
+        Record("a", "truth", stage, mask=mask),
+        Record("a", "float", "segmenter", mask=mask[:pixels]),
+    ]
+    with pytest.raises(errors.DataError) as caught:
+        segmentation.measure(found, ("float",), resamples=20, seed=0)
+    assert reason in str(caught.value)
 
 
 def detected(form, shift, score):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tests.targets.gap8 import float_networks
-from tfpipeline import errors
+from tfpipeline import errors, parallel
 from tfpipeline.ir import graph
 from tfpipeline.simulate import float_execution
 from tfpipeline.targets.gap8 import (
@@ -69,7 +69,7 @@ def test_the_order_of_images_does_not_matter(monkeypatch):
     _, p, images = _quantized("fires")
     integers = simulate.quantize_images(p, images)
     expected = simulate.predict(p, integers, simulate.SINGLE)
-    monkeypatch.setattr(simulate, "THREADS", 3)
+    monkeypatch.setattr(parallel, "THREADS", 3)
     monkeypatch.setattr(simulate, "BATCH_SIZE", 2)
     found = simulate.predict(p, integers[::-1], simulate.SINGLE)
     np.testing.assert_array_equal(found[::-1], expected)

@@ -53,7 +53,6 @@ def test_many_blocks_and_slices_equal_the_specification(
     monkeypatch, num_bits, precision
 ):
     """A layer larger than the blocks that the fast kernels work on."""
-    monkeypatch.setattr(vector_kernels, "ONE_THREAD_MACS", 2**9)
     monkeypatch.setattr(vector_kernels, "BLOCK_BYTES", 2**9)
     monkeypatch.setattr(vector_kernels, "MATRIX_BYTES", 2**13)
     layer = program.Conv(

@@ -308,7 +308,7 @@ CASES = {
     ),
     "CONCAT-03": lambda s: (
         _joined(8, 8),
-        _joined(8, 8, along_channels=False),
+        _joined(8, 8, along=draft.ANOTHER_AXIS),
         "another axis",
     ),
     "CONCAT-04": lambda s: (_joined(8, 8), _swapped(), "several"),

@@ -437,7 +437,7 @@ def test_message_says_what_and_what_to_do():
         (lambda net: net.softmax() and net.conv(4), ["KIND-01"]),
         (lambda net: net.mean(axes=(3,)), ["KIND-01"]),
         (lambda net: net.reshape(4, 4, 12) and net.conv(4), ["KIND-01"]),
-        (lambda net: net.concat("input", source="input", axis=1), ["CONCAT-03"]),
+        (lambda net: net.concat("input", source="input", axis=2), ["CONCAT-03"]),
         (
             lambda net: net.conv(4) and net.transposed(4, cut=(0, 0), relu=False),
             ["TCONV-02"],

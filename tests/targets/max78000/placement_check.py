@@ -47,14 +47,14 @@ def _data(lowered: lowering.Lowered, placed: placement.Placement) -> Iterator[st
         if index < streaming - 1:
             continue
         reads = list(_read(lowered, placed, index)) if index >= streaming else []
-        for place, word in reads:
+        for place, word, _ in reads:
             if memory.get(place) != word:
                 yield f"{step.name}: reads {memory.get(place)} at {place}, not {word}"
                 break
         writes = list(_written(lowered, placed, index))
         yield from _outside(step.name, writes, size)
         lasts = last_uses(step.layer)
-        read = {place: lasts[word[1]] for place, word in reads}
+        read = {place: lasts[pixel] for place, _, pixel in reads}
         if not placed.data.overlaps:
             read = dict.fromkeys(read, math.prod(step.layer.out_dim))
         if any(place in read and read[place] >= word[1] for place, word in writes):
@@ -78,6 +78,7 @@ def _streams(placed: placement.Placement, count: int, size: int) -> Iterator[str
         yield "a buffer beyond the memory"
 
 
+# What lies where.
 _Words = Iterator[tuple[tuple[int, int], _Word]]
 
 
@@ -142,20 +143,24 @@ def _loaded(lowered: lowering.Lowered, placed: placement.Placement) -> _Words:
             yield (instance, address), (lowering.INPUT, pixel, step, order)
 
 
-def _read(lowered: lowering.Lowered, placed: placement.Placement, index: int) -> _Words:
+# A place, what is wanted there, and which pixel (or word of pixels) of the layer it is.
+_Reads = Iterator[tuple[tuple[int, int], _Word, int]]
+
+
+def _read(lowered: lowering.Lowered, placed: placement.Placement, index: int) -> _Reads:
     step, base = lowered.steps[index], placed.data.in_offsets[index] // 4
     layer = step.layer
     instances = _instances(layer.processors)
     if lowered.input_format == "CHW" and step.operands == ((lowering.INPUT,),):
         for order, instance in enumerate(instances):
             for word in range(math.ceil(math.prod(layer.in_dim) / 4)):
-                yield (instance, base + word), (lowering.INPUT, word, 0, order)
+                yield (instance, base + word), (lowering.INPUT, word, 0, order), word
         return
     passes = _passes(layer.in_channels)
     wide = len(_processors(layer.processors)) if passes > 1 else layer.in_channels
     for operand, parts in enumerate(step.operands):
-        sources = list(_sources(lowered, parts))
-        for pixel in range(math.prod(layer.in_dim)):
+        for pixel, of_part, chosen in _pixels(lowered, layer, parts):
+            sources = list(_sources(lowered, chosen))
             for turn in range(passes):
                 address = (pixel * passes + turn) * len(step.operands) + operand
                 # Four channels a word; the first of each says whose word it is.
@@ -165,8 +170,31 @@ def _read(lowered: lowering.Lowered, placed: placement.Placement, index: int) ->
                         source, part_turn, part_order = sources[channel]
                         yield (
                             (instance, base + address),
-                            (source, pixel, part_turn, part_order),
+                            (source, of_part, part_turn, part_order),
+                            pixel,
                         )
+
+
+def _pixels(
+    lowered: lowering.Lowered,
+    layer: accelerator_layer.AcceleratorLayer,
+    parts: Sequence[int],
+) -> Iterator[tuple[int, int, Sequence[int]]]:
+    """Each pixel of an operand, which it is in the parts, and which parts these are.
+
+    Parts that have all channels of the operand follow each other pixel by pixel.
+    """
+    if len(parts) > 1:
+        layers = [lowered.steps[part].layer for part in parts]
+        if layers[0].out_channels == layer.in_channels:
+            pixel = 0
+            for part, each in zip(parts, layers, strict=True):
+                for of_part in range(math.prod(each.out_dim)):
+                    yield pixel, of_part, (part,)
+                    pixel += 1
+            return
+    for pixel in range(math.prod(layer.in_dim)):
+        yield pixel, pixel, parts
 
 
 def _sources(

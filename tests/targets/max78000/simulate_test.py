@@ -148,16 +148,14 @@ def _pyramid():
     return program.Program(input_shape=(8, 8, 3), layers=layers)
 
 
-@pytest.mark.parametrize("matrix_bytes", [1, 2**14, 2**30])
-@pytest.mark.parametrize("one_thread_macs", [1, 1000, 2**18])
-def test_batches_and_slices_do_not_change_values(
-    monkeypatch, matrix_bytes, one_thread_macs
-):
+@pytest.mark.parametrize("batch_size", [1, 3, 16])
+@pytest.mark.parametrize("block", [1, 1000, 2**18])
+def test_batches_and_blocks_do_not_change_values(monkeypatch, batch_size, block):
     p = _pyramid()
     images = program_strategies.images(p.input_shape, 1, count=7)
     expected = simulate.outputs_readable(p, images)
-    monkeypatch.setattr(simulate, "MATRIX_BYTES", matrix_bytes)
-    monkeypatch.setattr(vector_kernels, "ONE_THREAD_MACS", one_thread_macs)
+    monkeypatch.setattr(simulate, "BATCH_SIZE", batch_size)
+    monkeypatch.setattr(vector_kernels, "BLOCK", block)
     for found, one in zip(simulate.outputs(p, images), expected, strict=True):
         np.testing.assert_array_equal(found, one, strict=True)
     np.testing.assert_array_equal(simulate.predict(p, images), expected[-1])

@@ -9,7 +9,7 @@ from PIL import Image
 from tfpipeline import errors
 from tfpipeline.compat import tf
 from tfpipeline.configs import recipe
-from tfpipeline.data import boxed_pictures, splits
+from tfpipeline.data import boxed_pictures, parts, splits
 from tfpipeline.detection import branches, layout, losses, objects, targets
 from tfpipeline.tasks import detection, head, kind
 from tfpipeline.training.tasks import detection as trained
@@ -118,14 +118,14 @@ def test_epochs_are_functions_of_their_numbers():
     def batches(number):
         return [
             np.concatenate([x.numpy().astype("f").reshape(-1) for x in nest])
-            for nest in map(tf.nest.flatten, epochs(number).batches)
+            for nest in map(tf.nest.flatten, epochs(number).batches(parts.WHOLE))
         ]
 
     first, again, other = batches(1), batches(1), batches(2)
     assert len(first) == 3
     np.testing.assert_array_equal(first, again)
     assert not np.array_equal(first, other)
-    images, wanted = next(iter(epochs(0).batches))
+    images, wanted = next(iter(epochs(0).batches(parts.WHOLE)))
     assert images.shape == (4, 32, 32, 3)
     assert [each["state"].shape[1:] for each in wanted] == [(8, 8), (4, 4)]
 

@@ -11,7 +11,7 @@ import pytest
 from tfpipeline import errors
 from tfpipeline.compat import keras, tf
 from tfpipeline.configs import descriptor, recipe
-from tfpipeline.data import splits
+from tfpipeline.data import parts, splits
 from tfpipeline.data.preprocessing import SIGNED
 from tfpipeline.training import (
     checkpoints,
@@ -282,7 +282,11 @@ def test_raw_batches_hold_the_same_photographs():
         embedding.task(_stage(), _config(raw_pixels=raw), _split(), _network())
         for raw in (False, True)
     )
-    batches = zip(plain.epoch(1).batches, raw.epoch(1).batches, strict=True)
+    batches = zip(
+        plain.epoch(1).batches(parts.WHOLE),
+        raw.epoch(1).batches(parts.WHOLE),
+        strict=True,
+    )
     for (images, labels), (raw_images, raw_labels) in batches:
         np.testing.assert_array_equal(embedding.as_raw(images), raw_images)
         np.testing.assert_array_equal(labels, raw_labels)

@@ -7,7 +7,7 @@ from tests.tasks import segmentation_test as cases
 from tfpipeline import errors
 from tfpipeline.compat import tf
 from tfpipeline.configs import recipe
-from tfpipeline.data import splits
+from tfpipeline.data import parts, splits
 from tfpipeline.tasks import segmentation
 from tfpipeline.training.tasks import segmentation as trained
 from tfpipeline.training.tasks import supervised
@@ -46,7 +46,7 @@ def test_masks_are_mirrored_with_their_pictures():
     epochs, steps = trained.epochs(_config(horizontal_flip=True), dataset, 3)
     assert steps == 4
     turned = 0
-    for images, masks in epochs(0).batches:
+    for images, masks in epochs(0).batches(parts.WHOLE):
         expected = (40 * masks.numpy().astype(np.float32) - 128) / 128
         np.testing.assert_array_equal(images.numpy()[..., 0], expected)
         kept = {mask.tobytes() for mask in dataset.train.targets}

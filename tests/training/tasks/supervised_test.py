@@ -6,6 +6,7 @@ import shutil
 
 import numpy as np
 import pytest
+from tensorflow.python.summary import summary_iterator
 
 from tfpipeline import errors
 from tfpipeline.compat import keras, tf
@@ -225,7 +226,16 @@ def test_learns_and_reports(tmp_path):
     assert [record["epoch"] for record in result.history] == [1, 2, 3, 4, 5, 6]
     lines = (tmp_path / "metrics.jsonl").read_text().splitlines()
     assert len(lines) == 6
-    assert list((tmp_path / "tensorboard" / "float").iterdir())
+    [events] = (tmp_path / "tensorboard" / "float").iterdir()
+    told = {
+        value.tag
+        for event in summary_iterator.summary_iterator(str(events))
+        for value in event.summary.value
+    }
+    assert "val_loss" in told and any(tag.startswith("weights/") for tag in told)
+    assert any(
+        event.graph_def for event in summary_iterator.summary_iterator(str(events))
+    )
     text = progress.line(result.history, 6)
     for part in ("epoch   6/6", "loss", "accuracy", "images/s", "left 0:00"):
         assert part in text

@@ -1,7 +1,8 @@
 """Pictures and masks of the same names, in the folders `images` and `masks`."""
 
+import dataclasses
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 import numpy.typing as npt
@@ -35,7 +36,7 @@ def read(spec: specs.DatasetSpec, asked: requests.Request) -> splits.Dataset:
     """
     reading = asked.reading
     found = {
-        examples.PART_NAMES.get(place.part.lower(), examples.TRAIN): _pairs(place)
+        examples.PART_NAMES.get(place.part.lower(), examples.TRAIN): pairs_of(place)
         for place in mask_layouts.find(spec.where, forms.PART_NAMES)
     }
     paths = [picture for pairs in found.values() for picture, _ in pairs]
@@ -44,13 +45,8 @@ def read(spec: specs.DatasetSpec, asked: requests.Request) -> splits.Dataset:
         part: np.concatenate(list(_masks(pairs, look.size)))
         for part, pairs in found.items()
     }
-    values = np.unique(np.concatenate([np.unique(each) for each in masks.values()]))
-    if set(values.tolist()) == {0, _WHITE}:
-        masks = {
-            part: (each == _WHITE).astype(np.uint8) for part, each in masks.items()
-        }
-        values = np.array([0, 1])
-    names = _names(spec.where, values[values != _WHITE])
+    classes = classes_of(spec.where, masks.values())
+    masks = {part: classes.numbers(each) for part, each in masks.items()}
     parts = {
         part: examples.Examples(
             masks[part],
@@ -62,11 +58,49 @@ def read(spec: specs.DatasetSpec, asked: requests.Request) -> splits.Dataset:
         )
         for part, pairs in found.items()
     }
-    return examples.dataset(spec, asked, parts, names)
+    return examples.dataset(spec, asked, parts, classes.names)
 
 
-def _pairs(place: mask_layouts.Place) -> list[tuple[str, str]]:
-    """Paths of each picture and of its mask."""
+@dataclasses.dataclass(frozen=True)
+class Classes:
+    """What the values of masks stand for.
+
+    Attributes:
+        names: of the classes, in the order of their numbers.
+        is_black_and_white: whether white alone marks class 1.
+    """
+
+    names: tuple[str, ...]
+    is_black_and_white: bool
+
+    def numbers(self, mask: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+        """Class numbers of a mask's values, 255 of what is not labeled."""
+        return (mask == _WHITE).astype(np.uint8) if self.is_black_and_white else mask
+
+
+def classes_of(root: str, masks: Iterable[npt.NDArray[np.uint8]]) -> Classes:
+    """The classes of all masks together.
+
+    Args:
+        root: the folder, where classes.txt may name them.
+        masks: uint8 of any shape.
+
+    Raises:
+        DataError: classes.txt does not name them all.
+    """
+    values = np.unique(np.concatenate([np.unique(each) for each in masks]))
+    is_black_and_white = set(values.tolist()) == {0, _WHITE}
+    numbers = np.array([0, 1]) if is_black_and_white else values[values != _WHITE]
+    return Classes(_names(root, numbers), is_black_and_white)
+
+
+def pairs_of(place: mask_layouts.Place) -> list[tuple[str, str]]:
+    """Paths of each picture and of its mask.
+
+    Raises:
+        DataError: a picture has no mask, or there is none.
+        StorageError: a folder cannot be read.
+    """
     masks = {os.path.splitext(name)[0]: name for name in _files(place.masks, (".png",))}
     pairs = []
     for name in _files(place.pictures, forms.PICTURE_SUFFIXES):
@@ -101,28 +135,35 @@ def _masks(
     pairs: list[tuple[str, str]], size: pictures.Size
 ) -> Iterator[npt.NDArray[np.uint8]]:
     """uint8 [m, H, W]."""
+    yield from pictures.in_chunks(pairs, lambda pair: resized(read_one(*pair), size))
 
-    def read_one(pair: tuple[str, str]) -> npt.NDArray[np.uint8]:
-        picture, path = pair
-        with pictures.opened(path, path) as mask:
-            if mask.mode not in _MODES:
-                raise errors.DataError(
-                    f"{path} has the mode {mask.mode}: a mask is a PNG of gray or of a "
-                    "palette, whose values are class numbers"
-                )
-            found = (mask.height, mask.width)
-            if found != pictures.size_of(picture):
-                raise errors.DataError(
-                    f"{path} has {mask.width}x{mask.height} pixels, its picture "
-                    f"{picture} others: they must be alike"
-                )
-            if mask.mode == "1":
-                mask = mask.convert("L")
-            if found != size:
-                mask = mask.resize(size[::-1], Image.Resampling.NEAREST)
-            return np.asarray(mask, np.uint8)
 
-    yield from pictures.in_chunks(pairs, read_one)
+def read_one(picture: str, path: str) -> npt.NDArray[np.uint8]:
+    """The values of a mask, uint8 [H, W] of its picture's size.
+
+    Raises:
+        DataError: it has colors, another size than its picture, or is damaged.
+    """
+    with pictures.opened(path, path) as mask:
+        if mask.mode not in _MODES:
+            raise errors.DataError(
+                f"{path} has the mode {mask.mode}: a mask is a PNG of gray or of a "
+                "palette, whose values are class numbers"
+            )
+        if (mask.height, mask.width) != pictures.size_of(picture):
+            raise errors.DataError(
+                f"{path} has {mask.width}x{mask.height} pixels, its picture "
+                f"{picture} others: they must be alike"
+            )
+        return np.asarray(mask.convert("L") if mask.mode == "1" else mask, np.uint8)
+
+
+def resized(mask: npt.NDArray[np.uint8], size: pictures.Size) -> npt.NDArray[np.uint8]:
+    """A mask in another height and width, of the nearest pixels."""
+    if mask.shape == size:
+        return mask
+    image = Image.fromarray(mask)
+    return np.asarray(image.resize(size[::-1], Image.Resampling.NEAREST))
 
 
 def _names(root: str, values: npt.NDArray[np.uint8]) -> tuple[str, ...]:

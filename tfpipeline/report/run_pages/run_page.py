@@ -10,9 +10,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tfpipeline import descriptor_forms, run_artifacts, run_folder
+from tfpipeline.board import kept_results
 from tfpipeline.configs import command_lines, descriptor, run
 from tfpipeline.report.findings import evidence
 from tfpipeline.report.run_pages import (
+    boards,
     histories,
     inputs,
     layer_errors,
@@ -75,6 +77,10 @@ def sections(
     if "network" in findings:
         parts.append(networks.section(findings["network"]))
     parts += targets.sections(findings.get("targets", {}))
+    parts += boards.sections(
+        kept_results.read(folder),
+        tasks.named(results.get("task", tasks.DEFAULT_RECORD)["name"]),
+    )
     parts += layer_errors.sections(findings.get("layer_errors", {}))
     parts.append(_files(folder, results))
     parts.append(_again(results))

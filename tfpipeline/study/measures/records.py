@@ -24,12 +24,16 @@ from tfpipeline import atomic_files, errors
 from tfpipeline.untrusted import arrays, content, damage, json_values
 
 # Fields that are arrays, and the length of their rows.
-_ARRAYS = {"boxes": 4, "scores": 1, "embedding": 1, "landmarks": 10}
+_MASK = "mask"
+_ARRAYS = {"boxes": 4, "scores": 1, "embedding": 1, "landmarks": 10, _MASK: 1}
+# The format and the stage of what is asked.
+TRUTH = "truth"
 _NAMES = ("sample", "format", "stage")
 _MAX_RECORDS = 1_000_000
 _MAX_VALUES = 1_000_000
 _MAX_NAME = 1_000
 _MAX_LABEL = 1 << 31
+_MAX_CLASS = 255
 _KIND = "a file of prediction records"
 
 
@@ -48,6 +52,7 @@ class Record:
         landmarks: float64 [N, 10] of the boxes, x and y of five points in pixels; None
             without.
         label: of the truth, or the person's number; None without.
+        mask: uint8 [H * W], the class of each pixel, row by row; None without.
     """
 
     sample: str
@@ -58,6 +63,7 @@ class Record:
     embedding: npt.NDArray[np.float64] | None = None
     label: int | None = None
     landmarks: npt.NDArray[np.float64] | None = None
+    mask: npt.NDArray[np.uint8] | None = None
 
     @property
     def key(self) -> tuple[str, str, str]:
@@ -164,7 +170,7 @@ def _checked(values: Mapping[str, Any]) -> Record:
     )
 
 
-def _array(value: Any, name: str) -> npt.NDArray[np.float64] | None:
+def _array(value: Any, name: str) -> npt.NDArray[Any] | None:
     if value is None:
         return None
     try:
@@ -181,7 +187,11 @@ def _array(value: Any, name: str) -> npt.NDArray[np.float64] | None:
         raise ValueError(f"{name} cannot be of the shape {list(array.shape)}")
     if not np.isfinite(array).all():
         raise ValueError(f"{name} has a value that is not finite")
-    return array
+    if name != _MASK:
+        return array
+    if (array != np.clip(np.floor(array), 0, _MAX_CLASS)).any():
+        raise ValueError(f"{name} has a value that is no class from 0 to {_MAX_CLASS}")
+    return array.astype(np.uint8)
 
 
 def _require_unique(records: Sequence[Record]) -> None:
@@ -241,7 +251,8 @@ def _to_npz(records: Sequence[Record]) -> bytes:
             [-1 if value is None else len(value) for value in values], np.int64
         )
         some = [value.reshape(-1, columns) for value in values if value is not None]
-        stored[field] = np.concatenate(some) if some else np.empty((0, columns))
+        empty = np.empty((0, columns), np.uint8 if field == _MASK else np.float64)
+        stored[field] = np.concatenate([empty, *some])
     stream = io.BytesIO()
     np.savez(stream, **stored)
     return stream.getvalue()

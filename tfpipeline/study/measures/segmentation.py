@@ -27,6 +27,47 @@ class Segmentation:
         return float(np.nanmean(self.ious))
 
 
+def confusions(
+    labels: npt.NDArray[np.integer[Any]],
+    predictions: npt.NDArray[np.integer[Any]],
+    classes: int,
+    ignored: int | None = None,
+) -> npt.NDArray[np.int64]:
+    """How often each class was taken for each, picture by picture.
+
+    Args:
+        labels, predictions: [N, pixels], 0 to classes - 1.
+        classes: how many there are.
+        ignored: a label whose pixels do not count; None for none.
+
+    Returns:
+        int64 [N, classes, classes], of the label's row and the prediction's column.
+    """
+    numbers = np.arange(classes)
+    # A label that is no class counts nowhere, but scikit-learn refuses rows of none.
+    return np.stack(
+        [
+            metrics.confusion_matrix(row, predicted, labels=numbers)
+            if np.isin(row, numbers).any()
+            else np.zeros((classes, classes), np.int64)
+            for row, predicted in (
+                (row[row != ignored], predicted[row != ignored])
+                for row, predicted in zip(labels, predictions, strict=True)
+            )
+        ]
+    )
+
+
+def mean_iou(confusion: npt.NDArray[Any]) -> float:
+    """Over the classes that occur, of a confusion [classes, classes]."""
+    both = np.diagonal(confusion)
+    either = confusion.sum(axis=0) + confusion.sum(axis=1) - both
+    occurring = either > 0
+    if not occurring.any():
+        return float("nan")
+    return float((both[occurring] / either[occurring]).mean())
+
+
 def measure(
     labels: npt.NDArray[np.integer[Any]],
     predictions: npt.NDArray[np.integer[Any]],

@@ -12,7 +12,7 @@ from tfpipeline.report_pages import page
 from tfpipeline.study.measures import detections, records
 from tfpipeline.study.reporting import figures, outcome
 
-STUDY, STAGE, TRUTH = "detection", "detector", "truth"
+STUDY, STAGE = "detection", "detector"
 # Pictures and false boxes in the report.
 _SHOWN, _MOST_CROPS = 3, 8
 # Of false boxes in the report: a side longer than the box by this.
@@ -41,7 +41,7 @@ def measure(
     Raises:
         DataError: no truth, or other samples in some format.
     """
-    truth = records.select(found, format=TRUTH, stage=TRUTH)
+    truth = records.select(found, format=records.TRUTH, stage=records.TRUTH)
     if not truth:
         raise errors.DataError(
             "there are no records of the stage truth: what is annotated in each picture"

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from matplotlib import figure, patches
+from matplotlib import colormaps, figure, patches
 from scipy import optimize
 
 from tfpipeline.study.measures import agreement, curves, detections
@@ -251,6 +251,31 @@ def classified(
                 transform=axes.transAxes,
             )
     drawn.tight_layout()
+    return drawn
+
+
+def masks_side_by_side(
+    samples: Sequence[tuple[Array, Mapping[str, Array]]], classes: int, ignored: int
+) -> figure.Figure:
+    """Pictures, a row each, with the classes that each format gives their pixels.
+
+    Args:
+        samples: picture uint8 [h, w, 3], name -> uint8 [H, W] class numbers.
+        classes: how many there are.
+        ignored: the number of what does not count; white.
+    """
+    columns = 1 + len(samples[0][1])
+    drawn = figure.Figure((1.4 * columns, 1.6 * len(samples)), layout="constrained")
+    grid = drawn.subplots(len(samples), columns, squeeze=False)
+    colors = colormaps["tab10" if classes <= 10 else "tab20"]
+    for row, (picture, masks) in zip(grid, samples, strict=True):
+        for axes in row:
+            axes.set_axis_off()
+        row[0].imshow(picture)
+        for axes, (name, mask) in zip(row[1:], masks.items(), strict=True):
+            painted = colors(mask % colors.N)[..., :3]
+            axes.imshow(np.where((mask == ignored)[..., None], 1.0, painted))
+            axes.set_title(name, fontsize=8)
     return drawn
 
 

@@ -92,8 +92,28 @@ def with_interval(
         resamples: how often people are drawn.
         seed: of the draws.
     """
+    return statistic_with_interval(
+        name,
+        resampling.mean_of(values),
+        first,
+        second,
+        resamples=resamples,
+        seed=seed,
+    )
+
+
+def statistic_with_interval(
+    name: str,
+    statistic: resampling.Statistic,
+    first: npt.NDArray[Any],
+    second: npt.NDArray[Any] | None = None,
+    *,
+    resamples: int,
+    seed: int,
+) -> dict[str, float]:
+    """As `with_interval`, of a figure of weighted samples."""
     found = resampling.over_people(
-        resampling.mean_of(values), first, second, resamples=resamples, seed=seed
+        statistic, first, second, resamples=resamples, seed=seed
     )
     return {name: found.value, f"{name}_low": found.low, f"{name}_high": found.high}
 

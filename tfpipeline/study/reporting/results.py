@@ -16,6 +16,7 @@ from tfpipeline.study.reporting import (
     classification,
     detection,
     outcome,
+    segmentation,
     verification,
 )
 from tfpipeline.study.running import pictures, settings, sources, steps
@@ -90,9 +91,10 @@ def _measured(
     classes, pictures = _pictures(command)
     if given == (settings.DETECTOR,):
         return detection.measure(found, forms, pictures=pictures, **arguments)
-    return classification.measure(
-        found, forms, classes=classes, pictures=pictures, **arguments
-    )
+    arguments |= {"classes": classes, "pictures": pictures}
+    if given == (settings.SEGMENTER,):
+        return segmentation.measure(found, forms, **arguments)
+    return classification.measure(found, forms, **arguments)
 
 
 def _pictures(

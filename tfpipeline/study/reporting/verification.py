@@ -18,7 +18,7 @@ from tfpipeline.study.measures import (
     verification,
 )
 from tfpipeline.study.reporting import figures, outcome
-from tfpipeline.study.running import pairs, studies, verifying
+from tfpipeline.study.running import pairs, verifying
 
 STUDY, CASCADE = "verification", "cascade"
 _RATES = (1e-2, 1e-3)
@@ -139,7 +139,7 @@ def _ordered(names: Sequence[verifying.Names], forms: Sequence[str]) -> list[str
 
 
 def _asked(found: Sequence[records.Record]) -> Asked:
-    truth = [r for r in found if r.stage.startswith(f"{studies.TRUTH}/")]
+    truth = [r for r in found if r.stage.startswith(f"{records.TRUTH}/")]
     if not truth:
         raise errors.DataError(
             "there are no records of the stages truth/FOLD: the pairs, as FIRST|SECOND "

@@ -1,7 +1,9 @@
 """Runs a detector over pictures, in every format."""
 
-from collections.abc import Callable
+import functools
+from collections.abc import Callable, Sequence
 
+from tfpipeline import workers
 from tfpipeline.study.measures import records
 from tfpipeline.study.running import (
     crops,
@@ -33,14 +35,23 @@ def run(
         )
 
         def make(form: str = form) -> list[records.Record]:
-            find = finder(command, stage, form)
-            return [
-                _detected(sample, form, find(sample.picture))
-                for sample in measured.read()
-            ]
+            work = functools.partial(_detector, command, stage, form)
+            return list(
+                workers.mapped(command.runner, work, measured.read(), measured.count)
+            )
 
         made[form] = done.run(f"{settings.DETECTOR}.{form}", step_key, make)
     return made
+
+
+def _detector(
+    command: settings.Command, stage: stages.Stage, form: str
+) -> Callable[[Sequence[sources.Sample]], list[records.Record]]:
+    """What makes records of pictures."""
+    find = finder(command, stage, form)
+    return lambda samples: [
+        _detected(sample, form, find(sample.picture)) for sample in samples
+    ]
 
 
 def network(command: settings.Command, other: sources.Source | None) -> stages.Stage:

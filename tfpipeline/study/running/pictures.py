@@ -17,6 +17,8 @@ def source(command: settings.Command) -> sources.Source:
     assert data.data is not None
     if settings.VERIFIER in given:
         return of_pairs(command, measured_pairs(command))
+    if given == (settings.SEGMENTER,):
+        return sources.of_masks(data.data, data.limit)
     if given == (settings.CLASSIFIER,):
         return sources.of_classes(data.data, data.labels, data.limit)
     if data.annotations:

@@ -5,7 +5,7 @@ import pathlib
 from typing import Annotated
 
 from export.given import Given
-from tfpipeline import errors
+from tfpipeline import errors, workers
 from tfpipeline.configs import fields
 from tfpipeline.configs.fields import Flag, Group
 from tfpipeline.inference import runners
@@ -13,7 +13,9 @@ from tfpipeline.post_training import input_range as input_ranges
 from tfpipeline.study.running import crops, decoders
 
 CLASSIFIER, DETECTOR, VERIFIER = "classifier", "detector", "verifier"
-STAGES = (CLASSIFIER, DETECTOR, VERIFIER)
+SEGMENTER = "segmenter"
+STAGES = (CLASSIFIER, SEGMENTER, DETECTOR, VERIFIER)
+_ALONE = (CLASSIFIER, SEGMENTER)
 _MODEL = "a .keras, .h5 or .tflite file, file.py:function, or the folder of a run"
 
 
@@ -31,6 +33,10 @@ class Networks(fields.Config):
             f"Takes pictures for classes: {_MODEL}.",
             check=_require_there,
         ),
+    ] = None
+    segmenter: Annotated[
+        str | None,
+        Flag("Gives each pixel a class; likewise.", check=_require_there),
     ] = None
     detector: Annotated[
         str | None,
@@ -67,9 +73,9 @@ class Data(fields.Config):
     data: Annotated[
         str | None,
         Flag(
-            "Pictures: a folder (a class or a person a folder, or with --labels or "
-            "--annotations), lfw, or NAME:SPLIT of a prepared TFDS set with boxes, "
-            "such as wider_face:validation."
+            "Pictures: a folder (a class or a person a folder, one with images and "
+            "masks, or with --labels or --annotations), lfw, or NAME:SPLIT of a "
+            "prepared TFDS set with boxes, such as wider_face:validation."
         ),
     ] = None
     data_dir: Annotated[
@@ -164,6 +170,7 @@ class Command(fields.Config):
             "whoever wrote them."
         ),
     ] = False
+    runner: workers.Runner = workers.AUTO
     resamples: Annotated[int, Flag("Of intervals.", low=10)] = 2000
     seed: Annotated[int, Flag("Of what is drawn.", low=0)] = 0
     networks: Annotated[Networks, Group("networks")] = Networks()
@@ -181,12 +188,13 @@ class Command(fields.Config):
         return pathlib.Path(self.workdir)
 
     def check(self) -> None:
-        """A classifier stands alone; nothing is there twice."""
-        networks = self.networks
-        if networks.classifier and (networks.detector or networks.verifier):
+        """Only a cascade has two networks; nothing is there twice."""
+        given = self._given()
+        alone = [stage for stage in given if stage in _ALONE]
+        if alone and len(given) > 1:
+            others = " and ".join(f"--{each}" for each in given if each != alone[0])
             raise errors.UsageError(
-                "--classifier is a study of its own: leave out --detector and "
-                "--verifier"
+                f"--{alone[0]} is a study of its own: leave out {others}"
             )
         for name in ("formats", "detector_formats", "face_sizes"):
             values = getattr(self, name)
@@ -199,10 +207,13 @@ class Command(fields.Config):
         Raises:
             UsageError: none is.
         """
-        given = tuple(each for each in STAGES if getattr(self.networks, each))
+        given = self._given()
         if not given:
             raise errors.UsageError(
-                "say what is studied: --classifier, --detector, --verifier, or the "
-                "last two together"
+                "say what is studied: --classifier, --segmenter, --detector, "
+                "--verifier, or the last two together"
             )
         return given
+
+    def _given(self) -> tuple[str, ...]:
+        return tuple(each for each in STAGES if getattr(self.networks, each))

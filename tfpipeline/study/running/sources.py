@@ -12,8 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from tfpipeline import disk, errors
-from tfpipeline.data import forms, prepared_folders
-from tfpipeline.data.own import pictures
+from tfpipeline.data import forms, mask_layouts, prepared_folders
+from tfpipeline.data.own import mask_folders, pictures
 from tfpipeline.detection import boxes as boxes_lib
 from tfpipeline.detection.annotations import annotated, coco, voc, yolo
 from tfpipeline.untrusted import content
@@ -33,6 +33,8 @@ class Sample:
         label: number of its class; None where there is none.
         boxes: float64 [N, 4] of its objects, x1, y1, x2, y2; None where not annotated.
         ignored: bool [N], objects that do not count.
+        mask: uint8 [H, W], the class of each pixel, 255 where it does not count; None
+            where there is none.
     """
 
     name: str
@@ -40,6 +42,7 @@ class Sample:
     label: int | None = None
     boxes: npt.NDArray[np.float64] | None = None
     ignored: npt.NDArray[np.bool_] | None = None
+    mask: npt.NDArray[np.uint8] | None = None
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -127,6 +130,40 @@ def of_pictures(folder: str, limit: int | None = None) -> Source:
     return Source(len(files), read, *_identity([(path, 0) for path in files]))
 
 
+def of_masks(folder: str, limit: int | None = None) -> Source:
+    """Pictures in `images` and a PNG of class numbers of each in `masks`.
+
+    Raises:
+        DataError: there are none, a mask is missing, or is none.
+    """
+    root = _folder(folder)
+    places = {
+        place.part: place for place in mask_layouts.find(folder, forms.PART_NAMES)
+    }
+    if "" not in places:
+        parts = ", ".join(os.path.join(folder, part) for part in sorted(places))
+        raise errors.DataError(
+            f"'{folder}' has no folders images and masks"
+            + (f"; give one of its parts: {parts}" if parts else "")
+        )
+    found = mask_folders.pairs_of(places[""])
+    files = [found[place] for place in spread(len(found), limit)]
+    masks = [mask_folders.read_one(*pair) for pair in files]
+    classes = mask_folders.classes_of(folder, masks)
+
+    def read() -> Iterator[Sample]:
+        for (path, _), mask in zip(files, masks, strict=True):
+            picture = pathlib.Path(path)
+            numbers = classes.numbers(mask)
+            yield Sample(_name(picture, root), _picture(picture), mask=numbers)
+
+    known = [
+        (pathlib.Path(path), disk.digest_behind(pathlib.Path(mask)))
+        for path, mask in files
+    ]
+    return Source(len(files), read, *_identity(known), classes.names)
+
+
 def of_annotations(folder: str, where: str, limit: int | None = None) -> Source:
     """A folder of pictures with boxes in COCO's, Pascal VOC's or YOLO's files.
 
@@ -171,7 +208,7 @@ def of_scenes(text: str, data_dir: str | None, limit: int | None = None) -> Sour
             boxes = boxes_lib.from_rows_first(each.boxes).astype(np.float64)
             yield Sample(each.name, each.image, None, boxes, ~each.is_valid)
 
-    info = disk.digest_at(folder / prepared_folders.INFO_FILE)
+    info = disk.digest_behind(folder / prepared_folders.INFO_FILE)
     digest = _digest_of([info, split, total, limit])
     keys = frozenset(f"{info} {split} {place}" for place in chosen.positions)
     return Source(len(chosen), read, digest, keys)
@@ -202,7 +239,7 @@ def of_lfw(
         for place, example in zip(places, examples, strict=True):
             yield Sample(names[place], example["image"])
 
-    info = disk.digest_at(folder / prepared_folders.INFO_FILE)
+    info = disk.digest_behind(folder / prepared_folders.INFO_FILE)
     chosen = [names[place] for place in places]
     keys = frozenset(f"{info} {name}" for name in chosen)
     return Source(len(places), read, _digest_of([info, chosen]), keys)
@@ -330,7 +367,7 @@ def _identity(
     absent = [path for path, _ in files if not content.exists(path)]
     if absent:
         raise errors.DataError(f"there is no picture '{absent[0]}'")
-    digests = [str(disk.digest_at(path)) for path, _ in files]
+    digests = [str(disk.digest_behind(path)) for path, _ in files]
     known = [each for _, each in files]
     described = list(zip(digests, known, strict=True))
     return _digest_of(described), frozenset(digests)

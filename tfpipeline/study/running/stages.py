@@ -53,6 +53,11 @@ class Stage:
             )
         return shape[0], shape[1]
 
+    @property
+    def output_shape(self) -> tuple[int, ...]:
+        """Of its first output, a picture's."""
+        return self._plain.output_shapes()[0]
+
     @functools.cached_property
     def heads(self) -> tuple[head.Head, ...]:
         """How each output ends."""
@@ -65,7 +70,7 @@ class Stage:
         if not path.exists():  # file.py:function; what that reads is not followed.
             path = pathlib.Path(self.model.rpartition(":")[0])
         files = sorted(p for p in path.rglob("*") if p.is_file()) or [path]
-        return disk.digest(repr([disk.digest_at(each) for each in files]).encode())
+        return disk.digest(repr([disk.digest_behind(each) for each in files]).encode())
 
     def runner(self, form: str) -> Run:
         """Pictures, uint8 [H, W, 3] of `size` -> every output, real, [N, ...].
@@ -73,11 +78,22 @@ class Stage:
         Raises:
             PipelineError: the network cannot be had in this form.
         """
-        # A file of integers is what it is.
-        needs_data = form != runners.FLOAT and self._plain.form() == runners.FLOAT
-        network = self._network if needs_data else self._plain
+        network = self._network if self._needs_data(form) else self._plain
         run = network.all_outputs(form, float_ends_only=True)
         return lambda pictures: run(self._inputs(pictures))
+
+    def __getstate__(self) -> dict[str, Any]:
+        """For another process: with the calibration pictures, and nothing computed."""
+        state = {
+            each.name: getattr(self, each.name) for each in dataclasses.fields(self)
+        }
+        if self.calibrate is not None:
+            state["calibrate"] = functools.partial(list, list(self.calibrate()))
+        return state
+
+    def _needs_data(self, form: str) -> bool:
+        # A file of integers is what it is.
+        return form != runners.FLOAT and self._plain.form() == runners.FLOAT
 
     def decoder(self, name: str) -> decoders.Decoder:
         """What makes boxes of its outputs; as `decoders.named`."""

@@ -1,22 +1,25 @@
 """Runs the networks of a study over its pictures, a step a stage and format."""
 
+import functools
+from collections.abc import Callable, Sequence
+
 import numpy as np
 
-from tfpipeline import errors
+from tfpipeline import errors, workers
 from tfpipeline.study.measures import records
 from tfpipeline.study.running import (
     crops,
     detecting,
     pairs,
     pictures,
+    segmenting,
     settings,
     shared,
     sources,
+    stages,
     steps,
     verifying,
 )
-
-TRUTH = "truth"
 
 
 def run(command: settings.Command, done: steps.Steps) -> None:
@@ -31,6 +34,8 @@ def run(command: settings.Command, done: steps.Steps) -> None:
         raise errors.UsageError("say on what pictures: --data=FOLDER")
     if given == (settings.CLASSIFIER,):
         _classification(command, done)
+    elif given == (settings.SEGMENTER,):
+        segmenting.run(command, done)
     elif given == (settings.DETECTOR,):
         _detection(command, done)
     else:
@@ -50,30 +55,44 @@ def _classification(command: settings.Command, done: steps.Steps) -> None:
         step_key = shared.step_key(stage, form, measured, other)
 
         def make(form: str = form) -> list[records.Record]:
-            run_network = stage.runner(form)
-            made = []
-            for batch in shared.grouped(measured.read()):
-                outputs = run_network(
-                    [crops.stretched(each.picture, size) for each in batch]
-                )[0]
-                for sample, scores in zip(batch, outputs, strict=True):
-                    made.append(
-                        records.Record(
-                            sample.name,
-                            form,
-                            settings.CLASSIFIER,
-                            scores=np.ravel(scores).astype(np.float64),
-                            label=sample.label,
-                        )
-                    )
-            return made
+            work = functools.partial(_classifier, stage, form, size)
+            return list(
+                workers.mapped(command.runner, work, measured.read(), measured.count)
+            )
 
         done.run(f"{settings.CLASSIFIER}.{form}", step_key, make)
 
 
+def _classifier(
+    stage: stages.Stage, form: str, size: tuple[int, int]
+) -> Callable[[Sequence[sources.Sample]], list[records.Record]]:
+    """What makes records of pictures."""
+    run_network = stage.runner(form)
+
+    def classify(samples: Sequence[sources.Sample]) -> list[records.Record]:
+        made = []
+        for batch in shared.grouped(iter(samples)):
+            outputs = run_network(
+                [crops.stretched(each.picture, size) for each in batch]
+            )[0]
+            made += [
+                records.Record(
+                    sample.name,
+                    form,
+                    settings.CLASSIFIER,
+                    scores=np.ravel(scores).astype(np.float64),
+                    label=sample.label,
+                )
+                for sample, scores in zip(batch, outputs, strict=True)
+            ]
+        return made
+
+    return classify
+
+
 def _detection(command: settings.Command, done: steps.Steps) -> None:
     measured = pictures.source(command)
-    done.run(TRUTH, steps.key(data=measured.digest), lambda: _truth(measured))
+    done.run(records.TRUTH, steps.key(data=measured.digest), lambda: _truth(measured))
     detecting.run(command, done, measured, pictures.calibration(command, measured))
 
 
@@ -86,7 +105,13 @@ def _truth(measured: sources.Source) -> list[records.Record]:
         if sample.ignored is not None:
             counts[sample.ignored] = 0
         made.append(
-            records.Record(sample.name, TRUTH, TRUTH, boxes=sample.boxes, scores=counts)
+            records.Record(
+                sample.name,
+                records.TRUTH,
+                records.TRUTH,
+                boxes=sample.boxes,
+                scores=counts,
+            )
         )
     return made
 
@@ -96,7 +121,7 @@ def _verification(command: settings.Command, done: steps.Steps) -> None:
     measured = pictures.of_pairs(command, asked)
     other = pictures.calibration(command, measured)
     done.run(
-        TRUTH,
+        records.TRUTH,
         steps.key(pairs=(asked.first, asked.second, asked.folds.tolist())),
         lambda: _people(asked),
     )
@@ -123,7 +148,9 @@ def _verification(command: settings.Command, done: steps.Steps) -> None:
 def _people(asked: pairs.Pairs) -> list[records.Record]:
     """A record a pair: both pictures in its name, the fold in the stage."""
     return [
-        records.Record(f"{one}|{other}", TRUTH, f"{TRUTH}/{fold}", label=int(same))
+        records.Record(
+            f"{one}|{other}", records.TRUTH, f"{records.TRUTH}/{fold}", label=int(same)
+        )
         for one, other, fold, same in zip(
             asked.first, asked.second, asked.folds, asked.same, strict=True
         )

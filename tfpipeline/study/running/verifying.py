@@ -1,12 +1,13 @@
 """Runs a verifier over the faces of pictures, in every format."""
 
 import dataclasses
+import functools
 from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import numpy.typing as npt
 
-from tfpipeline import errors
+from tfpipeline import errors, workers
 from tfpipeline.study.measures import records
 from tfpipeline.study.running import (
     crops,
@@ -81,20 +82,32 @@ def run(
         step_key = shared.step_key(stage, form, measured, other, rule, before)
 
         def make(form: str = form) -> list[records.Record]:
-            run_network = stage.runner(form)
-            made = []
             faces = _faces(command, done, names, measured, side)
-            for batch in shared.grouped(faces):
-                embeddings = _described(
-                    run_network, [face for _, face in batch], command.mirror
-                )
-                made += [
-                    records.Record(name, form, names.stage, embedding=each)
-                    for (name, _), each in zip(batch, embeddings, strict=True)
-                ]
-            return made
+            work = functools.partial(
+                _describer, stage, form, names.stage, command.mirror
+            )
+            return list(workers.mapped(command.runner, work, faces, measured.count))
 
         done.run(f"{names.stage.replace('/', '.')}.{form}", step_key, make)
+
+
+def _describer(
+    stage: stages.Stage, form: str, name: str, mirror: bool
+) -> Callable[[Sequence[tuple[str, stages.Picture]]], list[records.Record]]:
+    """What makes records of names and faces."""
+    run_network = stage.runner(form)
+
+    def describe(faces: Sequence[tuple[str, stages.Picture]]) -> list[records.Record]:
+        made = []
+        for batch in shared.grouped(iter(faces)):
+            embeddings = _described(run_network, [face for _, face in batch], mirror)
+            made += [
+                records.Record(sample, form, name, embedding=each)
+                for (sample, _), each in zip(batch, embeddings, strict=True)
+            ]
+        return made
+
+    return describe
 
 
 def _faces(

@@ -6,6 +6,7 @@ from 0 on, its result to the end.
 """
 
 import dataclasses
+import itertools
 from collections.abc import Mapping, Sequence
 
 from tfpipeline.targets.gap8 import steps
@@ -72,9 +73,14 @@ def unpooled(net: steps.Network) -> steps.Network:
     return dataclasses.replace(net, buffer_elements=grown)
 
 
-def live_bytes(buffers: Sequence[Buffer], time: int) -> int:
-    """Sums what is alive during a step."""
-    return sum(b.bytes for b in buffers if b.first <= time <= b.last)
+def live_bytes(buffers: Sequence[Buffer], steps: int) -> list[int]:
+    """Sums what is alive during each of so many steps."""
+    changes = [0] * (steps + 1)
+    for buffer in buffers:
+        if buffer.first < steps:
+            changes[buffer.first] += buffer.bytes
+            changes[min(buffer.last, steps - 1) + 1] -= buffer.bytes
+    return list(itertools.accumulate(changes))[:steps]
 
 
 def lower_bound(net: steps.Network, bits: int, *, ahead: int | None = 0) -> int:
@@ -86,10 +92,10 @@ def lower_bound(net: steps.Network, bits: int, *, ahead: int | None = 0) -> int:
         ahead: how many of the following steps' weights are there too; `None` for no
             weights at all, not even the step's own.
     """
-    alive = activations(net, bits)
+    living = live_bytes(activations(net, bits), len(net.steps))
     return max(
         (
-            live_bytes(alive, time)
+            living[time]
             + sum(
                 weight_bytes(step, bits)
                 for step in (() if ahead is None else net.steps[time:][: 1 + ahead])

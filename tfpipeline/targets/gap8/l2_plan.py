@@ -19,6 +19,7 @@ fit, the plan says how many bytes are missing (`shortages`), and leaves out the 
 that live then (`outside`), so that the other steps' places still mean something.
 """
 
+import collections
 import dataclasses
 import functools
 from collections.abc import Iterable, Mapping, Sequence
@@ -129,15 +130,23 @@ class Plan:
 
     def end(self, time: int) -> int:
         """The first byte above everything that lives during a step."""
-        return max((r.end for r in self.regions if r.lives(time)), default=0)
+        return max((r.end for r in self._living[time]), default=0)
+
+    @functools.cached_property
+    def _living(self) -> Mapping[int, list[Region]]:
+        """What lives during each step."""
+        found: dict[int, list[Region]] = collections.defaultdict(list)
+        for region in self.regions:
+            for time in range(region.buffer.first, region.buffer.last + 1):
+                found[time].append(region)
+        return found
 
     @property
     def peak_step(self) -> str:
         """Name of the step with the most bytes of those that reach `peak_bytes`."""
         times = range(len(self.net.steps))
         sums = [
-            (self.end(t), sum(r.buffer.bytes for r in self.regions if r.lives(t)))
-            for t in times
+            (self.end(t), sum(r.buffer.bytes for r in self._living[t])) for t in times
         ]
         return self.net.steps[sums.index(max(sums))].name if sums else ""
 
@@ -172,10 +181,9 @@ def plan(
         )
     everything = buffers.activations(net, bits)
     limit = _NO_LIMIT if capacity is None else capacity
+    living = buffers.live_bytes(everything, len(net.steps))
     full = {
-        time: size
-        for time in range(len(net.steps))
-        if (size := buffers.live_bytes(everything, time)) > limit
+        time: size for time in range(len(net.steps)) if (size := living[time]) > limit
     }
     alive = [b for b in everything if not any(b.first <= t <= b.last for t in full)]
     candidates = (_two_ended(net, alive), _by_size(alive))
@@ -214,10 +222,15 @@ def _by_size(alive: Sequence[buffers.Buffer]) -> tuple[Region, ...]:
 def _first_fit(
     alive: Sequence[buffers.Buffer], order: Iterable[buffers.Buffer]
 ) -> tuple[Region, ...]:
-    placed: list[Region] = []
+    offsets: dict[str, Region] = {}
+    # By number of a step. Asking all regions of each is quadratic in them.
+    living: dict[int, list[Region]] = collections.defaultdict(list)
     for buffer in order:
-        placed.append(Region(buffer, _lowest(buffer, placed)))
-    offsets = {region.buffer.name: region for region in placed}
+        times = range(buffer.first, buffer.last + 1)
+        region = Region(buffer, _lowest(buffer, [r for t in times for r in living[t]]))
+        offsets[buffer.name] = region
+        for time in times:
+            living[time].append(region)
     return tuple(offsets[buffer.name] for buffer in alive)
 
 

@@ -5,13 +5,11 @@
 """
 
 import collections
-import os
 from collections.abc import Mapping
-from concurrent import futures
 
 import numpy as np
 
-from tfpipeline import errors
+from tfpipeline import errors, parallel
 from tfpipeline.ir import graph
 from tfpipeline.targets.gap8 import fixed_point, kernels, program, vector_kernels
 
@@ -23,8 +21,6 @@ PRECISIONS = kernels.PRECISIONS
 
 # Images at once; more are not faster.
 BATCH_SIZE = 16
-# Batches at once.
-THREADS = min(os.cpu_count() or 1, 8)
 
 
 def quantize_images(p: program.Program, images: Array) -> Array:
@@ -123,12 +119,9 @@ def _each_batch(
     """The named tensors of each batch; batches run in parallel."""
     _check(p, images, precision)
     # Small batches where there are few images, so that all threads have some.
-    size = max(1, min(BATCH_SIZE, -(-len(images) // THREADS)))
+    size = max(1, min(BATCH_SIZE, -(-len(images) // parallel.THREADS)))
     batches = [images[start : start + size] for start in range(0, len(images), size)]
-    with futures.ThreadPoolExecutor(THREADS) as threads:
-        return list(
-            threads.map(lambda batch: _batch(p, batch, precision, names), batches)
-        )
+    return parallel.mapped(lambda batch: _batch(p, batch, precision, names), batches)
 
 
 def _batch(

@@ -23,17 +23,9 @@ from tfpipeline.targets.gap8 import fixed_point, kernels, program
 
 Array = graph.Array
 
-# Up to as many multiply-accumulates OpenBLAS, which NumPy comes with, uses one thread
-# (interface/gemm.c: SMP_THRESHOLD_MIN * GEMM_MULTITHREAD_THRESHOLD). `simulate` runs
-# batches in parallel instead: on a busy machine threads that share a product mostly
-# wait for each other.
-ONE_THREAD_MACS = 2**18
-# Columns of a slice of a product; fewer rows at a time, but not more columns, where
-# the kernel is long. Measured, as the others below; none of them is sharp.
-SLICE_COLUMNS = 64
 # Pixels under kernels of as many images as are unfolded at once.
 MATRIX_BYTES = 2**23
-# Values between input channels, in single precision: small enough for a core's cache.
+# Sums at once: small enough for a core's cache.
 BLOCK_BYTES = 2**19
 
 
@@ -128,9 +120,14 @@ def _settled(
     scale = 2.0**-norm
     matrix = weights.reshape(len(weights), -1).astype(dtype) * scale
     offset = (bias.astype(np.int64) << layer.format.bias_norm) + _half(layer)
-    sums = _product(matrix, columns)
-    sums += (offset * scale).astype(dtype)[:, None]
-    return _saturated(layer, sums, bound)
+    offsets = (offset * scale).astype(dtype)[:, None]
+    result = np.empty((len(weights), columns.shape[1]), layer.weights.dtype)
+    size = max(1, BLOCK_BYTES // (8 * len(weights)))
+    for start in range(0, columns.shape[1], size):
+        sums = matrix @ columns[:, start : start + size]
+        sums += offsets
+        result[:, start : start + size] = _saturated(layer, sums, bound)
+    return result
 
 
 def _saturated(layer: program.Weighted, sums: Array, bound: int) -> Array:
@@ -148,21 +145,6 @@ def _wrap(values: Array, num_bits: int) -> None:
     half = 2 ** (num_bits - 1)
     if values.max() >= half or values.min() < -half:
         values[:] = fixed_point.wrap(values, num_bits)
-
-
-def _product(matrix: Array, columns: Array) -> Array:
-    """`matrix @ columns` in slices that BLAS gives one thread each."""
-    rows, taps = matrix.shape
-    width = min(SLICE_COLUMNS, columns.shape[1])
-    height = min(rows, max(1, ONE_THREAD_MACS // (taps * width)))
-    width = max(1, ONE_THREAD_MACS // (taps * height))
-    result = np.empty((rows, columns.shape[1]), columns.dtype)
-    for start in range(0, columns.shape[1], width):
-        part = columns[:, start : start + width]
-        for row in range(0, rows, height):
-            out = result[row : row + height, start : start + width]
-            np.matmul(matrix[row : row + height], part, out=out)
-    return result
 
 
 def _single(layer: program.Conv, weights: Array, bias: Array, data: Array) -> Array:
@@ -185,7 +167,6 @@ def _single(layer: program.Conv, weights: Array, bias: Array, data: Array) -> Ar
     scaled = _with_half(layer, weights, dtype)
     result = np.empty((len(weights), columns.shape[-1]), data.dtype)
     size = max(1, BLOCK_BYTES // (8 * len(weights)))
-    size = max(1, min(size, ONE_THREAD_MACS // (len(weights) * columns.shape[1])))
     low, high = fixed_point.value_range(bits)
     for start in range(0, columns.shape[-1], size):
         part = columns[:, :, start : start + size]

@@ -7,7 +7,8 @@ those it writes, so that the operands of an element-wise operation interleave:
 
     word = (pixel * passes + pass) * operands + operand
 
-and so do the parts of a concatenation of several passes, a part a pass. Other layers
+and so do the parts of a concatenation of several passes, a part a pass. Where pixels
+are concatenated, the words of a part come behind those of another. Other layers
 cannot read data with gaps, which is what the copies of `joins` are for.
 
 Where nothing else fits, a layer writes over what it has read (`overlap`), or the first
@@ -37,7 +38,8 @@ INPUT = shortage.INPUT
 WORD_BYTES = 4
 
 Layers = Sequence[accelerator_layer.AcceleratorLayer]
-# For each layer, for each operand, the layers whose outputs are its channels.
+# For each layer, for each operand, the layers whose outputs are its channels, or, if
+# each has as many channels as are read, its pixels.
 Operands = Sequence[Sequence[Sequence[int]]]
 
 
@@ -203,7 +205,7 @@ class _Tensor:
 
 @dataclasses.dataclass(frozen=True)
 class _Slot:
-    """Which word of each group of `gap + 1` a tensor takes."""
+    """Which word of each group of `gap + 1` a tensor takes; without gaps, the first."""
 
     number: int
     gap: int
@@ -301,6 +303,9 @@ def _slots(
         passes = geometry.passes(layer.in_channels, spec)
         slots: dict[int, _Slot] = {}
         for operand, parts in enumerate(each):
+            if are_pixels(layers, layer, parts):
+                slots |= _behind_one_another(layers, parts, passes)
+                continue
             interleaved = passes if len(parts) > 1 else 1
             for position, index in enumerate(parts):
                 number = position * len(each) if interleaved > 1 else 0
@@ -309,6 +314,22 @@ def _slots(
                     raise _error(index, index)
         result.append(slots)
     return result
+
+
+def are_pixels(
+    layers: Layers, reader: accelerator_layer.AcceleratorLayer, parts: Sequence[int]
+) -> bool:
+    """Whether the parts of what a layer reads are pixels of it, not channels."""
+    is_whole = INPUT in parts or len(parts) == 1
+    return not is_whole and layers[parts[0]].out_channels == reader.in_channels
+
+
+def _behind_one_another(
+    layers: Layers, parts: Sequence[int], passes: int
+) -> dict[int, _Slot]:
+    sizes = [math.prod(layers[part].out_dim) * passes for part in parts]
+    firsts = itertools.accumulate(sizes[:-1], initial=0)
+    return {part: _Slot(first, 0) for part, first in zip(parts, firsts, strict=True)}
 
 
 def _blocks(

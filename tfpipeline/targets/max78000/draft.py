@@ -21,6 +21,11 @@ INPUT_MODES = ("memory", "fifo", "fast_fifo")
 # Four channels a word of a memory instance, or one channel an instance.
 INPUT_FORMATS = ("HWC", "CHW")
 
+# What is put side by side: channels, or all pixels of a part behind those of another.
+CHANNELS, PIXELS = "channels", "pixels"
+# What no device joins.
+SINGLE_PIXELS, ANOTHER_AXIS = "single pixels", "another axis"
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Layer:
@@ -128,13 +133,16 @@ class Concatenation:
         name: the graph layer's name.
         output: the tensor that stands for all of them.
         parts: the tensors in order, and the channels of each.
-        along_channels: whether channels are what is put side by side.
+        along: what is put side by side, `CHANNELS` or `PIXELS`; or, of what the device
+            cannot join, `SINGLE_PIXELS` or `ANOTHER_AXIS`.
+        dim: rows and columns of all parts together, where pixels are joined.
     """
 
     name: str
     output: str
     parts: tuple[tuple[str, int], ...]
-    along_channels: bool = True
+    along: str = CHANNELS
+    dim: Pair = (1, 1)
 
     @property
     def subject(self) -> str:
@@ -143,8 +151,14 @@ class Concatenation:
 
     @property
     def channels(self) -> int:
-        """Channels of all parts."""
-        return sum(channels for _, channels in self.parts)
+        """Channels of the whole."""
+        counts = [channels for _, channels in self.parts]
+        return sum(counts) if self.along == CHANNELS else counts[0]
+
+    @property
+    def is_possible(self) -> bool:
+        """Whether the device has a place for the whole."""
+        return self.along in (CHANNELS, PIXELS)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -8,7 +8,8 @@ its own, and so is a sum.
 """
 
 import dataclasses
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -76,15 +77,13 @@ def draft_network(
     taken = {layer.name for front in fronts.values() for layer in front.layers}
     scalings = constant_scalings.find(g)
     taken |= {name for each in scalings.values() for name in each.layers[1:]}
-    layers, concatenations = [], []
-    parts: dict[str, tuple[tuple[str, int], ...]] = {}
+    layers: list[draft.Layer] = []
+    concatenations: list[draft.Concatenation] = []
     for layer in view.layers:
         if layer.name in taken:
             continue
         if isinstance(layer, graph.Concat):
-            joined = _concatenation(view, layer, parts)
-            parts[layer.output] = joined.parts
-            concatenations.append(joined)
+            concatenations.append(_concatenation(view, layer, concatenations))
             continue
         if layer.name in fronts:
             made = _convolution(view, layer, fronts[layer.name], weight_bits)
@@ -326,18 +325,36 @@ def _passthrough(view: graph_view.View, layer: graph.Layer) -> draft.Layer:
 def _concatenation(
     view: graph_view.View,
     layer: graph.Concat,
-    parts: Mapping[str, tuple[tuple[str, int], ...]],
+    earlier: Sequence[draft.Concatenation],
 ) -> draft.Concatenation:
+    """What is joined; concatenations of concatenations of one kind are one."""
+    g, along = view.g, _along(view.g, layer)
+    wholes = {each.output: each.parts for each in earlier if each.along == along}
     listed: list[tuple[str, int]] = []
     for name in layer.inputs:
-        listed += parts.get(name, ((name, view.g.tensors[name].shape[-1]),))
-    rank = len(view.g.tensors[layer.output].shape)
+        listed += wholes.get(name, ((name, g.tensors[name].shape[-1]),))
+    rows, columns, _ = planes.volume(g, layer.output)
     return draft.Concatenation(
         name=layer.name,
         output=layer.output,
         parts=tuple(listed),
-        along_channels=layer.axis == rank - 1,
+        along=along,
+        dim=(columns, 1) if rows == 1 else (rows, columns),
     )
+
+
+def _along(g: graph.Graph, layer: graph.Concat) -> str:
+    """What a concatenation joins: pixels where no larger axis is in front of its own.
+
+    Single pixels have no other shape to tell them by (`joins`).
+    """
+    shape = g.tensors[layer.output].shape
+    if layer.axis == len(shape) - 1:
+        return draft.CHANNELS
+    if math.prod(shape[: layer.axis]) > 1:
+        return draft.ANOTHER_AXIS
+    sizes = {math.prod(g.tensors[name].shape[:-1]) for name in layer.inputs}
+    return draft.SINGLE_PIXELS if sizes == {1} else draft.PIXELS
 
 
 def _with_width(

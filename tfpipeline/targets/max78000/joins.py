@@ -5,6 +5,9 @@ the parts of a concatenation of more channels than processors. Other layers cann
 data with gaps (`read_gap`, on MAX78002 only), so that what they read as well is copied
 by a layer that does nothing else, as in the vendor's networks.
 
+The tool joins channels where all parts have the same rows and columns, else pixels; so
+that where pixels are joined of parts alike, a copy gives one of them another shape.
+
 One row of pixels is a column to some layers. Where a layer reads one tensor, the tool's
 `in_dim` turns it; where it reads several, that counts the pixels of all of them (tool:
 izer.py), so that copies turn them beforehand.
@@ -28,13 +31,13 @@ def with_copies(network: draft.Network, spec: specs.Spec) -> draft.Network:
     """The network with a copy of each tensor that cannot lie as all its readers want.
 
     A copy comes right behind the layers that write what it copies, as in the vendor's
-    networks. The tool takes neither a concatenation as an operand nor the input as a
-    part of one; these are copied too.
+    networks. The tool takes neither a concatenation as an operand or a part of another,
+    nor the input as a part of one; these are copied too.
     """
     if not _is_closed(network):
         # The device cannot run it anyway.
         return network
-    return _for_concatenations(_for_sums(_turned(network)), spec)
+    return _for_concatenations(_for_sums(_turned(network, spec)), spec)
 
 
 def _is_closed(network: draft.Network) -> bool:
@@ -45,14 +48,24 @@ def _is_closed(network: draft.Network) -> bool:
     return (
         len(network.inputs) == 1
         and known.issuperset([*parts, *_listed(network)])
-        and all(each.along_channels for each in network.concatenations)
+        and all(each.is_possible for each in network.concatenations)
     )
 
 
-def _turned(network: draft.Network) -> draft.Network:
-    """The network with the rows and columns of all that a layer reads the same."""
-    for index in range(len(network.concatenations)):
-        network = _with_equal_parts(network, index)
+def _turned(network: draft.Network, spec: specs.Spec) -> draft.Network:
+    """The network with the rows and columns of all that a layer reads the same.
+
+    But of pixels that are joined, which the tool takes for channels then.
+    """
+    read = {*_listed(network)}
+    for index, each in enumerate(network.concatenations):
+        if each.output not in read:
+            # Another, which has its parts, is read instead.
+            continue
+        if each.along == draft.PIXELS:
+            network = _with_unequal_parts(network, index, spec)
+        else:
+            network = _with_equal_parts(network, index)
     # Sums follow what they read, which may be sums.
     for name in [layer.output for layer in network.layers]:
         network = _with_equal_sources(network, name)
@@ -72,7 +85,7 @@ def _with_equal_parts(network: draft.Network, index: int) -> draft.Network:
     for position, (name, channels) in enumerate(each.parts):
         if dims[position] != dim:
             copy = copied(network, name, f"{each.name}/turned_{position}", dim)
-            _insert(layers, copy, (name,))
+            _insert(layers, copy, _leaves(_parts(network), name))
             parts[position] = (copy.output, channels)
     concatenations = list(network.concatenations)
     concatenations[index] = dataclasses.replace(each, parts=tuple(parts))
@@ -81,12 +94,48 @@ def _with_equal_parts(network: draft.Network, index: int) -> draft.Network:
     )
 
 
+def _with_unequal_parts(
+    network: draft.Network, index: int, spec: specs.Spec
+) -> draft.Network:
+    """A copy of the last part has other rows and columns, where all have the same.
+
+    Of the last but the input, whose rows and columns are those of the first layer.
+    """
+    each, shapes = network.concatenations[index], _shapes(network)
+    if len({shapes[part][1] for part, _ in each.parts}) > 1:
+        return network
+    names = [name for name, _ in each.parts]
+    written = [i for i, name in enumerate(names) if name not in network.inputs]
+    position = max(written, default=len(names) - 1)
+    name, channels = each.parts[position]
+    dim = _another_dim(shapes[name][1], spec.max_dim)
+    copy = copied(network, name, f"{each.name}/turned_{position}", dim)
+    layers, concatenations = list(network.layers), list(network.concatenations)
+    _insert(layers, copy, _leaves(_parts(network), name))
+    parts = list(each.parts)
+    parts[position] = (copy.output, channels)
+    concatenations[index] = dataclasses.replace(each, parts=tuple(parts))
+    return dataclasses.replace(
+        network, layers=tuple(layers), concatenations=tuple(concatenations)
+    )
+
+
+def _another_dim(dim: draft.Pair, most: int) -> draft.Pair:
+    """Other rows and columns of as many pixels; the same if there are none."""
+    pixels = math.prod(dim)
+    found = [(pixels // n, n) for n in range(1, most + 1) if pixels % n == 0]
+    choices = [(dim[1], dim[0]), *found]
+    return next((c for c in choices if c != dim and max(c) <= most), dim)
+
+
 def _with_equal_sources(network: draft.Network, output: str) -> draft.Network:
     """Lets the layer that writes a tensor read all it reads with one shape."""
     shapes, parts = _shapes(network), _parts(network)
     layer = next(each for each in network.layers if each.output == output)
     dims = [shapes[name][1] for name in layer.operands]
-    is_single = len(layer.operands) == 1 and layer.operands[0] not in parts
+    pixels = {e.output for e in network.concatenations if e.along == draft.PIXELS}
+    joined = parts.keys() - pixels
+    is_single = len(layer.operands) == 1 and layer.operands[0] not in joined
     is_turned = all(math.prod(dim) == math.prod(layer.in_dim) for dim in dims)
     if is_single or not is_turned or {*dims} == {layer.in_dim}:
         return network
@@ -103,7 +152,7 @@ def _with_equal_sources(network: draft.Network, output: str) -> draft.Network:
         is_whole = name in parts
         dim = dims[position] if is_whole else layer.in_dim
         copy = copied(network, name, f"{layer.name}/turned_{position}", dim)
-        _insert(layers, copy, parts.get(name, (name,)))
+        _insert(layers, copy, _leaves(parts, name))
         operands[position] = copy.output
     changed = dataclasses.replace(layer, operands=tuple(operands))
     layers = [changed if each is layer else each for each in layers]
@@ -123,7 +172,7 @@ def _for_sums(network: draft.Network) -> draft.Network:
         for position, name in enumerate(operands):
             if reads[name] > 1 or name in parts:
                 copy = copied(network, name, f"{layer.name}/copy_{position}")
-                _insert(layers, copy, parts.get(name, (name,)))
+                _insert(layers, copy, _leaves(parts, name))
                 operands[position] = copy.output
         index = next(i for i, each in enumerate(layers) if each is layer)
         layers[index] = dataclasses.replace(layer, operands=tuple(operands))
@@ -133,8 +182,9 @@ def _for_sums(network: draft.Network) -> draft.Network:
 def _for_concatenations(network: draft.Network, spec: specs.Spec) -> draft.Network:
     layers = list(network.layers)
     concatenations: list[draft.Concatenation] = []
-    read = {name for layer in layers for name in layer.operands} | {*network.outputs}
-    ways = _ways(network)
+    read, ways, wholes = {*_listed(network)}, _ways(network), _parts(network)
+    # Long dilated ones write rubbish around their pixels (`geometry.is_folded_1d`).
+    ragged = {each.output for each in network.layers if each.dilation != (1, 1)}
     for each in network.concatenations:
         changed = list(each.parts)
         names = tuple(name for name, _ in each.parts)
@@ -142,13 +192,16 @@ def _for_concatenations(network: draft.Network, spec: specs.Spec) -> draft.Netwo
             is_shared = len(ways[name]) > 1 or names.count(name) > 1
             if each.output in read and (
                 name in network.inputs
+                or name in wholes
+                or (each.along == draft.PIXELS and (is_shared or name in ragged))
                 or (is_shared and each.channels > spec.processors)
                 or (is_shared and not _extends(names, name, concatenations))
             ):
                 copy = copied(network, name, f"{each.name}/copy_{position}")
-                _insert(layers, copy, (name,))
+                _insert(layers, copy, _leaves(wholes, name))
                 changed[position] = (copy.output, channels)
         concatenations.append(dataclasses.replace(each, parts=tuple(changed)))
+        wholes = {**wholes, each.output: tuple(name for name, _ in changed)}
     return dataclasses.replace(
         network, layers=tuple(layers), concatenations=tuple(concatenations)
     )
@@ -181,10 +234,22 @@ def _ways(network: draft.Network) -> Mapping[str, set[str]]:
     return result
 
 
-def _listed(network: draft.Network) -> Iterator[str]:
-    for layer in network.layers:
-        yield from layer.operands
-    yield from network.outputs
+def _listed(network: draft.Network) -> tuple[str, ...]:
+    """Names of what is read: by layers, as an output; wholes as parts of such too."""
+    names = [name for layer in network.layers for name in layer.operands]
+    names += network.outputs
+    parts = _parts(network)
+    for name in dict.fromkeys(names):
+        names += _wholes(parts, name)
+    return tuple(names)
+
+
+def _wholes(parts: Parts, name: str) -> Iterator[str]:
+    """The wholes that are parts of a whole, and those that are parts of them."""
+    for part in parts.get(name, ()):
+        if part in parts:
+            yield part
+            yield from _wholes(parts, part)
 
 
 def _parts(network: draft.Network) -> Parts:
@@ -194,10 +259,17 @@ def _parts(network: draft.Network) -> Parts:
     }
 
 
+def _leaves(parts: Parts, name: str) -> tuple[str, ...]:
+    """The tensors that layers write, of which a whole is made; else the tensor."""
+    if name not in parts:
+        return (name,)
+    return tuple(leaf for part in parts[name] for leaf in _leaves(parts, part))
+
+
 def inserted(network: draft.Network, layer: draft.Layer, name: str) -> draft.Network:
     """The network with a layer behind those that write what it reads."""
     layers = list(network.layers)
-    _insert(layers, layer, _parts(network).get(name, (name,)))
+    _insert(layers, layer, _leaves(_parts(network), name))
     return dataclasses.replace(network, layers=tuple(layers))
 
 
@@ -235,5 +307,7 @@ def _shapes(network: draft.Network) -> dict[str, tuple[int, draft.Pair]]:
     for layer in network.layers:
         shapes[layer.output] = (layer.out_channels, layer.out_dim)
     for each in network.concatenations:
-        shapes[each.output] = (each.channels, shapes[each.parts[0][0]][1])
+        _, dim = shapes[each.parts[0][0]]
+        dim = each.dim if each.along == draft.PIXELS else dim
+        shapes[each.output] = (each.channels, dim)
     return shapes

@@ -134,7 +134,8 @@ def lower(
         if stream is None or constraints.check(stream, spec):
             continue
         found = _steps(stream, spec, may_fit=True)
-        if not found[-1]:
+        formed = accelerator_layer.emulate_streaming([step.layer for step in found[0]])
+        if not found[-1] and streams.are_possible(formed, spec):
             network, (steps, outputs, lacking) = stream, found
     return Lowered(
         name=g.name,
@@ -225,7 +226,7 @@ def _placed(
     maps: Mapping[str, int],
     written: Mapping[str, tuple[int, ...]],
 ) -> Iterator[LoweredLayer]:
-    if not all(each.along_channels for each in network.concatenations):
+    if not all(each.is_possible for each in network.concatenations):
         return
     formed = [_form(layer, maps) for layer in network.layers]
     layers = [layer for layer in formed if layer is not None]

@@ -63,7 +63,7 @@ def _conflicts(network: draft.Network, spec: specs.Spec) -> int:
 def _moved(network: draft.Network) -> Iterator[draft.Network]:
     """The network with one move more, for each join and each thing that it reads."""
     if len(network.inputs) != 1 or any(
-        not each.along_channels for each in network.concatenations
+        not each.is_possible for each in network.concatenations
     ):
         return
     for layer in network.layers:

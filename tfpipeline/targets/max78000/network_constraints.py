@@ -95,7 +95,8 @@ def _sum_with_bias(layer: draft.Layer, spec: specs.Spec) -> str | None:
 def _parts(network: draft.Network, spec: specs.Spec) -> Iterator[violation.Breach]:
     for each in network.concatenations:
         channels = [count for _, count in each.parts[:-1]]
-        if any(count % specs.CONCAT_MULTIPLE for count in channels):
+        has_rest = any(count % specs.CONCAT_MULTIPLE for count in channels)
+        if each.along == draft.CHANNELS and has_rest:
             yield each.subject, _listed(each)
 
 
@@ -104,6 +105,7 @@ def _passes(network: draft.Network, spec: specs.Spec) -> Iterator[violation.Brea
         share = geometry.processors_of_pass(each.channels, spec)
         *channels, last = (count for _, count in each.parts)
         is_pass = last <= share and all(count == share for count in channels)
+        is_pass |= each.along != draft.CHANNELS
         if each.channels > spec.processors and not is_pass:
             yield each.subject, f"{_listed(each)}, {share} in a pass"
 
@@ -118,8 +120,8 @@ def _equal_parts(
 
 def _axis(network: draft.Network, spec: specs.Spec) -> Iterator[violation.Breach]:
     for each in network.concatenations:
-        if not each.along_channels:
-            yield each.subject, "another axis"
+        if not each.is_possible:
+            yield each.subject, each.along
 
 
 def _places(network: draft.Network, spec: specs.Spec) -> Iterator[violation.Breach]:
@@ -341,9 +343,10 @@ CONSTRAINTS = (
     violation.Constraint(
         id="CONCAT-03",
         applies_to="concatenation",
-        rule="tensors must be concatenated along the channels",
-        fix="concatenate channels, or the input on the host",
-        source=violation.DESCRIPTION,
+        rule="tensors must be concatenated along the channels, or along the first axis "
+        "of pixels, of which one has several",
+        fix="concatenate channels, or rows behind rows, or the input on the host",
+        source="tool: it joins channels, or pixels behind pixels",
         check=_axis,
     ),
     violation.Constraint(
@@ -427,5 +430,6 @@ CONSTRAINTS = (
         fix="use padding='same', or stream one layer less",
         source=violation.MANUAL,
         check=_stream_end,
+        devices=("max78000",),
     ),
 )

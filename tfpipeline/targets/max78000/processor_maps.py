@@ -123,7 +123,7 @@ def _ties(network: draft.Network, spec: specs.Spec) -> Iterator[_Tie]:
         offset = 0
         for name, channels in each.parts:
             yield each.output, name, offset % share
-            offset += channels
+            offset += channels if each.along == draft.CHANNELS else 0
 
 
 def _spread(

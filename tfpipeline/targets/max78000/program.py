@@ -9,6 +9,7 @@ row, column.
 
 import dataclasses
 import math
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -28,7 +29,8 @@ class Layer:
     """One hardware layer with its integers.
 
     `inputs` are indices of earlier layers, or INPUT. They are concatenated along the
-    channels, and split evenly into as many operands as the element-wise operation has.
+    channels, and split evenly into as many operands as the element-wise operation has;
+    where each has all channels of a layer of one operand, pixel behind pixel.
     `output_shift` is the hardware's: see `arithmetic`.
 
     Raises:
@@ -59,6 +61,11 @@ class Layer:
         if layer.flatten:
             inputs *= math.prod(layer.pooled_dim)
         return (layer.out_channels, *layer.kernel, inputs)
+
+    def joins_pixels(self, channels: Sequence[int]) -> bool:
+        """Whether inputs of so many channels each are put pixel behind pixel."""
+        is_one = self.hardware.operands == 1 < len(channels)
+        return is_one and {*channels} == {self.hardware.in_channels}
 
     @property
     def out_shape(self) -> Shape:
@@ -191,8 +198,13 @@ class Program:
         shapes = [self.shape(i) for i in layer.inputs]
         pixels = math.prod(hardware.in_dim)
         channels = hardware.in_channels * hardware.operands
-        fits = all(rows * columns == pixels for rows, columns, _ in shapes)
-        if not fits or sum(shape[-1] for shape in shapes) != channels:
+        sizes = [rows * columns for rows, columns, _ in shapes]
+        counts = [shape[-1] for shape in shapes]
+        if layer.joins_pixels(counts):
+            fits = sum(sizes) == pixels
+        else:
+            fits = {*sizes} == {pixels} and sum(counts) == channels
+        if not fits:
             raise errors.GraphError(
                 f"layer {index} reads {pixels} pixels of {channels} channels "
                 f"altogether; its inputs have shapes {shapes}"

@@ -1,15 +1,12 @@
 """Integer execution of a program, as the accelerator computes it, bit for bit."""
 
 import dataclasses
-import math
-import os
 from collections.abc import Callable, Sequence
-from concurrent import futures
 from typing import TypeVar
 
 import numpy as np
 
-from tfpipeline import errors
+from tfpipeline import errors, parallel
 from tfpipeline.ir import graph
 from tfpipeline.targets.max78000 import (
     accelerator_layer,
@@ -34,11 +31,8 @@ class _Kernels:
 _READABLE = _Kernels(reference_kernels.pooled, reference_kernels.convolved)
 _FAST = _Kernels(vector_kernels.pooled, vector_kernels.convolved)
 
-# Largest matrix of pixels under kernels, for as many images as run at once; measured:
-# larger ones are not faster.
-MATRIX_BYTES = 2**24
-# Batches at once. Each takes a few times MATRIX_BYTES.
-THREADS = min(os.cpu_count() or 1, 8)
+# Images at once; more are not faster.
+BATCH_SIZE = 16
 
 
 def predict(p: program.Program, images: Array) -> Array:
@@ -113,6 +107,11 @@ def _prepared(
 def _operands(layer: program.Layer, inputs: Sequence[Array]) -> Sequence[Array]:
     """The inputs with the layer's rows and columns, concatenated and split."""
     hardware = layer.hardware
+    if layer.joins_pixels([values.shape[-1] for values in inputs]):
+        count, channels = len(inputs[0]), hardware.in_channels
+        rows = [values.reshape(count, -1, channels) for values in inputs]
+        whole = np.concatenate(rows, axis=1)
+        return [whole.reshape(count, *hardware.in_dim, channels)]
     shaped = [
         values.reshape(len(values), *hardware.in_dim, values.shape[-1])
         for values in inputs
@@ -127,15 +126,10 @@ def _each_batch(
 ) -> list[Kept]:
     """What to keep of the outputs of each batch; batches run in parallel."""
     _check(p, images)
-    # Of the matrix of one image, which is float32 as a rule.
-    values = (
-        math.prod(layer.out_dim) * math.prod(layer.kernel) * layer.in_channels
-        for layer in p.hardware
-    )
-    size = max(1, MATRIX_BYTES // (4 * max(values)))
+    # Small batches where there are few images, so that all threads have some.
+    size = max(1, min(BATCH_SIZE, -(-len(images) // parallel.THREADS)))
     batches = [images[start : start + size] for start in range(0, len(images), size)]
-    with futures.ThreadPoolExecutor(THREADS) as threads:
-        return list(threads.map(lambda batch: keep(_outputs(p, batch, _FAST)), batches))
+    return parallel.mapped(lambda batch: keep(_outputs(p, batch, _FAST)), batches)
 
 
 def _check(p: program.Program, images: Array) -> None:

@@ -36,6 +36,8 @@ MAX_FLATTENED = 16_384  # tool
 MAX_OUTPUT_SHIFT = 15  # tool: in either direction, weight width included
 BIAS_BITS = 8  # manual
 MAX_STREAMING_LAYERS = 8  # manual
+STREAM_COLUMN_BITS = 5  # tool: of the words that a column of a stream waits for
+STREAM_LAG_BITS = 4  # tool: of the passes in front of a layer that streams
 MAX_STREAM_VALUES = 2**21  # manual: width x height x passes must be less
 FIFO_CHANNELS = {"HWC": 16, "CHW": 4}  # tool
 FAST_FIFO_CHANNELS = {"HWC": 4, "CHW": 1}  # manual
@@ -63,6 +65,9 @@ class Spec:
     doubles_pooled_passthrough: bool
     rereads_kernel_columns: bool
     streams_with_bias: bool
+    stream_start_bits: int
+    stream_row_bits: int
+    stream_rollover_bits: int
     places_flattened_biases_first: bool
     max_dilation: int
     max_dilation_1d: int
@@ -114,6 +119,9 @@ MAX78000 = Spec(
     doubles_pooled_passthrough=True,  # tool: REQUIRE_2X_MP_PASSTHROUGH
     rereads_kernel_columns=True,  # tool: REQUIRE_MP_KERNOFF_MULTIWRITE
     streams_with_bias=False,  # tool: SUPPORT_STREAM_BIAS
+    stream_start_bits=14,  # tool: MAX_ISVAL_BITS
+    stream_row_bits=12,  # tool: MAX_DSVAL2_BITS
+    stream_rollover_bits=17,  # tool: MAX_FBUF_BITS
     places_flattened_biases_first=True,  # tool: REQUIRE_FLATTEN_BIAS_FIRST
     max_dilation=1,  # tool refuses more
     max_dilation_1d=1023,  # tool
@@ -145,6 +153,9 @@ MAX78002 = Spec(
     doubles_pooled_passthrough=True,  # tool
     rereads_kernel_columns=False,  # tool
     streams_with_bias=True,  # tool
+    stream_start_bits=15,  # tool
+    stream_row_bits=14,  # tool
+    stream_rollover_bits=18,  # tool
     places_flattened_biases_first=False,  # tool
     max_dilation=16,  # manual
     max_dilation_1d=2047,  # manual

@@ -81,51 +81,133 @@ def buffer_words(layers: Layers, index: int, spec: specs.Spec) -> int:
         spec: the device.
     """
     is_last = index == len(layers) or not layers[index].streaming
-    own = 0 if is_last else _rollover(layers, index, spec)
-    before = _rollover(layers, index - 1, spec) if index else 0
+    own = 0 if is_last else schedule(layers, index, spec).rollover
+    before = schedule(layers, index - 1, spec).rollover if index else 0
     return max(own, before) + 1
 
 
-def _rollover(layers: Layers, index: int, spec: specs.Spec) -> int:
-    layer = layers[index]
-    before = layers[index - 1] if index else None
-    passes = geometry.passes(layer.in_channels, spec)
-    find = _newer_rollover if spec.streams_with_bias else _older_rollover
-    return geometry.round_up(find(layer, before, passes), passes)
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Schedule:
+    """When a layer that streams goes on, and its buffer: what the tool configures.
+
+    Attributes:
+        start: words that must have come before the layer begins.
+        column_step: words more for each pixel of a row ("delta 1").
+        row_step: words more for each row ("delta 2").
+        rollover: words behind which the buffer begins again at its start.
+        lag: passes of the layers in front ("invol").
+    """
+
+    start: int
+    column_step: int
+    row_step: int
+    rollover: int
+    lag: int = 0
+
+    def fits(self, spec: specs.Spec) -> bool:
+        """Whether the device's registers hold the numbers."""
+        return (
+            self.start < 1 << spec.stream_start_bits
+            and self.column_step < 1 << specs.STREAM_COLUMN_BITS
+            and self.row_step < 1 << spec.stream_row_bits
+            and self.rollover < 1 << spec.stream_rollover_bits
+            and self.lag < 1 << specs.STREAM_LAG_BITS
+        )
 
 
-def _older_rollover(
-    layer: accelerator_layer.AcceleratorLayer,
-    before: accelerator_layer.AcceleratorLayer | None,
-    passes: int,
-) -> int:
-    """Of the MAX78000."""
-    (pool_rows, pool_columns), columns = layer.pool, layer.in_dim[1]
-    if before is None:
-        start = ((pool_rows - 1) * columns + pool_columns) * pool_rows
+def are_possible(layers: Layers, spec: specs.Spec) -> bool:
+    """Whether the device's registers hold the numbers of all layers that stream.
+
+    Args:
+        layers: as the device runs them (`accelerator_layer.emulate_streaming`).
+        spec: the device.
+    """
+    return all(
+        schedule(layers, index, spec).fits(spec) for index in range(count(layers))
+    )
+
+
+def schedule(layers: Layers, index: int, spec: specs.Spec) -> Schedule:
+    """The tool's numbers of a layer that streams.
+
+    Its rules have more terms than these: for several operands, for inputs of a channel
+    an instance and for reading ahead, none of which `streamed` makes.
+
+    Args:
+        layers: as the device runs them (`accelerator_layer.emulate_streaming`).
+        index: of a layer that streams.
+        spec: the device.
+    """
+    if spec.streams_with_bias:
+        found = _newer_schedule(layers, index, spec)
     else:
+        found = _older_schedule(layers, index)
+    passes = geometry.passes(layers[index].in_channels, spec)
+    return dataclasses.replace(
+        found,
+        lag=sum(geometry.passes(each.in_channels, spec) for each in layers[:index]),
+        rollover=geometry.round_up(found.rollover, passes),
+    )
+
+
+def _older_schedule(layers: Layers, index: int) -> Schedule:
+    """Of the MAX78000, before the rollover is rounded to whole passes."""
+    layer, columns = layers[index], layers[index].in_dim[1]
+    pool_rows, pool_columns = layer.pool
+    if index == 0:
+        start = ((pool_rows - 1) * columns + pool_columns) * pool_rows
+        column_step = layer.pool_stride[1] - 1
+        row_step = (pool_rows - 1) * columns
+    else:
+        before = layers[index - 1]
         width = before.pooled_dim[1] + 2 * geometry.hardware_pad(before)[1]
         kernel_rows, kernel_columns = geometry.hardware_kernel(before)
         start = width * (kernel_rows - 1 + pool_rows - 1)
         start += kernel_columns - 1 + pool_columns + _INCREASE
-    step = max(layer.stride[1], layer.pool_stride[1], pool_columns)
-    return start + (pool_rows - 1) * columns + step
+        column_step = layer.pool_stride[1]
+        row_step = (layer.pool_stride[0] - 1) * width + pool_columns
+    widest = max(layer.stride[1], layer.pool_stride[1], pool_columns)
+    rollover = start + (pool_rows - 1) * columns + widest
+    return Schedule(
+        start=start, column_step=column_step, row_step=row_step, rollover=rollover
+    )
 
 
-def _newer_rollover(
-    layer: accelerator_layer.AcceleratorLayer,
-    before: accelerator_layer.AcceleratorLayer | None,
-    passes: int,
-) -> int:
-    """Of the MAX78002."""
-    rows = max(layer.pool[0] * layer.pool_dilation[0], layer.pool_stride[0])
-    columns = max(layer.pool[1] * layer.pool_dilation[1], layer.pool_stride[1])
+def _newer_schedule(layers: Layers, index: int, spec: specs.Spec) -> Schedule:
+    """Of the MAX78002, before the rollover is rounded.
+
+    With the tool's --debug-new-streaming, which is its default, whatever its help says.
+    """
+    layer, columns = layers[index], layers[index].in_dim[1]
+    (pool_rows, pool_columns), (down, across) = layer.pool, layer.pool_stride
+    rows = max(pool_rows * layer.pool_dilation[0], down)
+    step = max(pool_columns * layer.pool_dilation[1], across)
     pad = geometry.hardware_pad(layer)[1]
-    padded = layer.in_dim[1] + 2 * pad
-    window = rows * padded + pad + 2 * columns
-    if before is None:
-        is_plain = layer.pool_stride[0] == layer.pool[0] == 1
-        start = columns if is_plain else window
-        return start + columns + (layer.pool_stride[1] - 1) * padded
-    more = (passes - 1) * (rows * layer.in_dim[1] + pad + columns)
-    return pad * padded + window + more + columns
+    padded = columns + 2 * pad
+    window = rows * padded + pad + 2 * step
+    if index == 0:
+        is_plain = down == pool_rows == 1
+        start = step if is_plain else window
+        windows = columns // across
+        windows -= windows * across + pool_columns - 1 > columns
+        skipped = max(0, columns - windows * across)
+        column_step = across - is_plain
+        row_step = column_step + skipped
+        if down > 1:
+            row_step = (down - 1) * columns + skipped + pool_columns - 1
+        # One more for the pipeline, which the tool turns on.
+        row_step += row_step > 0
+        rollover = start + step + (across - 1) * padded
+    else:
+        windows = columns // step
+        windows -= windows * across + pool_columns > columns
+        left = 0 if step == 1 else columns - windows * step
+        is_last = index + 1 == len(layers) or not layers[index + 1].streaming
+        start = (pad or down) * padded + window + is_last * left * across
+        column_step = across
+        row_step = left + (across if down == 1 else (down - 1) * columns)
+        later_passes = geometry.passes(layer.in_channels, spec) - 1
+        rollover = start + step + later_passes * (rows * columns + pad + step)
+    return Schedule(
+        start=start, column_step=column_step, row_step=row_step, rollover=rollover
+    )

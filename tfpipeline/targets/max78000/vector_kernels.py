@@ -22,13 +22,8 @@ from tfpipeline.targets.max78000 import (
 
 Array = graph.Array
 
-# Up to as many multiply-accumulates OpenBLAS, which NumPy comes with, uses one thread
-# (interface/gemm.c: SMP_THRESHOLD_MIN * GEMM_MULTITHREAD_THRESHOLD). `simulate` runs
-# batches in parallel instead: threads that share so flat a product mostly wait for each
-# other, on a busy machine for ten times as long as they compute.
-ONE_THREAD_MACS = 2**18
-# With fewer rows at a time BLAS is slow for other reasons.
-MIN_ROWS = 4
+# Values of the matrix of windows that are made at once: 1 MB of float32 stays in cache.
+BLOCK = 2**18
 
 
 def exact_float(layer: program.Layer) -> npt.DTypeLike:
@@ -69,49 +64,48 @@ def _positions(
 
 
 def convolved(layer: program.Layer, data: Array) -> Array:
-    """As `reference_kernels.convolved`, in place on the sums of products."""
-    hardware, sums = layer.hardware, _products(layer, data)
+    """As `reference_kernels.convolved`: sums of a block of pixels, settled in place."""
+    assert layer.weights is not None
+    hardware, dtype = layer.hardware, exact_float(layer)
+    source = reference_kernels.spread(hardware, data.astype(dtype))
+    groups, taps = hardware.groups, layer.weights.shape[1:]
+    values = math.prod(taps)
+    kernels = np.ascontiguousarray(
+        layer.weights.astype(dtype).reshape(groups, -1, values).transpose(0, 2, 1)
+    )
+    windows = _windows(hardware, source)
+    height, *shape = *hardware.out_dim, hardware.out_channels
+    wide = np.int32 if hardware.output_width == 32 else np.int8
+    result = np.empty((len(data), height, *shape), wide)
+    # As many rows of pixels at a time as keep the matrix of windows, or the sums, in a
+    # core's cache.
+    row = shape[0] * max(values * groups, 4 * shape[1])
+    images, rows = max(1, BLOCK // (height * row)), max(1, BLOCK // row)
+    for start in range(0, len(data), images):
+        for first in range(0, height, rows):
+            block = windows[start : start + images, first : first + rows]
+            target = result[start : start + images, first : first + rows]
+            if groups == 1:
+                sums = block.reshape(-1, values) @ kernels[0]
+            else:
+                parted = block.reshape(-1, math.prod(taps[:-1]), groups, taps[-1])
+                columns = np.moveaxis(parted, -2, 0).reshape(groups, -1, values)
+                sums = np.concatenate(np.matmul(columns, kernels), axis=-1)
+            target[:] = _settled(layer, sums).reshape(target.shape)
+    return result
+
+
+def _settled(layer: program.Layer, sums: Array) -> Array:
+    """Sums of products `[pixels, channels]`, which are overwritten, as results."""
     if layer.bias is not None:
         sums += layer.bias.astype(sums.dtype) * (1 << arithmetic.FRACTION_BITS)
-    if hardware.output_width == 32:
+    if layer.hardware.output_width == 32:
         return sums.astype(np.int32)
     sums += arithmetic.half_step(layer.output_shift)
     sums *= 2.0 ** (layer.output_shift - arithmetic.FRACTION_BITS)
     np.floor(sums, out=sums)
     np.clip(sums, arithmetic.MIN_VALUE, arithmetic.MAX_VALUE, out=sums)
-    return arithmetic.activate(sums.astype(np.int8), hardware.activation)
-
-
-def _products(layer: program.Layer, data: Array) -> Array:
-    """Sums of products `[N, rows, columns, out_channels]` in an exact float type."""
-    assert layer.weights is not None
-    hardware, dtype = layer.hardware, exact_float(layer)
-    source = reference_kernels.spread(hardware, data.astype(dtype))
-    groups, taps = hardware.groups, layer.weights.shape[1:]
-    windows = _windows(hardware, source).reshape(
-        len(data), *hardware.out_dim, *taps[:-1], groups, taps[-1]
-    )
-    columns = np.moveaxis(windows, -2, 0).reshape(groups, -1, math.prod(taps))
-    kernels = layer.weights.astype(dtype).reshape(groups, -1, math.prod(taps))
-    products = [_product(*pair) for pair in zip(columns, kernels, strict=True)]
-    sums = products[0] if groups == 1 else np.concatenate(products, axis=-1)
-    return sums.reshape(len(data), *hardware.out_dim, hardware.out_channels)
-
-
-def _product(columns: Array, kernels: Array) -> Array:
-    """`columns @ kernels.T` in slices that BLAS gives one thread each."""
-    count, taps = columns.shape
-    result = np.empty((count, len(kernels)), columns.dtype)
-    rows = ONE_THREAD_MACS // kernels.size
-    whole = count // rows * rows if rows >= MIN_ROWS else 0
-    if whole:
-        np.matmul(
-            columns[:whole].reshape(-1, rows, taps),
-            kernels.T,
-            out=result[:whole].reshape(-1, rows, len(kernels)),
-        )
-    np.matmul(columns[whole:], kernels.T, out=result[whole:])
-    return result
+    return arithmetic.activate(sums.astype(np.int8), layer.hardware.activation)
 
 
 def _windows(hardware: accelerator_layer.AcceleratorLayer, source: Array) -> Array:

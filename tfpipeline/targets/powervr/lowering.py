@@ -7,6 +7,8 @@ that is read with and without its ReLU, both. These choices were made with the t
 `spec.TABLE` in view, as `docs/targets/powervr.md` says.
 """
 
+import bisect
+import collections
 import dataclasses
 from collections.abc import Iterable
 
@@ -184,21 +186,28 @@ def _weights(g: graph.Graph, layer: graph.Layer) -> int:
 def _ordered(passes: list[Pass]) -> tuple[Pass, ...]:
     """The order of `Lowered`; a tie is for the earlier one of the graph."""
     made = {x for each in passes for x in each.writes}
-    waiting = list(passes)
+    # What each pass waits for, and who waits for what.
+    lacking = [made.intersection(each.reads) for each in passes]
+    readers: dict[str, list[int]] = collections.defaultdict(list)
+    for index, names in enumerate(lacking):
+        for name in names:
+            readers[name].append(index)
+    # In the order of the graph.
+    ready = [index for index, names in enumerate(lacking) if not names]
     result: list[Pass] = []
-    written: set[str] = set()
-    while waiting:
-        ready = [
-            x for x in waiting if all(y in written or y not in made for y in x.reads)
-        ]
+    while ready:
         last = set(result[-1].writes) if result else set()
-        next_to_it = [x for x in ready if last.intersection(x.reads)]
-        chosen = (
-            min(next_to_it, key=lambda x: x.pixels * x.channels * x.taps)
-            if next_to_it
-            else ready[0]
-        )
-        waiting.remove(chosen)
-        written.update(chosen.writes)
-        result.append(chosen)
+        next_to_it = [i for i in ready if last.intersection(passes[i].reads)]
+        chosen = min(next_to_it, key=lambda i: _work(passes[i]), default=ready[0])
+        ready.remove(chosen)
+        result.append(passes[chosen])
+        for name in passes[chosen].writes:
+            for index in readers.pop(name, ()):
+                lacking[index].discard(name)
+                if not lacking[index]:
+                    bisect.insort(ready, index)
     return tuple(result)
+
+
+def _work(each: Pass) -> int:
+    return each.pixels * each.channels * each.taps

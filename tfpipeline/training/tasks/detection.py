@@ -1,6 +1,7 @@
 """The loss and the examples of a detector: crops by face and branch, see `losses`."""
 
 import dataclasses
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -9,7 +10,7 @@ import numpy as np
 from tfpipeline import errors
 from tfpipeline.compat import tf
 from tfpipeline.data import augmentation as augmentation_lib
-from tfpipeline.data import detection_crops, splits
+from tfpipeline.data import detection_crops, parts, splits
 from tfpipeline.detection import hard_negatives, targets
 from tfpipeline.tasks import detection
 from tfpipeline.tasks import kind as kinds
@@ -116,10 +117,12 @@ def epochs(
         dataset.pictures, shape, layout.branches, flips=augmentation.horizontal_flip
     )
 
-    def drawn(epoch: np.ndarray, step: np.ndarray) -> list[np.ndarray]:
-        """Images, and of each branch state, boxes and has_box, of a batch."""
+    def drawn(
+        rows: np.ndarray, epoch: np.ndarray, step: np.ndarray
+    ) -> list[np.ndarray]:
+        """Images, and of each branch state, boxes and has_box, of rows of a batch."""
         made = []
-        for place in range(config.batch_size):
+        for place in rows.tolist():
             key = [seed, _CROPS, int(epoch), int(step), place]
             crop = sampler.draw(np.random.default_rng(key))
             wanted = [
@@ -132,10 +135,11 @@ def epochs(
 
     types = [tf.uint8, *[tf.int8, tf.float32, tf.bool] * len(layout.branches)]
 
-    @tf.function(autograph=False)
-    def load(epoch: tf.Tensor, step: tf.Tensor) -> tuple[tf.Tensor, Any]:
-        images, *parts = tf.numpy_function(drawn, (epoch, step), types)
-        images = tf.ensure_shape(images, (config.batch_size, *shape))
+    def load(
+        rows: np.ndarray, epoch: tf.Tensor, step: tf.Tensor
+    ) -> tuple[tf.Tensor, Any]:
+        images, *drawings = tf.numpy_function(drawn, (rows, epoch, step), types)
+        images = tf.ensure_shape(images, (len(rows), *shape))
         base = np.random.default_rng([seed, _CROPS]).integers(2**31 - 1)
         key = tf.stack((tf.constant(base, tf.int32) + epoch, step))
         # Mirrored by now, with its boxes.
@@ -144,11 +148,12 @@ def epochs(
             dataclasses.replace(augmentation, horizontal_flip=False),
             key,
             config.preprocessing,
+            parts.Rows(config.batch_size, rows),
         )
         wanted = []
         for place, cells in enumerate(layout.cells):
-            state, boxes, has_box = parts[3 * place : 3 * place + 3]
-            lead = (config.batch_size, *cells)
+            state, boxes, has_box = drawings[3 * place : 3 * place + 3]
+            lead = (len(rows), *cells)
             wanted.append(
                 {
                     "state": tf.ensure_shape(state, lead),
@@ -158,16 +163,24 @@ def epochs(
             )
         return images, tuple(wanted)
 
+    @functools.cache
+    def of_part(part: parts.Part) -> Callable[..., tuple[tf.Tensor, Any]]:
+        rows = part.rows(config.batch_size)
+        return tf.function(functools.partial(load, rows), autograph=False)
+
     def epoch(number: int) -> task_lib.Epoch:
-        batches = (
-            tf.data.Dataset.range(steps, output_type=tf.int32)
-            .map(
-                lambda step: load(tf.constant(number, tf.int32), step),
-                num_parallel_calls=tf.data.AUTOTUNE,
-                deterministic=True,
+        def batches(part: parts.Part) -> tf.data.Dataset:
+            made = of_part(part)
+            return (
+                tf.data.Dataset.range(steps, output_type=tf.int32)
+                .map(
+                    lambda step: made(tf.constant(number, tf.int32), step),
+                    num_parallel_calls=tf.data.AUTOTUNE,
+                    deterministic=True,
+                )
+                .prefetch(4)
             )
-            .prefetch(4)
-        )
+
         return task_lib.Epoch(batches, steps, steps * config.batch_size)
 
     return epoch, steps

@@ -15,7 +15,7 @@ import numpy as np
 from tfpipeline import errors
 from tfpipeline.compat import keras, tf
 from tfpipeline.configs import descriptor, recipe
-from tfpipeline.data import identity_batches, pipeline, splits
+from tfpipeline.data import identity_batches, parts, pipeline, splits
 from tfpipeline.data.preprocessing import SIGNED
 from tfpipeline.training import descriptor_heads, evaluation, loop, teachers
 from tfpipeline.training import task as task_lib
@@ -128,9 +128,15 @@ def task(
         order = config.order(labeled.targets, stage.seed, number)
         examples = order.size
         order = _with_unlabeled(config, order, len(labeled), stage.seed, number)
-        batches = pipeline.ordered_batches(data, order, seed=stage.seed, epoch=number)
-        if config.raw_pixels:
-            batches = batches.map(lambda images, labels: (as_raw(images), labels))
+
+        def batches(part: parts.Part) -> tf.data.Dataset:
+            made = pipeline.ordered_batches(
+                data, order, seed=stage.seed, epoch=number, part=part
+            )
+            if config.raw_pixels:
+                made = made.map(lambda images, labels: (as_raw(images), labels))
+            return made
+
         margin = config.loss.margin_in(number)
         return task_lib.Epoch(batches, len(order), examples, {"margin": margin})
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from tfpipeline import errors
 from tfpipeline.compat import tf
-from tfpipeline.data import pipeline, splits
+from tfpipeline.data import parts, pipeline, splits
 from tfpipeline.tasks import kind as kinds
 from tfpipeline.tasks import segmentation
 from tfpipeline.training import task as task_lib
@@ -79,22 +79,28 @@ def epochs(
     )
 
     def epoch(number: int) -> task_lib.Epoch:
-        batches = pipeline.training_batches(data, seed=seed, epoch=number)
-        if augmentation.horizontal_flip:
-            batches = _mirrored(batches, seed, number)
+        def batches(part: parts.Part) -> tf.data.Dataset:
+            made = pipeline.training_batches(data, seed=seed, epoch=number, part=part)
+            if augmentation.horizontal_flip:
+                rows = parts.Rows(config.batch_size, part.rows(config.batch_size))
+                made = _mirrored(made, rows, seed, number)
+            return made
+
         return task_lib.Epoch(batches, data.steps, data.steps * config.batch_size)
 
     return epoch, data.steps
 
 
-def _mirrored(batches: tf.data.Dataset, seed: int, epoch: int) -> tf.data.Dataset:
+def _mirrored(
+    batches: tf.data.Dataset, rows: parts.Rows, seed: int, epoch: int
+) -> tf.data.Dataset:
     """Half of the pictures, and their masks, left for right."""
     base = np.random.default_rng([seed, epoch, _FLIPS]).integers(2**31 - 1)
 
     def turn(step: tf.Tensor, batch: tuple[tf.Tensor, tf.Tensor]) -> Any:
         images, masks = batch
         key = tf.stack((tf.constant(base, tf.int32), tf.cast(step, tf.int32)))
-        is_turned = tf.random.stateless_uniform((images.shape[0],), key) < 0.5
+        is_turned = rows.of(tf.random.stateless_uniform((rows.total,), key)) < 0.5
         return (
             tf.where(is_turned[:, None, None, None], images[:, :, ::-1], images),
             tf.where(is_turned[:, None, None], masks[:, :, ::-1], masks),

@@ -27,7 +27,7 @@ import numpy as np
 
 from tfpipeline.compat import keras, tf
 from tfpipeline.configs import recipe
-from tfpipeline.data import pipeline, splits
+from tfpipeline.data import parts, pipeline, splits
 from tfpipeline.data.preprocessing import SIGNED, Preprocessing
 from tfpipeline.tasks import classification
 from tfpipeline.tasks import kind as kinds
@@ -140,9 +140,12 @@ def _epochs(
     data = _source(config, dataset)
 
     def epoch(number: int) -> task_lib.Epoch:
-        batches = pipeline.training_batches(data, seed=seed, epoch=number)
-        if config.objective.kind.learns_inputs:
-            batches = batches.map(lambda inputs, targets: (inputs, inputs))
+        def batches(part: parts.Part) -> tf.data.Dataset:
+            made = pipeline.training_batches(data, seed=seed, epoch=number, part=part)
+            if config.objective.kind.learns_inputs:
+                made = made.map(lambda inputs, targets: (inputs, inputs))
+            return made
+
         return task_lib.Epoch(batches, data.steps, data.steps * config.batch_size)
 
     return epoch, data.steps

@@ -1,0 +1,1 @@
+"""Runs as servers of experiments keep them."""
