@@ -3,12 +3,13 @@
 import dataclasses
 import os
 import pathlib
+import random
 import shutil
 import signal
 import sys
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
@@ -121,19 +122,26 @@ ALL = (
 )
 
 
+def in_turn(choice: random.Random) -> Iterator[Command]:
+    """All of them, the quickest first, and then any for ever, by their weights."""
+    yield from ALL
+    while True:
+        yield choice.choices(ALL, [each.weight for each in ALL])[0]
+
+
 def prepare(inputs: pathlib.Path) -> None:
     """Writes what the commands read, but for the trained run."""
     inputs.mkdir(parents=True)
     serialize.write(catalog.load("facenet_v7"), inputs / "facenet")
     program_file.write(inputs / "program.npz", gap8_descriptor.descriptor())
-    random = np.random.default_rng(0)
+    numbers = np.random.default_rng(0)
     fire = from_graph.to_bytes(gap8_files_test.fire_graph())
     (inputs / "fire.tflite").write_bytes(fire)
     (inputs / "images").mkdir()
     for index in range(3):
-        pixels = random.integers(0, 256, gap8_files_test.SHAPE, np.uint8)
+        pixels = numbers.integers(0, 256, gap8_files_test.SHAPE, np.uint8)
         (inputs / "images" / f"{index}.png").write_bytes(png_images.write(pixels))
-    pixels = random.integers(0, 256, (8, 8, 1), np.uint8)
+    pixels = numbers.integers(0, 256, (8, 8, 1), np.uint8)
     (inputs / "face.png").write_bytes(png_images.write(pixels))
     (inputs / "space.yaml").write_text(_SPACE)
     study_test.draw(
