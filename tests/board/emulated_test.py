@@ -164,9 +164,11 @@ def test_one_spoiled_byte_in_a_hundred_changes_no_answer(network, machine, capsy
     path, harness = network
     number = free_port()
     serial = f"tcp:127.0.0.1:{number},server=on,wait=off"
-    with board(harness, machine, serial):
-        with contextlib.closing(Bridge(number, 0.01)) as bridge:
-            found = run.run(command(path, bridge.port))
+    with (
+        board(harness, machine, serial),
+        contextlib.closing(Bridge(number, 0.01)) as bridge,
+    ):
+        found = run.run(command(path, bridge.port))
     require_equal(found, capsys, f"{machine}, TCP, 1 % of the bytes spoiled")
     assert 0.005 < bridge.spoiled / bridge.passed < 0.02
     assert found.traffic.repeated > TEST
