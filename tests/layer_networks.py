@@ -213,6 +213,8 @@ CASES: dict[str, Callable[[], Case]] = {
     "Maximum": lambda: Case(_joined(L.Maximum(name="it"))),
     "Minimum": lambda: Case(_joined(L.Minimum(name="it"))),
     "Concatenate": lambda: Case(_joined(L.Concatenate(name="it"))),
+    "Concatenate of rows": lambda: Case(_joined(L.Concatenate(axis=1, name="it"))),
+    "Concatenate of columns": lambda: Case(_joined(L.Concatenate(axis=2, name="it"))),
     "Concatenate of three": lambda: Case(_joined(L.Concatenate(name="it"), 3)),
     "MaxPooling2D": lambda: Case(L.MaxPooling2D(name="it")),
     "AveragePooling2D": lambda: Case(L.AveragePooling2D(name="it")),

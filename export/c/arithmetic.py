@@ -44,6 +44,19 @@ static int32_t high_product(int32_t a, int32_t b)
 }
 """
 
+_HALF_PRODUCT = """\
+/* As high_product, of a value that can be doubled. */
+static inline int32_t half_product(int32_t value, int32_t multiplier)
+{
+#ifdef HAS_DSP
+    return rounded_high_product(2 * value, multiplier);
+#else
+    const int64_t product = (int64_t)(2 * value) * multiplier;
+    return (int32_t)(product >> 32) + (int32_t)((uint32_t)product >> 31);
+#endif
+}
+"""
+
 _ROUNDED_SHIFT = """\
 /* value / 2^exponent, rounded to nearest, halves away from zero. */
 static int32_t rounded_shift(int32_t value, int32_t exponent)
@@ -80,13 +93,7 @@ typedef struct {
    that shifts to the right by shift + 1; value is less than 2^30. */
 static inline int32_t scaled_down(int32_t value, int32_t multiplier, int32_t shift)
 {
-    int32_t high;
-#ifdef HAS_DSP
-    high = rounded_high_product(2 * value, multiplier);
-#else
-    const int64_t product = (int64_t)(2 * value) * multiplier;
-    high = (int32_t)(product >> 32) + (int32_t)((uint32_t)product >> 31);
-#endif
+    int32_t high = half_product(value, multiplier);
     high += high >> 31;
     return ((high >> shift) + 1) >> 1;
 }
@@ -134,7 +141,8 @@ static inline uint32_t shifted_product(int64_t a, int32_t b, int32_t shift)
     return (uint32_t)(high >> (shift - 32)) + (uint32_t)(high >> (shift - 33) & 1);
 }
 
-static int32_t wide_requantized(int64_t sum, const wide_scaling *s, int32_t channel)
+static inline int32_t wide_requantized(int64_t sum, const wide_scaling *s,
+    int32_t channel)
 {
     const int32_t shift = s->shift[channel];
     if (s->bias) {
@@ -185,7 +193,8 @@ _DSP = """\
 #endif
 
 /* Cortex-M4, M7, M33 and the like multiply pairs of int16. */
-#if defined(__ARM_FEATURE_DSP) && defined(__GNUC__) && !defined(__ARM_BIG_ENDIAN)
+#if defined(__ARM_FEATURE_DSP) && defined(__thumb2__) && defined(__GNUC__) \\
+    && !defined(__ARM_BIG_ENDIAN)
 #define HAS_DSP
 
 /* Bytes 0 and 2 of a word of int8 as a pair of int16. */
@@ -231,6 +240,35 @@ static inline int32_t rounded_high_product(int32_t a, int32_t b)
     __asm__("smmulr %0, %1, %2" : "=r"(high) : "r"(a), "r"(b));
     return high;
 }
+
+/* The larger and the smaller one of each byte, or each half, of two words. */
+static inline uint32_t larger_int8(uint32_t a, uint32_t b)
+{
+    uint32_t word;
+    __asm__("ssub8 %0, %1, %2\\n\\tsel %0, %1, %2" : "=&r"(word) : "r"(a), "r"(b));
+    return word;
+}
+
+static inline uint32_t smaller_int8(uint32_t a, uint32_t b)
+{
+    uint32_t word;
+    __asm__("ssub8 %0, %1, %2\\n\\tsel %0, %2, %1" : "=&r"(word) : "r"(a), "r"(b));
+    return word;
+}
+
+static inline uint32_t larger_int16(uint32_t a, uint32_t b)
+{
+    uint32_t word;
+    __asm__("ssub16 %0, %1, %2\\n\\tsel %0, %1, %2" : "=&r"(word) : "r"(a), "r"(b));
+    return word;
+}
+
+static inline uint32_t smaller_int16(uint32_t a, uint32_t b)
+{
+    uint32_t word;
+    __asm__("ssub16 %0, %1, %2\\n\\tsel %0, %2, %1" : "=&r"(word) : "r"(a), "r"(b));
+    return word;
+}
 #endif
 """
 
@@ -242,8 +280,9 @@ FRAGMENTS = {
     "clamped": Fragment(_CLAMPED),
     "factor": Fragment(_FACTOR),
     "high_product": Fragment(_HIGH_PRODUCT, ("right_shifts",)),
+    "half_product": Fragment(_HALF_PRODUCT, ("right_shifts", "dsp")),
     "rounded_shift": Fragment(_ROUNDED_SHIFT, ("right_shifts",)),
     "scaled": Fragment(_SCALED, ("factor", "high_product", "rounded_shift", "wrapped")),
-    "narrow": Fragment(_NARROW, ("dsp", "scaled", "clamped")),
+    "narrow": Fragment(_NARROW, ("half_product", "scaled", "clamped")),
     "wide": Fragment(_WIDE, ("right_shifts", "wrapped", "clamped")),
 }

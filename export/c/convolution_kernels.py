@@ -180,13 +180,8 @@ NOT_INLINE static void limit_$dtype($value *values, int32_t count, int32_t low,
         return;
     }
     for (; count >= $per_word; count -= $per_word) {
-        uint32_t word = word_at(values), spare;
-        __asm__("ssub$bits %1, %0, %2\\n"
-                "sel %0, %0, %2\\n"
-                "ssub$bits %1, %0, %3\\n"
-                "sel %0, %3, %0"
-                : "+r"(word), "=&r"(spare) : "r"(lows), "r"(highs));
-        put_word(values, word);
+        const uint32_t word = larger_$dtype(word_at(values), lows);
+        put_word(values, smaller_$dtype(word, highs));
         values += $per_word;
     }
     for (int32_t i = 0; i < count; ++i) {
@@ -224,6 +219,19 @@ static void results_$name(const uint8_t *pairs, int32_t count, const int8_t *tap
 
 _PAIRED_WIDE_SUMS = """\
 #ifdef HAS_DSP
+/* Results of count columns of a channel, depth apart. */
+static inline void put_$name(const int64_t *sums, int32_t count, $value *output,
+    int32_t depth, const $scaling *s, int32_t channel)
+{
+    const int64_t bias = s->bias ? s->bias[channel] : 0;
+    const int32_t by = s->multiplier[channel], shift = s->shift[channel];
+    const int32_t low = s->low, high = s->high, zero = s->zero;
+    for (int32_t i = 0; i < count; ++i) {
+        const int32_t result = wrapped(shifted_product(sums[i] + bias, by, shift));
+        output[i * depth] = ($value)(clamped(result, low, high) + zero);
+    }
+}
+
 /* Results of one column or four and the channels c and c + 1; the latter may lie
    outside. $most products cannot overflow. */
 static void results_$name(const uint8_t *pairs, int32_t count, const int8_t *taps,
@@ -245,70 +253,9 @@ static void results_$name(const uint8_t *pairs, int32_t count, const int8_t *tap
             sums[i] = (at ? sums[i] : 0) + parts[i];
         }
     }
-    for (int32_t i = 0; i < count; ++i) {
-        output[i * depth] = ($value)wide_requantized(sums[i], s, c);
-    }
-    for (int32_t i = 0; is_two && i < count; ++i) {
-        output[i * depth + 1] = ($value)wide_requantized(sums[count + i], s, c + 1);
-    }
-}
-#endif
-"""
-
-_SUMS = """\
-#ifdef HAS_DSP
-/* Results of one column or four and the channels c and c + 1; the latter may lie
-   outside. */
-static void results_$name(const uint8_t *pairs, int32_t count, const int8_t *taps,
-    int32_t step, $value *output, int32_t depth, const $scaling *s, int32_t c,
-    int is_two)
-{
-    int32_t sums[8];
-    sums[0] = s->bias[c];
-    sums[1] = is_two ? s->bias[c + 1] : 0;
-    if (count == 4) {
-        products_4x2(pairs, taps, pairs + 8 * step, sums);
-    } else {
-        products_1x2(pairs, taps, pairs + 2 * step, sums);
-    }
-    for (int32_t i = 0; i < count; ++i) {
-        output[i * depth] = ($value)rescaled(sums[i], s, c);
-        if (is_two) {
-            output[i * depth + 1] = ($value)rescaled(sums[count + i], s, c + 1);
-        }
-    }
-}
-#endif
-"""
-
-_PAIRED_WIDE_SUMS = """\
-#ifdef HAS_DSP
-/* Results of one column or four and the channels c and c + 1; the latter may lie
-   outside. $most products cannot overflow. */
-static void results_$name(const uint8_t *pairs, int32_t count, const int8_t *taps,
-    int32_t step, $value *output, int32_t depth, const $scaling *s, int32_t c,
-    int is_two)
-{
-    int64_t sums[8] = {0, 0, 0, 0, 0, 0, 0, 0};
-    for (int32_t at = 0; at < step; at += $most) {
-        const int32_t end = step - at < $most ? step : at + $most;
-        const uint8_t *const first = pairs + 2 * count * at;
-        int32_t parts[8] = {0, 0, 0, 0, 0, 0, 0, 0};
-        if (count == 4) {
-            products_4x2(first, taps + 2 * at, pairs + 8 * end, parts);
-        } else {
-            products_1x2(first, taps + 2 * at, pairs + 2 * end, parts);
-        }
-        for (int32_t i = 0; i < 2 * count; ++i) {
-            sums[i] += parts[i];
-        }
-    }
-    for (int32_t i = 0; i < count; ++i) {
-        output[i * depth] = ($value)wide_requantized(sums[i], s, c);
-        if (is_two) {
-            output[i * depth + 1] =
-                ($value)wide_requantized(sums[count + i], s, c + 1);
-        }
+    put_$name(sums, count, output, depth, s, c);
+    if (is_two) {
+        put_$name(sums + count, count, output + 1, depth, s, c + 1);
     }
 }
 #endif
@@ -453,7 +400,7 @@ def fragments() -> dict[str, fragment.Fragment]:
         limit = literals.filled(
             _LIMITED,
             **names,
-            **{"bits": str(bits), "per_word": str(32 // bits)},
+            per_word=str(32 // bits),
             **{"lowest": f"{-(2 ** (bits - 1))}", "highest": f"{2 ** (bits - 1) - 1}"},
             **{"mask": hex(2**bits - 1), "repeated": hex((2**32 - 1) // (2**bits - 1))},
         )

@@ -87,10 +87,10 @@ static void spread_taps(const int8_t *weights, int16_t *taps, const channel *c)
 """
 
 _WINDOW = """\
-/* Adds begin and the products of rows of the kernel, from first on, to four sums. */
+/* begin and the products of rows of the kernel, from first on: four sums. */
 #ifdef HAS_DSP
-static inline void add_window_$sum(const int16_t *pixel, const channel *c,
-    int32_t first, int32_t rows, int32_t begin, $sum *sums)
+static inline void add_window(const int16_t *pixel, const channel *c,
+    int32_t first, int32_t rows, int32_t begin, uint32_t *sums)
 {
     const int32_t stride = c->stride;
     const int16_t *taps = c->taps + (c->columns + 1) / 2 * 2 * first;
@@ -135,36 +135,47 @@ static inline void add_window_$sum(const int16_t *pixel, const channel *c,
             pixel += c->row_step;
         }
     }
-    sums[0] += ($sum)sum0;
-    sums[1] += ($sum)sum1;
-    sums[2] += ($sum)sum2;
-    sums[3] += ($sum)sum3;
+    sums[0] = (uint32_t)sum0;
+    sums[1] = (uint32_t)sum1;
+    sums[2] = (uint32_t)sum2;
+    sums[3] = (uint32_t)sum3;
 }
 #else
-static inline void add_window_$sum(const int16_t *pixel, const channel *c,
-    int32_t first, int32_t rows, int32_t begin, $sum *sums)
+static inline void add_window(const int16_t *pixel, const channel *c,
+    int32_t first, int32_t rows, int32_t begin, uint32_t *sums)
 {
     const int32_t stride = c->stride;
     const int16_t *taps = c->taps + (c->columns + 1) / 2 * 2 * first;
-    $part sum0 = ($part)begin, sum1 = sum0, sum2 = sum0, sum3 = sum0;
+    uint32_t sum0 = (uint32_t)begin, sum1 = sum0, sum2 = sum0, sum3 = sum0;
     pixel += first * c->row_step;
+    for (; c->columns == 3 && rows > 0; --rows) {
+        const int16_t *const at1 = pixel + stride, *const at2 = at1 + stride,
+                      *const at3 = at2 + stride;
+        const int32_t x = taps[0], y = taps[1], z = taps[2];
+        sum0 += (uint32_t)(pixel[0] * x + pixel[1] * y + pixel[2] * z);
+        sum1 += (uint32_t)(at1[0] * x + at1[1] * y + at1[2] * z);
+        sum2 += (uint32_t)(at2[0] * x + at2[1] * y + at2[2] * z);
+        sum3 += (uint32_t)(at3[0] * x + at3[1] * y + at3[2] * z);
+        taps += 4;
+        pixel += c->row_step;
+    }
     for (; rows > 0; --rows) {
         const int16_t *at = pixel;
         for (int32_t i = c->columns; i > 0; --i) {
             const int32_t tap = *taps++;
-            sum0 += ($part)(at[0] * tap);
-            sum1 += ($part)(at[stride] * tap);
-            sum2 += ($part)(at[2 * stride] * tap);
-            sum3 += ($part)(at[3 * stride] * tap);
+            sum0 += (uint32_t)(at[0] * tap);
+            sum1 += (uint32_t)(at[stride] * tap);
+            sum2 += (uint32_t)(at[2 * stride] * tap);
+            sum3 += (uint32_t)(at[3 * stride] * tap);
             ++at;
         }
         taps += c->columns % 2;
         pixel += c->row_step;
     }
-    sums[0] += sum0;
-    sums[1] += sum1;
-    sums[2] += sum2;
-    sums[3] += sum3;
+    sums[0] = sum0;
+    sums[1] = sum1;
+    sums[2] = sum2;
+    sums[3] = sum3;
 }
 #endif
 """
@@ -175,26 +186,29 @@ NOT_INLINE static void depthwise_line_$name(const int16_t *pixel, $value *output
     const channel *c, const $scaling *s, int32_t number)
 {
     int32_t i = 0;
-$small\
+$begin\
     while (i < c->count) {
         /* The last four are computed with those before them, again. */
         const int32_t last = c->count - 4, count = c->count < 4 ? c->count : 4;
         i = i > last && last > 0 ? last : i;
 $sums\
         for (int32_t k = 0; k < count; ++k) {
-            output[(i + k) * c->step] = ($value)$result;
+$results\
         }
         i += 4;
     }
 }
 """
 
-_SMALL = """\
+# Bytes that are stored may be those of the scaling, for all that compilers know.
+_NARROW_BEGIN = """\
+    const int32_t by = s->multiplier[number], right = ~s->shift[number];
+    const int32_t low = s->low, high = s->high, zero = s->zero, is_small = s->is_small;
 #ifdef HAS_DSP
-    if (c->is_three && s->is_small && c->count >= 4) {
+    if (c->is_three && is_small && c->count >= 4) {
         line_of_three l = {pixel, c->taps, c->rows,
             c->row_step * (int32_t)sizeof(int16_t), s->bias[number],
-            s->multiplier[number], ~s->shift[number], s->zero, output,
+            by, right, zero, output,
             c->step * (int32_t)sizeof($value), c->count / 4};
         c->stride == 1 ? line_of_three_1_$dtype(&l) : line_of_three_2_$dtype(&l);
         if (c->count % 4) {
@@ -210,9 +224,26 @@ _SMALL = """\
 """
 
 _NARROW_SUMS = """\
-        uint32_t sums[4] = {0, 0, 0, 0};
-        add_window_uint32_t(
-            pixel + i * c->stride, c, 0, c->rows, s->bias[number], sums);
+        uint32_t sums[4];
+        add_window(pixel + i * c->stride, c, 0, c->rows, s->bias[number], sums);
+"""
+
+_NARROW_RESULTS = """\
+            const int32_t sum = wrapped(sums[k]);
+            output[(i + k) * c->step] = ($value)(is_small
+                ? clamped(scaled_down(sum, by, right), low, high) + zero
+                : rescaled(sum, s, number));
+"""
+
+_WIDE_BEGIN = """\
+    const int64_t bias = s->bias ? s->bias[number] : 0;
+    const int32_t by = s->multiplier[number], shift = s->shift[number];
+    const int32_t low = s->low, high = s->high, zero = s->zero;
+"""
+
+_WIDE_RESULTS = """\
+            const int32_t result = wrapped(shifted_product(sums[k] + bias, by, shift));
+            output[(i + k) * c->step] = ($value)(clamped(result, low, high) + zero);
 """
 
 # As many rows at once as have an int32 as their sum.
@@ -221,7 +252,11 @@ _WIDE_SUMS = """\
         int64_t sums[4] = {0, 0, 0, 0};
         for (int32_t row = 0; row < c->rows; row += most) {
             const int32_t rows = c->rows - row < most ? c->rows - row : most;
-            add_window_int64_t(pixel + i * c->stride, c, row, rows, 0, sums);
+            uint32_t parts[4];
+            add_window(pixel + i * c->stride, c, row, rows, 0, parts);
+            for (int32_t k = 0; k < 4; ++k) {
+                sums[k] += wrapped(parts[k]);
+            }
         }
 """
 
@@ -358,11 +393,9 @@ def fragments() -> dict[str, fragment.Fragment]:
     """All kernels by name, `depthwise_int8`, with what they build on."""
     found = {
         "channel": Fragment(_TYPE, ("dsp",)),
+        "add_window": Fragment(_WINDOW, ("channel",)),
         "line_of_three": Fragment(_LINE_OF_THREE, ("dsp", "not_inline")),
     }
-    for total, part in (("uint32_t", "uint32_t"), ("int64_t", "int32_t")):
-        window = literals.filled(_WINDOW, sum=total, part=part)
-        found[f"add_window_{total}"] = Fragment(window, ("channel",))
     for dtype in paired_products.STORE:
         names = {"dtype": dtype, "value": f"{dtype}_t"}
         plane = literals.filled(_PLANE, **names)
@@ -381,15 +414,15 @@ def fragments() -> dict[str, fragment.Fragment]:
 def _depthwise(name: str, types: dict[str, str]) -> fragment.Fragment:
     """The kernel of a variant."""
     dtype = types["value"].removesuffix("_t")
-    needs = [f"fill_plane_{dtype}", f"add_window_{types['sum']}"]
+    needs = [f"fill_plane_{dtype}", "add_window"]
     if types["sum"] == "int64_t":
-        line = _LINE.replace("$small", "").replace("$sums", _WIDE_SUMS)
-        line = line.replace("$result", "wide_requantized(sums[k], s, number)")
+        line = _LINE.replace("$begin", _WIDE_BEGIN).replace("$sums", _WIDE_SUMS)
+        line = line.replace("$results", _WIDE_RESULTS)
         kernel = _DEPTHWISE.replace("$limit", "")
         needs += ["wide"]
     else:
-        line = _LINE.replace("$small", _SMALL).replace("$sums", _NARROW_SUMS)
-        line = line.replace("$result", "rescaled(wrapped(sums[k]), s, number)")
+        line = _LINE.replace("$begin", _NARROW_BEGIN).replace("$sums", _NARROW_SUMS)
+        line = line.replace("$results", _NARROW_RESULTS)
         kernel = _DEPTHWISE.replace("$limit", _LIMIT)
         needs += ["narrow", f"limit_{dtype}", f"lines_of_three_{dtype}"]
     names = {"name": name, "dtype": dtype, "most": str(MAX_PRODUCTS), **types}

@@ -1,6 +1,6 @@
 """Each kind of layer as C: its tables, and the statement that runs it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -91,11 +91,22 @@ def _elementwise(which: Place, layer: graph.Layer) -> Code:
         **place.bounds(g, layer),
     }
     name = f"elementwise_{_dtype(which, layer)}"
-    arguments = (*which.inputs, which.output, f"&{label}_operands", combined)
-    return Code(
-        (literals.struct("elementwise", f"{label}_operands", fields),),
-        (place.call(name, *arguments),),
-        (name, combined),
+    arguments = (*which.inputs, which.output, f"&{label}_operands")
+    tables = (literals.struct("elementwise", f"{label}_operands", fields),)
+    if combined == "sum_of" and _halves(factors):
+        name = f"addition_{_dtype(which, layer)}"
+        return Code(tables, (place.call(name, *arguments),), (name,))
+    return Code(tables, (place.call(name, *arguments, combined),), (name, combined))
+
+
+def _halves(factors: Sequence[derived.Factor]) -> bool:
+    """Whether a sum's operands are at most halved, and its result not shifted left.
+
+    Its operands then are below 2^30, and so is their sum: `derived.sum_shift`.
+    """
+    *operands, result = factors
+    return result[1] <= 0 and all(
+        multiplier * 2.0**shift <= 2**30 for multiplier, shift in operands
     )
 
 

@@ -78,7 +78,12 @@ _ALLOWED = {
         {"json.loads", "np.load", ".read_text", ".read_bytes"},
         "of its own parent process",
     ),
+    "tfpipeline/training/cluster.py": (
+        {"json.loads"},
+        "of its own environment, which TensorFlow reads as well",
+    ),
     "tfpipeline/training/precision.py": ({".read_text"}, "of the system"),
+    "tfpipeline/workers.py": ({"pickle.loads"}, "of the process that it works for"),
 }
 
 

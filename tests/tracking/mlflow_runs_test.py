@@ -57,7 +57,10 @@ def test_what_a_run_says(begun):
 
 # MLflow 3.17 of SQLAlchemy 2.1.
 @pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy")
-@pytest.mark.parametrize("place", ["sqlite:///{}/runs.db", "{}/folder"])
+@pytest.mark.parametrize(
+    "place",
+    [pytest.param("sqlite:///{}/runs.db", marks=pytest.mark.slow), "{}/folder"],
+)
 def test_a_run_goes_on_there_as_it_goes_on_here(begun, tmp_path, place):
     mlflow = pytest.importorskip("mlflow")
     folder, results = begun

@@ -54,6 +54,20 @@ def test_all_reasons_come_at_once():
     assert "'layer1' is not written as C: padding (3, 0) of a window of 3" in found
 
 
+def test_long_rows_of_depthwise_kernels_are_refused_where_sums_have_64_bits():
+    def reasons(dtype, taps, dilation=1):
+        def add(net):
+            net.depthwise((1, taps), dilation=(1, dilation), padding="valid")
+
+        return limits.reasons(built(dtype, add, (1, 800, 1)))
+
+    (reason,) = reasons("int16", 509)
+    assert "509 taps of a row, skipped ones included; at most 508" in reason
+    (reason,) = reasons("int16", 255, 3)
+    assert "763 taps of a row" in reason
+    assert not reasons("int16", 508) and not reasons("int8", 509)
+
+
 @pytest.mark.parametrize("dtype", ["int8", "int16"])
 def test_kernels_of_an_lstm_that_outgrow_int8_are_refused_once(dtype):
     g = from_tflite.read(recurrent.lstm(dtype))

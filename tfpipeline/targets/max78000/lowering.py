@@ -19,6 +19,7 @@ from tfpipeline.targets.max78000 import (
     fusion,
     graph_view,
     joins,
+    layer_order,
     memory,
     moves,
     processor_maps,
@@ -114,7 +115,8 @@ def lower(
             32-bit accumulator, as the vendor's classifiers do.
 
     Returns:
-        The layers with all violations. Layers that the device cannot run are formed as
+        The layers with all violations, in an order that does not depend on names
+        (`layer_order`). Layers that the device cannot run are formed as
         well, so that they can be counted, unless one of them has no such form at all.
 
     Raises:
@@ -122,6 +124,7 @@ def lower(
     """
     g, left_out = constant_scalings.without_the_devices_own(g)
     fusion.check_names(g, weight_bits)
+    g = layer_order.by_structure(g)
     network = fusion.draft_network(
         g, spec, weight_bits=weight_bits, wide_output=wide_output
     )
