@@ -60,6 +60,11 @@ def prefix(name: str = "") -> str:
     return f"{hidden}{_TAG}-{_NUMBERING}-{os.getpid()}-"
 
 
+def is_name(name: str) -> bool:
+    """Whether a name is that of a temporary file or folder, of whatever process."""
+    return _NAME.fullmatch(name) is not None
+
+
 def remove(folder: pathlib.Path, *, deep: bool = False) -> list[str]:
     """Removes the temporary files and folders in a folder whose maker is gone.
 

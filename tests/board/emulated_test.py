@@ -95,10 +95,19 @@ class Bridge:
         self._server = socket.create_server(("127.0.0.1", 0))
         self.port = f"tcp:127.0.0.1:{self._server.getsockname()[1]}"
         self.spoiled = self.passed = 0
+        self._lines = [self._server]
         threading.Thread(target=self._serve, daemon=True).start()
+
+    def close(self):
+        """Ends the lines, which ends the threads that wait on them."""
+        for each in self._lines:
+            with contextlib.suppress(OSError):
+                each.shutdown(socket.SHUT_RDWR)
+            each.close()
 
     def _serve(self):
         host, _ = self._server.accept()
+        self._lines.append(host)
         end = time.monotonic() + _START_SECONDS
         while True:
             try:
@@ -107,6 +116,7 @@ class Bridge:
             except OSError:
                 assert time.monotonic() < end
                 time.sleep(0.05)
+        self._lines.append(line)
         for source, sink, seed in ((host, line, 0), (line, host, 1)):
             place = (source, sink, np.random.default_rng(seed))
             threading.Thread(target=self._pass, args=place, daemon=True).start()
@@ -154,8 +164,10 @@ def test_one_spoiled_byte_in_a_hundred_changes_no_answer(network, machine, capsy
     path, harness = network
     number = free_port()
     serial = f"tcp:127.0.0.1:{number},server=on,wait=off"
-    with board(harness, machine, serial):
-        bridge = Bridge(number, 0.01)
+    with (
+        board(harness, machine, serial),
+        contextlib.closing(Bridge(number, 0.01)) as bridge,
+    ):
         found = run.run(command(path, bridge.port))
     require_equal(found, capsys, f"{machine}, TCP, 1 % of the bytes spoiled")
     assert 0.005 < bridge.spoiled / bridge.passed < 0.02

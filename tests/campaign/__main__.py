@@ -10,15 +10,12 @@ many as the time takes.
 import argparse
 import collections
 import concurrent.futures
-import importlib
 import json
 import multiprocessing
-import multiprocessing.connection
 import pathlib
 import platform
 import sys
 import time
-import traceback
 
 from tests.campaign import part
 
@@ -91,7 +88,7 @@ def _one(name: str, seconds: float, seed: int) -> dict[str, object]:
     """A part in a process of its own, which is new: nothing of TensorFlow has run."""
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
-    process = context.Process(target=_work, args=(theirs, name, seconds, seed))
+    process = context.Process(target=part.work, args=(theirs, name, seconds, seed))
     process.start()
     theirs.close()
     try:
@@ -102,27 +99,6 @@ def _one(name: str, seconds: float, seed: int) -> dict[str, object]:
         result = {"seconds": 0.0, "counts": {}, "notes": [], "faults": [fault]}
     process.join()
     return result
-
-
-def _work(
-    pipe: multiprocessing.connection.Connection, name: str, seconds: float, seed: int
-) -> None:
-    worker = importlib.import_module(f"tests.campaign.{name}")
-    begin = time.monotonic()
-    found = part.Findings()
-    try:
-        worker.run(part.Limits(begin + seconds, seed), found)
-    except Exception as error:
-        traceback.print_exc()
-        found.fault(f"the part broke off: {error}", seed=seed)
-    pipe.send(
-        {
-            "seconds": round(time.monotonic() - begin, 1),
-            "counts": dict(sorted(found.counts.items())),
-            "notes": found.notes,
-            "faults": found.faults,
-        }
-    )
 
 
 if __name__ == "__main__":

@@ -186,13 +186,13 @@ def run(limits: part.Limits, found: part.Findings) -> None:
             f"no {' and no '.join(_NEED_MOUNT)}: a file system cannot be mounted here"
         )
     choice = random.Random(limits.seed)
-    pool = [each for each in commands.ALL for _ in range(each.weight)]
+    turns = commands.in_turn(choice)
     with tempfile.TemporaryDirectory() as folder:
         ground = kills.Ground(pathlib.Path(folder) / "ground")
         while limits.allow(found.counts["hindrances"]):
             name = names[found.counts["hindrances"] % len(names)]
             needs = mounts and name in _NEED_MOUNT
-            case = Case(ground, choice.choice(pool), choice, needs)
+            case = Case(ground, next(turns), choice, needs)
             _hindered(case, name, found, limits)
             case.remove()
 

@@ -174,15 +174,11 @@ def wrong_ending(place: commands.Place, code: int) -> str | None:
 def run(limits: part.Limits, found: part.Findings) -> None:
     """Kills commands, checks what is left, and lets them go on."""
     choice = random.Random(limits.seed)
-    pool = [each for each in commands.ALL for _ in range(each.weight)]
-    choice.shuffle(pool)
+    turns = commands.in_turn(choice)
     with tempfile.TemporaryDirectory() as folder:
         ground = Ground(pathlib.Path(folder) / "ground")
         while limits.allow(found.counts["kills"]):
-            for command in pool:
-                if not limits.allow(found.counts["kills"]):
-                    break
-                _killed(command, ground, choice, found, limits)
+            _killed(next(turns), ground, choice, found, limits)
 
 
 def _killed(

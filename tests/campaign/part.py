@@ -2,7 +2,10 @@
 
 import collections
 import dataclasses
+import importlib
 import time
+import traceback
+from multiprocessing import connection
 
 
 @dataclasses.dataclass
@@ -41,3 +44,23 @@ class Limits:
     def allow(self, done: int) -> bool:
         """Whether another case may begin."""
         return time.monotonic() < self.deadline and done != self.most
+
+
+def work(pipe: connection.Connection, name: str, seconds: float, seed: int) -> None:
+    """Runs a part, a module of this folder, and sends what it has found."""
+    worker = importlib.import_module(f"tests.campaign.{name}")
+    begin = time.monotonic()
+    found = Findings()
+    try:
+        worker.run(Limits(begin + seconds, seed), found)
+    except Exception as error:
+        traceback.print_exc()
+        found.fault(f"the part broke off: {error}", seed=seed)
+    pipe.send(
+        {
+            "seconds": round(time.monotonic() - begin, 1),
+            "counts": dict(sorted(found.counts.items())),
+            "notes": found.notes,
+            "faults": found.faults,
+        }
+    )

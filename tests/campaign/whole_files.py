@@ -32,7 +32,7 @@ def broken(files: dict[str, pathlib.Path]) -> list[str]:
 def is_temporary(name: str) -> bool:
     """Whether any part of a path is named as temporary files are."""
     return any(
-        leftovers._NAME.fullmatch(part) or part.endswith((".tmp", ".lock"))
+        leftovers.is_name(part) or part.endswith((".tmp", ".lock"))
         for part in name.split("/")
     )
 

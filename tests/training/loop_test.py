@@ -295,3 +295,14 @@ def test_the_better_epoch():
     assert task_lib.highest("figure")(high, low)
     assert not task_lib.highest("figure")(high, high)
     assert task_lib.latest(low, high)
+
+
+@pytest.mark.slow
+def test_compiled_steps_are_the_same_steps(monkeypatch, tmp_path):
+    """XLA adds and fuses in another order, no more; dropout draws others, so: none."""
+    monkeypatch.setattr(_LAYERS, "Dropout", lambda rate: _LAYERS.Activation("linear"))
+    _, _, plain = _train(tmp_path / "plain", _stage(epochs=2))
+    _, _, compiled = _train(tmp_path / "xla", _stage(epochs=2, jit_compile=True))
+    assert plain.best_epoch == compiled.best_epoch
+    for left, right in zip(plain.best_weights, compiled.best_weights, strict=True):
+        np.testing.assert_allclose(left, right, rtol=1e-4, atol=1e-6)

@@ -22,10 +22,11 @@ import time
 from tests.walk import comparison, page, stand_ins
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-# Data, boards, tools and other machines, which a reader has or not.
+# Data, boards, tools, other machines and hours, which a reader has or not.
 _OF_A_READER = re.compile(
     r"FOLDER|\bDATA\b|NAME\b|capture\.img|dump\.bin|mobilefacenet|ai8xize|postgresql"
     r"|layers\.py|own\.py:data|space\.yaml|FILE|INPUT|runs/reid_0_4|yunet|FaceReID"
+    r"|make campaign"
 )
 _DEMO = "python -m tfpipeline.train --flagfile=experiments/demo/demo.flags"
 _IN_PLACE_OF = {"make demo": f"{_DEMO} --workdir=runs/demo"}

@@ -253,6 +253,7 @@ class DescriptorRun(fields.Config):
                 "--mixup_alpha and --cutmix_alpha mix classes, and a descriptor is of "
                 "one person: leave them out"
             )
+        self.training.require_one_device(self.strategy)
         if self.teacher.unlabeled is not None and self.strategy != "default":
             raise errors.UsageError(
                 "--unlabeled goes with one device: leave --strategy out"

@@ -101,6 +101,22 @@ class Training(fields.Config):
             is_later=True,
         ),
     ] = 0.0
+    jit_compile: Annotated[
+        bool,
+        Flag(
+            "XLA compiles each training step to one program: seconds to minutes once, "
+            "and on GPUs often faster steps; of one device.",
+            is_later=True,
+        ),
+    ] = False
+
+    def require_one_device(self, strategy: str) -> None:
+        """Raises a UsageError where steps are compiled and devices share them."""
+        if self.jit_compile and strategy != "default":
+            raise errors.UsageError(
+                "--jit_compile makes one program of a step, and devices that share it "
+                f"would have to meet within: leave it or --strategy={strategy} out"
+            )
 
 
 @dataclasses.dataclass(frozen=True)

@@ -83,6 +83,7 @@ class Run(fields.Config):
             self.task.require_classes_to_weigh()
         if self.augmentation.mixes:
             self.task.require_targets_to_mix()
+        self.training.require_one_device(self.strategy)
         scheme = number_formats.scheme_named(self.quantization.scheme)
         if scheme.needs_signed_pixels and not self.images.is_signed:
             raise errors.UsageError(

@@ -300,6 +300,7 @@ def _float_stage(config: Run) -> loop.StageConfig:
         patience=config.training.patience,
         seed=config.seed * 10 + 1,
         ema_decay=config.training.ema_decay,
+        jit_compile=config.training.jit_compile,
     )
 
 
@@ -319,6 +320,7 @@ def _qat_stage(config: Run, name: str) -> loop.StageConfig:
         patience=qat.patience,
         seed=config.seed * 10 + 2,
         ema_decay=config.training.ema_decay,
+        jit_compile=config.training.jit_compile,
     )
 
 

@@ -308,6 +308,7 @@ def _stage(config: DescriptorRun) -> loop.StageConfig:
         patience=config.training.patience,
         seed=config.seed * 10 + 1,
         ema_decay=config.training.ema_decay,
+        jit_compile=config.training.jit_compile,
     )
 
 

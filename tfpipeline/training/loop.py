@@ -40,6 +40,7 @@ class StageConfig:
         seed: of batch order, augmentation and dropout.
         ema_decay: what the average of the weights keeps of itself in a step; 0: the
             weights themselves are validated and kept.
+        jit_compile: whether XLA compiles a step, of one device.
     """
 
     name: str
@@ -48,6 +49,7 @@ class StageConfig:
     patience: int
     seed: int
     ema_decay: float = 0.0
+    jit_compile: bool = False
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -306,6 +308,9 @@ def _train_steps(training: _Training) -> Callable:
             skip_gradients_aggregation=bool(clip_norm),
         )
         return scaled, {name: tf.cast(sums[name], tf.float32) for name in task.sums}
+
+    if training.stage.jit_compile:
+        step = tf.function(step, jit_compile=True, autograph=False)
 
     def over_replicas(value: tf.Tensor) -> tf.Tensor:
         return strategy.reduce(tf.distribute.ReduceOp.SUM, value, axis=None)

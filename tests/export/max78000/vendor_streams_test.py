@@ -69,6 +69,11 @@ _CHAINS = {
             "max78002": [(1, 0, 0, 2, 0), (104, 2, 34, 172, 1), (84, 3, 33, 186, 3)],
         },
     ),
+    "unpadded_end": _Chain(
+        (33, 36, 3),
+        ((1, 1, 3, "same", 12), (2, 2, 3, "valid", 4), (3, 3, 3, "valid", 4)),
+        {"max78000": [], "max78002": [(1, 0, 0, 2, 0), (152, 2, 38, 154, 1)]},
+    ),
     "wide_pools": _Chain(
         (52, 47, 1),
         ((1, 1, 3, "same", 8), (5, 2, 3, "same", 8), (4, 4, 3, "same", 8)),
@@ -111,7 +116,8 @@ def _configured(log):
     for index, digits, name in re.findall(_CONFIGURED, log):
         found[int(index), name] = int(digits, 16)
     result = []
-    for index in range(1 + max(index for index, name in found if name == "Rollover")):
+    # Without the FIFO nothing streams, and there are no rollovers.
+    for index in range(sum(name == "Rollover" for _, name in found)):
         start, delta, rollover = (found[index, name] for name in _REGISTERS)
         result.append((start, delta >> 4 & 31, delta >> 16, rollover, delta & 15))
     return result

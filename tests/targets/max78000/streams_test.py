@@ -65,3 +65,34 @@ def test_channels_of_the_fifo_are_four_a_quadrant():
     assert found.maps == {"input": 0x3000F}
     assert streams.streamed(drafted, 2, specs.MAX78000) is None
     assert dataclasses.replace(found, maps={}).in_channels == 6
+
+
+@pytest.mark.parametrize(
+    ("pool", "spec", "is_possible"),
+    [
+        # 15 rows of 1024 columns and 16 more, 16 times over: beyond 14 bits.
+        (16, specs.MAX78000, False),
+        (2, specs.MAX78000, True),
+        # 16 padded rows of 1026 and a little more: within 15 bits.
+        (16, specs.MAX78002, True),
+    ],
+)
+def test_registers_hold_the_numbers_of_what_streams(pool, spec, is_possible):
+    layer = dataclasses.replace(
+        lowering.lower(_chain().build()).layers[0],
+        in_dim=(1024, 1024),
+        pool=(pool, pool),
+        pool_stride=(pool, pool),
+    )
+    assert streams.are_possible((layer,), spec) == is_possible
+
+
+@pytest.mark.parametrize(("columns", "count"), [(700, 2), (900, 0)])
+def test_what_registers_do_not_hold_does_not_stream(columns, count):
+    """Five padded rows of 702 pixels are within 12 bits, of 902 they are beyond."""
+    net = graph_builder.Builder((40, columns, 3), "wide")
+    net.conv(4, bias=False)
+    net.pool(2, stride=6)
+    net.conv(8, bias=False)
+    lowered = lowering.lower(net.build())
+    assert streams.count(lowered.layers) == count

@@ -1,12 +1,23 @@
 """Runs a network that gives each pixel a class."""
 
+import functools
+from collections.abc import Callable, Sequence
+
 import numpy as np
 import numpy.typing as npt
 
-from tfpipeline import errors
+from tfpipeline import errors, workers
 from tfpipeline.data.own import mask_folders
 from tfpipeline.study.measures import records
-from tfpipeline.study.running import crops, pictures, settings, shared, sources, steps
+from tfpipeline.study.running import (
+    crops,
+    pictures,
+    settings,
+    shared,
+    sources,
+    stages,
+    steps,
+)
 from tfpipeline.tasks import head as heads
 
 
@@ -44,24 +55,37 @@ def run(command: settings.Command, done: steps.Steps) -> None:
     for form in command.formats:
 
         def make(form: str = form) -> list[records.Record]:
-            run_network = stage.runner(form)
-            made = []
-            for batch in shared.grouped(measured.read()):
-                outputs = run_network(
-                    [crops.stretched(each.picture, size) for each in batch]
-                )[0]
-                made += [
-                    records.Record(
-                        sample.name, form, settings.SEGMENTER, mask=mask.reshape(-1)
-                    )
-                    for sample, mask in zip(
-                        batch, _classes(outputs, stage.heads[0]), strict=True
-                    )
-                ]
-            return made
+            work = functools.partial(_segmenter, stage, form, size)
+            return list(
+                workers.mapped(command.runner, work, measured.read(), measured.count)
+            )
 
         step_key = shared.step_key(stage, form, measured, other)
         done.run(f"{settings.SEGMENTER}.{form}", step_key, make)
+
+
+def _segmenter(
+    stage: stages.Stage, form: str, size: tuple[int, int]
+) -> Callable[[Sequence[sources.Sample]], list[records.Record]]:
+    """What makes records of pictures."""
+    run_network = stage.runner(form)
+
+    def segment(samples: Sequence[sources.Sample]) -> list[records.Record]:
+        made = []
+        for batch in shared.grouped(iter(samples)):
+            outputs = run_network(
+                [crops.stretched(each.picture, size) for each in batch]
+            )[0]
+            masks = _classes(outputs, stage.heads[0])
+            made += [
+                records.Record(
+                    sample.name, form, settings.SEGMENTER, mask=mask.reshape(-1)
+                )
+                for sample, mask in zip(batch, masks, strict=True)
+            ]
+        return made
+
+    return segment
 
 
 def _classes(
