@@ -75,3 +75,17 @@ def test_results_and_their_summary_are_kept(tmp_path, capsys):
     assert results["artifacts"].keys() == {"summary.txt"}
     assert folder.summary.read_text(encoding="utf-8") == "half of them\n"
     assert capsys.readouterr().out == ""
+
+
+def test_a_run_that_was_killed_before_its_page_gets_it(tmp_path):
+    folder = run_folder.RunFolder(tmp_path)
+    results = driver.finish(folder, {"accuracy": 0.5}, "half of them\n")
+    written = []
+
+    def write_page(folder, results):
+        written.append(results)
+        folder.report.write_text("page", encoding="utf-8")
+
+    for _ in range(2):
+        assert driver.ended(folder, write_page) == results
+    assert written == [results]

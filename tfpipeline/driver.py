@@ -2,6 +2,7 @@
 
 import json
 import logging
+import os
 from collections.abc import Callable
 from typing import Any, Protocol, TypeVar
 
@@ -123,5 +124,25 @@ def finish(
     atomic_files.write_text(folder.summary, summary)
     if write_page is not None:
         # It can be made again from the others.
+        write_page(folder, results)
+    return results
+
+
+def ended(
+    folder: run_folder.RunFolder,
+    write_page: Callable[[run_folder.RunFolder, dict[str, Any]], None],
+) -> dict[str, Any]:
+    """The results of a run that is complete; its page is made where there is none.
+
+    Args:
+        folder: of the run, which may have been killed before its page.
+        write_page: writes the page of the results.
+
+    Raises:
+        StorageError: the results cannot be read, or the page cannot be written.
+    """
+    _LOG.info("this run is complete; its summary:")
+    results: dict[str, Any] = atomic_files.read_json(folder.results_json)
+    if not os.path.lexists(folder.report):
         write_page(folder, results)
     return results

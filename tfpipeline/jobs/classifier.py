@@ -84,8 +84,7 @@ def _run(config: Run, held: contextlib.ExitStack) -> dict[str, Any]:
         held.enter_context(run_lock.held(folder.root))
         _begin(config, dataset, objective, calibrating, folder)
     if _is_complete(config.quantization.exports, folder):
-        _LOG.info("this run is complete; its summary:")
-        return atomic_files.read_json(folder.results_json)
+        return driver.ended(folder, run_page.write)
 
     recipe = _recipe(config, choices, objective)
     if config.teacher.path is not None:
