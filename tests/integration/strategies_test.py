@@ -317,7 +317,8 @@ def test_two_workers_agree_with_one(tmp_path):
 
 @pytest.mark.slow
 def test_a_worker_that_is_left_alone_ends_and_all_go_on(tmp_path):
-    with _two_workers("train", tmp_path) as (chief, other):
+    flags = (*_AGREEING, "--epochs=2")
+    with _two_workers("train", tmp_path, flags) as (chief, other):
         deadline = time.monotonic() + _TIMEOUT
         while not (tmp_path / "checkpoints/float/epoch-00001.npz").exists():
             assert chief.poll() is None
@@ -329,5 +330,5 @@ def test_a_worker_that_is_left_alone_ends_and_all_go_on(tmp_path):
         assert chief.returncode == 2, said
         assert "another worker is gone" in said.splitlines()[-1]
     # As its cluster does.
-    _run_two_workers("train", tmp_path)
+    _run_two_workers("train", tmp_path, flags)
     _require_stages(tmp_path, "qat")
