@@ -21,11 +21,15 @@ def by_structure(g: graph.Graph) -> graph.Graph:
     such as the heads of a detector: the shortest way to the end first, of ways of one
     length that with the largest results. Then the rest, the longest way in front, as a
     block's convolutions before its shortcut. Else what an earlier output or operand is
-    made of comes first.
+    made of comes first. What no output is made of comes before all others, so that its
+    memory is free again.
     """
     readers = _readers(g)
     numbers = _numbers(g)
     sizes = {each.name: g.tensors[each.output].num_elements for each in g.layers}
+    ends = {
+        each.name for each in g.layers if {*graph.written_names(each)} & {*g.outputs}
+    }
     lengths: dict[str, int] = {}
     # Layers that read what a layer writes, or what is made of it, and that itself.
     reached: dict[str, frozenset[str]] = {}
@@ -38,12 +42,13 @@ def by_structure(g: graph.Graph) -> graph.Graph:
     def ordered(layers: Sequence[graph.Layer]) -> list[graph.Layer]:
         names = {layer.name for layer in layers}
 
-        def preference(layer: graph.Layer) -> tuple[bool, int, int, int]:
+        def preference(layer: graph.Layer) -> tuple[bool, bool, int, int, int]:
             name = layer.name
+            is_used = not ends.isdisjoint(reached[name])
             if any(reached[name] & reached[other] for other in names - {name}):
-                return True, -lengths[name], 0, numbers[name]
+                return is_used, True, -lengths[name], 0, numbers[name]
             size = sum(sizes[each] for each in reached[name])
-            return False, lengths[name], -size, numbers[name]
+            return is_used, False, lengths[name], -size, numbers[name]
 
         return sorted(layers, key=preference)
 
