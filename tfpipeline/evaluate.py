@@ -26,16 +26,6 @@ from tfpipeline.ir import graph
 from tfpipeline.tasks import catalog as tasks
 from tfpipeline.tasks import kind as kinds
 
-# Forms that take all cores by themselves, or prepare each call anew.
-_BY_THEMSELVES = (
-    runners.TFLM,
-    runners.C,
-    runners.MAX78000,
-    runners.GAP8,
-    runners.INT16X8,
-    runners.INT16,
-    runners.FIXED16,
-)
 _OWN, _DATA = networks.Own(), measured_data.Data()
 
 
@@ -154,7 +144,8 @@ def _outputs(
 ) -> graph.Array:
     """What a form gives for all inputs, wherever it runs."""
     where = command.runner
-    if where == workers.HERE or (where == workers.AUTO and form in _BY_THEMSELVES):
+    is_quick_here = where == workers.AUTO and not runners.is_of_one_core(form)
+    if where == workers.HERE or is_quick_here:
         return run(found.inputs)
     network = found.network
     make = functools.partial(

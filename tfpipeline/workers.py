@@ -7,6 +7,7 @@ wherever they were computed.
 
 import collections
 import concurrent.futures
+import contextlib
 import functools
 import importlib.util
 import itertools
@@ -95,7 +96,7 @@ def mapped(
         VerificationError: a process was killed, or nodes were lost again and again.
         PipelineError: as the work itself.
     """
-    parts = _parts(items)
+    parts = in_parts(items, _PART)
     first = next(parts, None)
     if first is None:
         return
@@ -118,14 +119,10 @@ def mapped(
         yield from results
 
 
-def _parts(items: Iterable[Item]) -> Iterator[list[Item]]:
-    part: list[Item] = []
-    for item in items:
-        part.append(item)
-        if len(part) == _PART:
-            yield part
-            part = []
-    if part:
+def in_parts(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
+    """So many items at a time, in the end what is left."""
+    rest = iter(items)
+    while part := list(itertools.islice(rest, size)):
         yield part
 
 
@@ -171,17 +168,15 @@ def _over_processes(
             pool.shutdown(wait=True, cancel_futures=True)
 
 
-class _environment:
+@contextlib.contextmanager
+def _environment(values: Mapping[str, str]) -> Iterator[None]:
     """Variables that processes begin with, of what is not set."""
-
-    def __init__(self, values: Mapping[str, str]) -> None:
-        self._added = {k: v for k, v in values.items() if k not in os.environ}
-
-    def __enter__(self) -> None:
-        os.environ.update(self._added)
-
-    def __exit__(self, *_: object) -> None:
-        for name in self._added:
+    added = {k: v for k, v in values.items() if k not in os.environ}
+    os.environ.update(added)
+    try:
+        yield
+    finally:
+        for name in added:
             os.environ.pop(name, None)
 
 

@@ -4,7 +4,7 @@ No step overflows: what TFLite lets wrap is computed in uint32, and 32-bit produ
 int64. Results are clamped before the zero point is added.
 """
 
-from export.c import fragment
+from export.c import fragment, literals
 
 Fragment = fragment.Fragment
 
@@ -184,6 +184,28 @@ static inline void copy_bytes(void *to, const void *from, int32_t count)
 }
 """
 
+_EXTREME = """\
+static inline uint32_t $name(uint32_t a, uint32_t b)
+{
+    uint32_t word;
+    __asm__("$subtract %0, %1, %2\\n\\tsel %0, $chosen" : "=&r"(word) : "r"(a), "r"(b));
+    return word;
+}
+"""
+
+
+def _extremes() -> str:
+    """SEL takes, of each part, the first word's where it is not the smaller one."""
+    chosen = {"larger": "%1, %2", "smaller": "%2, %1"}
+    return "\n".join(
+        literals.filled(
+            _EXTREME, name=f"{which}_int{bits}", subtract=f"ssub{bits}", chosen=words
+        )
+        for bits in (8, 16)
+        for which, words in chosen.items()
+    )
+
+
 _DSP = """\
 /* Words of weights are loaded two at a time. */
 #if defined(__GNUC__)
@@ -242,39 +264,13 @@ static inline int32_t rounded_high_product(int32_t a, int32_t b)
 }
 
 /* The larger and the smaller one of each byte, or each half, of two words. */
-static inline uint32_t larger_int8(uint32_t a, uint32_t b)
-{
-    uint32_t word;
-    __asm__("ssub8 %0, %1, %2\\n\\tsel %0, %1, %2" : "=&r"(word) : "r"(a), "r"(b));
-    return word;
-}
-
-static inline uint32_t smaller_int8(uint32_t a, uint32_t b)
-{
-    uint32_t word;
-    __asm__("ssub8 %0, %1, %2\\n\\tsel %0, %2, %1" : "=&r"(word) : "r"(a), "r"(b));
-    return word;
-}
-
-static inline uint32_t larger_int16(uint32_t a, uint32_t b)
-{
-    uint32_t word;
-    __asm__("ssub16 %0, %1, %2\\n\\tsel %0, %1, %2" : "=&r"(word) : "r"(a), "r"(b));
-    return word;
-}
-
-static inline uint32_t smaller_int16(uint32_t a, uint32_t b)
-{
-    uint32_t word;
-    __asm__("ssub16 %0, %1, %2\\n\\tsel %0, %2, %1" : "=&r"(word) : "r"(a), "r"(b));
-    return word;
-}
+$extremes\
 #endif
 """
 
 FRAGMENTS = {
     "words": Fragment(_WORDS),
-    "dsp": Fragment(_DSP, ("words",)),
+    "dsp": Fragment(_DSP.replace("$extremes", _extremes()), ("words",)),
     "right_shifts": Fragment(_RIGHT_SHIFTS),
     "wrapped": Fragment(_WRAPPED),
     "clamped": Fragment(_CLAMPED),

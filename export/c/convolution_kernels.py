@@ -69,11 +69,8 @@ def order(dtype: str) -> tuple[int, ...]:
 # Products with int8 whose sum is an int32 for sure: the largest multiple of 4.
 MAX_PRODUCTS = {"int8": 2**17 - 4, "int16": 2**9 - 4}
 
-_GATHER = """\
-/* Copies the inputs under the kernel to a column, tap by tap; zero points outside. */
-NOT_INLINE static void gather_$dtype(const $value *input, $value *column,
-    const window *w, int32_t pixel, int32_t zero)
-{
+# Where the inputs under a kernel begin and how far they reach, in both gathers.
+_REACH = """\
     const int32_t row = pixel / w->output_columns;
     const span ys = row_span(w, row);
     const span xs = column_span(w, pixel - row * w->output_columns);
@@ -88,6 +85,14 @@ NOT_INLINE static void gather_$dtype(const $value *input, $value *column,
     const $value *line = input + xs.start * w->channels + xs.first * step
         + ys.start * w->columns * w->channels + ys.first * row_step;
     if (reach < w->kernel_columns || ys.last - ys.first < w->kernel_rows) {
+"""
+
+_GATHER = """\
+/* Copies the inputs under the kernel to a column, tap by tap; zero points outside. */
+NOT_INLINE static void gather_$dtype(const $value *input, $value *column,
+    const window *w, int32_t pixel, int32_t zero)
+{
+$reach\
         memset(column, zero, (size_t)(w->kernel_rows * width) * sizeof($value));
     }
     column += ys.first * width + xs.first * depth;
@@ -124,20 +129,7 @@ $spread\
 NOT_INLINE static void gather_pairs_$dtype(const $value *input, uint8_t *pairs,
     int32_t stride, const window *w, int32_t pixel, int32_t zero)
 {
-    const int32_t row = pixel / w->output_columns;
-    const span ys = row_span(w, row);
-    const span xs = column_span(w, pixel - row * w->output_columns);
-    const int32_t depth = w->kernel_channels, width = w->kernel_columns * depth;
-    const int32_t reach = xs.last - xs.first;
-    /* Taps side by side may meet inputs side by side. */
-    const int is_dense = w->column_dilation == 1 && depth == w->channels;
-    const int32_t blocks = is_dense && reach > 0 ? 1 : reach;
-    const int32_t block = is_dense ? reach * depth : depth;
-    const int32_t step = w->column_dilation * w->channels;
-    const int32_t row_step = w->row_dilation * w->columns * w->channels;
-    const $value *line = input + xs.start * w->channels + xs.first * step
-        + ys.start * w->columns * w->channels + ys.first * row_step;
-    if (reach < w->kernel_columns || ys.last - ys.first < w->kernel_rows) {
+$reach\
         const uint32_t both = ((uint32_t)zero & 0xFFFF) * 0x10001;
         for (int32_t i = 0; i < w->kernel_rows * width / 2; ++i) {
             put_word(pairs + i * stride, both);
@@ -405,9 +397,8 @@ def fragments() -> dict[str, fragment.Fragment]:
             **{"mask": hex(2**bits - 1), "repeated": hex((2**32 - 1) // (2**bits - 1))},
         )
         found[f"limit_{dtype}"] = Fragment(limit, ("dsp", "not_inline", "clamped"))
-        gather = literals.filled(
-            f"{_GATHER}\n{_PAIRED_GATHER}", **names, spread=_SPREAD[dtype]
-        )
+        both = f"{_GATHER}\n{_PAIRED_GATHER}".replace("$reach", _REACH)
+        gather = literals.filled(both, **names, spread=_SPREAD[dtype])
         found[f"gather_{dtype}"] = Fragment(gather, ("inside", "dsp", "not_inline"))
     for name, types in weighted_kernels.VARIANTS.items():
         found[f"convolution_{name}"] = _convolution(name, types)

@@ -195,6 +195,8 @@ def _answers(folder: pathlib.Path) -> None:
 def _board(folder: pathlib.Path) -> None:
     _begin(folder)
     of = {"board": "PC", "export": "c", "digest": "ab", "title": "inputs"}
+    of |= {"inputs": 0, "differing": [], "figures": {}, "simulated": {}}
+    of |= {"cycles": {}, "estimates": []}
     kept_results.add(run_folder.RunFolder(folder), of)
 
 

@@ -7,6 +7,11 @@ from tfpipeline import atomic_files, errors, run_folder
 
 # What tells an entry from all others: a newer one takes the place of its like.
 _LIKE = ("board", "export", "digest", "title")
+# And what the page shows of it.
+_NAMES = {
+    *_LIKE,
+    *("inputs", "differing", "figures", "simulated", "cycles", "estimates"),
+}
 _ENTRIES = "boards"
 
 
@@ -15,7 +20,7 @@ def add(folder: run_folder.RunFolder, result: Mapping[str, Any]) -> None:
 
     Args:
         folder: of a run.
-        result: as JSON, with what it is of: board, export, digest, title.
+        result: as JSON, of `run.Found.to_dict`.
 
     Raises:
         DamagedFileError: what is kept there is none of ours.
@@ -42,7 +47,7 @@ def read(folder: run_folder.RunFolder) -> list[dict[str, Any]]:
     kept = atomic_files.read_json(folder.boards_json)
     entries = kept.get(_ENTRIES) if isinstance(kept, dict) else None
     if not isinstance(entries, list) or not all(
-        isinstance(each, dict) and each.keys() >= set(_LIKE) for each in entries
+        isinstance(each, dict) and each.keys() >= _NAMES for each in entries
     ):
         raise errors.DamagedFileError(
             f"{folder.boards_json} holds no answers of boards: remove it"

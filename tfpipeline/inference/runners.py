@@ -71,18 +71,24 @@ class _Recipe:
         name: of the number format.
         options: what is done beyond rounding.
         by: what computes them: TFLM, C, or our execution.
+        is_of_one_core: whether it leaves other cores to others.
     """
 
     name: str
     options: options_lib.Options = options_lib.PLAIN
     by: str = ""
+    is_of_one_core: bool = False
 
 
 _RECIPES = {
-    INT8: _Recipe("wi8_ai8"),
-    INT8_PER_TENSOR: _Recipe("wi8_ai8", options_lib.Options(per_tensor=True)),
-    INT8_EQUALIZED: _Recipe("wi8_ai8", options_lib.Options(equalize=True)),
-    INT4: _Recipe("wi4_ai8"),
+    INT8: _Recipe("wi8_ai8", is_of_one_core=True),
+    INT8_PER_TENSOR: _Recipe(
+        "wi8_ai8", options_lib.Options(per_tensor=True), is_of_one_core=True
+    ),
+    INT8_EQUALIZED: _Recipe(
+        "wi8_ai8", options_lib.Options(equalize=True), is_of_one_core=True
+    ),
+    INT4: _Recipe("wi4_ai8", is_of_one_core=True),
     INT16X8: _Recipe("wi8_ai16"),
     INT16: _Recipe("wi16_ai16"),
     FIXED16: _Recipe("wi16_ai16_fixed"),
@@ -91,6 +97,14 @@ _RECIPES = {
 }
 # At the end of a network these are the host's of a MAX78000.
 _HOST_FUNCTIONS = ("softmax", "sigmoid", "tanh", "hard_swish")
+
+
+def is_of_one_core(form: str) -> bool:
+    """Whether a form is worth several processes: it takes one core of each.
+
+    Others take all cores by themselves, or prepare each call anew.
+    """
+    return form == FLOAT or (form in _RECIPES and _RECIPES[form].is_of_one_core)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

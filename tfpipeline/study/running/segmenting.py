@@ -1,21 +1,18 @@
 """Runs a network that gives each pixel a class."""
 
 import functools
-from collections.abc import Callable, Sequence
 
 import numpy as np
 import numpy.typing as npt
 
-from tfpipeline import errors, workers
+from tfpipeline import errors
 from tfpipeline.data.own import mask_folders
 from tfpipeline.study.measures import records
 from tfpipeline.study.running import (
-    crops,
     pictures,
     settings,
     shared,
     sources,
-    stages,
     steps,
 )
 from tfpipeline.tasks import head as heads
@@ -30,12 +27,7 @@ def run(command: settings.Command, done: steps.Steps) -> None:
     """
     measured = pictures.source(command)
     other = pictures.calibration(command, measured)
-    size = shared.network(command, settings.SEGMENTER, None).size
-    stage = shared.network(
-        command,
-        settings.SEGMENTER,
-        shared.calibration_pictures(other, lambda p: crops.stretched(p, size)),
-    )
+    stage = shared.of_whole_pictures(command, settings.SEGMENTER, other)
     shape = stage.output_shape
     if len(shape) != 3:
         raise errors.UsageError(
@@ -52,50 +44,25 @@ def run(command: settings.Command, done: steps.Steps) -> None:
         steps.key(data=measured.digest, size=shape[:2]),
         lambda: _truth(measured, shape[:2]),
     )
-    for form in command.formats:
-
-        def make(form: str = form) -> list[records.Record]:
-            work = functools.partial(_segmenter, stage, form, size)
-            return list(
-                workers.mapped(command.runner, work, measured.read(), measured.count)
-            )
-
-        step_key = shared.step_key(stage, form, measured, other)
-        done.run(f"{settings.SEGMENTER}.{form}", step_key, make)
+    record_of = functools.partial(_segmented, stage.heads[0])
+    shared.run_whole_pictures(
+        command, done, stage, settings.SEGMENTER, measured, other, record_of
+    )
 
 
-def _segmenter(
-    stage: stages.Stage, form: str, size: tuple[int, int]
-) -> Callable[[Sequence[sources.Sample]], list[records.Record]]:
-    """What makes records of pictures."""
-    run_network = stage.runner(form)
-
-    def segment(samples: Sequence[sources.Sample]) -> list[records.Record]:
-        made = []
-        for batch in shared.grouped(iter(samples)):
-            outputs = run_network(
-                [crops.stretched(each.picture, size) for each in batch]
-            )[0]
-            masks = _classes(outputs, stage.heads[0])
-            made += [
-                records.Record(
-                    sample.name, form, settings.SEGMENTER, mask=mask.reshape(-1)
-                )
-                for sample, mask in zip(batch, masks, strict=True)
-            ]
-        return made
-
-    return segment
-
-
-def _classes(
-    outputs: npt.NDArray[np.floating], head: heads.Head
-) -> npt.NDArray[np.uint8]:
-    """[N, H, W] of [N, H, W, classes]; one channel is of class 1, beside class 0."""
-    if outputs.shape[-1] > 1:
-        return np.asarray(outputs.argmax(axis=-1), np.uint8)
-    even = 0.5 if head.function == heads.SIGMOID else 0.0
-    return np.asarray(outputs[..., 0] > even, np.uint8)
+def _segmented(
+    head: heads.Head,
+    sample: sources.Sample,
+    form: str,
+    output: npt.NDArray[np.floating],
+) -> records.Record:
+    """The classes of [H, W, classes]; one channel is of class 1, beside class 0."""
+    if output.shape[-1] > 1:
+        classes = output.argmax(axis=-1)
+    else:
+        classes = output[..., 0] > (0.5 if head.function == heads.SIGMOID else 0.0)
+    mask = classes.astype(np.uint8).reshape(-1)
+    return records.Record(sample.name, form, settings.SEGMENTER, mask=mask)
 
 
 def _truth(measured: sources.Source, size: tuple[int, int]) -> list[records.Record]:

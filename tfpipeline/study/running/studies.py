@@ -1,11 +1,9 @@
 """Runs the networks of a study over its pictures, a step a stage and format."""
 
-import functools
-from collections.abc import Callable, Sequence
-
 import numpy as np
+import numpy.typing as npt
 
-from tfpipeline import errors, workers
+from tfpipeline import errors
 from tfpipeline.study.measures import records
 from tfpipeline.study.running import (
     crops,
@@ -16,7 +14,6 @@ from tfpipeline.study.running import (
     settings,
     shared,
     sources,
-    stages,
     steps,
     verifying,
 )
@@ -45,49 +42,22 @@ def run(command: settings.Command, done: steps.Steps) -> None:
 def _classification(command: settings.Command, done: steps.Steps) -> None:
     measured = pictures.source(command)
     other = pictures.calibration(command, measured)
-    size = shared.network(command, settings.CLASSIFIER, None).size
-    stage = shared.network(
-        command,
-        settings.CLASSIFIER,
-        shared.calibration_pictures(other, lambda p: crops.stretched(p, size)),
+    stage = shared.of_whole_pictures(command, settings.CLASSIFIER, other)
+    shared.run_whole_pictures(
+        command, done, stage, settings.CLASSIFIER, measured, other, _classified
     )
-    for form in command.formats:
-        step_key = shared.step_key(stage, form, measured, other)
-
-        def make(form: str = form) -> list[records.Record]:
-            work = functools.partial(_classifier, stage, form, size)
-            return list(
-                workers.mapped(command.runner, work, measured.read(), measured.count)
-            )
-
-        done.run(f"{settings.CLASSIFIER}.{form}", step_key, make)
 
 
-def _classifier(
-    stage: stages.Stage, form: str, size: tuple[int, int]
-) -> Callable[[Sequence[sources.Sample]], list[records.Record]]:
-    """What makes records of pictures."""
-    run_network = stage.runner(form)
-
-    def classify(samples: Sequence[sources.Sample]) -> list[records.Record]:
-        made = []
-        for batch in shared.grouped(iter(samples)):
-            outputs = run_network(
-                [crops.stretched(each.picture, size) for each in batch]
-            )[0]
-            made += [
-                records.Record(
-                    sample.name,
-                    form,
-                    settings.CLASSIFIER,
-                    scores=np.ravel(scores).astype(np.float64),
-                    label=sample.label,
-                )
-                for sample, scores in zip(batch, outputs, strict=True)
-            ]
-        return made
-
-    return classify
+def _classified(
+    sample: sources.Sample, form: str, scores: npt.NDArray[np.floating]
+) -> records.Record:
+    return records.Record(
+        sample.name,
+        form,
+        settings.CLASSIFIER,
+        scores=np.ravel(scores).astype(np.float64),
+        label=sample.label,
+    )
 
 
 def _detection(command: settings.Command, done: steps.Steps) -> None:

@@ -99,7 +99,7 @@ def _describer(
 
     def describe(faces: Sequence[tuple[str, stages.Picture]]) -> list[records.Record]:
         made = []
-        for batch in shared.grouped(iter(faces)):
+        for batch in shared.grouped(faces):
             embeddings = _described(run_network, [face for _, face in batch], mirror)
             made += [
                 records.Record(sample, form, name, embedding=each)
