@@ -86,18 +86,19 @@ class Progress:
             self._bar = None
 
     def show_network(self, model: keras.Model) -> None:
-        """Writes the graph of the network, as it predicts."""
+        """Writes the layers of the network and how they are connected.
+
+        By its configuration: to trace it would change what follows, by the last digits,
+        against a run that is resumed and traces nothing.
+        """
         if self._writer is None:
             return
-        specs = [tf.TensorSpec(x.shape, x.dtype) for x in model.inputs]
-
-        @tf.function
-        def predict(*inputs: tf.Tensor) -> Any:
-            return model(inputs if len(inputs) > 1 else inputs[0], training=False)
-
-        graph = predict.get_concrete_function(*specs).graph
-        with self._writer.as_default():
-            tf.summary.graph(graph)
+        metadata = tf.compat.v1.SummaryMetadata()
+        # As `tf_keras.callbacks.TensorBoard` has it.
+        metadata.plugin_data.plugin_name = "graph_keras_model"
+        metadata.plugin_data.content = b"1"
+        with self._writer.as_default(step=0):
+            tf.summary.write("keras", tf.constant(model.to_json()), metadata=metadata)
         self._writer.flush()
 
     def end_epoch(

@@ -232,10 +232,8 @@ def test_learns_and_reports(tmp_path):
         for event in summary_iterator.summary_iterator(str(events))
         for value in event.summary.value
     }
-    assert "val_loss" in told and any(tag.startswith("weights/") for tag in told)
-    assert any(
-        event.graph_def for event in summary_iterator.summary_iterator(str(events))
-    )
+    assert {"val_loss", "keras"} <= told
+    assert any(tag.startswith("weights/") for tag in told)
     text = progress.line(result.history, 6)
     for part in ("epoch   6/6", "loss", "accuracy", "images/s", "left 0:00"):
         assert part in text
