@@ -52,6 +52,8 @@ def test_both_figures_are_told():
 @pytest.mark.parametrize("steps", [at_one_place(4.2), at_one_place(np.nan)])
 def test_one_output_too_far_is_an_error(steps):
     compared(at_one_place(4.0))
+    # Four steps, as float32 has them.
+    compared(at_one_place(4.0 + 1e-5))
     with pytest.raises(errors.VerificationError, match=r"steps of 0\.25"):
         compared(steps)
 

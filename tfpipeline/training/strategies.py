@@ -28,12 +28,25 @@ def create(name: str) -> tf.distribute.Strategy:
     if name == "mirrored":
         kind = "GPU" if tf.config.list_logical_devices("GPU") else "CPU"
         devices = [device.name for device in tf.config.list_logical_devices(kind)]
-        return tf.distribute.MirroredStrategy(devices)
+        return _repeatable(tf.distribute.MirroredStrategy(devices))
     if name == "multi_worker":
-        return _of_workers(cluster.read())
+        return _repeatable(_of_workers(cluster.read()))
     raise errors.UsageError(
         f"strategy must be one of {', '.join(STRATEGIES)}. Received: {name}"
     )
+
+
+def _repeatable(strategy: tf.distribute.Strategy) -> tf.distribute.Strategy:
+    """The strategy, under which a run gives the same bits in every process.
+
+    TensorFlow's arithmetic optimization adds several terms in an order that differs
+    from process to process (2.21; of three runs of two workers one had other last
+    digits), once the statistics of a batch are sums of its graph (`synchronized`). One
+    device has them in one kernel.
+    """
+    if strategy.num_replicas_in_sync > 1:
+        tf.config.optimizer.set_experimental_options({"arithmetic_optimization": False})
+    return strategy
 
 
 def _of_workers(known: cluster.Cluster) -> tf.distribute.Strategy:
