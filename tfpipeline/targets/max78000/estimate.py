@@ -13,6 +13,7 @@ from tfpipeline.targets.max78000 import (
     graph_cost,
     latency,
     lowering,
+    power,
     report,
     splitting,
 )
@@ -179,11 +180,18 @@ def _memory(
 def _sections(
     lowered: lowering.Lowered, result: cost.Cost, models: Sequence[str]
 ) -> dict[str, str]:
-    """What the vendor's tool prints about the same layers."""
+    """What the vendor's tool prints about the same layers, and what it measured."""
     text = report.summary(result)
     if latency.MODELS[0] in models:
         text = f"{report.estimated_latency(result)}\n{text}"
-    return {"as the vendor's tool prints it": text}
+    sections = {"as the vendor's tool prints it": text}
+    macs = sum(line.operations.macc for line in result.layers)
+    measured = power.of_network(result.weight_bytes, macs, result.spec)
+    if measured is not None:
+        sections["energy and power by the vendor's AN7664, VCOREA 1.0 V"] = power.text(
+            measured
+        )
+    return sections
 
 
 TARGETS = tuple(
