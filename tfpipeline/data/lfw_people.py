@@ -7,7 +7,14 @@ import tensorflow_datasets as tfds
 
 from tfpipeline import errors
 from tfpipeline.compat import tf
-from tfpipeline.data import lfw_folder, lfw_pairs, people, specs, tfds_source
+from tfpipeline.data import (
+    iteration,
+    lfw_folder,
+    lfw_pairs,
+    people,
+    specs,
+    tfds_source,
+)
 
 SIDE = specs.LFW_SIDE
 _FEATURES = ("image", "label", "filename")
@@ -72,7 +79,7 @@ def file_names(builder: tfds.core.DatasetBuilder) -> dict[str, int]:
         .batch(1000)
         .map(lambda records: tf.io.parse_example(records, record)["filename"])
     )
-    names = np.concatenate(list(batches.as_numpy_iterator()))
+    names = np.concatenate(list(iteration.untuned(batches).as_numpy_iterator()))
     return {name.decode(): position for position, name in enumerate(names)}
 
 

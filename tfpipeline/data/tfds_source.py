@@ -12,7 +12,7 @@ from google.protobuf import json_format
 
 from tfpipeline import errors
 from tfpipeline.compat import tf
-from tfpipeline.data import prepared_folders
+from tfpipeline.data import iteration, prepared_folders
 from tfpipeline.untrusted import json_values
 
 # Records parsed and decoded per step. One kernel call parses a batch, which takes
@@ -247,7 +247,7 @@ def _reading(
     nothing for the check.
     """
     try:
-        yield from dataset.prefetch(tf.data.AUTOTUNE).as_numpy_iterator()
+        yield from iteration.untuned(dataset).prefetch(1).as_numpy_iterator()
     except tf.errors.OpError as error:
         fault = next(
             _faults(_paths(builder, split), find_fault),
@@ -263,7 +263,7 @@ def _faults(paths: list[str], find_fault: Callable[[tf.Tensor], str]) -> Iterato
     for path in paths:
         index = 0
         try:
-            for record in tf.data.TFRecordDataset(path):
+            for record in iteration.untuned(tf.data.TFRecordDataset(path)):
                 fault = find_fault(record)
                 if fault:
                     yield f"record {index} of {path}: {fault}"

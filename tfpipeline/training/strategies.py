@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 
 from tfpipeline import errors
 from tfpipeline.compat import keras, tf
-from tfpipeline.data import parts
+from tfpipeline.data import iteration, parts
 from tfpipeline.training import cluster, synchronized
 
 STRATEGIES = ("default", "mirrored", "multi_worker")
@@ -120,7 +120,7 @@ def shared(
     """
     replicas = strategy.num_replicas_in_sync
     if replicas == 1:
-        return batches(parts.WHOLE)
+        return iteration.untuned(batches(parts.WHOLE))
 
     def of_worker(context: tf.distribute.InputContext) -> tf.data.Dataset:
         workers = context.num_input_pipelines
@@ -136,7 +136,7 @@ def shared(
                 tf.nest.map_structure(by_device, batch)
             )
 
-        return own if local == 1 else own.flat_map(split)
+        return iteration.untuned(own if local == 1 else own.flat_map(split))
 
     return strategy.distribute_datasets_from_function(of_worker)
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from tfpipeline import errors
 from tfpipeline.compat import tf
-from tfpipeline.data import forms, specs, splits
+from tfpipeline.data import forms, iteration, specs, splits
 from tfpipeline.data import request as requests
 from tfpipeline.data.own import array_files, examples, streams
 from tfpipeline.untrusted import damage
@@ -122,7 +122,7 @@ def from_tf_data(
 
     def chunks() -> Iterator[streams.Chunk]:
         try:
-            for element in data.as_numpy_iterator():
+            for element in iteration.untuned(data).as_numpy_iterator():
                 pair = [np.asarray(each) for each in take(element)]
                 if not is_batched:
                     pair = [each[np.newaxis] for each in pair]
