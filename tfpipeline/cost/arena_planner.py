@@ -45,7 +45,7 @@ def plan_arena(
     """
     buffers = tuple(buffers)
     low = liveness.lower_bound_bytes(buffers)
-    tried = []
+    tried: list[tuple[int, int, tuple[int, ...]]] = []
     for best in _first_fits(buffers):
         tried.append((_peak(buffers, best), len(tried), best))
         if tried[-1][0] == low:

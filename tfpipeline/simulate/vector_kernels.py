@@ -336,7 +336,7 @@ def _position_of_keys(
     places = np.arange(size, dtype=dtype)
     shape = [1] * values.ndim
     shape[axis] = size
-    keys = values.astype(dtype)
+    keys: Array = values.astype(dtype)
     keys *= size
     keys += (places[::-1] if is_largest else places).reshape(shape)
     found: Array = (keys.max if is_largest else keys.min)(axis=axis) % size
