@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from export import literal_limits
 from export.c import (
     axes,
     convolution_kernels,
@@ -46,6 +47,12 @@ def reasons(g: graph.Graph) -> list[str]:
     found = support.reasons(g) + support.undeployable(g)
     if found:
         return found
+    names = {name for layer in g.layers for name in graph.constant_names(layer)}
+    # Alone too: the others look at all weights.
+    if (
+        large := literal_limits.reason(sum(g.constants[n].nbytes for n in names))
+    ) is not None:
+        return [large]
     found = [
         f"tensor '{tensor.name}' has {size} bytes; at most {MAX_TENSOR_BYTES} have "
         "indices"

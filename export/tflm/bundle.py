@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import tflite
 
+from export import literal_limits
 from export.tflite import metadata_entry, normal_form, offline_plan, sound_scales
 from export.tflm import arena, goldens, limits, operators, spelling, structures
 from tfpipeline import errors
@@ -100,6 +101,9 @@ def prepare(
         VerificationError: our plan changes outputs, or saves other than it promises.
         UsageError, DataError: `sample` or `labels` do not fit.
     """
+    # Before anything is copied or run.
+    if (large := literal_limits.reason(len(model))) is not None:
+        raise errors.ExportError(f"not for TensorFlow Lite Micro: {large}")
     described = metadata_entry.read(model, "the network")
     # A firmware need not carry it: README.md says the same.
     normal = normal_form.normal(metadata_entry.without(model))

@@ -8,7 +8,7 @@ same plan on every machine. A plan says whether it is proven to be the smallest.
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from tfpipeline.cost import greedy_planner, liveness, memory_plan, offset_search
 
@@ -44,9 +44,14 @@ def plan_arena(
         the lower bound or everything below it was searched.
     """
     buffers = tuple(buffers)
-    best = min(_first_fits(buffers), key=lambda offsets: _peak(buffers, offsets))
     low = liveness.lower_bound_bytes(buffers)
-    high = _peak(buffers, best)
+    tried: list[tuple[int, int, tuple[int, ...]]] = []
+    for best in _first_fits(buffers):
+        tried.append((_peak(buffers, best), len(tried), best))
+        if tried[-1][0] == low:
+            break
+    # The first of equals.
+    high, _, best = min(tried)
     granule = math.gcd(*(b.aligned_bytes for b in buffers))
     is_proven = True
     probe = low
@@ -65,13 +70,11 @@ def plan_arena(
     return memory_plan.Plan(NAME, buffers, best, is_optimal=is_proven)
 
 
-def _first_fits(buffers: tuple[liveness.Buffer, ...]) -> list[tuple[int, ...]]:
-    indices = range(len(buffers))
-    orders = [sorted(indices, key=lambda i: key(buffers[i])) for key in _ORDERS]
-    return [
-        greedy_planner.plan_greedily(buffers).offsets,
-        *(greedy_planner.first_fit(buffers, order) for order in orders),
-    ]
+def _first_fits(buffers: tuple[liveness.Buffer, ...]) -> Iterator[tuple[int, ...]]:
+    yield greedy_planner.plan_greedily(buffers).offsets
+    for key in _ORDERS:
+        order = sorted(range(len(buffers)), key=lambda i: key(buffers[i]))
+        yield greedy_planner.first_fit(buffers, order)
 
 
 def _peak(buffers: Sequence[liveness.Buffer], offsets: Sequence[int]) -> int:

@@ -130,7 +130,7 @@ def graph_layer(
         name=layer.name,
         kind=layer.kind,
         macs=counts.macc,
-        **dataclasses.asdict(counts),
+        **counts.by_name(),
         weight_bytes=weights.weight_bytes(g, layer),
         latency_cycles=latency_cycles,
     )

@@ -11,10 +11,9 @@ Nothing that was placed is moved again, which is what leaves memory unused: 73,7
 for MLPerf Tiny's visual wake words where 55,296 are enough.
 """
 
-import collections
 from collections.abc import Mapping, Sequence
 
-from tfpipeline.cost import liveness, memory_plan
+from tfpipeline.cost import alive, liveness, memory_plan
 
 NAME = "tflm_greedy"
 
@@ -45,14 +44,12 @@ def first_fit(
     """
     offsets = [0] * len(buffers)
     sizes = [buffer.aligned_bytes for buffer in buffers]
-    # By time: spans of what is placed. Asking all others of each is quadratic.
-    living: dict[int, list[tuple[int, int]]] = collections.defaultdict(list)
+    placed = alive.Alive[tuple[int, int]]()
     for index in order:
-        times = range(buffers[index].first_use, buffers[index].last_use + 1)
-        spans = sorted({span for time in times for span in living[time]})
-        offsets[index] = lowest_gap(spans, sizes[index])
-        for time in times:
-            living[time].append((offsets[index], offsets[index] + sizes[index]))
+        first, last = buffers[index].first_use, buffers[index].last_use
+        spans = sorted(placed.during(first, last))
+        offset = offsets[index] = lowest_gap(spans, sizes[index])
+        placed.add((offset, offset + sizes[index]), first, last)
     return tuple(offsets)
 
 

@@ -4,9 +4,10 @@ Reading the map: one line a time, one column a share of the arena, offset 0 to t
 A buffer is drawn as its sign in the legend, at least one column wide; `.` is free.
 """
 
+import collections
 import dataclasses
 import string
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from tfpipeline import errors
 from tfpipeline.cost import arena_planner, greedy_planner, liveness, memory_plan
@@ -82,10 +83,11 @@ def format_map(
     width = max(map(len, names))
     # Not asked of the plan for every row: it looks at all buffers.
     peak = plan.peak_bytes
+    alive = _alive(plan)
     lines = [f"{plan.planner}: {peak:,} bytes"]
     for time, name in enumerate(names):
         size = live[time] if time < len(live) else 0
-        row = _draw(plan, peak, time, columns)
+        row = _draw(alive[time], peak, columns)
         lines.append(f"{time:>4} {name:<{width}} {size:>11,}  {row}")
     lines += ["", f"sign {'offset':>11} {'bytes':>11}  times      buffer"]
     for index, (buffer, offset) in enumerate(
@@ -99,15 +101,22 @@ def format_map(
     return "\n".join(lines)
 
 
-def _draw(plan: memory_plan.Plan, peak: int, time: int, columns: int) -> str:
+# Bytes, offset and number of a buffer.
+_Bar = tuple[int, int, int]
+
+
+def _alive(plan: memory_plan.Plan) -> Mapping[int, list[_Bar]]:
+    """What is alive at each time, told once: a row that asks all is quadratic."""
+    alive: dict[int, list[_Bar]] = collections.defaultdict(list)
+    pairs = zip(plan.buffers, plan.offsets, strict=True)
+    for index, (buffer, offset) in enumerate(pairs):
+        for time in range(buffer.first_use, buffer.last_use + 1):
+            alive[time].append((buffer.aligned_bytes, offset, index))
+    return alive
+
+
+def _draw(alive: Sequence[_Bar], peak: int, columns: int) -> str:
     row = [_FREE] * columns
-    alive = [
-        (buffer.aligned_bytes, offset, index)
-        for index, (buffer, offset) in enumerate(
-            zip(plan.buffers, plan.offsets, strict=True)
-        )
-        if buffer.first_use <= time <= buffer.last_use
-    ]
     # Small ones last, so that none of them disappears below a large neighbor.
     for size, offset, index in sorted(alive, reverse=True):
         start = offset * columns // peak

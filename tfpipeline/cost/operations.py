@@ -40,6 +40,10 @@ class Operations:
         """All of them; a multiply-accumulate is one."""
         return self.macc + self.comp + self.add + self.mul + self.bitwise
 
+    def by_name(self) -> dict[str, int]:
+        """The counts by `NAMES`."""
+        return {name: getattr(self, name) for name in NAMES}
+
 
 Rule = Callable[[graph.Graph, graph.Layer], Operations]
 

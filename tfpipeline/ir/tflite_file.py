@@ -328,8 +328,7 @@ def _indices(
     table: tflite.SubGraph | tflite.Operator, field: str, tensors: int, model: bytes
 ) -> tuple[int, ...]:
     count = _count(field.lower(), getattr(table, f"{field}Length")(), model)
-    get = getattr(table, field)
-    indices = tuple(int(get(i)) for i in range(count))
+    indices = _integers(count, getattr(table, f"{field}AsNumpy"))
     for index in indices:
         if not -1 <= index < tensors:
             raise ValueError(f"{field.lower()} name tensor {index} of {tensors}")
@@ -339,9 +338,9 @@ def _indices(
 def _tensor(
     table: tflite.Tensor, index: int, root: tflite.Model, buffers: int, model: bytes
 ) -> FileTensor:
-    shape = _shape("shape", table.ShapeLength(), table.Shape)
+    shape = _shape("shape", table.ShapeLength(), table.ShapeAsNumpy)
     signature = _shape(
-        "shape signature", table.ShapeSignatureLength(), table.ShapeSignature
+        "shape signature", table.ShapeSignatureLength(), table.ShapeSignatureAsNumpy
     )
     if math.prod(shape) > MAX_TENSOR_ELEMENTS:
         raise errors.GraphError(
@@ -378,10 +377,15 @@ def _tensor(
     )
 
 
-def _shape(what: str, rank: int, get: Callable[[int], int]) -> tuple[int, ...]:
+def _shape(what: str, rank: int, get: Callable[[], Any]) -> tuple[int, ...]:
     if not 0 <= rank <= MAX_RANK:
         raise ValueError(f"a {what} of {rank} dimensions; at most {MAX_RANK}")
-    return tuple(int(get(i)) for i in range(rank))
+    return _integers(rank, get)
+
+
+def _integers(count: int, get: Callable[[], Any]) -> tuple[int, ...]:
+    """A vector, read in one piece; the schema's class has no array of an empty one."""
+    return tuple(get().tolist()) if count else ()
 
 
 def _quantization(
@@ -390,11 +394,11 @@ def _quantization(
     if table is None or not table.ScaleLength():
         return (), (), 0
     _count("scales", table.ScaleLength(), model)
-    scales = tuple(float(v) for v in table.ScaleAsNumpy())
+    scales: tuple[float, ...] = tuple(table.ScaleAsNumpy().tolist())
     zero_points = (0,) * len(scales)
     if table.ZeroPointLength():
         _count("zero points", table.ZeroPointLength(), model)
-        zero_points = tuple(int(v) for v in table.ZeroPointAsNumpy())
+        zero_points = _integers(table.ZeroPointLength(), table.ZeroPointAsNumpy)
     if len(zero_points) == 1:
         zero_points *= len(scales)
     return scales, zero_points, int(table.QuantizedDimension())

@@ -305,9 +305,42 @@ def reduction(g: graph.Graph, layer: graph.Layer, inputs: Sequence[Array]) -> Ar
 def position(g: graph.Graph, layer: graph.Layer, inputs: Sequence[Array]) -> Array:
     """As `reference_kernels.position`; NumPy takes the first of equal ones too."""
     assert isinstance(layer, graph.Position)
-    choose = np.argmax if isinstance(layer, graph.ArgMax) else np.argmin
-    found: Array = choose(inputs[0], axis=layer.axis)
+    values, is_largest = inputs[0], isinstance(layer, graph.ArgMax)
+    is_last = layer.axis % values.ndim == values.ndim - 1
+    bits = 8 * values.itemsize + values.shape[layer.axis].bit_length()
+    found: Array
+    # Along any axis but the last, NumPy gathers line by line. A maximum it takes of
+    # whole rows at once.
+    if values.dtype.kind in "iu" and bits <= _KEY_BITS and not is_last:
+        found = _position_of_keys(values, layer.axis, bits, is_largest=is_largest)
+    else:
+        choose = np.argmax if is_largest else np.argmin
+        found = choose(values, axis=layer.axis)
     return found.astype(g.tensors[layer.output].dtype)
+
+
+# Of an int64, but its sign.
+_KEY_BITS = 63
+
+
+def _position_of_keys(
+    values: Array, axis: int, bits: int, *, is_largest: bool
+) -> Array:
+    """Positions from keys, value * size + place: of `bits` and a sign, so exact.
+
+    Of equal values the first place is the smallest key; for maxima places count
+    backwards, so that it is the largest.
+    """
+    size = values.shape[axis]
+    dtype = np.int32 if bits < 32 else np.int64
+    places = np.arange(size, dtype=dtype)
+    shape = [1] * values.ndim
+    shape[axis] = size
+    keys: Array = values.astype(dtype)
+    keys *= size
+    keys += (places[::-1] if is_largest else places).reshape(shape)
+    found: Array = (keys.max if is_largest else keys.min)(axis=axis) % size
+    return size - 1 - found if is_largest else found
 
 
 def concat(g: graph.Graph, layer: graph.Layer, inputs: Sequence[Array]) -> Array:

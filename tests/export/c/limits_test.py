@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
+from export import literal_limits
 from export.c import files, limits, network
 from tests import graph_builder, recurrent
 from tests.export.c import random_graphs
@@ -173,3 +174,19 @@ def test_many_axes_are_refused():
     mean = graph.Mean(name="mean", inputs=("input",), output="mean", axes=(1, 3, 5))
     g = graph.Graph("net", tensors, {}, (mean,), ("input",), ("mean",))
     assert "have two gaps" in reasons_of(g)
+
+
+def test_more_weights_than_any_flash_are_refused_before_they_are_looked_at():
+    def add(net):
+        net.conv(8, 3)
+
+    g = built("int8", add)
+    name = g.layers[0].weights
+    shape = (literal_limits.MAX_BYTES, *g.tensors[name].shape[1:])
+    # One byte of memory: no weight of it is read.
+    large = np.broadcast_to(np.int8(1), shape)
+    g = dataclasses.replace(g, constants={**g.constants, name: large})
+    (reason,) = limits.reasons(g)
+    assert reason.startswith(f"{large.nbytes + g.constants[g.layers[0].bias].nbytes:,}")
+    assert "at most 16,777,216" in reason
+    assert literal_limits.reason(literal_limits.MAX_BYTES) is None

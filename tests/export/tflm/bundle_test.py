@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from tflite_micro import runtime
 
+from export import literal_limits
 from export.harness import firmware_files
 from export.tflite import from_graph, offline_plan
 from export.tflm import bundle, files, mps2, operators
@@ -235,3 +236,10 @@ def test_nothing_stays_of_a_folder_that_could_not_be_written(
     with pytest.raises(errors.StorageError, match="No space left"):
         files.write(tmp_path / "bundle", made)
     assert not (tmp_path / "bundle").exists()
+
+
+def test_a_file_larger_than_any_flash_is_refused_before_it_is_read():
+    with pytest.raises(errors.ExportError) as caught:
+        bundle.prepare(bytes(literal_limits.MAX_BYTES + 1), "net")
+    assert "16,777,217 bytes" in str(caught.value)
+    assert len(str(caught.value)) < 400

@@ -198,3 +198,15 @@ def test_transposed_convolution_pads_from_the_other_side():
     layer = dataclasses.replace(layer, pad=(0, 2))
     assert geometry.hardware_pad(layer) == (2, 0)
     assert geometry.convolution_input(layer) == (16, 12)
+
+
+def _first_free_word_by_word(taken, words):
+    first = 0
+    while taken >> first & ((1 << words) - 1):
+        first += memory.KERNEL_ALIGNMENT
+    return first
+
+
+@hypothesis.given(st.integers(0, 2**80), st.integers(0, 40))
+def test_the_first_free_words_are_those_of_a_search_word_by_word(taken, words):
+    assert memory._first_free(taken, words) == _first_free_word_by_word(taken, words)

@@ -1,6 +1,5 @@
 """What a graph costs on GAP8: the target's part of `tfpipeline.estimate`."""
 
-import dataclasses
 from collections import Counter
 from collections.abc import Mapping
 
@@ -139,7 +138,7 @@ def _counts(
 ) -> dict[str, int]:
     sums = dict.fromkeys(operations.NAMES, 0)
     for layer in step.layers:
-        counts = dataclasses.asdict(operations.count(g, layer))
+        counts = operations.count(g, layer).by_name()
         for name, count in counts.items():
             if shared[layer.name] > 1:
                 whole = g.tensors[layer.output].num_elements
@@ -164,13 +163,14 @@ def _memory(
     def peak(of: steps.Network, rule: str) -> int:
         return l2_plan.plan(of, bits=bits, rule=rule, capacity=None).peak_bytes
 
+    needed = peak(net, l2_plan.SYNC)
     return {
         "weight_bytes": weight_bytes,
         "bias_bytes": bias_bytes,
         # Where the network does not fit, what it would need.
-        "ram_bytes": peak(net, l2_plan.SYNC) if plan.shortages else plan.peak_bytes,
+        "ram_bytes": needed if plan.shortages else plan.peak_bytes,
         "ram_available_bytes": spec.L2_BYTES,
-        "l2_sync_bytes": peak(net, l2_plan.SYNC),
+        "l2_sync_bytes": needed,
         "l2_sync_bound_bytes": buffers.lower_bound(net, bits),
         "l2_async_bytes": peak(net, l2_plan.ASYNC),
         "l2_activations_bytes": peak(net, l2_plan.ACTIVATIONS),

@@ -22,9 +22,11 @@ that live then (`outside`), so that the other steps' places still mean something
 import collections
 import dataclasses
 import functools
+import itertools
 from collections.abc import Iterable, Mapping, Sequence
 
 from tfpipeline import errors
+from tfpipeline.cost import alive
 from tfpipeline.targets.gap8 import buffers, spec, steps
 
 ACTIVATIONS = "activations"
@@ -130,7 +132,11 @@ class Plan:
 
     def end(self, time: int) -> int:
         """The first byte above everything that lives during a step."""
-        return max((r.end for r in self._living[time]), default=0)
+        return max((r.end for r in self.alive(time)), default=0)
+
+    def alive(self, time: int) -> Sequence[Region]:
+        """What holds data during a step, in the order of `regions`."""
+        return self._living.get(time, ())
 
     @functools.cached_property
     def _living(self) -> Mapping[int, list[Region]]:
@@ -146,7 +152,7 @@ class Plan:
         """Name of the step with the most bytes of those that reach `peak_bytes`."""
         times = range(len(self.net.steps))
         sums = [
-            (self.end(t), sum(r.buffer.bytes for r in self._living[t])) for t in times
+            (self.end(t), sum(r.buffer.bytes for r in self.alive(t))) for t in times
         ]
         return self.net.steps[sums.index(max(sums))].name if sums else ""
 
@@ -185,8 +191,14 @@ def plan(
     full = {
         time: size for time in range(len(net.steps)) if (size := living[time]) > limit
     }
-    alive = [b for b in everything if not any(b.first <= t <= b.last for t in full)]
-    candidates = (_two_ended(net, alive), _by_size(alive))
+    # How many of these steps come before each.
+    earlier = [0, *itertools.accumulate(time in full for time in range(len(net.steps)))]
+    placeable = [
+        b
+        for b in everything
+        if earlier[b.first] == earlier[min(b.last + 1, len(net.steps))]
+    ]
+    candidates = (_two_ended(net, placeable), _by_size(placeable))
     made = [
         _with_weights(net, bits, rule, _Weights(net, each, bits, limit, full), hanging)
         for each in candidates
@@ -208,40 +220,46 @@ def ping_pong_bytes(net: steps.Network, bits: int = spec.DEFAULT_BITS) -> int:
 
 
 def _two_ended(
-    net: steps.Network, alive: Sequence[buffers.Buffer]
+    net: steps.Network, placeable: Sequence[buffers.Buffer]
 ) -> tuple[Region, ...]:
     """What lies at the base first, then the rest above it, each in order of time."""
     high = buffers.sides(net)
-    return _first_fit(alive, sorted(alive, key=lambda b: high.get(b.name, False)))
+    order = sorted(placeable, key=lambda b: high.get(b.name, False))
+    return _first_fit(placeable, order)
 
 
-def _by_size(alive: Sequence[buffers.Buffer]) -> tuple[Region, ...]:
-    return _first_fit(alive, sorted(alive, key=lambda b: -b.bytes))
+def _by_size(placeable: Sequence[buffers.Buffer]) -> tuple[Region, ...]:
+    return _first_fit(placeable, sorted(placeable, key=lambda b: -b.bytes))
 
 
 def _first_fit(
-    alive: Sequence[buffers.Buffer], order: Iterable[buffers.Buffer]
+    placeable: Sequence[buffers.Buffer], order: Iterable[buffers.Buffer]
 ) -> tuple[Region, ...]:
-    offsets: dict[str, Region] = {}
-    # By number of a step. Asking all regions of each is quadratic in them.
-    living: dict[int, list[Region]] = collections.defaultdict(list)
+    regions: dict[str, Region] = {}
+    placed = alive.Alive[_Span]()
     for buffer in order:
-        times = range(buffer.first, buffer.last + 1)
-        region = Region(buffer, _lowest(buffer, [r for t in times for r in living[t]]))
-        offsets[buffer.name] = region
-        for time in times:
-            living[time].append(region)
-    return tuple(offsets[buffer.name] for buffer in alive)
+        offset = _lowest(buffer.bytes, placed.during(buffer.first, buffer.last))
+        region = regions[buffer.name] = Region(buffer, offset)
+        if buffer.bytes:
+            placed.add(_span(region), buffer.first, buffer.last)
+    return tuple(regions[buffer.name] for buffer in placeable)
 
 
-def _lowest(buffer: buffers.Buffer, placed: Iterable[Region], start: int = 0) -> int:
-    """The lowest aligned offset from `start` on that is free of live regions."""
+# First byte of a region, and the first aligned one behind it.
+_Span = tuple[int, int]
+
+
+def _span(region: Region) -> _Span:
+    return region.offset, _aligned(region.end)
+
+
+def _lowest(size: int, taken: Iterable[_Span], start: int = 0) -> int:
+    """The lowest aligned offset from `start` on that is free of what is taken."""
     offset = _aligned(start)
-    taken = [r for r in placed if r.buffer.bytes and r.buffer.overlaps(buffer)]
-    for region in sorted(taken, key=lambda r: r.offset):
-        if region.offset >= offset + buffer.bytes:
+    for begin, end in sorted(taken):
+        if begin >= offset + size:
             break
-        offset = max(offset, _aligned(region.end))
+        offset = max(offset, end)
     return offset
 
 
@@ -291,14 +309,14 @@ class _Weights:
         self._ceiling = 0
         self._limit = limit
         self.placed = list(activations)
-        # By number of a step: what of `placed` lives then, and where the activations
-        # end. A search of all regions for every step is quadratic in them.
-        self._living: dict[int, list[Region]] = {}
-        self._ends: dict[int, int] = {}
-        for region in activations:
-            self._note(region)
-            for time in range(region.buffer.first, region.buffer.last + 1):
-                self._ends[time] = max(self._ends.get(time, 0), region.end)
+        # The weights that have their places.
+        self._weights = alive.Alive[_Span]()
+        # By number of a step, where the activations end; behind the last, nothing does.
+        times = 1 + max((r.buffer.last for r in activations), default=0)
+        self._ends = [0] * (1 + max(times, len(net.steps)))
+        for region in sorted(activations, key=lambda r: r.end):
+            first, last = region.buffer.first, region.buffer.last
+            self._ends[first : last + 1] = [region.end] * (last + 1 - first)
         self.tilings: list[Tiling] = []
         self.late: list[str] = []
         self.shortages: list[Shortage] = []
@@ -323,21 +341,20 @@ class _Weights:
 
     def _top(self, first: int, last: int) -> int:
         """The first byte above the activations of some steps."""
-        return max(self._ends.get(time, 0) for time in range(first, last + 1))
+        return max(self._ends[max(first, 0) : last + 1])
 
     def _place(self, region: Region) -> None:
         self.placed.append(region)
-        self._note(region)
-
-    def _note(self, region: Region) -> None:
-        for time in range(region.buffer.first, region.buffer.last + 1):
-            self._living.setdefault(time, []).append(region)
+        if region.buffer.bytes:
+            self._weights.add(_span(region), region.buffer.first, region.buffer.last)
 
     def _lowest(self, weights: buffers.Buffer, start: int) -> int:
-        """The lowest place from `start` on that is free while the weights are there."""
-        times = range(weights.first, weights.last + 1)
-        alive = [r for time in times for r in self._living.get(time, ())]
-        return _lowest(weights, alive, start)
+        """The lowest place from `start` on that is free while the weights are there.
+
+        From `start` on there are no activations.
+        """
+        taken = self._weights.during(weights.first, weights.last)
+        return _lowest(weights.bytes, taken, start)
 
     def holds_activations(self, time: int, step: steps.Step) -> bool:
         """Whether a step's activations fit; what is missing is recorded."""
@@ -378,8 +395,8 @@ class _Weights:
 
     def _tile(self, step: steps.Step, size: int, time: int) -> None:
         """Two tiles of as many output channels as fit, one where two do not."""
-        living = self._living.get(time, ())
-        start = _aligned(max((r.end for r in living), default=0))
+        ends = [end for _, end in self._weights.during(time, time)]
+        start = max(_aligned(self._top(time, time)), *ends, 0)
         total = step.result[0]
         unit = -(-size // total)
         count = 2

@@ -6,6 +6,7 @@ legend, weights as `#`, `.` is free; in SVG, each buffer has its color and a too
 
 import html
 import string
+from collections.abc import Iterable
 
 from tfpipeline import errors
 from tfpipeline.targets.gap8 import l2_plan, spec
@@ -48,10 +49,13 @@ def to_text(plan: l2_plan.Plan, *, columns: int = DEFAULT_COLUMNS) -> str:
         title(plan),
         f"{'step':<{width}} {'in use':>9}  0{plan.peak_bytes:>{columns - 1},}",
     ]
-    lines += [
-        f"{name:<{width}} {plan.end(time):>9,}  {_draw(plan, time, columns)}"
-        for time, name in enumerate(names)
-    ]
+    numbers = {id(region): index for index, region in enumerate(plan.regions)}
+    # Not asked of the plan for every row: it looks at all regions.
+    peak = max(plan.peak_bytes, 1)
+    for time, name in enumerate(names):
+        bars = [(region, numbers[id(region)]) for region in plan.alive(time)]
+        row = _draw(bars, peak, columns)
+        lines.append(f"{name:<{width}} {plan.end(time):>9,}  {row}")
     lines += ["", f"sign {'offset':>9} {'bytes':>9}  steps    buffer"]
     for index, region in enumerate(plan.regions):
         if region.step is None:
@@ -137,18 +141,17 @@ def _axis(peak: int, scale: float, bottom: int) -> list[str]:
     return parts
 
 
-def _draw(plan: l2_plan.Plan, time: int, columns: int) -> str:
+def _draw(alive: Iterable[tuple[l2_plan.Region, int]], peak: int, columns: int) -> str:
+    """The row of regions with their numbers."""
     row = [_FREE] * columns
-    alive = [
-        (region.buffer.bytes, region.offset, index)
-        for index, region in enumerate(plan.regions)
-        if region.lives(time)
+    bars = [
+        (each.buffer.bytes, each.offset, index, each.step is not None)
+        for each, index in alive
     ]
     # Small ones last, so that none of them disappears below a large neighbor.
-    for size, offset, index in sorted(alive, reverse=True):
-        start = offset * columns // max(plan.peak_bytes, 1)
-        end = max(start + 1, (offset + size) * columns // max(plan.peak_bytes, 1))
-        is_weights = plan.regions[index].step is not None
+    for size, offset, index, is_weights in sorted(bars, reverse=True):
+        start = offset * columns // peak
+        end = max(start + 1, (offset + size) * columns // peak)
         row[start:end] = (_WEIGHTS if is_weights else _sign(index)) * (end - start)
     return "".join(row[:columns])
 

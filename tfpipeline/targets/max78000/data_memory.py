@@ -17,6 +17,7 @@ layers stream (`streams`): their inputs are buffers, all of them needed at once.
 Source: ai8x-synthesis ab4f4c0, izer/backend/max7800x.py, load.py and unload.py.
 """
 
+import collections
 import dataclasses
 import itertools
 import math
@@ -144,15 +145,12 @@ def live_bytes(
 
     Words count in all instances of a tensor's processors. Arguments as those of `plan`.
     """
-    tensors = _tensors(layers, operands, outputs, input_format, spec)
-    return max(
-        sum(
-            WORD_BYTES * tensor.words * len(tensor.instances)
-            for tensor in tensors
-            if tensor.first_step <= step <= tensor.last_step
-        )
-        for step in range(INPUT, len(layers) + 1)
-    )
+    changes: collections.Counter[int] = collections.Counter()
+    for tensor in _tensors(layers, operands, outputs, input_format, spec):
+        size = WORD_BYTES * tensor.words * len(tensor.instances)
+        changes[tensor.first_step] += size
+        changes[tensor.last_step + 1] -= size
+    return max(itertools.accumulate(changes[step] for step in sorted(changes)))
 
 
 def lives(

@@ -1,6 +1,5 @@
 """What a graph costs on the accelerator: the target's part of `tfpipeline.estimate`."""
 
-import dataclasses
 import functools
 from collections.abc import Sequence
 
@@ -151,7 +150,7 @@ def _layer(
         name=" + ".join(step.graph_layers) or step.name,
         kind=line.layer.operator,
         macs=counts.macc,
-        **dataclasses.asdict(counts),
+        **counts.by_name(),
         weight_bytes=line.weight_bytes,
         latency_cycles={name: line.latency_cycles[name] for name in models},
     )

@@ -16,7 +16,7 @@ izer.py), so that copies turn them beforehand.
 import collections
 import dataclasses
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 
 from tfpipeline.targets.max78000 import draft
 from tfpipeline.targets.max78000 import spec as specs
@@ -67,9 +67,45 @@ def _turned(network: draft.Network, spec: specs.Spec) -> draft.Network:
         else:
             network = _with_equal_parts(network, index)
     # Sums follow what they read, which may be sums.
-    for name in [layer.output for layer in network.layers]:
-        network = _with_equal_sources(network, name)
+    reads = _Reads.of(network)
+    for layer in network.layers:
+        # A layer is changed in its own turn alone.
+        if not reads.is_settled(layer):
+            network = _with_equal_sources(network, layer.output)
+            reads = _Reads.of(network)
     return network
+
+
+@dataclasses.dataclass(frozen=True)
+class _Reads:
+    """What layers find where they read.
+
+    Attributes:
+        shapes: channels, rows and columns of every tensor.
+        parts: of every concatenation.
+        joined: concatenations of channels.
+    """
+
+    shapes: Mapping[str, tuple[int, draft.Pair]]
+    parts: Parts
+    joined: Collection[str]
+
+    @classmethod
+    def of(cls, network: draft.Network) -> "_Reads":
+        """Of all layers."""
+        joined = {e.output for e in network.concatenations if e.along != draft.PIXELS}
+        return cls(_shapes(network), _parts(network), joined)
+
+    def dims(self, layer: draft.Layer) -> list[draft.Pair]:
+        """Rows and columns of what a layer reads."""
+        return [self.shapes[name][1] for name in layer.operands]
+
+    def is_settled(self, layer: draft.Layer) -> bool:
+        """Whether a layer reads all with one shape, or nothing can be done about it."""
+        dims = self.dims(layer)
+        is_single = len(layer.operands) == 1 and layer.operands[0] not in self.joined
+        is_turned = all(math.prod(dim) == math.prod(layer.in_dim) for dim in dims)
+        return is_single or not is_turned or {*dims} == {layer.in_dim}
 
 
 def _with_equal_parts(network: draft.Network, index: int) -> draft.Network:
@@ -130,15 +166,11 @@ def _another_dim(dim: draft.Pair, most: int) -> draft.Pair:
 
 def _with_equal_sources(network: draft.Network, output: str) -> draft.Network:
     """Lets the layer that writes a tensor read all it reads with one shape."""
-    shapes, parts = _shapes(network), _parts(network)
+    reads = _Reads.of(network)
     layer = next(each for each in network.layers if each.output == output)
-    dims = [shapes[name][1] for name in layer.operands]
-    pixels = {e.output for e in network.concatenations if e.along == draft.PIXELS}
-    joined = parts.keys() - pixels
-    is_single = len(layer.operands) == 1 and layer.operands[0] not in joined
-    is_turned = all(math.prod(dim) == math.prod(layer.in_dim) for dim in dims)
-    if is_single or not is_turned or {*dims} == {layer.in_dim}:
+    if reads.is_settled(layer):
         return network
+    dims, parts = reads.dims(layer), reads.parts
     is_sum = layer.eltwise is not None and not layer.convolves
     if is_sum and not layer.pools and len({*dims}) == 1:
         changed = dataclasses.replace(layer, in_dim=dims[0], out_dim=dims[0])
@@ -162,21 +194,27 @@ def _with_equal_sources(network: draft.Network, output: str) -> draft.Network:
 
 
 def _for_sums(network: draft.Network) -> draft.Network:
-    reads = _reads(network)
-    layers = list(network.layers)
-    parts = _parts(network)
+    reads, parts, shapes = _reads(network), _parts(network), _shapes(network)
+    writers = {layer.output: index for index, layer in enumerate(network.layers)}
+    layers: list[draft.Layer] = []
+    # By the layer that copies come right behind, the first of them first; the input's
+    # are behind none.
+    copies: dict[int, list[draft.Layer]] = collections.defaultdict(list)
     for layer in network.layers:
-        if len(layer.operands) < 2 or layer.broadcasts:
-            continue
         operands = list(layer.operands)
-        for position, name in enumerate(operands):
-            if reads[name] > 1 or name in parts:
-                copy = copied(network, name, f"{layer.name}/copy_{position}")
-                _insert(layers, copy, _leaves(parts, name))
+        is_sum = len(operands) > 1 and not layer.broadcasts
+        for position, name in enumerate(layer.operands):
+            if is_sum and (reads[name] > 1 or name in parts):
+                copy = _copy(name, f"{layer.name}/copy_{position}", *shapes[name])
+                leaves = _leaves(parts, name)
+                behind = max(writers.get(leaf, -1) for leaf in leaves)
+                copies[behind].insert(0, copy)
                 operands[position] = copy.output
-        index = next(i for i, each in enumerate(layers) if each is layer)
-        layers[index] = dataclasses.replace(layer, operands=tuple(operands))
-    return dataclasses.replace(network, layers=tuple(layers))
+        layers.append(dataclasses.replace(layer, operands=tuple(operands)))
+    whole = copies[-1]
+    for index, layer in enumerate(layers):
+        whole += [layer, *copies[index]]
+    return dataclasses.replace(network, layers=tuple(whole))
 
 
 def _for_concatenations(network: draft.Network, spec: specs.Spec) -> draft.Network:
@@ -288,7 +326,10 @@ def copied(
     Those of the tensor are taken where none are given.
     """
     channels, shape = _shapes(network)[name]
-    dim = dim or shape
+    return _copy(name, copy, channels, dim or shape)
+
+
+def _copy(name: str, copy: str, channels: int, dim: draft.Pair) -> draft.Layer:
     return draft.Layer(
         kind=COPY,
         name=copy,

@@ -9,6 +9,8 @@ places whatever its layers are called.
 """
 
 import dataclasses
+import functools
+import operator
 from collections.abc import Callable, Mapping, Sequence
 
 from tfpipeline.ir import graph
@@ -26,29 +28,40 @@ def by_structure(g: graph.Graph) -> graph.Graph:
     """
     readers = _readers(g)
     numbers = _numbers(g)
-    sizes = {each.name: g.tensors[each.output].num_elements for each in g.layers}
-    ends = {
-        each.name for each in g.layers if {*graph.written_names(each)} & {*g.outputs}
-    }
+    outputs = {*g.outputs}
+    # A bit of an integer stands for a layer, by its position.
+    ends = sum(
+        1 << position
+        for position, each in enumerate(g.layers)
+        if not outputs.isdisjoint(graph.written_names(each))
+    )
     lengths: dict[str, int] = {}
     # Layers that read what a layer writes, or what is made of it, and that itself.
-    reached: dict[str, frozenset[str]] = {}
-    for layer in reversed(g.layers):
+    reached: dict[str, int] = {}
+    for position, layer in reversed([*enumerate(g.layers)]):
         found = [each.name for each in _readers_of(layer, readers)]
         lengths[layer.name] = 1 + max((lengths[name] for name in found), default=0)
         further = (reached[name] for name in found)
-        reached[layer.name] = frozenset({layer.name}).union(*further)
+        reached[layer.name] = functools.reduce(operator.or_, further, 1 << position)
+
+    def size(layers: int) -> int:
+        return sum(
+            g.tensors[each.output].num_elements
+            for position, each in enumerate(g.layers)
+            if layers >> position & 1
+        )
 
     def ordered(layers: Sequence[graph.Layer]) -> list[graph.Layer]:
+        if len(layers) < 2:
+            return list(layers)
         names = {layer.name for layer in layers}
 
         def preference(layer: graph.Layer) -> tuple[bool, bool, int, int, int]:
             name = layer.name
-            is_used = not ends.isdisjoint(reached[name])
+            is_used = bool(ends & reached[name])
             if any(reached[name] & reached[other] for other in names - {name}):
                 return is_used, True, -lengths[name], 0, numbers[name]
-            size = sum(sizes[each] for each in reached[name])
-            return is_used, False, lengths[name], -size, numbers[name]
+            return is_used, False, lengths[name], -size(reached[name]), numbers[name]
 
         return sorted(layers, key=preference)
 

@@ -30,6 +30,15 @@ from tfpipeline.targets.max78000 import spec as specs
 # The index that stands for the network's input.
 INPUT = data_memory.INPUT
 
+# What a layer that is asked for and one that is formed have in common. Without a name,
+# as in the vendor's tool where the description gives none.
+_SHARED_FIELDS = tuple(
+    field.name
+    for field in dataclasses.fields(draft.Layer)
+    if field.name in accelerator_layer.AcceleratorLayer.__dataclass_fields__
+    and field.name not in ("operands", "bias", "name")
+)
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class LoweredLayer:
@@ -235,11 +244,12 @@ def _placed(
     layers = [layer for layer in formed if layer is not None]
     if len(layers) < len(formed):
         return
-    for index, asked in enumerate(network.layers):
+    pairs = zip(network.layers, _with_sources(network, layers), strict=True)
+    for asked, layer in pairs:
         yield LoweredLayer(
             name=asked.name,
             kind=asked.kind,
-            layer=_with_source(network, layers, index),
+            layer=layer,
             operands=tuple(written[name] for name in asked.operands),
             graph_layers=asked.graph_layers,
             output=asked.output,
@@ -249,27 +259,21 @@ def _placed(
         )
 
 
-def _with_source(
-    network: draft.Network,
-    layers: Sequence[accelerator_layer.AcceleratorLayer],
-    index: int,
-) -> accelerator_layer.AcceleratorLayer:
-    """A layer that refers to an earlier one of the same kernel, as the tool finds it.
+def _with_sources(
+    network: draft.Network, layers: Sequence[accelerator_layer.AcceleratorLayer]
+) -> Iterator[accelerator_layer.AcceleratorLayer]:
+    """The layers; each refers to an earlier one of its kernel, as the tool finds it.
 
     The tool keeps equal weights of equal shape, width and processors once.
     """
-    layer, name = layers[index], network.layers[index].weights
-    for earlier in range(index):
-        other = layers[earlier]
-        if (
-            name is not None
-            and name == network.layers[earlier].weights
-            and (layer.processors, layer.weight_bits, layer.flatten)
-            == (other.processors, other.weight_bits, other.flatten)
-            and layer.output_processors == other.output_processors
-        ):
-            return dataclasses.replace(layer, weight_source=earlier)
-    return layer
+    firsts: dict[tuple[object, ...], int] = {}
+    for index, (asked, layer) in enumerate(zip(network.layers, layers, strict=True)):
+        places = (layer.processors, layer.output_processors)
+        kernel = (asked.weights, layer.weight_bits, layer.flatten, *places)
+        first = index if asked.weights is None else firsts.setdefault(kernel, index)
+        if first < index:
+            layer = dataclasses.replace(layer, weight_source=first)
+        yield layer
 
 
 def _form(
@@ -282,12 +286,7 @@ def _form(
     """
     if asked.broadcasts or any(name not in maps for name in asked.operands):
         return None
-    shared = {field.name for field in dataclasses.fields(draft.Layer)} & {
-        field.name for field in dataclasses.fields(accelerator_layer.AcceleratorLayer)
-    }
-    # Without a name, as in the vendor's tool where the description gives none.
-    other = {"operands", "bias", "name"}
-    values = {name: getattr(asked, name) for name in shared - other}
+    values = {name: getattr(asked, name) for name in _SHARED_FIELDS}
     if asked.activation in graph_view.BOUNDED_RELUS:
         # As many comparisons.
         values["activation"] = "ReLU"

@@ -257,8 +257,17 @@ def _written(
 
 def _first_free(taken: int, words: int) -> int:
     """First aligned word with enough free ones behind it; bits as in `taken`."""
-    first = 0
-    wanted = (1 << words) - 1
-    while blocked := taken >> first & wanted:
-        first = geometry.round_up(first + blocked.bit_length(), KERNEL_ALIGNMENT)
-    return first
+    if not words:
+        return 0
+    # Behind what is taken, everything is free: here, as many words as may be asked for.
+    length = taken.bit_length() + words + KERNEL_ALIGNMENT
+    # Bit i: a run of `found` free words begins at word i. Runs double, so that a full
+    # memory takes as many steps as `words` has bits, not one a kernel in it.
+    free, found = ~taken & ((1 << length) - 1), 1
+    while found < words:
+        step = min(found, words - found)
+        free &= free >> step
+        found += step
+    groups = -(-length // KERNEL_ALIGNMENT)
+    aligned = ((1 << groups * KERNEL_ALIGNMENT) - 1) // ((1 << KERNEL_ALIGNMENT) - 1)
+    return geometry.first_processor(free & aligned)

@@ -12,7 +12,6 @@ Bias, output shift, rounding and saturation cost nothing. `mul` is printed, but 
 operator of the tool's network description reaches it.
 """
 
-import dataclasses
 import math
 from collections.abc import Iterable
 
@@ -24,7 +23,7 @@ Operations = cost_operations.Operations
 
 def count(layer: accelerator_layer.AcceleratorLayer) -> Operations:
     """Operations of one layer."""
-    counts = dataclasses.asdict(Operations())
+    counts = Operations().by_name()
     out_values = layer.out_channels * math.prod(layer.out_dim)
     if layer.convolves:
         inputs = layer.in_channels // layer.groups * math.prod(layer.kernel)
@@ -45,7 +44,7 @@ def count(layer: accelerator_layer.AcceleratorLayer) -> Operations:
 
 def total(operations: Iterable[Operations]) -> Operations:
     """Sum of the counts."""
-    fields = [dataclasses.astuple(counts) for counts in operations]
+    fields = [counts.by_name().values() for counts in operations]
     return Operations(*map(sum, zip(*fields, strict=True)))
 
 

@@ -11,6 +11,7 @@ from tfpipeline.cost import (
     greedy_planner,
     kernel_scratch,
     liveness,
+    memory_plan,
     occupancy,
     target,
     weights,
@@ -54,7 +55,8 @@ def estimate_graph(
         bits=options.activation_bits,
         scratch=functools.partial(scratch.of_layer, bits=options.activation_bits),
     )
-    memory = _memory(g, board, options, buffers)
+    plan = greedy_planner.plan_greedily(buffers)
+    memory = _memory(g, board, options, plan)
     if board.name == _Q7_BOARD:
         try:
             found.append(cost.estimate_q7(layers, clock_hz=clock_hz))
@@ -84,7 +86,7 @@ def estimate_graph(
         notes=tuple(notes),
         maps=(
             occupancy.of_arena(
-                greedy_planner.plan_greedily(buffers),
+                plan,
                 [layer.name for layer in g.layers],
                 title="RAM, the arena with the scratch memory of CMSIS-NN",
                 available_bytes=board.ram_bytes,
@@ -124,7 +126,7 @@ def _memory(
     g: graph.Graph,
     board: spec.Board,
     options: estimate.Options,
-    buffers: Sequence[liveness.Buffer],
+    plan: memory_plan.Plan,
 ) -> dict[str, int]:
     bits = options.activation_bits
     kept = activations.state_bytes(g, bits)
@@ -134,8 +136,8 @@ def _memory(
         "bias_bytes": bias_bytes,
         "flash_bytes": weight_bytes + bias_bytes,
         "flash_available_bytes": board.flash_bytes,
-        "ram_bytes": greedy_planner.plan_greedily(buffers).peak_bytes + kept,
-        "ram_bound_bytes": liveness.lower_bound_bytes(buffers) + kept,
+        "ram_bytes": plan.peak_bytes + kept,
+        "ram_bound_bytes": liveness.lower_bound_bytes(plan.buffers) + kept,
         "ram_available_bytes": board.ram_bytes,
     }
 
