@@ -140,6 +140,11 @@ class Request(fields.Config):
         """
         if not self.model:
             raise errors.UsageError("say what to export: --model=NETWORK.tflite")
+        if not self.targets:
+            raise errors.UsageError(
+                f"say for what: --targets={catalog.ALL[0].name}, or several of "
+                f"{', '.join(each.name for each in catalog.ALL)}"
+            )
         return Given(
             self.model,
             self.calibration,

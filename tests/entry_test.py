@@ -12,6 +12,10 @@ from tfpipeline import entry, errors
 from tfpipeline.configs import fields
 
 
+class _OwnError(BaseException):
+    pass
+
+
 def _start(main, *arguments):
     with pytest.raises(SystemExit) as stopped:
         entry.start(main, "tool", example.Run(), ["tool", *arguments])
@@ -50,6 +54,11 @@ def _run(raised, *arguments):
             FileNotFoundError(2, "No such file or directory", "here"),
             2,
             "tool: error: cannot use 'here': No such file or directory\n",
+        ),
+        (
+            _OwnError("of theirs"),
+            1,
+            "tool: error: unexpected _OwnError: of theirs (--debug shows where)\n",
         ),
         (
             OSError("odd"),
@@ -117,7 +126,11 @@ def test_stray_argument_is_refused(capfd):
 
 
 @pytest.mark.parametrize(
-    "flag", ["--no_such_flag", "--debug=perhaps", "--bits", "--flagfile=absent"]
+    "flag",
+    [
+        *("--no_such_flag", "--debug=perhaps", "--bits", "--flagfile=absent"),
+        "--export=1\n2",
+    ],
 )
 def test_a_flag_that_cannot_be_is_one_line(flag, capfd):
     assert _run(None, flag) == 2

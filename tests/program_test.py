@@ -1,5 +1,7 @@
 """The one program, and `export` beside a user's file of that name."""
 
+import ast
+import importlib.util
 import os
 import pathlib
 import re
@@ -10,7 +12,7 @@ import pytest
 
 import tfpipeline
 from tests import programs
-from tfpipeline import program
+from tfpipeline import camera, errors, program
 
 _ROOT = programs.ROOT
 
@@ -98,3 +100,27 @@ def test_an_export_in_use_is_said_in_one_line(tmp_path):
     assert last.startswith(f"ImportError: {tmp_path / 'export.py'} is in use as")
     first = _run("-c", "import tfpipeline, export; print(export)", folder=tmp_path)
     assert pathlib.Path("export", "__init__.py").as_posix() in first.stdout
+
+
+@pytest.mark.parametrize("module", sorted(set(program.commands().values())))
+def test_arguments_without_a_name_are_in_a_tuple(module):
+    # One name alone would be taken letter by letter.
+    source = pathlib.Path(importlib.util.find_spec(module).origin)
+    if source.name == "__init__.py":
+        source = source.with_name("__main__.py")
+    calls = [
+        node
+        for node in ast.walk(ast.parse(source.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == "entry.start"
+    ]
+    assert calls
+    for keyword in (each for call in calls for each in call.keywords):
+        assert keyword.arg != "arguments" or isinstance(keyword.value, ast.Tuple)
+
+
+def test_a_pipe_is_no_dump_and_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "a.png")
+    with pytest.raises(errors.StorageError, match=r"a\.png is no plain file"):
+        camera.main(
+            camera.Command(input=str(tmp_path / "a.png"), output=str(tmp_path / "a.h"))
+        )

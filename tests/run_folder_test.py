@@ -225,3 +225,13 @@ def test_nobody_else_spells_the_places_of_a_run():
         if (places := _spelled(source.tree))
     }
     assert set(spelled) == {"tfpipeline/run_folder.py"}, spelled
+
+
+@pytest.mark.parametrize("name", ["file", "file/run", "loop", "loop/run"])
+def test_what_is_no_folder_is_refused_before_anything_is_done(name, tmp_path):
+    (tmp_path / "file").write_text("mine")
+    (tmp_path / "loop").symlink_to("loop")
+    folder = run_folder.RunFolder(tmp_path / name)
+    with pytest.raises(errors.ForeignFileError, match=r"is no folder\. Choose another"):
+        run_folder.require_same(folder, {})
+    assert (tmp_path / "file").read_text() == "mine"

@@ -7,7 +7,6 @@ Formats and what each leaves open: docs/camera.md.
 """
 
 import dataclasses
-import pathlib
 from collections.abc import Collection
 from typing import Annotated
 
@@ -15,6 +14,7 @@ from tfpipeline import atomic_files, entry, errors
 from tfpipeline.configs import fields
 from tfpipeline.configs.fields import Flag
 from tfpipeline.pictures import camera, camera_dumps, image_size, sample_headers
+from tfpipeline.untrusted import content
 
 # A sample .npy, the longest form, has 24 bytes a pixel: 101 MB for MAX_PIXELS.
 _MAX_INPUT_BYTES = 1 << 27
@@ -155,12 +155,8 @@ def _require_for(
 
 
 def _content(path: str) -> bytes:
-    try:
-        with pathlib.Path(path).open("rb") as stream:
-            data = stream.read(_MAX_INPUT_BYTES + 1)
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise errors.StorageError(f"cannot read {path}: {reason}") from error
+    with content.opened(path) as stream:
+        data = stream.read(_MAX_INPUT_BYTES + 1)
     if len(data) > _MAX_INPUT_BYTES:
         raise errors.DataError(
             f"{path} has over {_MAX_INPUT_BYTES} bytes, more than any image of up to "

@@ -55,4 +55,4 @@ def main(command: Command) -> None:
 
 
 if __name__ == "__main__":
-    entry.start(main, "compare", Command(), arguments="runs")
+    entry.start(main, "compare", Command(), arguments=("runs",))

@@ -209,8 +209,8 @@ def _run(
             app.run(lambda rest: work(rest) or 0, argv=given, flags_parser=parse)
     except SystemExit as ended:
         code = ended.code
-    # Of a program, not of a library.
-    except (Exception, KeyboardInterrupt, streams.EndedError) as error:
+    # Of a program, not of a library: signals, and whatever a user's code may raise.
+    except BaseException as error:
         # An error of a file has its name.
         is_nameless = isinstance(error, OSError) and error.filename is None
         code = _output_code(name, probe=is_nameless)

@@ -61,7 +61,9 @@ def _git_revision() -> dict[str, Any] | None:
     for command in commands:
         try:
             done = subprocess.run(
-                ("git", *command),
+                # Status would refresh the index: killed then, it leaves a lock there
+                # that stops the next commit.
+                ("git", "--no-optional-locks", *command),
                 cwd=folder,
                 capture_output=True,
                 text=True,

@@ -309,6 +309,7 @@ def claim(folder: RunFolder) -> None:
 
 def _require_free(folder: RunFolder) -> None:
     """Checks that a new run would meet nobody's files in its folder."""
+    _require_folder(folder.root)
     if not folder.root.is_dir():
         return
     try:
@@ -323,6 +324,18 @@ def _require_free(folder: RunFolder) -> None:
     for name in names:
         if folder.owns(name):
             raise _taken(folder.root, f"'{name}', which no run wrote there")
+
+
+def _require_folder(root: pathlib.Path) -> None:
+    """Checks that a folder is there or can be made, before anything takes long."""
+    there = next(
+        (each for each in (root, *root.parents) if os.path.lexists(each)), root
+    )
+    if os.path.lexists(there) and not there.is_dir():
+        raise errors.ForeignFileError(
+            f"--workdir={disk.shown(root)}: {disk.shown(there)} is no folder. Choose "
+            "another --workdir. Nothing was changed"
+        )
 
 
 def _change(name: str, before: Any, now: Any) -> str:

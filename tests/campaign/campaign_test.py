@@ -1,5 +1,6 @@
 """The campaign finds what it looks for, and the same again with the same seed."""
 
+import json
 import os
 import pathlib
 import signal
@@ -9,8 +10,8 @@ import numpy as np
 import pytest
 
 from tests.campaign import __main__ as campaign
-from tests.campaign import damage, damaged_files, part, readers, whole_files
-from tfpipeline import errors
+from tests.campaign import damage, damaged_files, part, readers, timeless, whole_files
+from tfpipeline import disk, errors, markers
 
 
 def _aborts(path):
@@ -131,3 +132,38 @@ def test_every_part_has_a_share_of_the_time():
     modules = pathlib.Path(campaign.__file__).parent.glob("*.py")
     parts = {path.stem for path in modules if "\ndef run(limits" in path.read_text()}
     assert parts == set(campaign.PARTS)
+
+
+def _study(folder, seconds, samples=6, listed=None):
+    """Files of a study that took so long, with their marker."""
+    folder.mkdir()
+    (folder / "study.json").write_text(
+        json.dumps({"seconds": seconds, "samples": samples}, indent=1)
+    )
+    (folder / "report.html").write_text(
+        f"<td>{samples}</td><td>{seconds:,.0f} s</td><td>0:00:0{seconds:.0f}</td>\n"
+    )
+    (folder / "results.csv").write_text("top1,0.33\n")
+    files = {path.name: (disk.digest(path.read_bytes()),) for path in folder.iterdir()}
+    markers.write(folder, markers.Marker(markers.RUN, {**files, **(listed or {})}))
+    return {path.name: path for path in folder.iterdir()}
+
+
+def test_runs_may_differ_in_the_time_that_they_took_and_in_nothing_else(tmp_path):
+    alone = timeless.read(_study(tmp_path / "alone", 0.4))
+    assert timeless.read(_study(tmp_path / "killed", 1.1)) == alone
+    other = timeless.read(_study(tmp_path / "other", 1.1, samples=5))
+    differing = [name for name in alone if alone[name] != other[name]]
+    assert sorted(differing) == ["report.html", "study.json"]
+    assert timeless.difference(alone["study.json"], other["study.json"]) == [
+        '- "samples": 6',
+        '+ "samples": 5',
+    ]
+    wrong = _study(tmp_path / "wrong", 1.1, listed={"study.json": ("0" * 64,)})
+    assert timeless.read(wrong)[markers.NAME] != alone[markers.NAME]
+    # Of a command whose files tell no times each byte counts.
+    one, two = (
+        timeless.read(_study(tmp_path / name, seconds), is_timed=False)
+        for name, seconds in (("one", 1.0), ("two", 2.0))
+    )
+    assert one != two

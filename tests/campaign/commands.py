@@ -52,7 +52,8 @@ class Command:
         weight: how often it is chosen, relative to others.
         begins_with: a folder of the inputs, whose files stand in {out} before.
         in_any_folder: whether {out} may have files of others before it is written to.
-        is_compared: whether it is run twice, to know which bytes are always the same.
+        is_compared: whether it is run twice, to know what is always the same.
+        is_timed: whether its files tell how long it took, which is not compared.
     """
 
     name: str
@@ -62,6 +63,7 @@ class Command:
     begins_with: str | None = None
     in_any_folder: bool = False
     is_compared: bool = True
+    is_timed: bool = False
 
 
 def _export(target: str, model: str, *flags: str) -> Command:
@@ -110,8 +112,11 @@ ALL = (
         study_test.classifier(
             pathlib.Path("{inputs}"), "{out}", "--formats=float,int8"
         ),
+        is_timed=True,
     ),
-    Command("train", "tfpipeline.train", (*_TRAIN, "--workdir={out}"), 6),
+    Command(
+        "train", "tfpipeline.train", (*_TRAIN, "--workdir={out}"), 6, is_timed=True
+    ),
     Command(
         "search",
         "tfpipeline.search",

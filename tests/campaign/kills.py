@@ -10,8 +10,8 @@ import tempfile
 import time
 from collections.abc import Callable
 
-from tests.campaign import commands, part, whole_files
-from tfpipeline import errors
+from tests.campaign import commands, part, timeless, whole_files
+from tfpipeline import errors, markers
 
 # Of a command that takes seconds, on a machine that has other work.
 LIMIT_SECONDS = 900
@@ -27,7 +27,8 @@ class Reference:
         seconds: that it took.
         changes: of its folder that could be seen.
         names: of the files that it wrote.
-        stable: those which are the same each time, with their bytes.
+        stable: those which are the same each time, with what they say of anything but
+            the time that it took.
         folder: with all of them.
     """
 
@@ -81,13 +82,14 @@ class Ground:
         if command.name not in self._references:
             places = [self.place(command) for _ in range(1 + command.is_compared)]
             runs = [self._left_alone(command, place) for place in places]
-            one, other = places[0].ours(), places[-1].ours()
+            one, other = (
+                timeless.read(place.ours(), command.is_timed)
+                for place in (places[0], places[-1])
+            )
             stable = {
-                name: path.read_bytes()
-                for name, path in one.items()
-                if command.is_compared
-                and name in other
-                and path.read_bytes() == other[name].read_bytes()
+                name: data
+                for name, data in one.items()
+                if command.is_compared and data == other.get(name)
             }
             self._references[command.name] = Reference(
                 seconds=min(seconds for seconds, _ in runs),
@@ -192,12 +194,13 @@ def _killed(
     place = ground.place(command)
     history = []
 
-    def fault(what: str) -> None:
+    def fault(what: str, **how: object) -> None:
         found.fault(
             f"{command.name}: {what}",
             seed=limits.seed,
             kills=list(history),
             printed=last_lines(place),
+            **how,
         )
 
     for _ in range(choice.randint(1, _MOST_KILLS)):
@@ -236,7 +239,7 @@ def _goes_on(
     place: commands.Place,
     reference: Reference,
     found: part.Findings,
-    fault: Callable[[str], None],
+    fault: Callable[..., None],
 ) -> None:
     """Runs the same command to its end, and compares what it left."""
     number = commands.begun(command, place)
@@ -258,12 +261,18 @@ def _goes_on(
     missing = reference.names - set(ours)
     if missing and command.is_compared:
         fault(f"lacks {sorted(missing)[:3]}")
+    read = timeless.read(ours, command.is_timed)
     other = [
         name
         for name, data in reference.stable.items()
-        if name in ours and ours[name].read_bytes() != data
+        if name in read and read[name] != data
     ]
     if other:
-        fault(f"differs from a run that was left alone: {other[:3]}")
+        # The marker lists digests of the others.
+        first = max(other, key=lambda name: name != markers.NAME)
+        fault(
+            f"differs from a run that was left alone: {other[:3]}",
+            difference=timeless.difference(reference.stable[first], read[first]),
+        )
     for broken in whole_files.broken(ours):
         fault(f"not whole at the end: {broken}")

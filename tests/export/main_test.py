@@ -123,10 +123,11 @@ def test_unusable_file_is_one_line(tmp_path, content, message):
     [
         ([f"--model={MODEL}", "--targets=gap9"], "unknown target 'gap9'"),
         ([], "--model="),
+        ([f"--model={MODEL}", "--targets="], "say for what: --targets=int8"),
         ([str(MODEL), "again"], "unexpected argument"),
         ([f"--model={ROOT / 'tests'}"], "export/int8/model.tflite"),
     ],
-    ids=["target", "nothing", "positional", "no run"],
+    ids=["target", "nothing", "no target", "positional", "no run"],
 )
 def test_wrong_usage_is_one_line(arguments, message):
     done = run(*arguments)

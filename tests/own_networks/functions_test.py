@@ -123,3 +123,17 @@ def test_a_file_that_cannot_be_imported(tmp_path):
     path.write_text("import nothing_of_this_name\n", encoding="utf-8")
     with pytest.raises(errors.UsageError, match="importing it raised ModuleNotFound"):
         functions.made(forms.find(f"{path}:small"), {})
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("import sys\nsys.exit(0)\n", r"importing it raised .*sys\.exit\(0\)"),
+        ("def net():\n    raise SystemExit\n", r"raised .*ended the program"),
+    ],
+)
+def test_code_that_ends_the_program_is_told(text, message, tmp_path):
+    path = tmp_path / "script.py"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(errors.UsageError, match=message):
+        functions.made(forms.find(f"{path}:net"), {})

@@ -34,6 +34,7 @@ def define(config: fields.Config, values: flags.FlagValues) -> None:
             flags.DEFINE_multi_string(name, list(default), text, **more)
         elif leaf.is_tuple:
             flags.DEFINE_list(name, [str(each) for each in default], text, **more)
+            values[name].parser = _ListParser()
         elif leaf.base is bool:
             flags.DEFINE_bool(name, default, text, **more)
             values[name].parser = _BooleanParser()
@@ -80,6 +81,17 @@ class _BooleanParser(flags.BooleanParser):  # type: ignore[misc]
             return super().parse(argument)
         except ValueError:
             raise ValueError("it must be true or false") from None
+
+
+class _ListParser(flags.ListParser):  # type: ignore[misc]
+    """Says in words what the text must be."""
+
+    def parse(self, argument: Any) -> Any:
+        """The values, of a text or a list."""
+        try:
+            return super().parse(argument)
+        except ValueError:
+            raise ValueError("it must be values with commas between") from None
 
 
 class _NumberParser(flags.ArgumentParser):  # type: ignore[misc]

@@ -9,6 +9,7 @@ from tfpipeline import errors
 from tfpipeline.compat import keras
 from tfpipeline.models import forms
 from tfpipeline.readers import custom_objects
+from tfpipeline.untrusted import code
 
 _SHAPE, _CLASSES = "input_shape", "num_classes"
 
@@ -40,7 +41,8 @@ def made(
         form, function, options, {_SHAPE: input_shape, _CLASSES: num_classes}
     )
     try:
-        model = function(**arguments)
+        with code.contained():
+            model = function(**arguments)
     except errors.PipelineError:
         raise
     except Exception as error:
@@ -64,7 +66,10 @@ def made(
 
 def _function(form: forms.Form) -> Callable[..., Any]:
     try:
-        module = importlib.import_module(form.module) if form.module else _file(form)
+        with code.contained():
+            module = (
+                importlib.import_module(form.module) if form.module else _file(form)
+            )
     except Exception as error:
         raise errors.UsageError(
             f"--model={form.title}: importing it raised {errors.brief(error)}"

@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from tfpipeline import errors
-from tfpipeline.untrusted import content
+from tfpipeline.untrusted import code, content
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,10 +44,11 @@ class CustomObjects:
             UsageError: importing it raises.
         """
         try:
-            if self.module:
-                module = importlib.import_module(self.module)
-            else:
-                module = imported(f"tfpipeline_objects_{self.path.stem}", self.path)
+            with code.contained():
+                if self.module:
+                    module = importlib.import_module(self.module)
+                else:
+                    module = imported(f"tfpipeline_objects_{self.path.stem}", self.path)
         except Exception as error:
             raise errors.UsageError(
                 f"--custom_objects={self.path.name}: importing it raised "

@@ -1,5 +1,7 @@
 """Pictures of every mode come out as a viewer shows them."""
 
+import os
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -103,3 +105,10 @@ def test_real_numbers_are_refused(tmp_path):
     path = _saved(tmp_path / "a.tif", Image.fromarray(np.zeros((8, 6), np.float32)))
     with pytest.raises(errors.DataError, match=r"a\.tif .*pixels are real numbers"):
         list(pictures.read([path], _GRAY))
+
+
+def test_a_pipe_is_no_picture_and_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "a.png")
+    for read in (pictures.look, lambda paths: list(pictures.read(paths, _RGB))):
+        with pytest.raises(errors.StorageError, match=r"a\.png is no plain file"):
+            read([str(tmp_path / "a.png")])

@@ -16,7 +16,7 @@ from tfpipeline.compat import tf
 from tfpipeline.data import forms, iteration, specs, splits
 from tfpipeline.data import request as requests
 from tfpipeline.data.own import array_files, examples, streams
-from tfpipeline.untrusted import damage
+from tfpipeline.untrusted import code, damage
 
 # Of dictionaries that a data set's elements may be.
 _INPUT_NAMES = ("inputs", "image", "audio", "features", "x")
@@ -61,7 +61,8 @@ def _call(where: str) -> Any:
     if not callable(function):
         raise errors.UsageError(f"{source} has no function '{name}'")
     try:
-        return function()
+        with code.contained():
+            return function()
     except errors.PipelineError:
         raise
     # The function is anybody's.
@@ -74,7 +75,8 @@ def _call(where: str) -> Any:
 def _module(source: str) -> Any:
     try:
         if not source.endswith(".py"):
-            return importlib.import_module(source)
+            with code.contained():
+                return importlib.import_module(source)
         path = pathlib.Path(source).resolve()
         # A name of its own, so that no module of that name is in the way.
         name = f"own_{hashlib.sha256(os.fsencode(path)).hexdigest()[:12]}_{path.stem}"
@@ -82,7 +84,8 @@ def _module(source: str) -> Any:
         assert specification is not None and specification.loader is not None
         module = importlib.util.module_from_spec(specification)
         sys.modules[name] = module
-        specification.loader.exec_module(module)
+        with code.contained():
+            specification.loader.exec_module(module)
     except Exception as error:
         raise errors.UsageError(
             f"cannot import {source}: {type(error).__name__}: {damage.reason(error)}"

@@ -186,8 +186,7 @@ def converted(picture: Image.Image, channels: int) -> Image.Image:
 
 def _header(path: str) -> tuple[Size, bool]:
     """Upright (height, width), and whether a picture is gray."""
-    with _named(path), Image.open(path) as picture:
-        _require_size(picture, path)
+    with opened(path, path) as picture:
         width, height = picture.size
         if picture.getexif().get(_ORIENTATION) in _TURNED:
             width, height = height, width
@@ -213,7 +212,12 @@ def opened(source: str | io.BytesIO, what: str) -> Iterator[Image.Image]:
 
     Raises:
         DataError: it is none, or damaged, or too large, or the caller finds that out.
+        StorageError: the path is absent, or no plain file.
     """
+    if isinstance(source, str):
+        # No pipe, at which Pillow would wait for ever.
+        with content.opened(source):
+            pass
     with _named(what), Image.open(source) as picture:
         _require_size(picture, what)
         yield picture

@@ -22,7 +22,7 @@ from tfpipeline.data import (
 )
 from tfpipeline.data import request as requests
 from tfpipeline.data.own import array_files, examples, pictures, streams
-from tfpipeline.untrusted import damage
+from tfpipeline.untrusted import code, damage
 
 
 def read(spec: specs.DatasetSpec, asked: requests.Request) -> splits.Dataset:
@@ -90,7 +90,8 @@ def _builder(
 def _own(name: str, config: str | None, root: pathlib.Path) -> tfds.core.DatasetBuilder:
     """The builder in a module that the command line names, its data prepared."""
     try:
-        module = importlib.import_module(name)
+        with code.contained():
+            module = importlib.import_module(name)
     except Exception as error:
         raise errors.UsageError(
             f"cannot import {name}: {type(error).__name__}: {damage.reason(error)}"
