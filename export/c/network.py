@@ -23,6 +23,7 @@ from export.c import (
     plain_kernels,
     recurrent_kernels,
     states,
+    vector_products,
     weighted_kernels,
     weighted_layers,
 )
@@ -521,6 +522,7 @@ $kept} states;
 _FRAGMENTS = {
     **arithmetic.FRAGMENTS,
     **paired_products.fragments(),
+    **vector_products.fragments(),
     **convolution_kernels.fragments(),
     **depthwise_kernels.fragments(),
     **weighted_kernels.fragments(),

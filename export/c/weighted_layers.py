@@ -11,7 +11,13 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from export.c import convolution_kernels, depthwise_kernels, literals, place
+from export.c import (
+    convolution_kernels,
+    depthwise_kernels,
+    literals,
+    place,
+    vector_convolutions,
+)
 from tfpipeline.ir import graph
 from tfpipeline.simulate import derived, fixed_point
 
@@ -73,6 +79,11 @@ def scratch_bytes(g: graph.Graph, layer: graph.Layer) -> Sequence[int]:
             size += taps * width
         # Cores without DSP instructions have two columns at most.
         size = max(size, min(2, pixels) * taps * width)
+    if g.tensors[layer.inputs[0]].dtype == "int8":
+        lanes = vector_convolutions.LANES
+        columns = most if pixels >= most else 1
+        if not lies_in_columns(g, layer) or taps % lanes:
+            size = max(size, columns * -(-taps // lanes) * lanes)
     return (size,)
 
 
@@ -96,7 +107,7 @@ def convolution(which: place.Place, layer: graph.Layer) -> place.Code:
     columns = (which.scratch, int(lies_in_columns(g, layer)))
     return place.Code(
         (
-            literals.array("ALIGNED int8_t", f"{label}_weights", _packed(g, layer)),
+            _weights(g, layer, f"{label}_weights"),
             *_scaling(g, layer, label, is_wide, bias),
             literals.struct("window", f"{label}_window", fields),
         ),
@@ -253,13 +264,27 @@ def lies_in_columns(g: graph.Graph, layer: graph.Layer) -> bool:
     return is_tiled and is_line and not any(map(any, padding))
 
 
+def _weights(g: graph.Graph, layer: graph.Weighted, name: str) -> str:
+    """The array of a convolution's weights.
+
+    With int8, the order of four taps is the core's: those whose inputs become one pair
+    follow each other (`convolution_kernels.order`), so that even bytes of a word are two
+    taps of one channel, odd bytes those of the other.
+    """
+    values = _packed(g, layer)
+    if g.tensors[layer.inputs[0]].dtype != "int8":
+        return literals.array("ALIGNED int8_t", name, values)
+    fours = zip(*(iter(map(str, values)),) * (2 * UNROLLED), strict=True)
+    rows = literals.items(f"TAPS({', '.join(each)})" for each in fours)
+    size = f"{len(values)} + BEHIND"
+    return f"static const ALIGNED int8_t {name}[{size}] = {{\n{rows}}};\n"
+
+
 def _packed(g: graph.Graph, layer: graph.Weighted) -> list[int]:
-    """Weights in the order in which they are read: two channels in turn, tap by tap.
+    """Weights of two channels in turn, tap by tap.
 
     Taps are filled up with zeros, and so is a last channel of each group that has no
-    other one to be paired with. Of four taps, those whose inputs become one pair follow
-    each other (`convolution_kernels.order`): even bytes of a word are two taps of one
-    channel, odd bytes those of the other.
+    other one to be paired with.
     """
     kernel = derived.kernel_values(g, layer)
     groups = 1
@@ -269,9 +294,7 @@ def _packed(g: graph.Graph, layer: graph.Weighted) -> list[int]:
     taps = column_taps(g, layer)
     fill = (kernel.shape[1] % 2, taps - kernel.shape[2])
     kernel = np.pad(kernel, ((0, 0), (0, fill[0]), (0, fill[1])))
-    order = list(convolution_kernels.order(g.tensors[layer.inputs[0]].dtype))
-    kernel = kernel.reshape(-1, 2, taps // UNROLLED, UNROLLED)[..., order]
-    return [int(value) for value in kernel.transpose(0, 2, 3, 1).ravel()]
+    return kernel.reshape(-1, 2, taps).transpose(0, 2, 1).ravel().tolist()
 
 
 def _dense_window(g: graph.Graph, layer: graph.Dense) -> place.Fields:
