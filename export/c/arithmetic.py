@@ -159,7 +159,6 @@ _MVE = """\
 #if defined(__ARM_FEATURE_MVE) && (__ARM_FEATURE_MVE & 1) && defined(__GNUC__) \\
     && !defined(__ARM_BIG_ENDIAN)
 #define HAS_MVE
-#include <arm_mve.h>
 enum { BEHIND = 24 };
 #define TAPS(a, b, c, d, e, f, g, h) a, b, c, d, e, f, g, h
 #else

@@ -166,16 +166,21 @@ _VECTOR_LIMITED = """\
 NOT_INLINE static void limit_int8(int8_t *values, int32_t count, int32_t low,
     int32_t high)
 {
-    const int8x16_t lows = vdupq_n_s8((int8_t)low), highs = vdupq_n_s8((int8_t)high);
     if (low == -128 && high == 127) {
         return;
     }
-    for (; count > 0; count -= 16) {
-        const mve_pred16_t lanes = vctp8q((uint32_t)count);
-        const int8x16_t some = vmaxq_s8(vldrbq_z_s8(values, lanes), lows);
-        vstrbq_p_s8(values, vminq_s8(some, highs), lanes);
-        values += 16;
-    }
+    __asm__ volatile("vdup.8 q1, %2\\n"
+                     "vdup.8 q2, %3\\n"
+                     "wlstp.8 lr, %1, 2f\\n"
+                     "1: vldrb.8 q0, [%0]\\n"
+                     "vmax.s8 q0, q0, q1\\n"
+                     "vmin.s8 q0, q0, q2\\n"
+                     "vstrb.8 q0, [%0], #16\\n"
+                     "letp lr, 1b\\n"
+                     "2:"
+                     : "+r"(values)
+                     : "r"(count), "r"(low), "r"(high)
+                     : "memory", "lr", "q0", "q1", "q2");
 }
 #else
 $others\

@@ -17,6 +17,7 @@ from export.c import (
     literals,
     place,
     vector_convolutions,
+    vector_depthwise,
 )
 from tfpipeline.ir import graph
 from tfpipeline.simulate import derived, fixed_point
@@ -29,6 +30,8 @@ MAX_SMALL_SUM = 2**30 - 1
 # Of a plane of a depthwise convolution in scratch memory; more rows than that are
 # computed strip by strip.
 MAX_PLANE_BYTES = 4096
+# Of 16 channels of a few pixels and their neighbors: if more, one by one is computed.
+MAX_VECTOR_BYTES = 8192
 
 CONVOLUTIONS = (graph.Conv1D, graph.Conv2D, graph.Dense)
 
@@ -66,7 +69,10 @@ def scratch_bytes(g: graph.Graph, layer: graph.Layer) -> Sequence[int]:
     becomes pairs.
     """
     if isinstance(layer, graph.DepthwiseConv2D):
-        return (_plane_bytes(_planes(g, layer)[0], strip_rows(g, layer)),)
+        fields = _planes(g, layer)[0]
+        tile = vector_tile(g, layer)
+        size = _vector_bytes(fields, tile) if tile else 0
+        return (max(_plane_bytes(fields, strip_rows(g, layer)), size),)
     if not isinstance(layer, CONVOLUTIONS):
         return ()
     pixels = math.prod(g.tensors[layer.output].shape[:-1])
@@ -126,11 +132,17 @@ def depthwise(which: place.Place, layer: graph.Layer) -> place.Code:
     # As of a convolution: a plane has the zero point around it.
     zero = derived.zero_point(g, layer.inputs[0])
     bias = derived.bias_values(g, layer) - zero * kernel.sum(axis=(1, 2))
-    scratch = (which.scratch, strip_rows(g, layer), int(is_turned))
+    strips = [strip_rows(g, layer)]
+    if tile := vector_tile(g, layer):
+        name = f"vector_{name}"
+        strips += tile
+    scratch = (which.scratch, *strips, int(is_turned))
+    # The taps of all channels follow each other, as vectors have them.
+    weights = kernel.transpose(1, 2, 0).ravel().tolist()
     tables = (f"{label}_weights", f"&{label}_window", f"&{label}_scaling")
     return place.Code(
         (
-            literals.array("int8_t", f"{label}_weights", kernel.ravel().tolist()),
+            literals.array("int8_t", f"{label}_weights", weights, behind="BEHIND"),
             *_scaling(g, layer, label, is_wide, bias),
             literals.struct("window", f"{label}_window", fields),
         ),
@@ -221,6 +233,59 @@ def strip_rows(g: graph.Graph, layer: graph.DepthwiseConv2D) -> int:
     return rows
 
 
+def vector_tile(g: graph.Graph, layer: graph.DepthwiseConv2D) -> tuple[int, int] | None:
+    """Rows and columns that cores with MVE compute at once.
+
+    As many as the memory of a plane allows, or `PIXELS` of a line: those for which the
+    fewest pixels are copied. None where a sum of two products outgrows int16, a channel
+    has several results, a sum cannot be doubled, or a tile takes too much memory.
+    """
+    source, result = g.tensors[layer.inputs[0]], g.tensors[layer.output]
+    if source.dtype != "int8" or source.shape[-1] != result.shape[-1]:
+        return None
+    if derived.kernel_values(g, layer).min() == -128 or not _is_small(g, layer):
+        return None
+    fields = _planes(g, layer)[0]
+    rows, columns = fields["output_rows"], fields["output_columns"]
+    smallest = (1, min(columns, depthwise_kernels.PIXELS))
+    least = _vector_bytes(fields, smallest)
+    if least > MAX_VECTOR_BYTES:
+        return None
+    most = max(_plane_bytes(fields, strip_rows(g, layer)), least)
+    tiles = [smallest]
+    for height in range(1, rows + 1):
+        width = columns
+        while width and _vector_bytes(fields, (height, width)) > most:
+            width -= 1
+        if not width:
+            break
+        tiles.append((height, width))
+
+    def copied(tile: tuple[int, int]) -> int:
+        height, width = tile
+        count = -(-rows // height) * -(-columns // width)
+        return count * math.prod(_vector_plane(fields, tile))
+
+    return min(tiles, key=copied)
+
+
+def _vector_plane(fields: Mapping[str, int], tile: tuple[int, int]) -> tuple[int, int]:
+    """Rows and columns of the input that a tile of the output is made of."""
+    rows, columns = tile
+    return (
+        (rows - 1) * fields["row_stride"]
+        + (fields["kernel_rows"] - 1) * fields["row_dilation"]
+        + 1,
+        (columns - 1) * fields["column_stride"] + fields["kernel_columns"],
+    )
+
+
+def _vector_bytes(fields: Mapping[str, int], tile: tuple[int, int]) -> int:
+    """Scratch memory of `vector_depthwise`: taps and a plane of 16 channels."""
+    taps = fields["kernel_rows"] * fields["kernel_columns"]
+    return vector_depthwise.LANES * (taps + math.prod(_vector_plane(fields, tile)))
+
+
 def line_taps(g: graph.Graph, layer: graph.DepthwiseConv2D) -> int:
     """Taps of a row of a depthwise kernel as it is written."""
     return _planes(g, layer)[0]["kernel_columns"]
@@ -275,9 +340,8 @@ def _weights(g: graph.Graph, layer: graph.Weighted, name: str) -> str:
     if g.tensors[layer.inputs[0]].dtype != "int8":
         return literals.array("ALIGNED int8_t", name, values)
     fours = zip(*(iter(map(str, values)),) * (2 * UNROLLED), strict=True)
-    rows = literals.items(f"TAPS({', '.join(each)})" for each in fours)
-    size = f"{len(values)} + BEHIND"
-    return f"static const ALIGNED int8_t {name}[{size}] = {{\n{rows}}};\n"
+    taps = [f"TAPS({', '.join(each)})" for each in fours]
+    return literals.array("ALIGNED int8_t", name, taps, len(values), "BEHIND")
 
 
 def _packed(g: graph.Graph, layer: graph.Weighted) -> list[int]:
@@ -349,9 +413,16 @@ def _scaling(
         **place.bounds(g, layer),
     }
     if not is_wide:
-        fields["is_small"] = int(_has_small_sums(g, layer) and max(shifts) < 0)
+        fields["is_small"] = int(_is_small(g, layer))
     struct = "wide_scaling" if is_wide else "scaling"
     return [*tables, literals.struct(struct, f"{label}_scaling", fields)]
+
+
+def _is_small(g: graph.Graph, layer: graph.Weighted) -> bool:
+    """Whether all factors shift to the right, and all sums can be doubled."""
+    factors = derived.channel_factors(g, layer)
+    shifts = [shift for multiplier, shift in factors if multiplier]
+    return max(shifts, default=-1) < 0 and _has_small_sums(g, layer)
 
 
 def _has_small_sums(g: graph.Graph, layer: graph.Weighted) -> bool:
