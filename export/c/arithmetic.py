@@ -159,10 +159,10 @@ _MVE = """\
 #if defined(__ARM_FEATURE_MVE) && (__ARM_FEATURE_MVE & 1) && defined(__GNUC__) \\
     && !defined(__ARM_BIG_ENDIAN)
 #define HAS_MVE
-enum { BEHIND = 24 };
+enum { BEHIND = 24, MORE = 7 };
 #define TAPS(a, b, c, d, e, f, g, h) a, b, c, d, e, f, g, h
 #else
-enum { BEHIND = 0 };
+enum { BEHIND = 0, MORE = 0 };
 #define TAPS(a, b, c, d, e, f, g, h) a, b, e, f, c, d, g, h
 #endif
 """
@@ -189,7 +189,7 @@ static inline void copy_bytes(void *to, const void *from, int32_t count)
                      "vstrb.8 q0, [%0], #16\\n"
                      "letp lr, 1b\\n"
                      "2:"
-                     : "+r"(to), "+r"(from)
+                     : "+&r"(to), "+&r"(from)
                      : "r"(count)
                      : "memory", "lr", "q0");
 #else

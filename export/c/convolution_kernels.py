@@ -178,7 +178,7 @@ NOT_INLINE static void limit_int8(int8_t *values, int32_t count, int32_t low,
                      "vstrb.8 q0, [%0], #16\\n"
                      "letp lr, 1b\\n"
                      "2:"
-                     : "+r"(values)
+                     : "+&r"(values)
                      : "r"(count), "r"(low), "r"(high)
                      : "memory", "lr", "q0", "q1", "q2");
 }

@@ -22,48 +22,61 @@ static void vector_results(tile *t, int32_t count, int is_small)
     }
 }
 
-/* Of the last channels, fewer than are computed at once: by way of copies. */
+/* Of the last channels, fewer than are computed at once: by way of eight results. A
+   pair that does not exist is the first one again; tables may be read behind their
+   ends. */
 static void vector_rest(tile *t, int32_t count, int32_t channels, int32_t depth,
     int is_small)
 {
-    int32_t bias[8] = {0}, multiplier[8] = {0};
-    int8_t shift[8] = {0}, results[8];
+    static const uint16_t after_each_other[8] = {0, 1, 2, 3, 4, 5, 6, 7};
+    int8_t results[8];
     int8_t *const output = t->output;
-    for (int32_t c = 0; c < channels; ++c) {
-        bias[c] = t->bias[c];
-        multiplier[c] = t->multiplier[c];
-        shift[c] = t->shift[c];
-    }
-    t->bias = bias;
-    t->multiplier = multiplier;
-    t->shift = shift;
     t->output = results;
     t->count = 1;
     if (count == 4) {
-        for (int32_t i = 0; i < 8; ++i) {
-            t->offsets[i] = (uint16_t)i;
-        }
+        t->offsets = after_each_other;
         vector_results(t, count, is_small);
         for (int32_t i = 0; i < 4; ++i) {
             output[i * depth] = results[2 * i];
         }
         return;
     }
-    for (int32_t i = 0; i < 4; ++i) {
-        /* A pair that does not exist is the last one again. */
-        if (2 * i >= channels) {
-            t->rows[i] = t->rows[i - 1];
-        }
+    for (int32_t i = 1; i < 4; ++i) {
+        t->rows[i] = t->rows[2 * i < channels ? i : 0];
     }
     vector_results(t, count, is_small);
-    memcpy(output, results, (size_t)channels);
+    for (int32_t c = 0; c < channels; ++c) {
+        output[c] = results[c];
+    }
+}
+
+/* count rows of width bytes, step bytes apart, one after the other. */
+static inline void copy_rows(int8_t *to, const int8_t *from, int32_t width,
+    int32_t step, int32_t count)
+{
+    const int8_t *source;
+    int8_t *target;
+    __asm__ volatile("1: mov %0, %3\\n"
+                     "mov %1, %2\\n"
+                     "wlstp.8 lr, %5, 3f\\n"
+                     "2: vldrb.8 q0, [%0], #16\\n"
+                     "vstrb.8 q0, [%1], #16\\n"
+                     "letp lr, 2b\\n"
+                     "3: add %2, %2, %5\\n"
+                     "add %3, %3, %6\\n"
+                     "subs %4, %4, #1\\n"
+                     "bne 1b"
+                     : "=&r"(source), "=&r"(target), "+&r"(to), "+&r"(from),
+                       "+&r"(count)
+                     : "r"(width), "r"(step)
+                     : "cc", "memory", "lr", "q0");
 }
 
 static void convolution_int8(const int8_t *input, int8_t *output, int8_t *scratch,
     int is_columns, const int8_t *weights, const window *w, const scaling *s)
 {
-    const int32_t step =
-        (w->kernel_rows * w->kernel_columns * w->kernel_channels + 3) / 4 * 4;
+    const int32_t width = w->kernel_columns * w->kernel_channels;
+    const int32_t step = (w->kernel_rows * width + 3) / 4 * 4;
     const int32_t filled = (step + 15) / 16 * 16;
     const int32_t depth = w->output_channels;
     const int32_t per_group = depth / (w->channels / w->kernel_channels);
@@ -71,27 +84,54 @@ static void convolution_int8(const int8_t *input, int8_t *output, int8_t *scratc
     const int32_t count = pixels < 4 || depth > $max_depth ? 1 : 4;
     const int32_t channels = count == 4 ? 2 : 8, rest = per_group % channels;
     const int is_direct = is_columns && step == filled;
-    if (!is_direct) {
+    /* Inputs below a row of taps lie side by side. */
+    const int is_dense = w->row_dilation == 1
+        && (w->kernel_columns == 1 || (w->column_dilation == 1 && per_group == depth));
+    const int32_t row_step = w->columns * w->channels;
+    uint16_t offsets[8];
+    for (int32_t i = 0; i < 4; ++i) {
+        offsets[2 * i] = (uint16_t)(count == 4 ? i * depth : i);
+        offsets[2 * i + 1] = (uint16_t)(count == 4 ? i * depth + 1 : i + 4);
+    }
+    if (!is_direct && (w->kernel_rows * width) % 16 != 0) {
         memset(scratch, 0, (size_t)(count * filled));
     }
     for (int32_t start = 0; start < depth; start += per_group) {
         const int8_t *const source = input + start / per_group * w->kernel_channels;
         const int8_t *const taps =
             weights + start / per_group * ((per_group + 1) / 2 * 2) * step;
+        int32_t row = 0, column = 0;
         for (int32_t pixel = 0; pixel < pixels; pixel += count) {
             tile t;
-            /* The last four are computed with those before them, again. */
-            pixel = pixel + count > pixels ? pixels - count : pixel;
+            if (pixel + count > pixels) {
+                /* The last four are computed with those before them, again. */
+                pixel = pixels - count;
+                row = pixel / w->output_columns;
+                column = pixel - row * w->output_columns;
+            }
             for (int32_t i = 0; i < count; ++i) {
-                int8_t *const column = scratch + i * filled;
-                const int8_t **const row = &t.rows[5 - count + i];
-                *row = column;
+                int8_t *const to = scratch + i * filled;
                 if (is_direct) {
-                    *row = input + (pixel + i) * step;
-                } else if (is_columns) {
-                    copy_bytes(column, input + (pixel + i) * step, step);
+                    t.rows[5 - count + i] = input + (pixel + i) * step;
+                    continue;
+                }
+                t.rows[5 - count + i] = to;
+                if (is_columns) {
+                    copy_bytes(to, input + (pixel + i) * step, step);
+                    continue;
+                }
+                const int32_t y = row * w->row_stride - w->top;
+                const int32_t x = column * w->column_stride - w->left;
+                if (is_dense && y >= 0 && x >= 0 && y + w->kernel_rows <= w->rows
+                    && x + w->kernel_columns <= w->columns) {
+                    copy_rows(to, source + y * row_step + x * w->channels, width,
+                        row_step, w->kernel_rows);
                 } else {
-                    gather_int8(source, column, w, pixel + i, s->input_zero);
+                    gather_int8(source, to, w, pixel + i, s->input_zero);
+                }
+                if (++column == w->output_columns) {
+                    column = 0;
+                    ++row;
                 }
             }
             for (int32_t i = 0; i < 5 - count; ++i) {
@@ -105,11 +145,7 @@ static void convolution_int8(const int8_t *input, int8_t *output, int8_t *scratc
             t.next = channels * step - 2 * filled;
             t.zero = s->zero;
             t.count = per_group / channels;
-            for (int32_t i = 0; i < 4; ++i) {
-                t.offsets[2 * i] = (uint16_t)(count == 4 ? i * depth : i);
-                t.offsets[2 * i + 1] =
-                    (uint16_t)(t.offsets[2 * i] + (count == 4 ? 1 : 4));
-            }
+            t.offsets = offsets;
             if (t.count) {
                 vector_results(&t, count, s->is_small);
             }

@@ -1,11 +1,11 @@
 """Depthwise convolutions of int8 on cores with MVE: sixteen channels at a time.
 
 Sixteen channels are copied to scratch memory with their padding, tile by tile of the
-image, and before them their taps. Products of two taps are added as int16 before they become
-int32: without weights of -128 no sum of two is larger than 2 * 128 * 127. VMULLB takes
-even bytes and VMULLT odd ones, VMOVLB and VMOVLT even and odd halves, so that of four
-vectors of sums the first one has the channels 0, 4, 8, 12, the second one 1, 5, 9, 13
-and so on; bytes of results are put together again in the same way.
+image, and before them their taps. Products of two taps are added as int16 before they
+become int32: without weights of -128 no sum of two is larger than 2 * 128 * 127.
+VMULLB takes even bytes and VMULLT odd ones, VMOVLB and VMOVLT even and odd halves, so
+that of four vectors of sums the first one has the channels 0, 4, 8, 12, the second one
+1, 5, 9, 13 and so on; bytes of results are put together again in the same way.
 """
 
 from export.c import fragment, literals, paired_products
@@ -91,10 +91,10 @@ _LINE = (
 
 _TEXT = """\
 #ifdef HAS_MVE
-/* A line of results of at most 16 channels: rows of pairs of taps, and of one more where
-   is_odd; jump and stride are bytes from a row to the next and from a pixel to the next.
-   Of biases, multipliers and shifts, the first four are those of the channels 0, 4, 8
-   and 12, the next ones those of 1, 5, 9, 13. */
+/* A line of results of at most 16 channels: rows of pairs of taps, and of one more
+   where is_odd; jump and stride are bytes from a row to the next and from a pixel to
+   the next. Of biases, multipliers and shifts, the first four are those of the channels
+   0, 4, 8 and 12, the next ones those of 1, 5, 9, 13. */
 typedef struct {
     const int8_t *pixel, *taps;
     int32_t rows, pairs, is_odd, jump, stride, count;
@@ -124,7 +124,7 @@ static inline int8_t *copy_vectors(int8_t *to, const int8_t *from, int32_t step,
                      "vstrb.8 q0, [%0], #16\\n"
                      "le lr, 1b\\n"
                      "2:"
-                     : "+r"(to), "+r"(from)
+                     : "+&r"(to), "+&r"(from)
                      : "r"(step), "r"(count), "r"(lanes)
                      : "memory", "lr", "q0");
     return to;
@@ -137,14 +137,14 @@ static inline int8_t *fill_vectors(int8_t *to, int32_t value, int32_t count)
                      "1: vstrb.8 q0, [%0], #16\\n"
                      "le lr, 1b\\n"
                      "2:"
-                     : "+r"(to)
+                     : "+&r"(to)
                      : "r"(value), "r"(count)
                      : "memory", "lr", "q0");
     return to;
 }
 
-/* Rows of 16 channels, from row top and column begin on, and what lies around them: zero
-   points. row_step and step lead to the next row and column. */
+/* Rows of 16 channels, from row top and column begin on, and what lies around them:
+   zero points. row_step and step lead to the next row and column. */
 NOT_INLINE static void fill_vector_plane(const int8_t *input, int32_t row_step,
     int32_t step, int8_t *plane, const window *w, int32_t top, int32_t rows,
     int32_t begin, int32_t line, int32_t zero, int32_t lanes)

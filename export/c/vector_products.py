@@ -7,10 +7,11 @@ as for all cores: VLD20 and VLD21 take them apart. Columns have a multiple of 16
 and zeros where there are fewer; taps behind those of a channel may be anything.
 
 Results are scaled as four integers of 32 bits. VQRDMULH is `high_product`: the upper
-half of 2 * a * b + 2^31, which saturates only where both are INT32_MIN, as no multiplier
-is (Armv8-M Architecture Reference Manual, DDI 0553, C2.4). VRSHL rounds halves up; with
-1 less of negative values before, away from zero, as `rounded_shift`: -k - 1 + 2^(e - 1)
-over 2^e, rounded down, is the nearest integer to -k / 2^e and the lower one of two.
+half of 2 * a * b + 2^31, which saturates only where both are INT32_MIN, as no
+multiplier is (Armv8-M Architecture Reference Manual, DDI 0553, C2.4). VRSHL rounds
+halves up; with 1 less of negative values before, away from zero, as `rounded_shift`:
+-k - 1 + 2^(e - 1) over 2^e, rounded down, is the nearest integer to -k / 2^e and the
+lower one of two.
 """
 
 from export.c import fragment, literals, paired_products
@@ -150,7 +151,7 @@ def _results(columns: int, is_small: bool) -> tuple[str, ...]:
         rows, moving, row = _ROWS[:4], "stm lr, {r1, r3, r5, r7}", _ROWS[4]
     registers = f"{{{', '.join((*_ROWS, _END))}}}"
     return (
-        *("push {r0, r4-r11, lr}", f"add r1, r0, #{_OFFSETS}", "vldrh.16 q7, [r1]"),
+        *("push {r0, r4-r11, lr}", f"ldr r1, [r0, #{_OFFSETS}]", "vldrh.16 q7, [r1]"),
         *("3:", "ldr lr, [sp]", f"ldm lr, {registers}"),
         *_loop(block("vmladav.s8"), block("vmladava.s8"), row),
         *(*_MOVED, "ldr lr, [sp]", f"add r0, lr, #{_TABLES}", "ldr r6, [lr, #40]"),
@@ -172,7 +173,7 @@ typedef struct {
     const int8_t *shift;
     int8_t *output;
     int32_t next, zero, count;
-    uint16_t offsets[8];
+    const uint16_t *offsets;
 } tile;
 #endif
 """

@@ -333,8 +333,8 @@ def _weights(g: graph.Graph, layer: graph.Weighted, name: str) -> str:
     """The array of a convolution's weights.
 
     With int8, the order of four taps is the core's: those whose inputs become one pair
-    follow each other (`convolution_kernels.order`), so that even bytes of a word are two
-    taps of one channel, odd bytes those of the other.
+    follow each other (`convolution_kernels.order`), so that even bytes of a word are
+    two taps of one channel, odd bytes those of the other.
     """
     values = _packed(g, layer)
     if g.tensors[layer.inputs[0]].dtype != "int8":
@@ -394,16 +394,21 @@ def _scaling(
         multipliers = tuple(map(fixed_point.reduced_multiplier, multipliers))
         shifts = tuple(15 - shift for shift in shifts)
     bits = 64 if is_wide else 32
+    # Vectors read a few elements more.
+    is_int8 = g.tensors[layer.inputs[0]].dtype == "int8"
+    more = "MORE" if is_int8 and isinstance(layer, CONVOLUTIONS) else ""
     tables = []
     # Sums of the kernels of convolutions begin with it.
     has_bias = bias.any() or not (is_wide or isinstance(layer, graph.TransposeConv2D))
     if has_bias:
         values = bias.astype(np.int64).astype(f"int{bits}").tolist()
-        tables.append(literals.array(f"int{bits}_t", f"{label}_bias", values))
+        name = f"{label}_bias"
+        tables.append(literals.array(f"int{bits}_t", name, values, behind=more))
     multiplier_type = "int16_t" if is_wide else "int32_t"
+    multiplier_name = f"{label}_multiplier"
     tables += [
-        literals.array(multiplier_type, f"{label}_multiplier", multipliers),
-        literals.array("int8_t", f"{label}_shift", shifts),
+        literals.array(multiplier_type, multiplier_name, multipliers, behind=more),
+        literals.array("int8_t", f"{label}_shift", shifts, behind=more),
     ]
     fields = {
         "bias": f"{label}_bias" if has_bias else "0",

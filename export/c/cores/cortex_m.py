@@ -23,8 +23,8 @@ ${declared}static const struct {
     void (*handlers[15])(void);
 } vectors __attribute__((section(".vectors"), used)) = {
     stack_end,
-    {$reset, fault, fault, fault, fault, fault, fault, fault, fault, fault, fault, fault,
-     fault, fault, fault},
+    {$reset, fault, fault, fault, fault, fault, fault, fault, fault, fault, fault,
+     fault, fault, fault, fault},
 };
 
 ${begin}uint32_t semihosting(uint32_t operation, uintptr_t argument)
@@ -108,8 +108,8 @@ _MPS2_MEMORY = """\
     RAM (rwx) : ORIGIN = 0x20000000, LENGTH = 4M
 """
 
-# AN547, "Arm Corstone SSE-300 with Cortex-M55", 3.4 memory map: the vectors in ITCM, the
-# code in the DDR memory, data in the SRAM of the FPGA.
+# AN547, "Arm Corstone SSE-300 with Cortex-M55", 3.4 memory map: the vectors in ITCM,
+# the code in the DDR memory, data in the SRAM of the FPGA.
 _MPS3_MEMORY = """\
     VECTORS (rx) : ORIGIN = 0x00000000, LENGTH = 512K
     FLASH (rx) : ORIGIN = 0x60000000, LENGTH = 4M
