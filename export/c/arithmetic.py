@@ -153,6 +153,20 @@ static inline int32_t wide_requantized(int64_t sum, const wide_scaling *s,
 }
 """
 
+_MVE = """\
+/* Cortex-M55, M85 and the like compute 16 int8 at once; the same text for all cores has
+   their taps in another order, and bytes behind them that may be read. */
+#if defined(__ARM_FEATURE_MVE) && (__ARM_FEATURE_MVE & 1) && defined(__GNUC__) \\
+    && !defined(__ARM_BIG_ENDIAN)
+#define HAS_MVE
+enum { BEHIND = 24, MORE = 7 };
+#define TAPS(a, b, c, d, e, f, g, h) a, b, c, d, e, f, g, h
+#else
+enum { BEHIND = 0, MORE = 0 };
+#define TAPS(a, b, c, d, e, f, g, h) a, b, e, f, c, d, g, h
+#endif
+"""
+
 _WORDS = """\
 static inline uint32_t word_at(const void *bytes)
 {
@@ -169,6 +183,16 @@ static inline void put_word(void *bytes, uint32_t word)
 /* memcpy of a few bytes, without a call; the last word may overlap the one before. */
 static inline void copy_bytes(void *to, const void *from, int32_t count)
 {
+#ifdef HAS_MVE
+    __asm__ volatile("wlstp.8 lr, %2, 2f\\n"
+                     "1: vldrb.8 q0, [%1], #16\\n"
+                     "vstrb.8 q0, [%0], #16\\n"
+                     "letp lr, 1b\\n"
+                     "2:"
+                     : "+&r"(to), "+&r"(from)
+                     : "r"(count)
+                     : "memory", "lr", "q0");
+#else
     uint8_t *const target = to;
     const uint8_t *const source = from;
     if (count < 4) {
@@ -181,6 +205,7 @@ static inline void copy_bytes(void *to, const void *from, int32_t count)
         put_word(target + i, word_at(source + i));
     }
     put_word(target + count - 4, word_at(source + count - 4));
+#endif
 }
 """
 
@@ -269,7 +294,8 @@ $extremes\
 """
 
 FRAGMENTS = {
-    "words": Fragment(_WORDS),
+    "mve": Fragment(_MVE),
+    "words": Fragment(_WORDS, ("mve",)),
     "dsp": Fragment(_DSP.replace("$extremes", _extremes()), ("words",)),
     "right_shifts": Fragment(_RIGHT_SHIFTS),
     "wrapped": Fragment(_WRAPPED),

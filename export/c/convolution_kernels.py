@@ -9,7 +9,7 @@ from regrouping the additions, as they do with unsigned sums, which then need mo
 registers than there are.)
 """
 
-from export.c import fragment, literals, weighted_kernels
+from export.c import fragment, literals, vector_convolutions, weighted_kernels
 
 Fragment = fragment.Fragment
 
@@ -159,6 +159,33 @@ _SPREAD = {
         const uint32_t low = word_at(input), high = word_at(input + 2);
 """,
 }
+
+_VECTOR_LIMITED = """\
+#ifdef HAS_MVE
+/* Brings results within narrower bounds than those of their type. */
+NOT_INLINE static void limit_int8(int8_t *values, int32_t count, int32_t low,
+    int32_t high)
+{
+    if (low == -128 && high == 127) {
+        return;
+    }
+    __asm__ volatile("vdup.8 q1, %2\\n"
+                     "vdup.8 q2, %3\\n"
+                     "wlstp.8 lr, %1, 2f\\n"
+                     "1: vldrb.8 q0, [%0]\\n"
+                     "vmax.s8 q0, q0, q1\\n"
+                     "vmin.s8 q0, q0, q2\\n"
+                     "vstrb.8 q0, [%0], #16\\n"
+                     "letp lr, 1b\\n"
+                     "2:"
+                     : "+&r"(values)
+                     : "r"(count), "r"(low), "r"(high)
+                     : "memory", "lr", "q0", "q1", "q2");
+}
+#else
+$others\
+#endif
+"""
 
 _LIMITED = """\
 #ifdef HAS_DSP
@@ -396,6 +423,8 @@ def fragments() -> dict[str, fragment.Fragment]:
             **{"lowest": f"{-(2 ** (bits - 1))}", "highest": f"{2 ** (bits - 1) - 1}"},
             **{"mask": hex(2**bits - 1), "repeated": hex((2**32 - 1) // (2**bits - 1))},
         )
+        if dtype == "int8":
+            limit = literals.filled(_VECTOR_LIMITED, others=limit)
         found[f"limit_{dtype}"] = Fragment(limit, ("dsp", "not_inline", "clamped"))
         both = f"{_GATHER}\n{_PAIRED_GATHER}".replace("$reach", _REACH)
         gather = literals.filled(both, **names, spread=_SPREAD[dtype])
@@ -414,9 +443,17 @@ def _convolution(name: str, types: dict[str, str]) -> fragment.Fragment:
     texts = [_SUMS, _PAIRED_WIDE_SUMS if is_wide else _PAIRED_SUMS]
     small = "" if is_wide else _SMALL
     kernel = _CONVOLUTION.replace("$limit", limit).replace("$small", small)
+    text = "\n".join(literals.filled(text, **names) for text in (*texts, kernel))
+    if dtype == "int8":
+        text = literals.filled(
+            vector_convolutions.KERNEL,
+            max_depth=str(vector_convolutions.MAX_DEPTH),
+            others=text,
+        )
     return Fragment(
-        "\n".join(literals.filled(text, **names) for text in (*texts, kernel)),
+        text,
         (
+            *(("tiles",) if dtype == "int8" else ()),
             f"gather_{dtype}",
             f"products_{dtype}",
             "paired_products",

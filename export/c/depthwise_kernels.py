@@ -65,19 +65,22 @@ typedef struct {
     int32_t count, step; /* pixels of a line of results, and from one to the next */
 } channel;
 
-static void spread_taps(const int8_t *weights, int16_t *taps, const channel *c)
+/* Taps of one channel of depth. */
+NOT_INLINE static void spread_taps(const int8_t *weights, int32_t depth, int16_t *taps,
+    const channel *c)
 {
     for (int32_t row = 0; row < c->rows; ++row) {
         if (c->is_three) {
             taps[0] = weights[0];
-            taps[1] = taps[2] = weights[1];
-            taps[3] = weights[2];
+            taps[1] = taps[2] = weights[depth];
+            taps[3] = weights[2 * depth];
             taps += 4;
-            weights += 3;
+            weights += 3 * depth;
             continue;
         }
         for (int32_t i = 0; i < c->columns; ++i) {
-            *taps++ = *weights++;
+            *taps++ = *weights;
+            weights += depth;
         }
         if (c->columns % 2) {
             *taps++ = 0;
@@ -340,7 +343,7 @@ def _line_of_three(stride: int, dtype: str) -> tuple[str, ...]:
 _DEPTHWISE = """\
 /* Each output channel from one input channel; strip rows of results at a time. Where
    is_turned, rows are the columns of input and output. */
-static void depthwise_$name(const $value *input, $value *output,
+NOT_INLINE static void depthwise_$name(const $value *input, $value *output,
     int16_t *scratch, int32_t strip, int is_turned, const int8_t *weights,
     const window *w, const $scaling *s)
 {
@@ -349,7 +352,6 @@ static void depthwise_$name(const $value *input, $value *output,
     const int32_t stride = w->column_stride;
     const int32_t paired = (w->kernel_columns + 1) / 2 * 2;
     const int32_t line = ((w->output_columns - 1) * stride + paired + 1) / 2 * 2;
-    const int32_t size = w->kernel_rows * w->kernel_columns;
     const int32_t from_row = (is_turned ? 1 : w->columns) * w->channels;
     const int32_t from_column = (is_turned ? w->rows : 1) * w->channels;
     const int32_t to_row = (is_turned ? 1 : w->output_columns) * depth;
@@ -370,7 +372,7 @@ static void depthwise_$name(const $value *input, $value *output,
                         + (w->kernel_rows - 1) * w->row_dilation + 1,
                     line, s->input_zero);
             }
-            spread_taps(weights + number * size, scratch, &c);
+            spread_taps(weights + number, depth, scratch, &c);
             for (int32_t row = 0; row < rows; ++row) {
                 depthwise_line_$name(plane + row * w->row_stride * line,
                     output + (first + row) * to_row + number, &c, s, number);
@@ -392,7 +394,7 @@ _LIMIT = """\
 def fragments() -> dict[str, fragment.Fragment]:
     """All kernels by name, `depthwise_int8`, with what they build on."""
     found = {
-        "channel": Fragment(_TYPE, ("dsp",)),
+        "channel": Fragment(_TYPE, ("dsp", "not_inline")),
         "add_window": Fragment(_WINDOW, ("channel",)),
         "line_of_three": Fragment(_LINE_OF_THREE, ("dsp", "not_inline")),
     }

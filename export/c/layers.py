@@ -56,6 +56,9 @@ def _mean(which: Place, layer: graph.Layer) -> Code:
     g, label, name = which.g, which.label, f"mean_{_dtype(which, layer)}"
     sizes = axes.reduced(g.tensors[layer.inputs[0]].shape, layer.axes)
     sizes += [1] * (5 - len(sizes))
+    if sizes[3:] == [1, 1]:
+        # Means that lie side by side, as vectors have them.
+        sizes = [*sizes[:2], 1, 1, sizes[2]]
     fields = {
         "sizes": sizes,
         "by": derived.mean_factor(g, layer, sizes[1] * sizes[3]),

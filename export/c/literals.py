@@ -74,10 +74,27 @@ def items(values: Iterable[str], indent: str = "    ") -> str:
     return "".join(f"{indent}{line}\n" for line in (*lines, line))
 
 
-def array(ctype: str, name: str, values: Sequence[int]) -> str:
-    """A constant array."""
+def array(
+    ctype: str,
+    name: str,
+    values: Sequence[int | str],
+    length: int | None = None,
+    behind: str = "",
+) -> str:
+    """A constant array.
+
+    Args:
+        ctype: of its elements.
+        name: of the array.
+        values: numbers, or macros of several.
+        length: if it is not the number of values.
+        behind: the number of elements that follow, zeros, as an expression.
+    """
     rows = items(map(str, values))
-    return f"static const {ctype} {name}[{len(values)}] = {{\n{rows}}};\n"
+    size = f"{len(values) if length is None else length}"
+    if behind:
+        size += f" + {behind}"
+    return f"static const {ctype} {name}[{size}] = {{\n{rows}}};\n"
 
 
 def struct(ctype: str, name: str, fields: Mapping[str, object]) -> str:

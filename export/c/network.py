@@ -23,6 +23,9 @@ from export.c import (
     plain_kernels,
     recurrent_kernels,
     states,
+    vector_depthwise,
+    vector_plain_kernels,
+    vector_products,
     weighted_kernels,
     weighted_layers,
 )
@@ -521,6 +524,9 @@ $kept} states;
 _FRAGMENTS = {
     **arithmetic.FRAGMENTS,
     **paired_products.fragments(),
+    **vector_products.fragments(),
+    **vector_depthwise.fragments(),
+    **vector_plain_kernels.fragments(),
     **convolution_kernels.fragments(),
     **depthwise_kernels.fragments(),
     **weighted_kernels.fragments(),

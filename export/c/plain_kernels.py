@@ -2,7 +2,7 @@
 
 import itertools
 
-from export.c import fragment, literals
+from export.c import fragment, literals, vector_plain_kernels
 from tfpipeline.simulate import support
 
 Fragment = fragment.Fragment
@@ -71,6 +71,7 @@ static void max_pool_$name(const $name_t *input, $name_t *output, const window *
             const span xs = column_span(w, column);
             const $name_t *source = input + (ys.start + ys.first) * row_step
                 + (xs.start + xs.first) * step;
+$vectors\
             int32_t left = step;
             for (; left >= 4; left -= 4) {
                 largest_4_$name(source, &ys, &xs, row_step, step, low, high, output);
@@ -125,6 +126,7 @@ static void average_pool_$name(const $name_t *input, $name_t *output,
             const int32_t rows = ys.last - ys.first, columns = xs.last - xs.first;
             const $name_t *source = input + (ys.start + ys.first) * row_step
                 + (xs.start + xs.first) * step;
+$vectors\
             int32_t left = step;
             for (; left >= 4; left -= 4) {
                 average_4_$name(source, &ys, &xs, row_step, step, low, high, output);
@@ -171,6 +173,7 @@ static void mean_$name(const $name_t *input, $name_t *output, const averaging *m
     const uint32_t zeros = (uint32_t)m->input_zero * (uint32_t)(n[1] * n[3]);
     for (int32_t a = 0; a < n[0]; ++a) {
         for (int32_t c = 0; c < n[2]; ++c) {
+$vectors\
             for (int32_t e = 0; e < n[4]; ++e) {
                 uint32_t sum = 0;
                 for (int32_t b = 0; b < n[1]; ++b) {
@@ -224,6 +227,7 @@ static void addition_$name(const $name_t *first, const $name_t *second, $name_t 
             for (int32_t c = 0; c < n[2]; ++c) {
                 const $name_t *x = first + a * s[0] + b * s[1] + c * s[2];
                 const $name_t *y = second + a * t[0] + b * t[1] + c * t[2];
+$vectors\
                 for (int32_t d = n[3]; d > 0; --d) {
                     const int32_t p = rounded((*x - from) * unit, &f);
                     const int32_t q = rounded((*y - other) * unit, &g);
@@ -335,6 +339,15 @@ static void requantize_${source}_to_$result(const ${source}_t *input,
 """
 
 
+# What kernels of int8 do with vectors, and what they call for it.
+_VECTORS = {
+    "max_pool": (vector_plain_kernels.LARGEST, "largest_16"),
+    "average_pool": (vector_plain_kernels.AVERAGE, "sums_16"),
+    "addition": (vector_plain_kernels.ADDITION, "add_vectors", "limit_int8"),
+    "mean": (vector_plain_kernels.MEAN, "sums_16"),
+}
+
+
 def _largest_words(dtype: str) -> dict[str, str]:
     """Four channels as one word or two."""
     bits = int(dtype.removeprefix("int"))
@@ -384,7 +397,10 @@ def fragments() -> dict[str, fragment.Fragment]:
             ("mean", _MEAN, ("averaging", "clamped")),
         ),
     ):
-        names = {"name": name, "name_t": f"{name}_t"}
+        names = {"name": name, "name_t": f"{name}_t", "vectors": ""}
+        if name == "int8":
+            names["vectors"], *more = _VECTORS[kernel]
+            needs = (*needs, *more)
         if kernel == "max_pool":
             names |= _largest_words(name)
         typed = literals.filled(text, **names)

@@ -11,7 +11,14 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from export.c import convolution_kernels, depthwise_kernels, literals, place
+from export.c import (
+    convolution_kernels,
+    depthwise_kernels,
+    literals,
+    place,
+    vector_convolutions,
+    vector_depthwise,
+)
 from tfpipeline.ir import graph
 from tfpipeline.simulate import derived, fixed_point
 
@@ -23,6 +30,8 @@ MAX_SMALL_SUM = 2**30 - 1
 # Of a plane of a depthwise convolution in scratch memory; more rows than that are
 # computed strip by strip.
 MAX_PLANE_BYTES = 4096
+# Of 16 channels of a few pixels and their neighbors: if more, one by one is computed.
+MAX_VECTOR_BYTES = 8192
 
 CONVOLUTIONS = (graph.Conv1D, graph.Conv2D, graph.Dense)
 
@@ -60,7 +69,10 @@ def scratch_bytes(g: graph.Graph, layer: graph.Layer) -> Sequence[int]:
     becomes pairs.
     """
     if isinstance(layer, graph.DepthwiseConv2D):
-        return (_plane_bytes(_planes(g, layer)[0], strip_rows(g, layer)),)
+        fields = _planes(g, layer)[0]
+        tile = vector_tile(g, layer)
+        size = _vector_bytes(fields, tile) if tile else 0
+        return (max(_plane_bytes(fields, strip_rows(g, layer)), size),)
     if not isinstance(layer, CONVOLUTIONS):
         return ()
     pixels = math.prod(g.tensors[layer.output].shape[:-1])
@@ -73,6 +85,11 @@ def scratch_bytes(g: graph.Graph, layer: graph.Layer) -> Sequence[int]:
             size += taps * width
         # Cores without DSP instructions have two columns at most.
         size = max(size, min(2, pixels) * taps * width)
+    if g.tensors[layer.inputs[0]].dtype == "int8":
+        lanes = vector_convolutions.LANES
+        columns = most if pixels >= most else 1
+        if not lies_in_columns(g, layer) or taps % lanes:
+            size = max(size, columns * -(-taps // lanes) * lanes)
     return (size,)
 
 
@@ -96,7 +113,7 @@ def convolution(which: place.Place, layer: graph.Layer) -> place.Code:
     columns = (which.scratch, int(lies_in_columns(g, layer)))
     return place.Code(
         (
-            literals.array("ALIGNED int8_t", f"{label}_weights", _packed(g, layer)),
+            _weights(g, layer, f"{label}_weights"),
             *_scaling(g, layer, label, is_wide, bias),
             literals.struct("window", f"{label}_window", fields),
         ),
@@ -115,11 +132,17 @@ def depthwise(which: place.Place, layer: graph.Layer) -> place.Code:
     # As of a convolution: a plane has the zero point around it.
     zero = derived.zero_point(g, layer.inputs[0])
     bias = derived.bias_values(g, layer) - zero * kernel.sum(axis=(1, 2))
-    scratch = (which.scratch, strip_rows(g, layer), int(is_turned))
+    strips = [strip_rows(g, layer)]
+    if tile := vector_tile(g, layer):
+        name = f"vector_{name}"
+        strips += tile
+    scratch = (which.scratch, *strips, int(is_turned))
+    # The taps of all channels follow each other, as vectors have them.
+    weights = kernel.transpose(1, 2, 0).ravel().tolist()
     tables = (f"{label}_weights", f"&{label}_window", f"&{label}_scaling")
     return place.Code(
         (
-            literals.array("int8_t", f"{label}_weights", kernel.ravel().tolist()),
+            literals.array("int8_t", f"{label}_weights", weights, behind="BEHIND"),
             *_scaling(g, layer, label, is_wide, bias),
             literals.struct("window", f"{label}_window", fields),
         ),
@@ -210,6 +233,59 @@ def strip_rows(g: graph.Graph, layer: graph.DepthwiseConv2D) -> int:
     return rows
 
 
+def vector_tile(g: graph.Graph, layer: graph.DepthwiseConv2D) -> tuple[int, int] | None:
+    """Rows and columns that cores with MVE compute at once.
+
+    As many as the memory of a plane allows, or `PIXELS` of a line: those for which the
+    fewest pixels are copied. None where a sum of two products outgrows int16, a channel
+    has several results, a sum cannot be doubled, or a tile takes too much memory.
+    """
+    source, result = g.tensors[layer.inputs[0]], g.tensors[layer.output]
+    if source.dtype != "int8" or source.shape[-1] != result.shape[-1]:
+        return None
+    if derived.kernel_values(g, layer).min() == -128 or not _is_small(g, layer):
+        return None
+    fields = _planes(g, layer)[0]
+    rows, columns = fields["output_rows"], fields["output_columns"]
+    smallest = (1, min(columns, depthwise_kernels.PIXELS))
+    least = _vector_bytes(fields, smallest)
+    if least > MAX_VECTOR_BYTES:
+        return None
+    most = max(_plane_bytes(fields, strip_rows(g, layer)), least)
+    tiles = [smallest]
+    for height in range(1, rows + 1):
+        width = columns
+        while width and _vector_bytes(fields, (height, width)) > most:
+            width -= 1
+        if not width:
+            break
+        tiles.append((height, width))
+
+    def copied(tile: tuple[int, int]) -> int:
+        height, width = tile
+        count = -(-rows // height) * -(-columns // width)
+        return count * math.prod(_vector_plane(fields, tile))
+
+    return min(tiles, key=copied)
+
+
+def _vector_plane(fields: Mapping[str, int], tile: tuple[int, int]) -> tuple[int, int]:
+    """Rows and columns of the input that a tile of the output is made of."""
+    rows, columns = tile
+    return (
+        (rows - 1) * fields["row_stride"]
+        + (fields["kernel_rows"] - 1) * fields["row_dilation"]
+        + 1,
+        (columns - 1) * fields["column_stride"] + fields["kernel_columns"],
+    )
+
+
+def _vector_bytes(fields: Mapping[str, int], tile: tuple[int, int]) -> int:
+    """Scratch memory of `vector_depthwise`: taps and a plane of 16 channels."""
+    taps = fields["kernel_rows"] * fields["kernel_columns"]
+    return vector_depthwise.LANES * (taps + math.prod(_vector_plane(fields, tile)))
+
+
 def line_taps(g: graph.Graph, layer: graph.DepthwiseConv2D) -> int:
     """Taps of a row of a depthwise kernel as it is written."""
     return _planes(g, layer)[0]["kernel_columns"]
@@ -253,13 +329,26 @@ def lies_in_columns(g: graph.Graph, layer: graph.Layer) -> bool:
     return is_tiled and is_line and not any(map(any, padding))
 
 
+def _weights(g: graph.Graph, layer: graph.Weighted, name: str) -> str:
+    """The array of a convolution's weights.
+
+    With int8, the order of four taps is the core's: those whose inputs become one pair
+    follow each other (`convolution_kernels.order`), so that even bytes of a word are
+    two taps of one channel, odd bytes those of the other.
+    """
+    values = _packed(g, layer)
+    if g.tensors[layer.inputs[0]].dtype != "int8":
+        return literals.array("ALIGNED int8_t", name, values)
+    fours = zip(*(iter(map(str, values)),) * (2 * UNROLLED), strict=True)
+    taps = [f"TAPS({', '.join(each)})" for each in fours]
+    return literals.array("ALIGNED int8_t", name, taps, len(values), "BEHIND")
+
+
 def _packed(g: graph.Graph, layer: graph.Weighted) -> list[int]:
-    """Weights in the order in which they are read: two channels in turn, tap by tap.
+    """Weights of two channels in turn, tap by tap.
 
     Taps are filled up with zeros, and so is a last channel of each group that has no
-    other one to be paired with. Of four taps, those whose inputs become one pair follow
-    each other (`convolution_kernels.order`): even bytes of a word are two taps of one
-    channel, odd bytes those of the other.
+    other one to be paired with.
     """
     kernel = derived.kernel_values(g, layer)
     groups = 1
@@ -269,9 +358,7 @@ def _packed(g: graph.Graph, layer: graph.Weighted) -> list[int]:
     taps = column_taps(g, layer)
     fill = (kernel.shape[1] % 2, taps - kernel.shape[2])
     kernel = np.pad(kernel, ((0, 0), (0, fill[0]), (0, fill[1])))
-    order = list(convolution_kernels.order(g.tensors[layer.inputs[0]].dtype))
-    kernel = kernel.reshape(-1, 2, taps // UNROLLED, UNROLLED)[..., order]
-    return [int(value) for value in kernel.transpose(0, 2, 3, 1).ravel()]
+    return kernel.reshape(-1, 2, taps).transpose(0, 2, 1).ravel().tolist()
 
 
 def _dense_window(g: graph.Graph, layer: graph.Dense) -> place.Fields:
@@ -307,16 +394,21 @@ def _scaling(
         multipliers = tuple(map(fixed_point.reduced_multiplier, multipliers))
         shifts = tuple(15 - shift for shift in shifts)
     bits = 64 if is_wide else 32
+    # Vectors read a few elements more.
+    is_int8 = g.tensors[layer.inputs[0]].dtype == "int8"
+    more = "MORE" if is_int8 and isinstance(layer, CONVOLUTIONS) else ""
     tables = []
     # Sums of the kernels of convolutions begin with it.
     has_bias = bias.any() or not (is_wide or isinstance(layer, graph.TransposeConv2D))
     if has_bias:
         values = bias.astype(np.int64).astype(f"int{bits}").tolist()
-        tables.append(literals.array(f"int{bits}_t", f"{label}_bias", values))
+        name = f"{label}_bias"
+        tables.append(literals.array(f"int{bits}_t", name, values, behind=more))
     multiplier_type = "int16_t" if is_wide else "int32_t"
+    multiplier_name = f"{label}_multiplier"
     tables += [
-        literals.array(multiplier_type, f"{label}_multiplier", multipliers),
-        literals.array("int8_t", f"{label}_shift", shifts),
+        literals.array(multiplier_type, multiplier_name, multipliers, behind=more),
+        literals.array("int8_t", f"{label}_shift", shifts, behind=more),
     ]
     fields = {
         "bias": f"{label}_bias" if has_bias else "0",
@@ -326,9 +418,16 @@ def _scaling(
         **place.bounds(g, layer),
     }
     if not is_wide:
-        fields["is_small"] = int(_has_small_sums(g, layer) and max(shifts) < 0)
+        fields["is_small"] = int(_is_small(g, layer))
     struct = "wide_scaling" if is_wide else "scaling"
     return [*tables, literals.struct(struct, f"{label}_scaling", fields)]
+
+
+def _is_small(g: graph.Graph, layer: graph.Weighted) -> bool:
+    """Whether all factors shift to the right, and all sums can be doubled."""
+    factors = derived.channel_factors(g, layer)
+    shifts = [shift for multiplier, shift in factors if multiplier]
+    return max(shifts, default=-1) < 0 and _has_small_sums(g, layer)
 
 
 def _has_small_sums(g: graph.Graph, layer: graph.Weighted) -> bool:

@@ -5,7 +5,11 @@ from collections.abc import Iterable
 from export.c.cores import cortex_m, riscv
 from export.c.cores.family import Core, Family
 
-FAMILIES: tuple[Family, ...] = (cortex_m.FAMILY, riscv.FAMILY)
+FAMILIES: tuple[Family, ...] = (
+    cortex_m.FAMILY,
+    cortex_m.HELIUM,
+    riscv.FAMILY,
+)
 
 CORES: dict[str, Core] = {
     core.name: core for family in FAMILIES for core in family.cores
