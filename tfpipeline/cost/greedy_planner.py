@@ -32,13 +32,16 @@ def plan_greedily(buffers: Sequence[liveness.Buffer]) -> memory_plan.Plan:
 
 
 def first_fit(
-    buffers: Sequence[liveness.Buffer], order: Sequence[int]
+    buffers: Sequence[liveness.Buffer],
+    order: Sequence[int],
+    fixed: Mapping[int, int] | None = None,
 ) -> tuple[int, ...]:
     """Gives each buffer the lowest offset that is free at all its times.
 
     Args:
         buffers: what to place.
         order: every index of `buffers` once; earlier ones choose first.
+        fixed: indices that `order` leaves out -> their offsets, which others avoid.
 
     Returns:
         Offsets in bytes, in the order of `buffers`.
@@ -47,6 +50,11 @@ def first_fit(
     sizes = [buffer.aligned_bytes for buffer in buffers]
     # By time: spans of what is placed. Asking all others of each is quadratic.
     living: dict[int, list[tuple[int, int]]] = collections.defaultdict(list)
+    for index, offset in (fixed or {}).items():
+        offsets[index] = offset
+        span = (offset, offset + sizes[index])
+        for time in range(buffers[index].first_use, buffers[index].last_use + 1):
+            living[time].append(span)
     for index in order:
         times = range(buffers[index].first_use, buffers[index].last_use + 1)
         spans = sorted({span for time in times for span in living[time]})
