@@ -25,7 +25,7 @@ Accelerators", MICRO 2016.
 import collections
 import dataclasses
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -138,6 +138,15 @@ def patched(g: graph.Graph, num_layers: int, rows: int) -> Patched:
     return _Writer(g, num_layers).written(rows)
 
 
+def _needed(g: graph.Graph, layers: Sequence[graph.Layer]) -> tuple[graph.Layer, ...]:
+    """Those layers that the last one's result comes from."""
+    names = {layers[-1].output}
+    for layer in reversed(layers):
+        if layer.output in names:
+            names.update(_read(g, layer))
+    return tuple(layer for layer in layers if layer.output in names)
+
+
 def _read(g: graph.Graph, layer: graph.Layer) -> list[str]:
     """The activations that a layer reads."""
     return [name for name in layer.inputs if name not in g.constants]
@@ -171,7 +180,8 @@ class _Writer:
 
     def __init__(self, g: graph.Graph, num_layers: int) -> None:
         self.g = g
-        self.part = g.layers[:num_layers]
+        self.num_layers = num_layers
+        self.part = _needed(g, g.layers[:num_layers])
         self.reach = {layer.name: _reach(g, layer) for layer in self.part}
         self.readers: dict[str, list[graph.Layer]] = collections.defaultdict(list)
         for layer in self.part:
@@ -197,7 +207,7 @@ class _Writer:
         name = f"{output}/patches"
         joined = graph.Concat(name=name, inputs=tuple(strips), output=output, axis=1)
         self._add_view(joined, self.part[-1])
-        layers = (*self.layers, *self.g.layers[len(self.part) :])
+        layers = (*self.layers, *self.g.layers[self.num_layers :])
         for layer in layers[len(self.layers) :]:
             self.origins[layer.name] = layer.name
         written = dataclasses.replace(self.g, tensors=self.tensors, layers=layers)
@@ -208,7 +218,7 @@ class _Writer:
         return Patched(
             g=written,
             whole=self.g,
-            num_layers=len(self.part),
+            num_layers=self.num_layers,
             num_patches=self.patch,
             rows=rows,
             origins=self.origins,

@@ -93,14 +93,19 @@ def bound_bytes(found: patches.Patched) -> int:
 
 def smallest(found: patches.Patched) -> Storage:
     """Our plan of a graph in patches: for that of its `needs` which takes least."""
-    best: tuple[memory_plan.Plan, Needs] | None = None
+    best: Storage | None = None
     for needed in sorted(needs(found), key=lambda each: each.bound_bytes):
-        if best is None or needed.bound_bytes < best[0].peak_bytes:
-            plan = arena_planner.plan_around(needed.buffers, needed.fixed)
-            if best is None or plan.peak_bytes < best[0].peak_bytes:
-                best = plan, needed
+        if best is None or needed.bound_bytes < best.plan.peak_bytes:
+            stored = planned_for(found, needed)
+            if best is None or stored.plan.peak_bytes < best.plan.peak_bytes:
+                best = stored
     assert best is not None
-    plan, needed = best
+    return best
+
+
+def planned_for(found: patches.Patched, needed: Needs) -> Storage:
+    """Our plan of a graph in patches for one of its `needs`."""
+    plan = arena_planner.plan_around(needed.buffers, needed.fixed)
     return _stored(found.g, plan, found.inside, needed.origins)
 
 
