@@ -110,7 +110,7 @@ def test_every_kind_that_may_be_in_patches_is_tried():
         *("Minimum", "Maximum", "Concat", "SpaceToDepth"),
     }
     # Random networks have them, behind others.
-    assert possible - tried <= {"Concat", "Requantize"}
+    assert possible - tried <= {"Concat", "Activation"}
 
 
 def residual():
@@ -137,17 +137,17 @@ def compiled(tmp_path_factory):
         for path in GOLDENS
         if path.parent.name == "mlperf_int8"
     }
-    graphs |= {name: OPERATORS[name] for name in list(OPERATORS)[::3]}
+    graphs |= {name: OPERATORS[name] for name in list(OPERATORS)[::5]}
     graphs |= {
         seed: random_graphs.plane_graph(np.random.default_rng(seed), "int8")
-        for seed in range(12)
+        for seed in range(6)
     }
     found = {}
     for name, g in graphs.items():
-        for patched in list(every_choice(g))[-3:]:
+        for patched in list(every_choice(g, most=2))[-2:]:
             at = f"{name}: {patched.num_layers} layers, {patched.rows} rows"
             found[at] = network.in_patches(network.prepare(g, "net"), patched)
-    assert len(found) > 40
+    assert len(found) > 25
     folder = tmp_path_factory.mktemp("c")
     return compiler.Program(folder, found, *compiler.SANITIZERS)
 
@@ -163,7 +163,7 @@ def test_compiled_patches_have_the_integers_of_the_whole(compiled, in_place):
 
 
 def test_a_kernel_in_patches_is_written_once(compiled):
-    name = next(n for n in compiled.networks if n.startswith("mobilenet: 3 layers"))
+    name = next(n for n in compiled.networks if n.startswith("mobilenet"))
     found = compiled.networks[name]
     assert found.patched.num_patches > 2
     text = network.source(found)
@@ -176,7 +176,7 @@ def test_a_kernel_in_patches_is_written_once(compiled):
 
 def test_rows_that_windows_read_again_are_kept():
     """A window of 3 rows with a stride of 1 reads 2 of them again."""
-    net = graph_builder.Builder((8, 4, 2))
+    net = graph_builder.Builder((8, 5, 2))
     net.conv(3, padding="valid")
     net.depthwise(3, padding="valid")
     g = quantized(net)
@@ -190,7 +190,7 @@ def test_rows_that_windows_read_again_are_kept():
     assert rows == [3, 1, 1, 1]
     kept = [x.name for x in patched.g.layers if x.name.endswith(" kept")]
     assert len(kept) == 3
-    assert {patched.g.tensors[name].shape for name in kept} == {(1, 2, 2, 3)}
+    assert {patched.g.tensors[name].shape for name in kept} == {(1, 2, 3, 3)}
 
 
 def test_the_result_lies_where_the_input_was():
@@ -259,15 +259,27 @@ def test_what_cannot_be_in_patches_is_refused(net, reason):
 
 
 def test_patches_without_a_smaller_arena_are_refused():
-    """A small result of a large input, which is there anyhow."""
-    net = graph_builder.Builder((32, 32, 3))
-    net.conv(1, stride=4)
-    net.mean()
+    """The largest results are those of layers behind."""
+    net = graph_builder.Builder((8, 8, 2))
+    net.conv(3)
+    net.flatten()
+    net.dense(1000)
+    net.dense(1000)
     found = network.prepare(quantized(net), "net")
     assert patches.ends(found.g) == (1,)
-    text = r"needs no smaller arena in 16 patches: .* layer by layer 3,\d{3}. Leave out"
-    with pytest.raises(errors.ExportError, match=text):
-        patch_search.smallest(found, 16)
+    for number, words in ((None, "patches"), (4, "4 patches")):
+        text = rf"needs no smaller arena in {words}: .* by layer 4,\d{{3}}. Leave out"
+        with pytest.raises(errors.ExportError, match=text) as caught:
+            patch_search.smallest(found, number)
+        assert len(str(caught.value)) < 400
+
+
+def test_results_of_one_row_are_not_in_patches():
+    net = graph_builder.Builder((1, 8, 2))
+    net.conv(3, (1, 3))
+    found = network.prepare(quantized(net), "net")
+    with pytest.raises(errors.ExportError, match="no single result of several rows"):
+        patch_search.smallest(found)
 
 
 def visual_wake_words():
