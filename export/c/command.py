@@ -7,7 +7,7 @@ from typing import Annotated
 import numpy as np
 
 from export.audio import beside
-from export.c import emulation, files, host, network, states
+from export.c import emulation, files, host, network, patch_search, states
 from export.c.cores import catalog
 from export.detection import beside as boxes
 from export.given import Given
@@ -23,6 +23,14 @@ from tfpipeline.targets.tflm import interpreter
 
 # Random inputs of --host_compiler.
 _CHECKED = 64
+
+
+def _require_patches(text: str) -> None:
+    if text != patch_search.AUTO and not (text.isdecimal() and 2 <= int(text) <= 1000):
+        raise errors.UsageError(
+            "--patches must be auto or a number from 2 to 1000. Received: "
+            f"{errors.brief(text)}"
+        )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,6 +52,15 @@ class Flags(fields.Config):
             "Lite Micro's, to the last bit."
         ),
     ] = None
+    patches: Annotated[
+        str | None,
+        Flag(
+            "Compute the first layers in patches, strips of rows, so that their "
+            "results are never whole: a number of patches, or auto for what makes the "
+            "arena smallest. The same integers and no MACs more; some more code.",
+            check=_require_patches,
+        ),
+    ] = None
 
 
 def prepare(given: Given, flags: Flags) -> Prepared:
@@ -63,7 +80,10 @@ def prepare(given: Given, flags: Flags) -> Prepared:
     if flags.host_compiler is not None:
         host.require(flags.host_compiler)
     g, cost = _integers(given)
-    found = network.prepare(g, g.name, given.metadata)
+    plain = found = network.prepare(g, g.name, given.metadata)
+    if flags.patches is not None:
+        is_auto = flags.patches == patch_search.AUTO
+        found = patch_search.smallest(plain, None if is_auto else int(flags.patches))
     checked = _checked(found, flags.host_compiler)
     heard = beside.contents(
         given.front_end, given.model, found.name, g.tensors[g.inputs[0]]
@@ -76,6 +96,7 @@ def prepare(given: Given, flags: Flags) -> Prepared:
             f"model      {len(g.layers)} layers as C99, no runtime",
             f"arena      {found.plan.peak_bytes:,} bytes, static",
             *([f"states     {kept:,} bytes, static"] if kept else []),
+            *(patch_search.lines(found, plain) if found.patched else ()),
             *beside.lines(heard),
             *checked,
             *boxes.lines(decoder),

@@ -32,7 +32,7 @@ class Run:
         flags: of the compiler.
         exit_code: 0 if all answers are met, 1 if not, 2 if memory outside the arena was
             written.
-        instructions: of each layer, for the last input.
+        instructions: of each of the network's steps, for the last input.
         stack_bytes: the most that was used.
     """
 
@@ -132,11 +132,20 @@ def predicted(found: network.Network, core: str) -> list[float] | None:
     return [cost.count_instructions(layer, spec.CORES[core]) for layer in layers]
 
 
+def by_layer(found: network.Network, ran: Run) -> list[int]:
+    """Instructions of each layer of the graph, all its patches together."""
+    numbers = dict.fromkeys((layer.name for layer in found.g.layers), 0)
+    for step, number in zip(found.steps, ran.instructions, strict=True):
+        numbers[found.origin(step)] += number
+    return list(numbers.values())
+
+
 def to_text(found: network.Network, ran: Run) -> list[str]:
     """A line with the result and a table of all layers."""
     results = {0: "all known answers met", 1: "A KNOWN ANSWER IS NOT MET"}
     result = results.get(ran.exit_code, "MEMORY OUTSIDE OF THE ARENA WAS WRITTEN")
     model = predicted(found, ran.core)
+    numbers = by_layer(found, ran)
     counts = [macs.layer_count(found.g, layer).macs for layer in found.g.layers]
     head = f"           {'':40}{'instructions':>14}{'a MAC':>8}"
     lines = [
@@ -146,9 +155,7 @@ def to_text(found: network.Network, ran: Run) -> list[str]:
     ]
     rows = [
         (f"{layer.name} ({layer.kind})", number, count)
-        for layer, number, count in zip(
-            found.g.layers, ran.instructions, counts, strict=True
-        )
+        for layer, number, count in zip(found.g.layers, numbers, counts, strict=True)
     ]
     rows.append(("all", sum(ran.instructions), sum(counts)))
     models = [] if model is None else [*model, sum(model)]

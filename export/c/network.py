@@ -19,10 +19,13 @@ from export.c import (
     limits,
     literals,
     paired_products,
+    patches,
     place,
     plain_kernels,
     recurrent_kernels,
+    shared_tables,
     states,
+    storage,
     vector_depthwise,
     vector_plain_kernels,
     vector_products,
@@ -30,7 +33,7 @@ from export.c import (
     weighted_layers,
 )
 from tfpipeline import errors
-from tfpipeline.cost import activations, arena_planner, memory_plan
+from tfpipeline.cost import memory_plan
 from tfpipeline.ir import graph, verify
 from tfpipeline.metadata import model_metadata, words
 
@@ -39,12 +42,43 @@ Ends = Mapping[str, graph.Tensor]
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Network:
-    """An integer graph that can be written, its name in C and its plan of the arena."""
+    """An integer graph that can be written, its name in C and its place in the arena.
+
+    Attributes:
+        g: the graph.
+        name: in C.
+        stored: where everything lies that it computes.
+        metadata: how it is fed and what it says.
+        patched: its first layers in patches, if they are computed so.
+    """
 
     g: graph.Graph
     name: str
-    plan: memory_plan.Plan
+    stored: storage.Storage
     metadata: model_metadata.Metadata | None = None
+    patched: patches.Patched | None = None
+
+    @property
+    def plan(self) -> memory_plan.Plan:
+        """Of the arena."""
+        return self.stored.plan
+
+    @property
+    def computed(self) -> graph.Graph:
+        """The graph that is written: `g`, or that with its first layers in patches."""
+        return self.g if self.patched is None else self.patched.g
+
+    @property
+    def steps(self) -> tuple[graph.Layer, ...]:
+        """The layers of `computed` that do anything, in order."""
+        if self.patched is None:
+            return self.g.layers
+        views = self.patched.views
+        return tuple(x for x in self.computed.layers if x.name not in views)
+
+    def origin(self, layer: graph.Layer) -> str:
+        """The name of the layer of `g` that one of `steps` is a part of."""
+        return layer.name if self.patched is None else self.patched.origins[layer.name]
 
     @property
     def inputs(self) -> Ends:
@@ -77,12 +111,25 @@ def prepare(
         GraphError: the graph is not well formed.
         ExportError: naming everything in it that cannot be written.
     """
-    found = limits.reasons(verify.require(g))
+    _require_writable(verify.require(g))
+    return Network(g, literals.identifier(name), storage.planned(g), metadata)
+
+
+def in_patches(found: Network, patched: patches.Patched) -> Network:
+    """The network with its first layers in patches, in the smaller of its arenas.
+
+    Raises:
+        GraphError, ExportError: as `prepare`, of what is to be computed.
+    """
+    _require_writable(verify.require(patched.g))
+    stored = storage.smallest(patched)
+    return dataclasses.replace(found, stored=stored, patched=patched)
+
+
+def _require_writable(g: graph.Graph) -> None:
+    found = limits.reasons(g)
     if found:
         raise errors.ExportError(errors.told(f"graph '{g.name[:60]}': ", found))
-    buffers = activations.find_buffers(g, scratch=weighted_layers.scratch_bytes)
-    plan = arena_planner.plan_arena(buffers)
-    return Network(g, literals.identifier(name), plan, metadata)
 
 
 def header(found: Network) -> str:
@@ -103,7 +150,7 @@ def header(found: Network) -> str:
         *(_STATE_BYTES.format(upper, kept).splitlines() if kept else ()),
         "",
         "/* Steps of the computation. */",
-        f"#define {upper}_LAYERS {len(found.g.layers)}",
+        f"#define {upper}_LAYERS {len(found.steps)}",
         "",
         "/* real = SCALE * (integer - ZERO_POINT), but for positions, which have no",
         "   scale; SIZE is the SHAPE's product. */",
@@ -204,7 +251,7 @@ def _weight_bytes(g: graph.Graph) -> int:
 
 def source(found: Network) -> str:
     """The text of NAME.c: the kernels that the network uses, its tables, its run."""
-    g = found.g
+    g = found.computed
     labels = _labels(g)
     operands = _operands(g)
     pointers = {name: f"{label}_values" for name, label in operands.items()}
@@ -224,12 +271,18 @@ def source(found: Network) -> str:
             ),
             layer,
         )
-        for layer in g.layers
+        for layer in found.steps
     ]
+    if found.patched is not None:
+        codes = shared_tables.once(
+            codes,
+            [labels[layer.name] for layer in found.steps],
+            [found.origin(layer) for layer in found.steps],
+        )
     kernels = [name for code in codes for name in code.kernels]
     tables = [
         f"{_comment(g, layer)}\n" + "".join(code.tables)
-        for layer, code in zip(g.layers, codes, strict=True)
+        for layer, code in zip(found.steps, codes, strict=True)
         if code.tables
     ]
     parts = [
@@ -258,27 +311,21 @@ def _labels(g: graph.Graph) -> dict[str, str]:
 
 def _activations(found: Network) -> dict[str, str]:
     """C's pointer to each activation."""
-    plan = found.plan
-    count = len(activations.find_buffers(found.g))
-    placed = zip(plan.buffers[:count], plan.offsets[:count], strict=True)
+    tensors = found.computed.tensors
     return {
-        buffer.name: _at(found.g.tensors[buffer.name].dtype, offset)
-        for buffer, offset in placed
+        name: _at(tensors[name].dtype, offset)
+        for name, offset in found.stored.offsets.items()
     }
 
 
 def _scratch(found: Network) -> dict[str, str]:
-    """C's pointer to the scratch memory of each layer that has any.
-
-    It follows the activations in the plan, layer by layer.
-    """
-    g, pointers = found.g, {}
-    offsets = iter(found.plan.offsets[len(activations.find_buffers(g)) :])
-    for layer in g.layers:
-        if weighted_layers.scratch_bytes(g, layer):
-            dtype = weighted_layers.scratch_dtype(g, layer)
-            pointers[layer.name] = _at(dtype, next(offsets))
-    return pointers
+    """C's pointer to the scratch memory of each layer that has any."""
+    g, offsets = found.computed, found.stored.scratch
+    return {
+        layer.name: _at(weighted_layers.scratch_dtype(g, layer), offsets[layer.name])
+        for layer in g.layers
+        if layer.name in offsets
+    }
 
 
 def _at(dtype: str, offset: int) -> str:
@@ -316,13 +363,13 @@ def _arena(found: Network, kept: str) -> str:
         kept: members of a struct, what is kept from run to run.
     """
     size = f"{found.name.upper()}_ARENA_BYTES"
-    activation_names = _activations(found)
+    g, stored = found.computed, found.stored
     # Of int32 for the alignment.
-    dtypes = {found.g.tensors[name].dtype for name in activation_names} | {"int32"}
+    dtypes = {g.tensors[name].dtype for name in stored.offsets} | {"int32"}
     dtypes |= {
-        weighted_layers.scratch_dtype(found.g, layer)
-        for layer in found.g.layers
-        if weighted_layers.scratch_bytes(found.g, layer)
+        weighted_layers.scratch_dtype(g, layer)
+        for layer in g.layers
+        if layer.name in stored.scratch
     }
     members = "".join(
         f"    {dtype}_t {dtype}[{size} / {np.dtype(dtype).itemsize}];\n"
@@ -354,8 +401,8 @@ def _run(
             for line in _copied(pointers[tensor.name], end, end, tensor)
         ),
     ]
-    for i, (layer, code) in enumerate(zip(found.g.layers, codes, strict=True)):
-        lines += ["", _comment(found.g, layer, "    "), f"    MARK({i});"]
+    for i, (layer, code) in enumerate(zip(found.steps, codes, strict=True)):
+        lines += ["", _comment(found.computed, layer, "    "), f"    MARK({i});"]
         lines += [line for text in code.statements for line in _wrapped(text)]
     lines += [f"    MARK({len(codes)});", ""]
     for end, tensor in found.outputs.items():

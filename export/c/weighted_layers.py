@@ -69,7 +69,7 @@ def scratch_bytes(g: graph.Graph, layer: graph.Layer) -> Sequence[int]:
     becomes pairs.
     """
     if isinstance(layer, graph.DepthwiseConv2D):
-        fields = _planes(g, layer)[0]
+        fields = _plane(g, layer)[0]
         tile = vector_tile(g, layer)
         size = _vector_bytes(fields, tile) if tile else 0
         return (max(_plane_bytes(fields, strip_rows(g, layer)), size),)
@@ -177,15 +177,28 @@ def _planes(
 ) -> tuple[dict[str, int], graph.Array, bool]:
     """Window and kernel of a depthwise convolution as it is computed.
 
-    Pixels of a line are computed together: rows and columns change places where that
-    makes fewer of them. Columns that the kernel skips are taps of 0, since taps meet
-    neighbors.
-
     Returns:
-        The fields; the kernel `[channels, rows, columns]`; whether rows are columns.
+        The fields of `_plane`; the kernel `[channels, rows, columns]`, whose columns
+        that are skipped are taps of 0; whether rows are columns.
     """
+    fields, is_turned = _plane(g, layer)
     kernel = derived.kernel_values(g, layer)[0].transpose(2, 0, 1)
-    fields = window(g, layer, kernel.shape[1:], kernel.shape[0])
+    if is_turned:
+        kernel = kernel.transpose(0, 2, 1)
+    spread = np.zeros((*kernel.shape[:2], fields["kernel_columns"]), kernel.dtype)
+    spread[..., :: layer.dilation[0 if is_turned else 1]] = kernel
+    return fields, spread, is_turned
+
+
+def _plane(g: graph.Graph, layer: graph.DepthwiseConv2D) -> tuple[dict[str, int], bool]:
+    """The window of a depthwise convolution, and whether rows are columns.
+
+    Pixels of a line are computed together: rows and columns change places where that
+    makes fewer of them. Columns that the kernel skips are taps, since taps meet
+    neighbors.
+    """
+    _, *taps, depth = g.tensors[layer.weights].shape
+    fields = window(g, layer, taps, depth)
     turned = dict(fields)
     for one, other in (
         *((f"{name}rows", f"{name}columns") for name in ("", "kernel_", "output_")),
@@ -195,12 +208,9 @@ def _planes(
         turned[one], turned[other] = fields[other], fields[one]
     is_turned = _line_steps(turned) < _line_steps(fields)
     if is_turned:
-        fields, kernel = turned, kernel.transpose(0, 2, 1)
-    step = fields["column_dilation"]
-    size = (kernel.shape[2] - 1) * step + 1
-    spread = np.zeros((*kernel.shape[:2], size), kernel.dtype)
-    spread[..., ::step] = kernel
-    return {**fields, "kernel_columns": size, "column_dilation": 1}, spread, is_turned
+        fields = turned
+    size = (fields["kernel_columns"] - 1) * fields["column_dilation"] + 1
+    return {**fields, "kernel_columns": size, "column_dilation": 1}, is_turned
 
 
 def _line_steps(fields: Mapping[str, int]) -> int:
@@ -226,7 +236,7 @@ def _plane_bytes(fields: Mapping[str, int], rows: int) -> int:
 
 def strip_rows(g: graph.Graph, layer: graph.DepthwiseConv2D) -> int:
     """Rows of a depthwise convolution's output that are computed at once."""
-    fields = _planes(g, layer)[0]
+    fields = _plane(g, layer)[0]
     rows = fields["output_rows"]
     while rows > 1 and _plane_bytes(fields, rows) > MAX_PLANE_BYTES:
         rows -= 1
@@ -245,7 +255,7 @@ def vector_tile(g: graph.Graph, layer: graph.DepthwiseConv2D) -> tuple[int, int]
         return None
     if derived.kernel_values(g, layer).min() == -128 or not _is_small(g, layer):
         return None
-    fields = _planes(g, layer)[0]
+    fields = _plane(g, layer)[0]
     rows, columns = fields["output_rows"], fields["output_columns"]
     smallest = (1, min(columns, depthwise_kernels.PIXELS))
     least = _vector_bytes(fields, smallest)
@@ -288,7 +298,7 @@ def _vector_bytes(fields: Mapping[str, int], tile: tuple[int, int]) -> int:
 
 def line_taps(g: graph.Graph, layer: graph.DepthwiseConv2D) -> int:
     """Taps of a row of a depthwise kernel as it is written."""
-    return _planes(g, layer)[0]["kernel_columns"]
+    return _plane(g, layer)[0]["kernel_columns"]
 
 
 def scratch_dtype(g: graph.Graph, layer: graph.Layer) -> str:

@@ -8,7 +8,7 @@ same plan on every machine. A plan says whether it is proven to be the smallest.
 """
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from tfpipeline.cost import greedy_planner, liveness, memory_plan, offset_search
 
@@ -17,6 +17,9 @@ NAME = "tfpipeline"
 # Nodes of the exact search in total. A node takes 0.1 to 0.4 ms on a slow core with up
 # to 110 buffers, so that the search ends within 2 s. MLPerf Tiny's networks need none.
 MAX_NODES = 5_000
+
+# Of each order where many buffers are planned around others.
+_ROUNDS = 4
 
 # Orders of first fit, each of which is the best on some networks: by size (TFLite
 # Micro's own order and its mirror image in time), by size times lifetime, and by time
@@ -68,6 +71,45 @@ def plan_arena(
             low = probe + granule
         probe = low + (high - low) // (2 * granule) * granule
     return memory_plan.Plan(NAME, buffers, best, is_optimal=is_proven)
+
+
+def plan_around(
+    buffers: Sequence[liveness.Buffer], fixed: Mapping[int, int]
+) -> memory_plan.Plan:
+    """Plans `buffers` around some that have their places, by first fit alone.
+
+    Of each order there are more: what ends at the peak comes first in the next one.
+    That suits hundreds of buffers, for which the exact search is too slow.
+
+    Args:
+        buffers: what to place.
+        fixed: index of a buffer -> its offset in bytes, a multiple of 16; no two of
+            them that hold data at one time overlap.
+
+    Returns:
+        The best plan; `is_optimal` where its peak is the lower bound.
+    """
+    buffers = tuple(buffers)
+    low = liveness.lower_bound_bytes(buffers)
+    best: tuple[int, ...] = ()
+    high = -1
+    for key in _ORDERS:
+        order = sorted(set(range(len(buffers))) - fixed.keys())
+        order.sort(key=lambda i: key(buffers[i]))
+        for _ in range(_ROUNDS):
+            offsets = greedy_planner.first_fit(buffers, order, fixed)
+            peak = _peak(buffers, offsets)
+            if not best or peak < high:
+                best, high = offsets, peak
+            highest = [
+                i for i in order if offsets[i] + buffers[i].aligned_bytes == peak
+            ]
+            if high == low or not highest:
+                break
+            order = [*highest, *(i for i in order if i not in highest)]
+        if high == low:
+            break
+    return memory_plan.Plan(NAME, buffers, best, is_optimal=high == low)
 
 
 def _first_fits(buffers: tuple[liveness.Buffer, ...]) -> Iterator[tuple[int, ...]]:

@@ -31,13 +31,16 @@ def plan_greedily(buffers: Sequence[liveness.Buffer]) -> memory_plan.Plan:
 
 
 def first_fit(
-    buffers: Sequence[liveness.Buffer], order: Sequence[int]
+    buffers: Sequence[liveness.Buffer],
+    order: Sequence[int],
+    fixed: Mapping[int, int] | None = None,
 ) -> tuple[int, ...]:
     """Gives each buffer the lowest offset that is free at all its times.
 
     Args:
         buffers: what to place.
         order: every index of `buffers` once; earlier ones choose first.
+        fixed: indices that `order` leaves out -> their offsets, which others avoid.
 
     Returns:
         Offsets in bytes, in the order of `buffers`.
@@ -45,6 +48,10 @@ def first_fit(
     offsets = [0] * len(buffers)
     sizes = [buffer.aligned_bytes for buffer in buffers]
     placed = alive.Alive[tuple[int, int]]()
+    for index, offset in (fixed or {}).items():
+        offsets[index] = offset
+        span = (offset, offset + sizes[index])
+        placed.add(span, buffers[index].first_use, buffers[index].last_use)
     for index in order:
         first, last = buffers[index].first_use, buffers[index].last_use
         spans = sorted(placed.during(first, last))

@@ -82,7 +82,7 @@ def texts(family: Family, found: network.Network) -> dict[str, str]:
     """The files of the family's folder by name."""
     layers = "".join(
         f"    {literals.string(f'{layer.kind} {layer.name}')},\n"
-        for layer in found.g.layers
+        for layer in found.steps
     )
     cores = "\n".join(
         f"MACHINE_{core.name} := {core.machine}\nOPTIONS_{core.name} := {core.options}"

@@ -1,5 +1,6 @@
 """Compiles what `export.c` writes and runs it on many inputs."""
 
+import dataclasses
 import pathlib
 import shutil
 import subprocess
@@ -7,7 +8,9 @@ import subprocess
 import numpy as np
 import pytest
 
-from export.c import files, states
+from export.c import files, network, states
+from tfpipeline import marked_folder
+from tfpipeline.ir import graph
 
 WARNINGS = ("-Wall", "-Wextra", "-Wconversion", "-Werror", "-std=c99", "-pedantic")
 # Without optimization the sanitizers see every step, and compile twice as fast; without
@@ -93,16 +96,20 @@ def compile_program(sources, output, *options, compiler="gcc"):
 
 
 class Program:
-    """All networks of `graphs`, by name, in one program."""
+    """All networks of `graphs`, graphs or prepared, by name, in one program."""
 
     def __init__(self, folder: pathlib.Path, graphs, *options):
         self.networks = {}
         cases = []
         for number, (name, g) in enumerate(graphs.items()):
-            found = files.write(folder / f"net{number}", g, f"net{number}")
+            found = g
+            if isinstance(g, graph.Graph):
+                found = network.prepare(g, f"net{number}")
+            found = dataclasses.replace(found, name=f"net{number}")
+            marked_folder.write(folder / found.name, files.contents(found))
             self.networks[name] = found
             names = {"number": number, "name": found.name, "upper": found.name.upper()}
-            names["reset"] = _RESET.format(**names) if states.num_bytes(g) else ""
+            names["reset"] = _RESET.format(**names) if states.num_bytes(found.g) else ""
             cases.append(_CASE.format(**names, **_ends(found)))
         written = [found.name for found in self.networks.values()]
         includes = "\n".join(f'#include "{name}/{name}.h"' for name in written)

@@ -20,18 +20,18 @@ def keyword_spotting():
     return _classified(net, 12)
 
 
-def visual_wake_words():
-    """MobileNetV1 of a quarter of the channels."""
-    net = graph_builder.Builder((96, 96, 3))
-    net.conv(8, 3, stride=2, padding="same")
+def visual_wake_words(side=96, width=1):
+    """MobileNetV1 of a quarter of the channels, times `width`, of a square image."""
+    net = graph_builder.Builder((side, side, 3))
+    net.conv(8 * width, 3, stride=2, padding="same")
     for channels, stride in (
         *((16, 1), (32, 2), (32, 1), (64, 2), (64, 1), (128, 2)),
         *[(128, 1)] * 5,
         *((256, 2), (256, 1)),
     ):
         net.depthwise(3, stride=stride, padding="same")
-        net.conv(channels, 1)
-    net.pool(3, kind=graph.AveragePool)
+        net.conv(channels * width, 1)
+    net.pool(side // 32, kind=graph.AveragePool)
     return _classified(net, 2)
 
 
