@@ -58,16 +58,16 @@ def test_one_output_too_far_is_an_error(steps):
         compared(steps)
 
 
-def test_one_value_in_a_thousand_may_be_twice_as_far():
-    many = np.tile(INTEGERS, (15, 1))
+def test_one_value_in_500_may_be_twice_as_far():
+    many = np.tile(INTEGERS[:30], (10, 1))
     steps = np.zeros(many.shape)
-    steps[[7, 100, 300], 2] = 7.9, -5.0, 8.0
+    steps[[7, 100, 250], 2] = 7.9, -5.0, 8.0
     found = compared(steps, integers=many)
     assert (found.beyond, found.largest) == (3, pytest.approx(8.0))
-    steps[500, 1] = 4.2
-    with pytest.raises(errors.VerificationError, match="which 4 of 3000 exceed"):
+    steps[290, 1] = 4.2
+    with pytest.raises(errors.VerificationError, match="which 4 of 1500 exceed"):
         compared(steps, integers=many)
-    steps[500, 1], steps[7, 2] = 0.0, 8.2
+    steps[290, 1], steps[7, 2] = 0.0, 8.2
     with pytest.raises(errors.VerificationError, match=r"up to 8\.2 steps"):
         compared(steps, integers=many)
 

@@ -144,4 +144,11 @@ def test_the_same_output_again_is_no_error(folder):
 
 def test_an_endless_input_is_refused(tmp_path):
     flags = ("--input=/dev/zero", "--from=png", "--output=o.png")
-    assert "/dev/zero has over 134217728 bytes" in error(tmp_path, *flags)
+    assert "/dev/zero is no plain file" in error(tmp_path, *flags)
+
+
+def test_an_input_of_too_many_bytes_is_refused(tmp_path):
+    with (tmp_path / "large.png").open("wb") as file:
+        file.truncate(2**27 + 1)
+    flags = ("--input=large.png", "--from=png", "--output=o.png")
+    assert "large.png has over 134217728 bytes" in error(tmp_path, *flags)

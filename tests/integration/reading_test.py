@@ -20,7 +20,6 @@ _READERS = {
 # Modules that read without the room -> (calls, why they may).
 _ALLOWED = {
     "export/max78000/checkpoint.py": ({"zipfile.ZipFile"}, "writes"),
-    "tfpipeline/camera.py": ({".open"}, "up to a size, and devices too"),
     "tfpipeline/data/own/pictures.py": ({"Image.open"}, "bytes, any error"),
     "tfpipeline/data/own/stored_inputs.py": (
         {"open", "np.memmap"},
