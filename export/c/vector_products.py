@@ -143,6 +143,7 @@ def _loop(first: list[str], others: list[str], row: str) -> list[str]:
 
 def _results(columns: int, is_small: bool) -> tuple[str, ...]:
     """All channels of a tile; r0 is the tile, and on the stack."""
+    rows: tuple[str, ...]
     if columns == 4:
         block, scaled, step = _four_columns, _scaled_columns(is_small), 2
         rows, moving, row = _ROWS[:1], "str r1, [lr]", _ROWS[1]

@@ -43,7 +43,9 @@ def test_all_that_is_missing_is_said_at_once(monkeypatch):
         emulation.require(["cortex-m4", "cortex-m0", "esp32"])
     for part in ("'cortex-m0'", "'esp32'", *catalog.family("cortex-m4").tools):
         assert part in str(caught.value)
-    assert "choose of cortex-m3, cortex-m4, cortex-m7, rv32imac" in str(caught.value)
+    assert "choose of cortex-m3, cortex-m4, cortex-m7, cortex-m55, rv32imac" in str(
+        caught.value
+    )
     emulation.require([])
 
 
