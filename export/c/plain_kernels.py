@@ -341,7 +341,7 @@ static void requantize_${source}_to_$result(const ${source}_t *input,
 
 # What kernels of int8 do with vectors, and what they call for it.
 _VECTORS = {
-    "max_pool": (vector_plain_kernels.LARGEST, "largest_16"),
+    "max_pool": (vector_plain_kernels.LARGEST, "largest_16", "limit_int8"),
     "average_pool": (vector_plain_kernels.AVERAGE, "sums_16"),
     "addition": (vector_plain_kernels.ADDITION, "add_vectors", "limit_int8"),
     "mean": (vector_plain_kernels.MEAN, "sums_16"),

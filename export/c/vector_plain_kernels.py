@@ -81,15 +81,13 @@ static inline int32_t lanes_of(int32_t count)
 
 _LARGEST_16 = """\
 #ifdef HAS_MVE
-/* Largest value of each of 16 channels in rows of pixels, within bounds. */
+/* Largest value of each of 16 channels in rows of pixels, not yet limited. */
 static inline void largest_16_int8(const int8_t *input, int32_t rows, int32_t columns,
-    int32_t row_step, int32_t step, int32_t low, int32_t high, int8_t *output,
-    int32_t lanes)
+    int32_t row_step, int32_t step, int8_t *output, int32_t lanes)
 {
     const int8_t *pixel;
     __asm__ volatile("vmsr p0, %[lanes]\\n"
-                     "vdup.8 q0, %[low]\\n"
-                     "vdup.8 q2, %[high]\\n"
+                     "vmov.i8 q0, #0x80\\n"
                      "1: mov %[pixel], %[input]\\n"
                      "wls lr, %[columns], 3f\\n"
                      "2: vpst\\n"
@@ -100,14 +98,13 @@ static inline void largest_16_int8(const int8_t *input, int32_t rows, int32_t co
                      "3: add %[input], %[input], %[row_step]\\n"
                      "subs %[rows], %[rows], #1\\n"
                      "bne 1b\\n"
-                     "vmin.s8 q0, q0, q2\\n"
                      "vpst\\n"
                      "vstrbt.8 q0, [%[output]]"
                      : [pixel] "=&r"(pixel), [input] "+&r"(input), [rows] "+&r"(rows)
-                     : [columns] "r"(columns), [step] "r"(step), [low] "r"(low),
-                       [row_step] "r"(row_step), [high] "r"(high),
-                       [output] "r"(output), [lanes] "r"(lanes)
-                     : "cc", "memory", "lr", "q0", "q1", "q2");
+                     : [columns] "r"(columns), [step] "r"(step),
+                       [row_step] "r"(row_step), [output] "r"(output),
+                       [lanes] "r"(lanes)
+                     : "cc", "memory", "lr", "q0", "q1");
 }
 #endif
 """
@@ -116,8 +113,9 @@ LARGEST = """\
 #ifdef HAS_MVE
             for (int32_t c = 0; c < step; c += 16) {
                 largest_16_int8(source + c, ys.last - ys.first, xs.last - xs.first,
-                    row_step, step, low, high, output + c, lanes_of(step - c));
+                    row_step, step, output + c, lanes_of(step - c));
             }
+            limit_int8(output, step, low, high);
             output += step;
             continue;
 #endif
