@@ -28,7 +28,7 @@ _CHECKED = 64
 def _require_patches(text: str) -> None:
     if text != patch_search.AUTO and not (text.isdecimal() and 2 <= int(text) <= 1000):
         raise errors.UsageError(
-            "--patches must be auto or a number from 2 to 1000. Received: "
+            "patches must be auto or a number from 2 to 1000. Received: "
             f"{errors.brief(text)}"
         )
 

@@ -2,15 +2,17 @@
 
 import dataclasses
 import pathlib
+import re
 
 import hypothesis
 import numpy as np
 import pytest
 from hypothesis import strategies
 
-from export.c import network, patch_search, patches, storage
+from export.c import command, network, patch_search, patches, storage
 from tests import graph_builder
 from tests.cost import plan_check
+from tests.export import commands
 from tests.export.c import compiler, mlperf_tiny, patched_networks, random_graphs
 from tests.simulate import micro, operators_test
 from tests.simulate import operator_cases as cases
@@ -273,6 +275,23 @@ def test_patches_without_a_smaller_arena_are_refused():
         with pytest.raises(errors.ExportError, match=text) as caught:
             patch_search.smallest(found, number)
         assert len(str(caught.value)) < 400
+
+
+@pytest.mark.parametrize("value", ["1", "x", "-4", "2.5", ""])
+def test_the_flag_is_auto_or_a_number(value):
+    with pytest.raises(errors.UsageError, match="auto or a number from 2 to 1000"):
+        command.Flags(patches=value)
+
+
+def test_the_command_says_what_patches_change(tmp_path):
+    path = ROOT / "tests/golden/mlperf_int8/mobilenet.tflite"
+    told = "\n".join(commands.run("c", path, tmp_path / "whole"))
+    assert "patches" not in told
+    told = "\n".join(commands.run("c", path, tmp_path / "patched", patches="auto"))
+    arena = re.search(r"^arena +([\d,]+) bytes", told, re.MULTILINE)[1]
+    assert f"           arena {arena} bytes, -" in told
+    header = (tmp_path / "patched" / "mobilenet.h").read_text()
+    assert f"MOBILENET_ARENA_BYTES {arena.replace(',', '')}\n" in header
 
 
 def test_results_of_one_row_are_not_in_patches():
