@@ -26,8 +26,9 @@ def lower(g: graph.Graph) -> graph.Graph:
     * Padding of a convolution that is neither TensorFlow's "SAME" nor none becomes a
       `Pad` in front of it, of zero points, which add nothing to the sums.
     * A clamp to 0..1 becomes an `Activation`.
-    * An integer `Conv2D` without a bias gets one of zeros, which TFLite insists on, and
-      a bias without a scale that of the sums, which it is compared with.
+    * A `DepthwiseConv2D` and an integer `Conv2D` without a bias get one of zeros, which
+      TFLite's kernels read whether it is there or not, and a bias without a scale that
+      of the sums, which it is compared with.
 
     Args:
         g: a verified graph.
@@ -128,9 +129,10 @@ class _Draft:
             self.tensors[layer.bias] = dataclasses.replace(bias, quant=quant)
             return layer
         is_float = source.dtype == "float32"
-        # TFLite's kernel of real numbers crashes without one.
-        needing = graph.DepthwiseConv2D if is_float else graph.Conv2D
-        if not isinstance(layer, needing):
+        # TFLite's own depthwise kernels crash without one, where XNNPACK is not asked
+        # or, of integers, does not take such a layer.
+        needing = (graph.DepthwiseConv2D,)
+        if not isinstance(layer, needing if is_float else (*needing, graph.Conv2D)):
             return layer
         dtype, quant = source.dtype, None
         if not is_float:

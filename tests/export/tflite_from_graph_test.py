@@ -339,6 +339,29 @@ def convolution(family, padding, stride, clamp, *, depthwise=False, dilation=1):
     )
 
 
+# All but int4: TFLite's reference has no such kernel.
+@pytest.mark.parametrize("family", [cases.INT8, cases.INT16, cases.INT16_NARROW])
+def test_a_depthwise_layer_without_a_bias_runs_in_every_kernel(family):
+    """TFLite's optimized kernel reads a bias that is not there (ai-edge-litert 2.3)."""
+    g = convolution(family, ((1, 1), (0, 1)), 1, graph.NO_CLAMP, depthwise=True)
+    (layer,) = g.layers
+    g = dataclasses.replace(
+        g,
+        layers=(dataclasses.replace(layer, bias=None),),
+        tensors={k: v for k, v in g.tensors.items() if k != layer.bias},
+        constants={k: v for k, v in g.constants.items() if k != layer.bias},
+    )
+    model = assert_runs(g)
+    (written,) = from_tflite.read(model).layers
+    assert not from_tflite.read(model).constants[written.bias].any()
+    inputs = micro.random_inputs(g, 3)
+    optimized = litert.OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
+    (found,) = lite_run(model, inputs, optimized)
+    (expected,) = execution.run(g, inputs)
+    # The optimized kernel rounds once.
+    assert np.abs(found.astype(int) - expected).max() <= 1
+
+
 pairs = strategies.tuples(strategies.integers(0, 3), strategies.integers(0, 3))
 
 
