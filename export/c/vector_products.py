@@ -180,7 +180,8 @@ typedef struct {
 """
 
 _RESULTS = """\
-/* count times $what$where; not yet limited. */
+/* count times $what$where;
+   not yet limited. */
 NOT_INLINE static void $name(tile *t)
 {
     register tile *r0 __asm__("r0") = t;
